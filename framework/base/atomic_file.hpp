@@ -14,6 +14,7 @@ namespace tessera {
 // Replaces the file at `path` by `contents`: writes a temporary file beside it,
 // then renames.  On failure the old file, if any, is untouched.
 // Errors: FAILED_PRECONDITION, naming the path and the reason.
-Status write_file_atomically(const std::string& path, std::string_view contents);
+Status write_file_atomically(const std::string& path,
+                             std::string_view contents);
 
 }  // namespace tessera

@@ -12,7 +12,8 @@
 
 namespace tessera {
 
-// Writes one line if `level` (TSR_LOG_*) is at least the threshold.  Any thread.
+// Writes one line if `level` (TSR_LOG_*) is at least the threshold.  Any
+// thread.
 void log(uint32_t level, std::string_view message);
 
 // Lines below `level` are dropped; TSR_LOG_WARNING at the start.

@@ -43,8 +43,8 @@ inline uint16_t f32_to_f16(float value) {
   if (magnitude > 0x7f800000U) return sign | 0x7e00U;
   if (magnitude >= 0x477ff000U) return sign | 0x7c00U;  // rounds past 65504
   if (magnitude < 0x38800000U) {
-    // Below 2^-14: adding 0.5 puts the last half-precision bit at bit 0, and the
-    // hardware rounds.
+    // Below 2^-14: adding 0.5 puts the last half-precision bit at bit 0, and
+    // the hardware rounds.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<uint16_t>(
         sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000U));

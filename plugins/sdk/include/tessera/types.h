@@ -77,8 +77,8 @@ typedef struct tsr_range {
 // is set.
 typedef struct tsr_ext {
   uint32_t struct_size;
-  uint32_t flags;           // TSR_MUST_UNDERSTAND
-  const char* name;         // reverse DNS: "com.vendor.feature"
+  uint32_t flags;    // TSR_MUST_UNDERSTAND
+  const char* name;  // reverse DNS: "com.vendor.feature"
   const struct tsr_ext* next;
 } tsr_ext;
 
@@ -88,7 +88,7 @@ typedef struct tsr_record_ext {
   uint32_t record_bytes;  // head and payload; where the next one starts
   uint32_t flags;         // TSR_MUST_UNDERSTAND
   uint32_t reserved;
-  char name[48];          // reverse DNS, NUL-terminated
+  char name[48];  // reverse DNS, NUL-terminated
 } tsr_record_ext;
 
 enum { TSR_MUST_UNDERSTAND = 1 };
@@ -124,9 +124,9 @@ enum {
 // is to be freed; `err` may be NULL.
 typedef struct tsr_error {
   uint32_t struct_size;
-  uint32_t retry;        // TSR_RETRY_* and what follows it
-  int64_t native_code;   // the driver's own code; 0 if there is none
-  char message[240];     // NUL-terminated; truncated if it does not fit
+  uint32_t retry;       // TSR_RETRY_* and what follows it
+  int64_t native_code;  // the driver's own code; 0 if there is none
+  char message[240];    // NUL-terminated; truncated if it does not fit
 } tsr_error;
 
 enum { TSR_LOG_DEBUG = 0, TSR_LOG_INFO, TSR_LOG_WARNING, TSR_LOG_ERROR };
@@ -137,13 +137,13 @@ enum { TSR_LOG_DEBUG = 0, TSR_LOG_INFO, TSR_LOG_WARNING, TSR_LOG_ERROR };
 enum {
   TSR_DTYPE_NONE = 0,
   TSR_F32 = 1,
-  TSR_F16 = 2,    // IEEE binary16
-  TSR_BF16 = 3,   // the upper half of an f32
+  TSR_F16 = 2,   // IEEE binary16
+  TSR_BF16 = 3,  // the upper half of an f32
   TSR_I32 = 4,
   TSR_I8 = 5,
   TSR_U8 = 6,
-  TSR_I4 = 7,     // two a byte, the lower index in the low nibble
-  TSR_U4 = 8,     // likewise
+  TSR_I4 = 7,       // two a byte, the lower index in the low nibble
+  TSR_U4 = 8,       // likewise
   TSR_F8E4M3 = 9,   // OCP OFP8 e4m3fn: no infinity, NaN 0x7f and 0xff, max 448
   TSR_F8E5M2 = 10,  // OCP OFP8: infinity 0x7c, max 57344
   TSR_F4E2M1 = 11,  // two a byte, low first: 0 .5 1 1.5 2 3 4 6, bit 3 the sign
@@ -162,18 +162,18 @@ enum {
 //
 // The last group of a row may be short.
 enum {
-  TSR_PLANE_CODES = 1,       // the numbers themselves, or whole GGUF blocks
+  TSR_PLANE_CODES = 1,  // the numbers themselves, or whole GGUF blocks
   TSR_PLANE_SCALE = 2,
-  TSR_PLANE_SCALE2 = 3,      // second level: per channel, or one per tensor
-  TSR_PLANE_ZERO_POINT = 4,  // same blocks as SCALE, one code a byte (U8, I8)
-  TSR_PLANE_MIN = 5,         // real = scale * code + min
-  TSR_PLANE_INDEX = 6,       // where tiles of a compressed weight begin
-  TSR_PLANE_PERMUTATION = 7,      // I32 [K]: column k holds input feature p[k]
+  TSR_PLANE_SCALE2 = 3,       // second level: per channel, or one per tensor
+  TSR_PLANE_ZERO_POINT = 4,   // same blocks as SCALE, one code a byte (U8, I8)
+  TSR_PLANE_MIN = 5,          // real = scale * code + min
+  TSR_PLANE_INDEX = 6,        // where tiles of a compressed weight begin
+  TSR_PLANE_PERMUTATION = 7,  // I32 [K]: column k holds input feature p[k]
   TSR_PLANE_INPUT_MULTIPLIER = 8,  // F32 [K]: x is multiplied before use
   TSR_PLANE_ACT_SCALE = 9,         // F32 [1]: static activations, numerics.md 1
-  TSR_PLANE_ACT_INV = 10,          // F32 [1]: its reciprocal, as the host has it
-  TSR_PLANE_ACT_ZERO_POINT = 11,   // I32 [1]
-  TSR_PLANE_QUANT_BIAS = 12,       // I32 [N]: added to the accumulator
+  TSR_PLANE_ACT_INV = 10,         // F32 [1]: its reciprocal, as the host has it
+  TSR_PLANE_ACT_ZERO_POINT = 11,  // I32 [1]
+  TSR_PLANE_QUANT_BIAS = 12,      // I32 [N]: added to the accumulator
 };
 
 // Formats.  k2 is K / 2 rounded up.  S is the SCALE plane, Z the ZERO_POINT.
@@ -212,7 +212,8 @@ enum {
 //     256 values; piece g of 64 is qs[32 g ..]: low nibbles are sub-block 2g,
 //     high ones 2g + 1; d * sc_j * q - dmin * m_j.  j < 4: sc = scales[j] & 63,
 //     m = scales[j + 4] & 63; else sc = (scales[j + 4] & 15) |
-//     (scales[j - 4] >> 6) << 4, m = (scales[j + 4] >> 4) | (scales[j] >> 6) << 4
+//     (scales[j - 4] >> 6) << 4, m = (scales[j + 4] >> 4) | (scales[j] >> 6) <<
+//     4
 //   Q6_K   0 ql[128] | 128 qh[64] | 192 scales i8[16] | 208 d
 //     half n, l = 0..31, L = ql + 64 n, H = qh + 32 n: values 128 n + 32 k + l
 //     have low bits L[l] & 15, L[l + 32] & 15, L[l] >> 4, L[l + 32] >> 4 and
@@ -256,9 +257,9 @@ enum {
 
 typedef struct tsr_plane {
   uint32_t struct_size;
-  uint32_t role;     // TSR_PLANE_*
-  uint32_t dtype;    // TSR_F32 ...; of one element, U8 for GGUF blocks
-  uint32_t rows;     // shape [rows, cols], in elements
+  uint32_t role;   // TSR_PLANE_*
+  uint32_t dtype;  // TSR_F32 ...; of one element, U8 for GGUF blocks
+  uint32_t rows;   // shape [rows, cols], in elements
   uint32_t cols;
   uint32_t block_n;  // elements of W that one element serves; 0: not blocked
   uint32_t block_k;
@@ -269,18 +270,18 @@ typedef struct tsr_plane {
 
 typedef struct tsr_weight_desc {
   uint32_t struct_size;
-  uint32_t format;  // TSR_WEIGHT_*
-  uint32_t N;       // output features
-  uint32_t K;       // input features
+  uint32_t format;   // TSR_WEIGHT_*
+  uint32_t N;        // output features
+  uint32_t K;        // input features
   tsr_array planes;  // of tsr_plane
   const tsr_ext* next;
 } tsr_weight_desc;
 
 // ---- KV cache --------------------------------------------------------------
 //
-// A pool holds the blocks of one layer.  The host owns pools and block tables; a
-// device may lay out a block as it likes, and converts to and from the canonical
-// block, whose parts each start at a multiple of 64 bytes:
+// A pool holds the blocks of one layer.  The host owns pools and block tables;
+// a device may lay out a block as it likes, and converts to and from the
+// canonical block, whose parts each start at a multiple of 64 bytes:
 //
 //   K codes   [num_kv_heads, block_size, head_dim]
 //   V codes   [num_kv_heads, block_size, head_dim]

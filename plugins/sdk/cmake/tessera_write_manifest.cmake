@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# cmake -DNAME=<name> -DLIBRARY=<file.so> -P tessera_write_manifest.cmake
+#
+# Writes <file>.json beside the library: what a host checks before it opens it.
+# Neither may be writable by others, whatever the umask.
+file(SHA256 ${LIBRARY} sha256)
+get_filename_component(file ${LIBRARY} NAME)
+string(REGEX REPLACE "\\.so$" ".json" manifest ${LIBRARY})
+file(WRITE ${manifest}
+"{
+  \"format\": 1,
+  \"name\": \"${NAME}\",
+  \"library\": \"${file}\",
+  \"abi_min\": \"1.0\",
+  \"abi_max\": \"1.0\",
+  \"sha256\": \"${sha256}\"
+}
+")
+file(CHMOD ${LIBRARY} PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
+  WORLD_READ WORLD_EXECUTE)
+file(CHMOD ${manifest} PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)

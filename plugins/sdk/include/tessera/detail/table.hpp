@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tessera/detail/table.hpp - fills tsr_plugin_header and tsr_api from the
+// classes of tessera/plugin.hpp.  Include that instead.
+
+#pragma once
+
+#include "tessera/plugin.hpp"
+
+namespace tessera::detail {
+
+inline Device& device_of(tsr_device* device) {
+  return *reinterpret_cast<Device*>(device);
+}
+inline Queue& queue_of(tsr_queue* queue) {
+  return *reinterpret_cast<Queue*>(queue);
+}
+inline Packing& packing_of(tsr_packing* packing) {
+  return *reinterpret_cast<Packing*>(packing);
+}
+
+template <typename Struct>
+std::vector<Struct> read_array(const tsr_array* array) {
+  if (array == nullptr) return {};
+  return Elements<Struct>(*array).all();
+}
+
+// The head of a struct the host passed in, whatever its age.
+template <typename Struct>
+Struct read_argument(const Struct* argument) {
+  return read_struct<Struct>(argument, argument->struct_size);
+}
+
+// Copies `values` to caller-owned elements `stride` bytes apart.
+template <typename Struct>
+void copy_array(const std::vector<Struct>& values, Struct* out,
+                uint32_t capacity, uint32_t stride) {
+  for (size_t i = 0; i < values.size() && i < capacity; ++i) {
+    Struct value = values[i];
+    value.struct_size =
+        stride < sizeof(value) ? stride : static_cast<uint32_t>(sizeof(value));
+    std::memcpy(reinterpret_cast<char*>(out) + i * stride, &value,
+                value.struct_size);
+  }
+}
+
+inline Options read_options(const tsr_array* array) {
+  Options options;
+  for (const tsr_option_value& option : read_array<tsr_option_value>(array)) {
+    options.emplace_back(option.key, option.value);
+  }
+  return options;
+}
+
+template <typename Body>
+auto with_question(const tsr_program_desc* program, const tsr_array* weights,
+                   const tsr_array* kv_pools, Body&& body) {
+  const ProgramView view(program);
+  return body(ProgramQuestion{view, read_array<tsr_weight_desc>(weights),
+                              read_array<tsr_kv_desc>(kv_pools)});
+}
+
+// What a host keeps for the whole plugin.
+template <typename Backend>
+const tsr_host_services*& services() {
+  static const tsr_host_services* instance = nullptr;
+  return instance;
+}
+
+template <typename Backend>
+void require_index(uint32_t index) {
+  const uint32_t count = Backend::device_count();
+  if (index >= count) {
+    throw Error(TSR_INVALID_ARGUMENT, std::string(Backend::name()) +
+                                          ": device " + std::to_string(index) +
+                                          " of " + std::to_string(count));
+  }
+}
+
+template <typename Backend>
+void fill_discovery(tsr_api& api) {
+  api.device_count = [](tsr_error* err, uint32_t* out_count) {
+    return guard(err, [&] { *out_count = Backend::device_count(); });
+  };
+  api.device_info = [](uint32_t index, tsr_error* err,
+                       tsr_device_info* out_info) {
+    return guard(err, [&] {
+      require_index<Backend>(index);
+      copy_out(Backend::device_info(index), out_info);
+    });
+  };
+  api.device_kernels = [](uint32_t index, tsr_error* err,
+                          tsr_array* out_kernels) {
+    return guard(err, [&] {
+      require_index<Backend>(index);
+      *out_kernels = Backend::device_kernels(index);
+    });
+  };
+  api.device_open = [](uint32_t index, const tsr_array* options, tsr_error* err,
+                       tsr_device** out_device) {
+    return guard(err, [&] {
+      require_index<Backend>(index);
+      *out_device = reinterpret_cast<tsr_device*>(
+          Backend::open(index, read_options(options), *services<Backend>())
+              .release());
+    });
+  };
+  api.device_close = [](tsr_device* device) {
+    delete reinterpret_cast<Device*>(device);
+  };
+}
+
+inline void fill_questions(tsr_api& api) {
+  api.check = [](tsr_device* device, const tsr_program_desc* program,
+                 const tsr_array* weights, const tsr_array* kv_pools,
+                 tsr_error* err, tsr_refusal* out_refusals, uint32_t capacity,
+                 uint32_t stride, uint32_t* out_count) {
+    return guard(err, [&] {
+      const auto refusals = with_question(
+          program, weights, kv_pools,
+          [&](const ProgramQuestion& q) { return device_of(device).check(q); });
+      copy_array(refusals, out_refusals, capacity, stride);
+      *out_count = static_cast<uint32_t>(refusals.size());
+      if (!refusals.empty()) {
+        throw Error(TSR_UNIMPLEMENTED, "op " + std::to_string(refusals[0].op) +
+                                           ": " + refusals[0].message);
+      }
+    });
+  };
+  api.estimate = [](tsr_device* device, const tsr_program_desc* program,
+                    const tsr_array* weights, const tsr_array* kv_pools,
+                    const tsr_step_shape* step, tsr_error* err,
+                    tsr_estimate* out_estimate) {
+    return guard(err, [&] {
+      const tsr_estimate estimate = with_question(
+          program, weights, kv_pools, [&](const ProgramQuestion& q) {
+            return device_of(device).estimate(q, read_argument(step));
+          });
+      copy_out(estimate, out_estimate);
+    });
+  };
+}
+
+inline void fill_buffers(tsr_api& api) {
+  api.buffer_create = [](tsr_device* device, const tsr_buffer_desc* desc,
+                         tsr_error* err) {
+    return guard(err,
+                 [&] { device_of(device).buffer_create(read_argument(desc)); });
+  };
+  api.buffer_import = [](tsr_device* device, const tsr_buffer_desc* desc,
+                         uint32_t type, uint64_t handle, tsr_error* err) {
+    return guard(err, [&] {
+      device_of(device).buffer_import(read_argument(desc), type, handle);
+    });
+  };
+  api.buffer_export = [](tsr_device* device, uint64_t buffer, uint32_t type,
+                         tsr_error* err, uint64_t* out_handle) {
+    return guard(err, [&] {
+      *out_handle = device_of(device).buffer_export(buffer, type);
+    });
+  };
+  api.buffer_map = [](tsr_device* device, uint64_t buffer, tsr_error* err,
+                      void** out_memory) {
+    return guard(err,
+                 [&] { *out_memory = device_of(device).buffer_map(buffer); });
+  };
+  api.buffer_flush = [](tsr_device* device, uint64_t buffer, uint64_t offset,
+                        uint64_t bytes, tsr_error* err) {
+    return guard(
+        err, [&] { device_of(device).buffer_flush(buffer, offset, bytes); });
+  };
+  api.buffer_invalidate = [](tsr_device* device, uint64_t buffer,
+                             uint64_t offset, uint64_t bytes, tsr_error* err) {
+    return guard(err, [&] {
+      device_of(device).buffer_invalidate(buffer, offset, bytes);
+    });
+  };
+  api.buffer_destroy = [](tsr_device* device, uint64_t buffer) {
+    guard(nullptr, [&] { device_of(device).buffer_destroy(buffer); });
+  };
+}
+
+inline void fill_weights(tsr_api& api) {
+  api.weight_query = [](tsr_device* device, const tsr_weight_desc* desc,
+                        tsr_error* err, tsr_packed_info* out_info) {
+    return guard(err, [&] {
+      copy_out(device_of(device).weight_query(read_argument(desc)), out_info);
+    });
+  };
+  api.packing_begin = [](tsr_device* device, uint64_t weight,
+                         const tsr_weight_desc* desc, uint64_t buffer,
+                         uint64_t offset, tsr_error* err,
+                         tsr_packing** out_packing) {
+    return guard(err, [&] {
+      *out_packing = reinterpret_cast<tsr_packing*>(
+          device_of(device)
+              .packing_begin(weight, read_argument(desc), buffer, offset)
+              .release());
+    });
+  };
+  api.packing_slice = [](tsr_packing* packing, uint32_t n_begin, uint32_t n_end,
+                         const tsr_weight_desc* slice, tsr_error* err) {
+    return guard(err, [&] {
+      packing_of(packing).slice(n_begin, n_end, read_argument(slice));
+    });
+  };
+  api.packing_end = [](tsr_packing* packing, uint32_t commit, tsr_error* err) {
+    const std::unique_ptr<Packing> owned(reinterpret_cast<Packing*>(packing));
+    return guard(err, [&] {
+      if (commit != 0) owned->commit();
+    });
+  };
+  api.weight_create = [](tsr_device* device, uint64_t weight,
+                         const tsr_weight_desc* desc, uint64_t buffer,
+                         uint64_t offset, tsr_error* err) {
+    return guard(err, [&] {
+      device_of(device).weight_create(weight, read_argument(desc), buffer,
+                                      offset);
+    });
+  };
+  api.weight_destroy = [](tsr_device* device, uint64_t weight) {
+    guard(nullptr, [&] { device_of(device).weight_destroy(weight); });
+  };
+}
+
+inline void fill_kv(tsr_api& api) {
+  api.kv_query = [](tsr_device* device, const tsr_kv_desc* desc, tsr_error* err,
+                    tsr_kv_info* out_info) {
+    return guard(err, [&] {
+      copy_out(device_of(device).kv_query(read_argument(desc)), out_info);
+    });
+  };
+  api.kv_create = [](tsr_device* device, uint64_t pool, const tsr_kv_desc* desc,
+                     uint64_t buffer, uint64_t offset, tsr_error* err) {
+    return guard(err, [&] {
+      device_of(device).kv_create(pool, read_argument(desc), buffer, offset);
+    });
+  };
+  api.kv_destroy = [](tsr_device* device, uint64_t pool) {
+    guard(nullptr, [&] { device_of(device).kv_destroy(pool); });
+  };
+}
+
+inline void fill_programs(tsr_api& api) {
+  api.program_create = [](tsr_device* device, const tsr_program_desc* program,
+                          tsr_error* err, tsr_program_info* out_info) {
+    return guard(err, [&] {
+      copy_out(device_of(device).program_create(ProgramView(program)),
+               out_info);
+    });
+  };
+  api.program_segment = [](tsr_device* device, uint64_t program, uint32_t index,
+                           tsr_error* err, tsr_segment* out_segment) {
+    return guard(err, [&] {
+      copy_out(device_of(device).program_segment(program, index), out_segment);
+    });
+  };
+  api.program_destroy = [](tsr_device* device, uint64_t program) {
+    guard(nullptr, [&] { device_of(device).program_destroy(program); });
+  };
+}
+
+inline void fill_queues(tsr_api& api) {
+  api.timeline_import = [](tsr_device* device, uint64_t id,
+                           tsr_timeline* timeline, tsr_error* err) {
+    return guard(err, [&] { device_of(device).timeline_import(id, timeline); });
+  };
+  api.timeline_forget = [](tsr_device* device, uint64_t id) {
+    guard(nullptr, [&] { device_of(device).timeline_forget(id); });
+  };
+  api.queue_create = [](tsr_device* device, tsr_error* err,
+                        tsr_queue** out_queue) {
+    return guard(err, [&] {
+      *out_queue = reinterpret_cast<tsr_queue*>(
+          device_of(device).queue_create().release());
+    });
+  };
+  api.queue_submit = [](tsr_queue* queue, const tsr_submission* submission,
+                        tsr_error* err) {
+    return guard(err,
+                 [&] { queue_of(queue).submit(SubmissionView(submission)); });
+  };
+  api.queue_destroy = [](tsr_queue* queue) {
+    delete reinterpret_cast<Queue*>(queue);
+  };
+  api.profile_read = [](tsr_device* device, tsr_error* err,
+                        tsr_kernel_record* out_records, uint32_t capacity,
+                        uint32_t stride, uint32_t* out_count) {
+    return guard(err, [&] {
+      const auto records = device_of(device).profile_read(capacity);
+      copy_array(records, out_records, capacity, stride);
+      *out_count = static_cast<uint32_t>(records.size());
+    });
+  };
+}
+
+template <typename Backend>
+const tsr_api* plugin_api() {
+  static const tsr_api table = [] {
+    tsr_api api{};
+    api.struct_size = sizeof(api);
+    fill_discovery<Backend>(api);
+    fill_questions(api);
+    fill_buffers(api);
+    fill_weights(api);
+    fill_kv(api);
+    fill_programs(api);
+    fill_queues(api);
+    return api;
+  }();
+  return &table;
+}
+
+constexpr uint32_t sanitizer_kind() {
+#if defined(__SANITIZE_ADDRESS__)
+  return TSR_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+  return TSR_SANITIZER_THREAD;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  return TSR_SANITIZER_ADDRESS;
+#elif __has_feature(thread_sanitizer)
+  return TSR_SANITIZER_THREAD;
+#elif __has_feature(memory_sanitizer)
+  return TSR_SANITIZER_MEMORY;
+#else
+  return TSR_SANITIZER_NONE;
+#endif
+#else
+  return TSR_SANITIZER_NONE;
+#endif
+}
+
+template <typename Backend>
+const tsr_plugin_header* plugin_header() {
+  static const tsr_plugin_header header = [] {
+    tsr_plugin_header h{};
+    h.struct_size = sizeof(h);
+    h.abi_min = TSR_ABI_MAJOR << 16;
+    h.abi_max = (TSR_ABI_MAJOR << 16) | TSR_ABI_MINOR;
+    h.sanitizer = sanitizer_kind();
+    h.name = Backend::name();
+    h.version = Backend::version();
+#if defined(TSR_PLUGIN_BUILD_ID)
+    h.build_id = TSR_PLUGIN_BUILD_ID;
+#else
+    h.build_id = Backend::version();
+#endif
+    h.get_api = [](uint32_t abi_version, const tsr_host_services* host,
+                   tsr_error* err, const tsr_api** out_api) {
+      return guard(err, [&] {
+        if (abi_version >> 16 != TSR_ABI_MAJOR) {
+          throw Error(TSR_FAILED_PRECONDITION,
+                      "no table for ABI " + std::to_string(abi_version >> 16));
+        }
+        services<Backend>() = host;
+        *out_api = plugin_api<Backend>();
+      });
+    };
+    return h;
+  }();
+  return &header;
+}
+
+}  // namespace tessera::detail
