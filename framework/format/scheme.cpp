@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/format/scheme.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tessera/ops.h"
+
+namespace tessera {
+namespace {
+
+struct SchemeRow {
+  std::string_view name;
+  uint32_t weight_format;
+  uint32_t group_size;
+  uint32_t act_quant;
+  uint32_t act_dtype;
+  uint32_t kv_format;
+};
+
+// Integer schemes keep F32 between the ops: what is rounded is then only what
+// the scheme's name says.
+// clang-format off
+constexpr SchemeRow kSchemes[] = {
+    // name          weights          group  activations         between   KV
+    {"f32",          TSR_WEIGHT_F32,    0,   TSR_ACT_FLOAT,      TSR_F32,  TSR_KV_F32},
+    {"w16a16",       TSR_WEIGHT_F16,    0,   TSR_ACT_FLOAT,      TSR_F16,  TSR_KV_F16},
+    {"bf16",         TSR_WEIGHT_BF16,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"w8a8_dynamic", TSR_WEIGHT_I8,     0,   TSR_ACT_I8_DYNAMIC, TSR_F32,  TSR_KV_F32},
+    {"w8a16",        TSR_WEIGHT_I8,     0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"w4a16",        TSR_WEIGHT_U4,     128, TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q4_0",         TSR_WEIGHT_Q4_0,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q4_1",         TSR_WEIGHT_Q4_1,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q5_0",         TSR_WEIGHT_Q5_0,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q5_1",         TSR_WEIGHT_Q5_1,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q8_0",         TSR_WEIGHT_Q8_0,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+};
+// clang-format on
+
+constexpr std::string_view kKv8 = "_kv8";
+
+// The head stays in a float type: the scheme's, or BF16 where weights are
+// integers (msModelSlim's disable_last_linear).
+uint32_t head_format(const SchemeRow& row) {
+  switch (row.weight_format) {
+    case TSR_WEIGHT_F32:
+    case TSR_WEIGHT_F16:
+      return row.weight_format;
+    default:
+      return TSR_WEIGHT_BF16;
+  }
+}
+
+Scheme from_row(const SchemeRow& row) {
+  Scheme scheme;
+  scheme.name = row.name;
+  scheme.weight_format = row.weight_format;
+  scheme.group_size = row.group_size;
+  scheme.act_quant = row.act_quant;
+  scheme.act_dtype = row.act_dtype;
+  scheme.kv_format = row.kv_format;
+  scheme.head_format = head_format(row);
+  return scheme;
+}
+
+// Reads "_g64_asym" and the like into `scheme`; false if it is something else.
+bool apply_suffix(std::string_view suffix, Scheme& scheme) {
+  const auto take = [&suffix](std::string_view word) {
+    if (!suffix.starts_with(word)) return false;
+    suffix.remove_prefix(word.size());
+    return true;
+  };
+  if (take("_g32")) {
+    scheme.group_size = 32;
+  } else if (take("_g64")) {
+    scheme.group_size = 64;
+  } else if (take("_g128")) {
+    scheme.group_size = 128;
+  } else if (take("_channel")) {
+    scheme.group_size = 0;
+  }
+  if (take("_asym")) scheme.symmetric = false;
+  return suffix.empty();
+}
+
+}  // namespace
+
+Result<Scheme> find_scheme(std::string_view name) {
+  std::string_view base = name;
+  const bool kv8 = base.ends_with(kKv8);
+  if (kv8) base.remove_suffix(kKv8.size());
+  for (const SchemeRow& row : kSchemes) {
+    Scheme scheme = from_row(row);
+    const bool has_groups = row.weight_format == TSR_WEIGHT_U4;
+    if (base != row.name &&
+        !(has_groups && base.starts_with(row.name) &&
+          apply_suffix(base.substr(row.name.size()), scheme))) {
+      continue;
+    }
+    scheme.name = name;
+    if (kv8) scheme.kv_format = TSR_KV_I8_TOKEN;
+    return scheme;
+  }
+  return Status(TSR_INVALID_ARGUMENT,
+                fmt::format("scheme {}: not one of {}", name,
+                            fmt::join(scheme_names(), " ")));
+}
+
+std::vector<std::string> scheme_names() {
+  std::vector<std::string> names;
+  for (const SchemeRow& row : kSchemes) names.emplace_back(row.name);
+  return names;
+}
+
+}  // namespace tessera

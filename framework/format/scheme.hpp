@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Precision schemes: what the names of design.md mean in weight formats,
+// activation types and quantization modes.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/base/status.hpp"
+
+namespace tessera {
+
+// How linears of one layer hold their weights and read their activations.
+struct Scheme {
+  std::string name;
+  uint32_t weight_format = 0;  // TSR_WEIGHT_*
+  uint32_t group_size = 0;     // weights per scale along K; 0: all of K
+  bool symmetric = true;
+  uint32_t act_quant = 0;  // TSR_ACT_*
+  uint32_t act_dtype = 0;  // TSR_F32, TSR_F16 or TSR_BF16: between the ops
+  uint32_t kv_format = 0;  // TSR_KV_*: of the cache unless the user says other
+  uint32_t head_format =
+      0;  // TSR_WEIGHT_*: of the projection to the vocabulary
+};
+
+// The scheme of that name: one of scheme_names(), where w4a16 may carry _g32,
+// _g64, _g128 or _channel, then _asym ("w4a16" is "w4a16_g128"), and any name
+// _kv8 for an int8 KV cache with one scale per token and head.
+// Errors: INVALID_ARGUMENT, naming the schemes there are.
+Result<Scheme> find_scheme(std::string_view name);
+
+// Without suffixes, in the order of the table of design.md.
+std::vector<std::string> scheme_names();
+
+}  // namespace tessera

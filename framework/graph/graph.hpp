@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A model as ops over tensors, before anyone has chosen devices or precisions.
+// The ops are those of tessera/ops.h; ids in them index this graph's lists.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "framework/base/status.hpp"
+#include "tessera/ops.h"
+
+namespace tessera {
+
+// What decides a tensor's dtype when a scheme is chosen.
+enum class Precision {
+  kIndex,       // I32
+  kF32,         // always F32: the residual stream, logits, tables
+  kActivation,  // the scheme's activation type
+  kSource,      // a constant that keeps the type it has in the file
+};
+
+struct GraphTensor {
+  std::string name;
+  Precision precision = Precision::kActivation;
+  uint32_t role = TSR_ROLE_VALUE;
+  // Dimensions with a symbol have max 0: the program's maxima come later.
+  std::vector<tsr_dim> dims;
+  // CONSTANT tensors: the tensor's name in the file, or empty for `values`.
+  bool constant = false;
+  std::string source;
+  std::vector<float> values;
+};
+
+struct GraphWeight {
+  std::string name;    // "layers.3.mlp.down_proj"
+  std::string source;  // its name in the file
+  uint32_t N = 0;
+  uint32_t K = 0;
+  bool is_head = false;  // projects to the vocabulary
+};
+
+struct GraphKv {
+  uint32_t num_kv_heads = 0;
+  uint32_t head_dim = 0;
+};
+
+using GraphOpBody =
+    std::variant<tsr_op_linear, tsr_op_attention, tsr_op_kv_append, tsr_op_norm,
+                 tsr_op_rope, tsr_op_elementwise, tsr_op_softmax,
+                 tsr_op_gather>;
+
+// Ops that belong to no layer: what comes before the first and after the last.
+inline constexpr int32_t kBeforeLayers = -1;
+inline constexpr int32_t kAfterLayers = INT32_MAX;
+
+struct GraphOp {
+  std::string name;  // "layers.3.attention"
+  int32_t layer = kBeforeLayers;
+  GraphOpBody body;
+};
+
+struct Graph {
+  std::vector<GraphTensor> tensors;
+  std::vector<GraphWeight> weights;
+  std::vector<GraphKv> kv;     // one per layer with attention
+  std::vector<GraphOp> ops;    // in execution order
+  uint32_t logits = TSR_NONE;  // F32 [OUTPUTS, vocab_size]
+  uint32_t vocab_size = 0;
+  uint32_t num_layers = 0;
+};
+
+// The head of an op's body.
+const tsr_op& op_head(const GraphOpBody& body);
+tsr_op& op_head(GraphOpBody& body);
+
+// "linear" for TSR_OP_LINEAR.
+std::string op_kind_name(uint32_t kind);
+
+// Calls visit(id) for every tensor that the op reads, or writes.
+struct OpTensors {
+  std::vector<uint32_t> reads;
+  std::vector<uint32_t> writes;
+};
+OpTensors op_tensors(const GraphOpBody& body);
+
+// Replaces every tensor id in `body` by map[id]; TSR_NONE stays.
+void remap_tensors(GraphOpBody& body, const std::vector<uint32_t>& map);
+
+// OK if every id exists, every tensor is written before it is read, and shapes
+// agree as ops.h asks.
+// Errors: INVALID_ARGUMENT, naming the op and what clashes.
+Status validate(const Graph& graph);
+
+}  // namespace tessera
