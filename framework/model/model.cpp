@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/model/model.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "framework/model/tensor_names.hpp"
+
+namespace tessera {
+
+Status check_tensors(const ModelConfig& config, const Checkpoint& checkpoint) {
+  for (const TensorSpec& spec : required_tensors(config)) {
+    const TensorView* const view = checkpoint.find(spec.name);
+    if (view == nullptr) {
+      return Status(TSR_NOT_FOUND, fmt::format("no tensor {}, which {} needs",
+                                               spec.name, config.architecture));
+    }
+    if (view->shape != spec.shape) {
+      return Status(TSR_INVALID_ARGUMENT,
+                    fmt::format("tensor {} has shape {}, but config.json asks "
+                                "for {}",
+                                spec.name, shape_text(view->shape),
+                                shape_text(spec.shape)));
+    }
+    if (view->dtype != TSR_F32 && view->dtype != TSR_F16 &&
+        view->dtype != TSR_BF16) {
+      return Status(TSR_UNIMPLEMENTED,
+                    fmt::format("tensor {} is {}; F32, F16 and BF16 are "
+                                "supported",
+                                spec.name, view->dtype_name));
+    }
+  }
+  return {};
+}
+
+Result<Model> open_model(const std::string& folder) {
+  TSR_ASSIGN_OR_RETURN(ModelConfig config, read_config(folder));
+  TSR_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(folder));
+  TSR_RETURN_IF_ERROR(check_tensors(config, checkpoint).annotate(folder));
+  TSR_ASSIGN_OR_RETURN(Tokenizer tokenizer,
+                       Tokenizer::load(folder + "/tokenizer.json"));
+  if (static_cast<uint32_t>(tokenizer.vocab_size()) > config.vocab_size) {
+    return Status(
+        TSR_INVALID_ARGUMENT,
+        fmt::format("{}: tokenizer.json has ids up to {}, but "
+                    "config.json has vocab_size={}",
+                    folder, tokenizer.vocab_size() - 1, config.vocab_size));
+  }
+  return Model{std::move(config), std::move(checkpoint), std::move(tokenizer),
+               folder};
+}
+
+}  // namespace tessera
