@@ -46,7 +46,7 @@ enum {
                              // unused entries are never read
   TSR_ROLE_SLOT_MAPPING = 6,  // [TOKENS]; block * block_size + offset;
                               // negative: the token is not stored
-  TSR_ROLE_OUTPUT_ROWS = 7,  // [OUTPUTS]; rows of [TOKENS, ...] to keep
+  TSR_ROLE_OUTPUT_ROWS = 7,   // [OUTPUTS]; rows of [TOKENS, ...] to keep
 };
 
 enum {
@@ -116,7 +116,7 @@ enum {
   TSR_ACT_FLOAT = 0,       // as they are, accumulated in f32
   TSR_ACT_I8_DYNAMIC = 1,  // s8, one scale per token, found at run time
   TSR_ACT_I8_STATIC = 2,   // s8, one scale per tensor: planes ACT_SCALE,
-                          // ACT_INV, ACT_ZERO_POINT
+                           // ACT_INV, ACT_ZERO_POINT
   TSR_ACT_U8_STATIC = 3,   // the same in u8
   TSR_ACT_I8_MIX = 4,      // DYNAMIC in prefill, STATIC in decode, per token
   TSR_ACT_I4_DYNAMIC = 5,  // s4 per token
@@ -312,6 +312,9 @@ typedef struct tsr_program_desc {
   uint32_t max_tokens;
   uint32_t max_outputs;
   uint32_t max_blocks_per_seq;
+  uint32_t phases;  // mask of TSR_PREFILL, TSR_DECODE its steps are in; 0: both
+  uint32_t reserved;
+  tsr_slice extensions;  // of tsr_record_ext; stride 0
 } tsr_program_desc;
 
 // Ops first_op .. first_op + num_ops - 1 run as one kernel of that name.
@@ -404,6 +407,7 @@ typedef struct tsr_submission {
   // TSR_SUBMIT_KV_*
   tsr_slice blocks;  // of tsr_block_pair; EXPORT: pool block -> canonical index
                      // in the buffer from dst_offset; IMPORT: the other way
+  tsr_slice extensions;  // of tsr_record_ext; stride 0
 } tsr_submission;
 
 #ifdef __cplusplus

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "tessera/error.hpp"
@@ -26,6 +27,18 @@ Struct read_struct(const void* data, size_t bytes) {
   return value;
 }
 
+namespace detail {
+
+// Structs that may grow say their own size; numbers and "by value" structs do
+// not.
+template <typename Element, typename = void>
+struct HasStructSize : std::false_type {};
+template <typename Element>
+struct HasStructSize<Element, std::void_t<decltype(Element::struct_size)>>
+    : std::true_type {};
+
+}  // namespace detail
+
 // The elements of a tsr_slice or tsr_array of structs or plain numbers.
 template <typename Element>
 class Elements {
@@ -38,7 +51,13 @@ class Elements {
 
   uint32_t size() const { return count_; }
   Element operator[](uint32_t index) const {
-    return read_struct<Element>(data_ + size_t{index} * stride_, stride_);
+    const char* place = data_ + size_t{index} * stride_;
+    if constexpr (detail::HasStructSize<Element>::value) {
+      const auto known = read_struct<uint32_t>(place, stride_);
+      return read_struct<Element>(place, known < stride_ ? known : stride_);
+    } else {
+      return read_struct<Element>(place, stride_);
+    }
   }
   std::vector<Element> all() const {
     std::vector<Element> elements;
@@ -55,29 +74,50 @@ class Elements {
 
 namespace detail {
 
-inline void require(bool condition, const std::string& message) {
-  if (!condition) throw Error(TSR_INVALID_ARGUMENT, message);
+[[noreturn]] inline void malformed(const std::string& message) {
+  throw Error(TSR_INVALID_ARGUMENT, message);
+}
+
+// The first two words of every record, checked before anything else is read.
+struct RecordHead {
+  uint32_t struct_size;
+  uint32_t record_bytes;
+};
+
+inline uint32_t record_bytes(const void* record, const char* what) {
+  const auto head = read_struct<RecordHead>(record, sizeof(RecordHead));
+  if (head.struct_size < sizeof(RecordHead) ||
+      head.record_bytes < head.struct_size) {
+    malformed(std::string(what) + ": struct_size " +
+              std::to_string(head.struct_size) + ", record_bytes " +
+              std::to_string(head.record_bytes));
+  }
+  return head.record_bytes;
 }
 
 // Checks that `slice` lies in a record of `record_bytes` and that its elements
 // have at least `min_stride` bytes.
 inline void check_slice(const tsr_slice& slice, uint32_t record_bytes,
                         uint32_t min_stride, const char* what) {
-  const std::string name(what);
   if (slice.count == 0) return;
-  require(slice.offset % 8 == 0, name + ": offset " +
-                                     std::to_string(slice.offset) +
-                                     " is not a multiple of 8");
-  require(uint64_t{slice.offset} + slice.bytes <= record_bytes,
-          name + ": ends at byte " +
-              std::to_string(uint64_t{slice.offset} + slice.bytes) +
+  const uint64_t end = uint64_t{slice.offset} + slice.bytes;
+  if (slice.offset % 8 != 0) {
+    malformed(std::string(what) + ": offset " + std::to_string(slice.offset) +
+              " is not a multiple of 8");
+  }
+  if (end > record_bytes) {
+    malformed(std::string(what) + ": ends at byte " + std::to_string(end) +
               " of a record of " + std::to_string(record_bytes));
-  require(slice.stride >= min_stride,
-          name + ": stride " + std::to_string(slice.stride) + " is less than " +
-              std::to_string(min_stride));
-  require(uint64_t{slice.stride} * slice.count <= slice.bytes,
-          name + ": " + std::to_string(slice.count) + " elements in " +
-              std::to_string(slice.bytes) + " bytes");
+  }
+  if (slice.stride < min_stride) {
+    malformed(std::string(what) + ": stride " + std::to_string(slice.stride) +
+              " is less than " + std::to_string(min_stride));
+  }
+  if (uint64_t{slice.stride} * slice.count > slice.bytes) {
+    malformed(std::string(what) + ": " + std::to_string(slice.count) +
+              " elements of " + std::to_string(slice.stride) + " bytes in " +
+              std::to_string(slice.bytes));
+  }
 }
 
 template <typename Element>
@@ -86,13 +126,70 @@ Elements<Element> slice_elements(const void* record, const tsr_slice& slice) {
           slice.stride};
 }
 
+// Checks the tsr_record_ext payloads that fill [place, place + bytes).
+inline void check_extensions(const char* place, uint32_t bytes,
+                             const char* what) {
+  while (bytes > 0) {
+    if (bytes < sizeof(tsr_record_ext)) {
+      malformed(std::string(what) + ": truncated extension");
+    }
+    const auto ext = read_struct<tsr_record_ext>(place, sizeof(tsr_record_ext));
+    if (ext.struct_size < sizeof(tsr_record_ext) ||
+        ext.record_bytes < ext.struct_size || ext.record_bytes % 8 != 0 ||
+        ext.record_bytes > bytes) {
+      malformed(std::string(what) + ": malformed extension");
+    }
+    if (std::memchr(ext.name, 0, sizeof(ext.name)) == nullptr) {
+      malformed(std::string(what) + ": extension name without end");
+    }
+    place += ext.record_bytes;
+    bytes -= ext.record_bytes;
+  }
+}
+
 }  // namespace detail
+
+// Checked tsr_record_ext payloads, one after another.
+class Extensions {
+ public:
+  Extensions() = default;
+  Extensions(const char* place, uint32_t bytes)
+      : place_(place), bytes_(bytes) {}
+
+  // Calls visit(extension, payload, payload_bytes) for each.
+  template <typename Visit>
+  void each(Visit&& visit) const {
+    for (uint32_t at = 0; at < bytes_;) {
+      const auto head =
+          read_struct<tsr_record_ext>(place_ + at, sizeof(tsr_record_ext));
+      visit(head, place_ + at + head.struct_size,
+            head.record_bytes - head.struct_size);
+      at += head.record_bytes;
+    }
+  }
+  // Stores the payload of the extension `name`; false if there is none.
+  template <typename Payload>
+  bool find(const char* name, Payload* out_payload) const {
+    bool found = false;
+    each([&](const tsr_record_ext& head, const char* payload, uint32_t bytes) {
+      if (found || std::strcmp(head.name, name) != 0) return;
+      *out_payload = read_struct<Payload>(payload, bytes);
+      found = true;
+    });
+    return found;
+  }
+
+ private:
+  const char* place_ = nullptr;
+  uint32_t bytes_ = 0;
+};
 
 // One op of a program.
 class OpRecord {
  public:
   explicit OpRecord(const void* data)
-      : data_(data), head_(read_struct<tsr_op>(data, sizeof(tsr_op))) {}
+      : data_(static_cast<const char*>(data)),
+        head_(read_struct<tsr_op>(data, sizeof(tsr_op))) {}
 
   uint32_t kind() const { return head_.kind; }
   uint32_t flags() const { return head_.flags; }
@@ -100,46 +197,34 @@ class OpRecord {
   Op as() const {
     return read_struct<Op>(data_, head_.struct_size);
   }
-
-  // Calls visit(extension, payload, payload_bytes) for each extension.
+  Extensions extensions() const {
+    const uint32_t at = (head_.struct_size + 7) / 8 * 8;
+    return {data_ + at, head_.record_bytes - at};
+  }
   template <typename Visit>
   void each_extension(Visit&& visit) const {
-    uint32_t at = (head_.struct_size + 7) / 8 * 8;
-    while (at < head_.record_bytes) {
-      const char* place = static_cast<const char*>(data_) + at;
-      const auto head =
-          read_struct<tsr_record_ext>(place, sizeof(tsr_record_ext));
-      visit(head, place + head.struct_size,
-            head.record_bytes - head.struct_size);
-      at += head.record_bytes;
-    }
+    extensions().each(std::forward<Visit>(visit));
   }
 
  private:
-  const void* data_;
+  const char* data_;
   tsr_op head_;
 };
 
+// Elements from a tensor's first to its last at its maxima, gaps between rows
+// included: what its memory must hold.
+inline uint64_t tensor_span(const tsr_tensor& tensor) {
+  uint64_t rows = 1;
+  for (uint32_t d = 0; d + 1 < tensor.rank; ++d) rows *= tensor.dims[d].max;
+  const uint64_t cols = tensor.dims[tensor.rank - 1].max;
+  const uint64_t stride = tensor.row_stride == 0 ? cols : tensor.row_stride;
+  return (rows - 1) * stride + cols;
+}
+
 namespace detail {
 
-inline void check_extensions(const char* op, const tsr_op& head,
-                             const std::string& name) {
-  uint32_t at = (head.struct_size + 7) / 8 * 8;
-  while (at < head.record_bytes) {
-    require(head.record_bytes - at >= sizeof(tsr_record_ext),
-            name + ": truncated extension");
-    const auto ext =
-        read_struct<tsr_record_ext>(op + at, sizeof(tsr_record_ext));
-    require(ext.struct_size >= sizeof(tsr_record_ext) &&
-                ext.record_bytes >= ext.struct_size &&
-                ext.record_bytes % 8 == 0 &&
-                ext.record_bytes <= head.record_bytes - at,
-            name + ": malformed extension");
-    require(std::memchr(ext.name, 0, sizeof(ext.name)) != nullptr,
-            name + ": extension name without end");
-    at += ext.record_bytes;
-  }
-}
+// Tensors of more elements are refused, so that products of sizes fit 64 bits.
+inline constexpr uint64_t kMaxElements = UINT64_C(1) << 40;
 
 inline std::vector<OpRecord> read_ops(const char* record,
                                       const tsr_slice& slice) {
@@ -148,38 +233,88 @@ inline std::vector<OpRecord> read_ops(const char* record,
   for (uint32_t i = 0; i < slice.count; ++i) {
     const std::string name = "op " + std::to_string(i);
     const char* place = record + slice.offset + at;
-    require(slice.bytes - at >= sizeof(tsr_op), name + ": truncated");
+    const uint32_t left = slice.bytes - at;
+    if (left < sizeof(tsr_op)) malformed(name + ": truncated");
     const auto head = read_struct<tsr_op>(place, sizeof(tsr_op));
-    require(head.struct_size >= sizeof(tsr_op) &&
-                head.record_bytes >= head.struct_size &&
-                head.record_bytes % 8 == 0 &&
-                head.record_bytes <= slice.bytes - at,
-            name + ": struct_size " + std::to_string(head.struct_size) +
+    if (head.struct_size < sizeof(tsr_op) ||
+        head.record_bytes < head.struct_size || head.record_bytes % 8 != 0 ||
+        head.record_bytes > left) {
+      malformed(name + ": struct_size " + std::to_string(head.struct_size) +
                 ", record_bytes " + std::to_string(head.record_bytes));
-    check_extensions(place, head, name);
+    }
+    const uint32_t body = (head.struct_size + 7) / 8 * 8;
+    check_extensions(place + body, head.record_bytes - body, name.c_str());
     ops.emplace_back(place);
     at += head.record_bytes;
   }
   return ops;
 }
 
-// A view reads its owner's memory: it must name an earlier tensor that is not a
-// view itself, of the same dtype.
-inline void check_tensor(const std::vector<tsr_tensor>& tensors, uint32_t id) {
-  const tsr_tensor& tensor = tensors[id];
-  const std::string name = "tensor " + std::to_string(id);
-  require(tensor.rank >= 1 && tensor.rank <= 4,
-          name + ": rank " + std::to_string(tensor.rank));
+// The largest value of a dimension that counts `symbol`; `max` if it is fixed.
+inline uint32_t symbol_limit(const tsr_program_desc& desc, const tsr_dim& dim) {
+  switch (dim.symbol) {
+    case TSR_DIM_TOKENS:
+      return desc.max_tokens;
+    case TSR_DIM_SEQS:
+      return desc.max_seqs;
+    case TSR_DIM_SEQS_PLUS_ONE:
+      return desc.max_seqs == UINT32_MAX ? UINT32_MAX : desc.max_seqs + 1;
+    case TSR_DIM_OUTPUTS:
+      return desc.max_outputs;
+    default:
+      return dim.max;
+  }
+}
+
+// Checks that a tensor's dimensions hold every step the program allows, and
+// that its span is a number of elements one can compute with.
+inline void check_dims(const tsr_program_desc& desc, const tsr_tensor& tensor,
+                       const std::string& name) {
+  if (tensor.rank < 1 || tensor.rank > 4) {
+    malformed(name + ": rank " + std::to_string(tensor.rank));
+  }
   uint64_t elements = 1;
   for (uint32_t d = 0; d < tensor.rank; ++d) {
-    require(tensor.dims[d].max > 0, name + ": dimension of size 0");
-    elements *= tensor.dims[d].max;
-    require(elements <= UINT64_C(1) << 40, name + ": too large");
+    const tsr_dim& dim = tensor.dims[d];
+    if (dim.symbol > TSR_DIM_OUTPUTS) {
+      malformed(name + ": dimension symbol " + std::to_string(dim.symbol));
+    }
+    if (dim.max == 0 || dim.max < symbol_limit(desc, dim)) {
+      malformed(name + ": dimension of size " + std::to_string(dim.max) +
+                " in a program of " + std::to_string(symbol_limit(desc, dim)));
+    }
+    elements *= dim.max;
+    if (elements > kMaxElements) malformed(name + ": too large");
   }
+  if (tensor.row_stride == 0) return;
+  const uint64_t cols = tensor.dims[tensor.rank - 1].max;
+  if (tensor.row_stride < cols) {
+    malformed(name + ": rows of " + std::to_string(cols) + " elements every " +
+              std::to_string(tensor.row_stride));
+  }
+  if (elements / cols > kMaxElements / tensor.row_stride) {
+    malformed(name + ": too large");
+  }
+}
+
+// A view reads its owner's memory: it must name an earlier tensor that is not a
+// view itself, of the same dtype, and lie inside it.
+inline void check_tensor(const tsr_program_desc& desc,
+                         const std::vector<tsr_tensor>& tensors, uint32_t id) {
+  const tsr_tensor& tensor = tensors[id];
+  const std::string name = "tensor " + std::to_string(id);
+  check_dims(desc, tensor, name);
   if (tensor.view_of == TSR_NONE) return;
-  require(tensor.view_of < id && tensors[tensor.view_of].view_of == TSR_NONE &&
-              tensors[tensor.view_of].dtype == tensor.dtype,
-          name + ": bad view of tensor " + std::to_string(tensor.view_of));
+  if (tensor.view_of >= id || tensors[tensor.view_of].view_of != TSR_NONE ||
+      tensors[tensor.view_of].dtype != tensor.dtype) {
+    malformed(name + ": bad view of tensor " + std::to_string(tensor.view_of));
+  }
+  const uint64_t end = tensor.view_offset + tensor_span(tensor);
+  const uint64_t owner_span = tensor_span(tensors[tensor.view_of]);
+  if (end > owner_span) {
+    malformed(name + ": view ends at element " + std::to_string(end) + " of " +
+              std::to_string(owner_span));
+  }
 }
 
 }  // namespace detail
@@ -188,26 +323,36 @@ inline void check_tensor(const std::vector<tsr_tensor>& tensors, uint32_t id) {
 class ProgramView {
  public:
   // Throws INVALID_ARGUMENT for a malformed record.
-  explicit ProgramView(const tsr_program_desc* program)
-      : desc_(read_struct<tsr_program_desc>(program, program->struct_size)) {
+  explicit ProgramView(const tsr_program_desc* program) {
     const auto* record = reinterpret_cast<const char*>(program);
-    const uint32_t bytes = desc_.record_bytes;
-    detail::require(desc_.struct_size <= bytes,
-                    "program: record_bytes " + std::to_string(bytes));
+    const uint32_t bytes = detail::record_bytes(record, "program");
+    desc_ = read_struct<tsr_program_desc>(record, program->struct_size);
     detail::check_slice(desc_.tensors, bytes, 4, "tensors");
     detail::check_slice(desc_.ops, bytes, 0, "ops");
     detail::check_slice(desc_.weights, bytes, 8, "weights");
     detail::check_slice(desc_.kv_pools, bytes, 8, "kv_pools");
     detail::check_slice(desc_.bindings, bytes, sizeof(tsr_binding), "bindings");
+    detail::check_slice(desc_.extensions, bytes, 0, "extensions");
     tensors_ = detail::slice_elements<tsr_tensor>(record, desc_.tensors).all();
     for (uint32_t i = 0; i < tensors_.size(); ++i) {
-      detail::check_tensor(tensors_, i);
+      detail::check_tensor(desc_, tensors_, i);
     }
     ops_ = detail::read_ops(record, desc_.ops);
     weights_ = detail::slice_elements<uint64_t>(record, desc_.weights).all();
     kv_pools_ = detail::slice_elements<uint64_t>(record, desc_.kv_pools).all();
     bindings_ =
         detail::slice_elements<tsr_binding>(record, desc_.bindings).all();
+    for (const tsr_binding& binding : bindings_) {
+      if (binding.tensor >= tensors_.size()) {
+        detail::malformed("binding of tensor " +
+                          std::to_string(binding.tensor) + " of " +
+                          std::to_string(tensors_.size()));
+      }
+    }
+    if (desc_.extensions.count == 0) return;
+    const char* place = record + desc_.extensions.offset;
+    detail::check_extensions(place, desc_.extensions.bytes, "program");
+    extensions_ = Extensions(place, desc_.extensions.bytes);
   }
 
   const tsr_program_desc& desc() const { return desc_; }
@@ -216,14 +361,16 @@ class ProgramView {
   const std::vector<uint64_t>& weights() const { return weights_; }
   const std::vector<uint64_t>& kv_pools() const { return kv_pools_; }
   const std::vector<tsr_binding>& bindings() const { return bindings_; }
+  const Extensions& extensions() const { return extensions_; }
 
  private:
-  tsr_program_desc desc_;
+  tsr_program_desc desc_{};
   std::vector<tsr_tensor> tensors_;
   std::vector<OpRecord> ops_;
   std::vector<uint64_t> weights_;
   std::vector<uint64_t> kv_pools_;
   std::vector<tsr_binding> bindings_;
+  Extensions extensions_;
 };
 
 // A checked submission record.  Keeps pointers into it; allocates nothing.
@@ -231,17 +378,18 @@ class SubmissionView {
  public:
   // Throws INVALID_ARGUMENT for a malformed record.
   explicit SubmissionView(const tsr_submission* submission)
-      : record_(submission),
-        value_(
-            read_struct<tsr_submission>(submission, submission->struct_size)) {
-    const uint32_t bytes = value_.record_bytes;
-    detail::require(value_.struct_size <= bytes,
-                    "submission: record_bytes " + std::to_string(bytes));
+      : record_(reinterpret_cast<const char*>(submission)) {
+    const uint32_t bytes = detail::record_bytes(record_, "submission");
+    value_ = read_struct<tsr_submission>(record_, submission->struct_size);
     detail::check_slice(value_.waits, bytes, sizeof(tsr_point), "waits");
     detail::check_slice(value_.signals, bytes, sizeof(tsr_point), "signals");
     detail::check_slice(value_.bindings, bytes, sizeof(tsr_binding),
                         "bindings");
     detail::check_slice(value_.blocks, bytes, sizeof(tsr_block_pair), "blocks");
+    detail::check_slice(value_.extensions, bytes, 0, "extensions");
+    if (value_.extensions.count == 0) return;
+    detail::check_extensions(record_ + value_.extensions.offset,
+                             value_.extensions.bytes, "submission");
   }
 
   const tsr_submission& value() const { return value_; }
@@ -257,6 +405,10 @@ class SubmissionView {
   Elements<tsr_block_pair> blocks() const {
     return elements<tsr_block_pair>(value_.blocks);
   }
+  Extensions extensions() const {
+    if (value_.extensions.count == 0) return {};
+    return {record_ + value_.extensions.offset, value_.extensions.bytes};
+  }
 
  private:
   template <typename Element>
@@ -264,8 +416,23 @@ class SubmissionView {
     return detail::slice_elements<Element>(record_, slice);
   }
 
-  const void* record_;
-  tsr_submission value_;
+  const char* record_;
+  tsr_submission value_{};
 };
+
+// Throws INVALID_ARGUMENT if a step is larger than its program allows.
+inline void check_step(const tsr_program_desc& program,
+                       const tsr_submission& step) {
+  const auto at_most = [](const char* what, uint32_t value, uint32_t max) {
+    if (value <= max) return;
+    detail::malformed(std::string("step: ") + what + " " +
+                      std::to_string(value) + " of a program of " +
+                      std::to_string(max));
+  };
+  at_most("num_tokens", step.num_tokens, program.max_tokens);
+  at_most("num_seqs", step.num_seqs, program.max_seqs);
+  at_most("num_outputs", step.num_outputs, program.max_outputs);
+  at_most("num_decode_tokens", step.num_decode_tokens, step.num_tokens);
+}
 
 }  // namespace tessera

@@ -303,6 +303,7 @@ typedef struct tsr_kv_desc {
   uint32_t head_dim;
   uint32_t block_size;  // tokens per block
   uint32_t num_blocks;
+  const tsr_ext* next;
 } tsr_kv_desc;
 
 #ifdef __cplusplus

@@ -12,8 +12,13 @@ namespace tessera::detail {
 inline Device& device_of(tsr_device* device) {
   return *reinterpret_cast<Device*>(device);
 }
-inline Queue& queue_of(tsr_queue* queue) {
-  return *reinterpret_cast<Queue*>(queue);
+// What a tsr_queue points at.
+struct QueueHandle {
+  Device& device;
+  std::unique_ptr<Queue> queue;
+};
+inline QueueHandle& queue_of(tsr_queue* queue) {
+  return *reinterpret_cast<QueueHandle*>(queue);
 }
 inline Packing& packing_of(tsr_packing* packing) {
   return *reinterpret_cast<Packing*>(packing);
@@ -29,6 +34,63 @@ std::vector<Struct> read_array(const tsr_array* array) {
 template <typename Struct>
 Struct read_argument(const Struct* argument) {
   return read_struct<Struct>(argument, argument->struct_size);
+}
+
+// The name of an extension that must be understood and is not; empty if there
+// is none.
+inline std::string unknown_extension(const Device& device,
+                                     const Extensions& extensions) {
+  std::string unknown;
+  extensions.each([&](const tsr_record_ext& ext, const char*, uint32_t) {
+    const bool must = (ext.flags & TSR_MUST_UNDERSTAND) != 0;
+    if (must && unknown.empty() && !device.understands(ext.name)) {
+      unknown = ext.name;
+    }
+  });
+  return unknown;
+}
+
+inline void require_understood(const Device& device,
+                               const Extensions& extensions) {
+  const std::string unknown = unknown_extension(device, extensions);
+  if (unknown.empty()) return;
+  throw Error(TSR_UNIMPLEMENTED, "extension " + unknown + " is unknown");
+}
+
+inline void require_understood(const Device& device, const tsr_ext* chain) {
+  for (const tsr_ext* ext = chain; ext != nullptr; ext = ext->next) {
+    const bool must = (ext->flags & TSR_MUST_UNDERSTAND) != 0;
+    if (must && !device.understands(ext->name)) {
+      throw Error(TSR_UNIMPLEMENTED,
+                  std::string("extension ") + ext->name + " is unknown");
+    }
+  }
+}
+
+// A descriptor the host passed in, its extensions understood.
+template <typename Struct>
+Struct read_described(const Device& device, const Struct* desc) {
+  const Struct value = read_argument(desc);
+  require_understood(device, value.next);
+  return value;
+}
+
+// What the device says of a program, and of the program's own extensions.
+inline std::vector<tsr_refusal> check_program(Device& device,
+                                              const ProgramQuestion& question) {
+  std::vector<tsr_refusal> refusals = device.check(question);
+  const std::string unknown =
+      unknown_extension(device, question.program.extensions());
+  if (unknown.empty()) return refusals;
+  tsr_refusal refusal{};
+  refusal.struct_size = sizeof(refusal);
+  refusal.op = TSR_NONE;
+  refusal.reason = TSR_REFUSED_EXTENSION;
+  std::snprintf(refusal.field, sizeof(refusal.field), "extension");
+  std::snprintf(refusal.message, sizeof(refusal.message),
+                "program: extension %s is unknown", unknown.c_str());
+  refusals.push_back(refusal);
+  return refusals;
 }
 
 // Copies `values` to caller-owned elements `stride` bytes apart.
@@ -117,13 +179,16 @@ inline void fill_questions(tsr_api& api) {
                  uint32_t stride, uint32_t* out_count) {
     return guard(err, [&] {
       const auto refusals = with_question(
-          program, weights, kv_pools,
-          [&](const ProgramQuestion& q) { return device_of(device).check(q); });
+          program, weights, kv_pools, [&](const ProgramQuestion& q) {
+            return check_program(device_of(device), q);
+          });
       copy_array(refusals, out_refusals, capacity, stride);
       *out_count = static_cast<uint32_t>(refusals.size());
       if (!refusals.empty()) {
-        throw Error(TSR_UNIMPLEMENTED, "op " + std::to_string(refusals[0].op) +
-                                           ": " + refusals[0].message);
+        const tsr_refusal& first = refusals.front();
+        const std::string place =
+            first.op == TSR_NONE ? "" : "op " + std::to_string(first.op) + ": ";
+        throw Error(TSR_UNIMPLEMENTED, place + first.message);
       }
     });
   };
@@ -144,13 +209,16 @@ inline void fill_questions(tsr_api& api) {
 inline void fill_buffers(tsr_api& api) {
   api.buffer_create = [](tsr_device* device, const tsr_buffer_desc* desc,
                          tsr_error* err) {
-    return guard(err,
-                 [&] { device_of(device).buffer_create(read_argument(desc)); });
+    return guard(err, [&] {
+      Device& self = device_of(device);
+      self.buffer_create(read_described(self, desc));
+    });
   };
   api.buffer_import = [](tsr_device* device, const tsr_buffer_desc* desc,
                          uint32_t type, uint64_t handle, tsr_error* err) {
     return guard(err, [&] {
-      device_of(device).buffer_import(read_argument(desc), type, handle);
+      Device& self = device_of(device);
+      self.buffer_import(read_described(self, desc), type, handle);
     });
   };
   api.buffer_export = [](tsr_device* device, uint64_t buffer, uint32_t type,
@@ -184,7 +252,8 @@ inline void fill_weights(tsr_api& api) {
   api.weight_query = [](tsr_device* device, const tsr_weight_desc* desc,
                         tsr_error* err, tsr_packed_info* out_info) {
     return guard(err, [&] {
-      copy_out(device_of(device).weight_query(read_argument(desc)), out_info);
+      Device& self = device_of(device);
+      copy_out(self.weight_query(read_described(self, desc)), out_info);
     });
   };
   api.packing_begin = [](tsr_device* device, uint64_t weight,
@@ -192,9 +261,9 @@ inline void fill_weights(tsr_api& api) {
                          uint64_t offset, tsr_error* err,
                          tsr_packing** out_packing) {
     return guard(err, [&] {
+      Device& self = device_of(device);
       *out_packing = reinterpret_cast<tsr_packing*>(
-          device_of(device)
-              .packing_begin(weight, read_argument(desc), buffer, offset)
+          self.packing_begin(weight, read_described(self, desc), buffer, offset)
               .release());
     });
   };
@@ -214,8 +283,8 @@ inline void fill_weights(tsr_api& api) {
                          const tsr_weight_desc* desc, uint64_t buffer,
                          uint64_t offset, tsr_error* err) {
     return guard(err, [&] {
-      device_of(device).weight_create(weight, read_argument(desc), buffer,
-                                      offset);
+      Device& self = device_of(device);
+      self.weight_create(weight, read_described(self, desc), buffer, offset);
     });
   };
   api.weight_destroy = [](tsr_device* device, uint64_t weight) {
@@ -227,13 +296,15 @@ inline void fill_kv(tsr_api& api) {
   api.kv_query = [](tsr_device* device, const tsr_kv_desc* desc, tsr_error* err,
                     tsr_kv_info* out_info) {
     return guard(err, [&] {
-      copy_out(device_of(device).kv_query(read_argument(desc)), out_info);
+      Device& self = device_of(device);
+      copy_out(self.kv_query(read_described(self, desc)), out_info);
     });
   };
   api.kv_create = [](tsr_device* device, uint64_t pool, const tsr_kv_desc* desc,
                      uint64_t buffer, uint64_t offset, tsr_error* err) {
     return guard(err, [&] {
-      device_of(device).kv_create(pool, read_argument(desc), buffer, offset);
+      Device& self = device_of(device);
+      self.kv_create(pool, read_described(self, desc), buffer, offset);
     });
   };
   api.kv_destroy = [](tsr_device* device, uint64_t pool) {
@@ -245,8 +316,10 @@ inline void fill_programs(tsr_api& api) {
   api.program_create = [](tsr_device* device, const tsr_program_desc* program,
                           tsr_error* err, tsr_program_info* out_info) {
     return guard(err, [&] {
-      copy_out(device_of(device).program_create(ProgramView(program)),
-               out_info);
+      Device& self = device_of(device);
+      const ProgramView view(program);
+      require_understood(self, view.extensions());
+      copy_out(self.program_create(view), out_info);
     });
   };
   api.program_segment = [](tsr_device* device, uint64_t program, uint32_t index,
@@ -271,17 +344,22 @@ inline void fill_queues(tsr_api& api) {
   api.queue_create = [](tsr_device* device, tsr_error* err,
                         tsr_queue** out_queue) {
     return guard(err, [&] {
+      Device& self = device_of(device);
       *out_queue = reinterpret_cast<tsr_queue*>(
-          device_of(device).queue_create().release());
+          new QueueHandle{self, self.queue_create()});
     });
   };
   api.queue_submit = [](tsr_queue* queue, const tsr_submission* submission,
                         tsr_error* err) {
-    return guard(err,
-                 [&] { queue_of(queue).submit(SubmissionView(submission)); });
+    return guard(err, [&] {
+      const QueueHandle& handle = queue_of(queue);
+      const SubmissionView view(submission);
+      require_understood(handle.device, view.extensions());
+      handle.queue->submit(view);
+    });
   };
   api.queue_destroy = [](tsr_queue* queue) {
-    delete reinterpret_cast<Queue*>(queue);
+    delete reinterpret_cast<QueueHandle*>(queue);
   };
   api.profile_read = [](tsr_device* device, tsr_error* err,
                         tsr_kernel_record* out_records, uint32_t capacity,
@@ -352,6 +430,11 @@ const tsr_plugin_header* plugin_header() {
         if (abi_version >> 16 != TSR_ABI_MAJOR) {
           throw Error(TSR_FAILED_PRECONDITION,
                       "no table for ABI " + std::to_string(abi_version >> 16));
+        }
+        for (const tsr_ext* e = host->next; e != nullptr; e = e->next) {
+          if ((e->flags & TSR_MUST_UNDERSTAND) == 0) continue;
+          throw Error(TSR_UNIMPLEMENTED,
+                      std::string("extension ") + e->name + " is unknown");
         }
         services<Backend>() = host;
         *out_api = plugin_api<Backend>();
