@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the host lends to a plugin: log, memory, threads, a folder for caches,
+// timelines.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "framework/host/thread_pool.hpp"
+#include "tessera/plugin.h"
+
+// Opaque to plugins.
+struct tsr_host {
+  std::string plugin;
+  std::string cache_folder;
+  std::shared_ptr<tessera::ThreadPool> pool;
+  std::function<void(uint32_t level, std::string_view line)> log;
+};
+
+namespace tessera {
+
+struct HostOptions {
+  // Threads of parallel_for, the caller's included; 0: one per core that this
+  // process may use.
+  uint32_t num_threads = 0;
+  // Where each plugin has a folder of its own; "": XDG_CACHE_HOME/tessera or
+  // ~/.cache/tessera.
+  std::string cache_root;
+  // Takes what plugins log; null: the host's own log.
+  std::function<void(uint32_t level, std::string_view line)> log;
+};
+
+// The services of one plugin.  Stays where it is.
+class HostServices {
+ public:
+  HostServices(const std::string& plugin, const HostOptions& options,
+               std::shared_ptr<ThreadPool> pool);
+  HostServices(const HostServices&) = delete;
+  HostServices& operator=(const HostServices&) = delete;
+
+  const tsr_host_services* table() const { return &table_; }
+
+ private:
+  tsr_host host_;
+  tsr_host_services table_;
+};
+
+}  // namespace tessera
