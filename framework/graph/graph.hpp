@@ -15,6 +15,10 @@
 
 namespace tessera {
 
+// Ops that belong to no layer: what comes before the first and after the last.
+inline constexpr int32_t kBeforeLayers = -1;
+inline constexpr int32_t kAfterLayers = INT32_MAX;
+
 // What decides a tensor's dtype when a scheme is chosen.
 enum class Precision {
   kIndex,       // I32
@@ -36,8 +40,9 @@ struct GraphTensor {
 };
 
 struct GraphWeight {
-  std::string name;    // "layers.3.mlp.down_proj"
-  std::string source;  // its name in the file
+  std::string name;               // "layers.3.mlp.down_proj"
+  std::string source;             // its name in the file
+  int32_t layer = kBeforeLayers;  // of the op that uses it
   uint32_t N = 0;
   uint32_t K = 0;
   bool is_head = false;  // projects to the vocabulary
@@ -52,10 +57,6 @@ using GraphOpBody =
     std::variant<tsr_op_linear, tsr_op_attention, tsr_op_kv_append, tsr_op_norm,
                  tsr_op_rope, tsr_op_elementwise, tsr_op_softmax,
                  tsr_op_gather>;
-
-// Ops that belong to no layer: what comes before the first and after the last.
-inline constexpr int32_t kBeforeLayers = -1;
-inline constexpr int32_t kAfterLayers = INT32_MAX;
 
 struct GraphOp {
   std::string name;  // "layers.3.attention"

@@ -79,6 +79,7 @@ uint32_t GraphBuilder::table(const std::string& name,
 }
 
 uint32_t GraphBuilder::add_weight(GraphWeight weight) {
+  weight.layer = layer_;
   graph_.weights.push_back(std::move(weight));
   return static_cast<uint32_t>(graph_.weights.size() - 1);
 }

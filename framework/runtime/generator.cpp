@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/runtime/generator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace tessera {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+uint64_t elapsed_ns(Clock::time_point begin) {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin)
+          .count());
+}
+
+// A request that has a sequence.
+struct Active {
+  size_t request = 0;
+  uint32_t sequence = 0;
+  size_t prompt_done = 0;  // prompt tokens already fed
+  int32_t last_token = 0;  // what decode feeds next
+  Sampler sampler;
+};
+
+class Generator {
+ public:
+  Generator(Session& session, const std::vector<Request>& requests,
+            const std::vector<int32_t>& eos_ids, const TokenCallback& on_token)
+      : session_(session),
+        requests_(requests),
+        eos_ids_(eos_ids),
+        on_token_(on_token) {
+    result_.generations.resize(requests.size());
+    for (size_t i = 0; i < requests.size(); ++i) {
+      result_.generations[i].tokens.reserve(requests[i].max_new_tokens);
+      result_.prompt_tokens += requests[i].prompt.size();
+    }
+    active_.reserve(session.options().max_seqs);
+    feeds_.reserve(session.options().max_seqs);
+    fed_.reserve(session.options().max_seqs);
+  }
+  Generator(const Generator&) = delete;
+  Generator& operator=(const Generator&) = delete;
+  ~Generator() {
+    for (const Active& active : active_) {
+      session_.close_sequence(active.sequence);
+    }
+  }
+
+  Status check() const {
+    const uint32_t context = session_.options().max_context;
+    for (size_t i = 0; i < requests_.size(); ++i) {
+      const size_t length = requests_[i].prompt.size();
+      if (length == 0) {
+        return {TSR_INVALID_ARGUMENT, fmt::format("prompt {} is empty", i)};
+      }
+      if (length > context) {
+        return {TSR_INVALID_ARGUMENT,
+                fmt::format("prompt {} has {} tokens, the context holds {}", i,
+                            length, context)};
+      }
+    }
+    return {};
+  }
+
+  Status run() {
+    while (true) {
+      TSR_RETURN_IF_ERROR(admit());
+      if (active_.empty()) return {};
+      TSR_RETURN_IF_ERROR(step());
+    }
+  }
+
+  GenerationResult take_result() { return std::move(result_); }
+
+ private:
+  // Gives free sequences to waiting requests.
+  Status admit() {
+    while (next_request_ < requests_.size() &&
+           active_.size() < session_.options().max_seqs) {
+      const Request& request = requests_[next_request_];
+      if (request.max_new_tokens > 0) {
+        TSR_ASSIGN_OR_RETURN(
+            Sampler sampler,
+            Sampler::create(request.sampling, session_.graph().vocab_size));
+        TSR_ASSIGN_OR_RETURN(const uint32_t sequence, session_.open_sequence());
+        active_.push_back({next_request_, sequence, 0, 0, std::move(sampler)});
+      }
+      ++next_request_;
+    }
+    return {};
+  }
+
+  // Decode feeds of every sequence past its prompt, then prompt tokens while
+  // the step has room.
+  bool collect_feeds() {
+    feeds_.clear();
+    fed_.clear();
+    uint32_t room = session_.options().max_tokens;
+    for (Active& active : active_) {
+      const auto& prompt = requests_[active.request].prompt;
+      if (active.prompt_done < prompt.size() || room == 0) continue;
+      feeds_.push_back(
+          {active.sequence, {&active.last_token, 1}, TSR_DECODE, 1});
+      fed_.push_back(&active);
+      --room;
+    }
+    bool has_prefill = false;
+    for (Active& active : active_) {
+      const std::span<const int32_t> prompt(requests_[active.request].prompt);
+      if (active.prompt_done == prompt.size() || room == 0) continue;
+      const size_t count =
+          std::min<size_t>(room, prompt.size() - active.prompt_done);
+      const auto tokens = prompt.subspan(active.prompt_done, count);
+      active.prompt_done += count;
+      const bool is_last = active.prompt_done == prompt.size();
+      feeds_.push_back(
+          {active.sequence, tokens, TSR_PREFILL, is_last ? 1U : 0U});
+      fed_.push_back(&active);
+      room -= static_cast<uint32_t>(count);
+      has_prefill = true;
+    }
+    return has_prefill;
+  }
+
+  Status step() {
+    const bool has_prefill = collect_feeds();
+    const uint64_t device_before = session_.times().device_ns;
+    const Clock::time_point begin = Clock::now();
+    TSR_RETURN_IF_ERROR(session_.step(feeds_));
+    uint64_t made = 0;
+    for (size_t i = 0; i < feeds_.size(); ++i) {
+      if (feeds_[i].num_outputs == 0) continue;
+      take_token(*fed_[i], session_.logits(i));
+      ++made;
+    }
+    const uint64_t took = elapsed_ns(begin);
+    if (has_prefill) {
+      result_.prefill_ns += took;
+    } else {
+      result_.decode_ns += took;
+      result_.decode_host_ns +=
+          took - (session_.times().device_ns - device_before);
+      result_.decode_tokens += made;
+      ++result_.decode_steps;
+    }
+    close_finished();
+    return {};
+  }
+
+  // Chooses the next token of a sequence and decides whether it goes on.
+  void take_token(Active& active, std::span<const float> logits) {
+    Generation& generation = result_.generations[active.request];
+    const int32_t token = active.sampler.sample(logits);
+    active.last_token = token;
+    if (std::find(eos_ids_.begin(), eos_ids_.end(), token) != eos_ids_.end()) {
+      generation.reason = FinishReason::kEos;
+      finished_.push_back(active.sequence);
+      return;
+    }
+    generation.tokens.push_back(token);
+    ++result_.new_tokens;
+    const bool goes_on = !on_token_ || on_token_(active.request, token);
+    const Request& request = requests_[active.request];
+    if (!goes_on || generation.tokens.size() >= request.max_new_tokens) {
+      generation.reason = FinishReason::kLength;
+      finished_.push_back(active.sequence);
+    } else if (session_.sequence_length(active.sequence) >=
+               session_.options().max_context) {
+      generation.reason = FinishReason::kContext;
+      finished_.push_back(active.sequence);
+    }
+  }
+
+  void close_finished() {
+    for (const uint32_t sequence : finished_) {
+      session_.close_sequence(sequence);
+      std::erase_if(active_, [&](const Active& active) {
+        return active.sequence == sequence;
+      });
+    }
+    finished_.clear();
+  }
+
+  Session& session_;
+  const std::vector<Request>& requests_;
+  const std::vector<int32_t>& eos_ids_;
+  const TokenCallback& on_token_;
+  GenerationResult result_;
+  size_t next_request_ = 0;
+  std::vector<Active> active_;
+  std::vector<Feed> feeds_;
+  std::vector<Active*> fed_;
+  std::vector<uint32_t> finished_;
+};
+
+}  // namespace
+
+Result<GenerationResult> generate(Session& session,
+                                  const std::vector<Request>& requests,
+                                  const std::vector<int32_t>& eos_ids,
+                                  const TokenCallback& on_token) {
+  Generator generator(session, requests, eos_ids, on_token);
+  TSR_RETURN_IF_ERROR(generator.check());
+  TSR_RETURN_IF_ERROR(generator.run());
+  return generator.take_result();
+}
+
+}  // namespace tessera

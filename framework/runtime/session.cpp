@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/runtime/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "framework/runtime/kv_blocks.hpp"
+#include "framework/runtime/stage.hpp"
+
+namespace tessera {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+uint64_t nanoseconds(Clock::duration duration) {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count());
+}
+
+StepLimits limits_of(const SessionOptions& options) {
+  const uint32_t blocks =
+      (options.max_context + options.block_size - 1) / options.block_size;
+  return {options.max_tokens, options.max_seqs, options.max_outputs, blocks};
+}
+
+Status check_options(const SessionOptions& options) {
+  if (options.max_tokens == 0 || options.max_seqs == 0 ||
+      options.max_outputs == 0 || options.max_context == 0 ||
+      options.block_size == 0) {
+    return {TSR_INVALID_ARGUMENT,
+            "session: max_tokens, max_seqs, max_outputs, max_context and "
+            "block_size must be at least 1"};
+  }
+  return {};
+}
+
+}  // namespace
+
+struct Session::State {
+  State(Graph model, const SessionOptions& chosen)
+      : graph(std::move(model)),
+        options(chosen),
+        limits(limits_of(chosen)),
+        blocks(chosen.kv_blocks, chosen.block_size, chosen.max_seqs,
+               limits.max_blocks_per_seq) {
+    order.reserve(chosen.max_seqs);
+    output_starts.reserve(chosen.max_seqs);
+    seen.assign(chosen.max_seqs, 0);
+  }
+
+  Graph graph;
+  SessionOptions options;
+  StepLimits limits;
+  KvBlocks blocks;
+  std::vector<std::unique_ptr<Stage>> stages;
+  Memory memory;
+  StepTimes times;
+  const float* logits = nullptr;
+  std::vector<uint32_t> order;          // feeds, decode ones first
+  std::vector<uint32_t> output_starts;  // of each feed
+  std::vector<uint8_t> seen;            // sequences of this step
+  StepSize size;
+
+  Status check_feeds(std::span<const Feed> feeds);
+  Status extend(std::span<const Feed> feeds);
+  void undo(std::span<const Feed> feeds, size_t count);
+  void order_feeds(std::span<const Feed> feeds);
+  void fill(std::span<const Feed> feeds, StepArrays arrays);
+  void fill_feed(const Feed& feed, uint32_t row, StepArrays& arrays);
+  Status run_stages();
+  void pass_on(const Stage& from, size_t to) const;
+  uint32_t rows_of(uint32_t symbol) const;
+};
+
+Status Session::State::check_feeds(std::span<const Feed> feeds) {
+  uint64_t tokens = 0;
+  uint64_t outputs = 0;
+  std::fill(seen.begin(), seen.end(), uint8_t{0});
+  for (const Feed& feed : feeds) {
+    if (!blocks.is_open(feed.sequence) || seen[feed.sequence] != 0) {
+      return {TSR_INVALID_ARGUMENT,
+              fmt::format("step: sequence {} is not open or fed twice",
+                          feed.sequence)};
+    }
+    seen[feed.sequence] = 1;
+    if (feed.tokens.empty() || feed.num_outputs > feed.tokens.size()) {
+      return {TSR_INVALID_ARGUMENT,
+              fmt::format("step: {} tokens with {} outputs", feed.tokens.size(),
+                          feed.num_outputs)};
+    }
+    for (const int32_t token : feed.tokens) {
+      if (token < 0 || static_cast<uint32_t>(token) >= graph.vocab_size) {
+        return {TSR_INVALID_ARGUMENT,
+                fmt::format("step: token {} is outside the vocabulary of {}",
+                            token, graph.vocab_size)};
+      }
+    }
+    tokens += feed.tokens.size();
+    outputs += feed.num_outputs;
+  }
+  if (tokens == 0 || tokens > options.max_tokens ||
+      outputs > options.max_outputs) {
+    return {
+        TSR_INVALID_ARGUMENT,
+        fmt::format("step: {} tokens and {} outputs, at most {} and {}", tokens,
+                    outputs, options.max_tokens, options.max_outputs)};
+  }
+  return {};
+}
+
+Status Session::State::extend(std::span<const Feed> feeds) {
+  for (size_t i = 0; i < feeds.size(); ++i) {
+    const auto count = static_cast<uint32_t>(feeds[i].tokens.size());
+    Status status = blocks.extend(feeds[i].sequence, count);
+    if (status.ok() && blocks.length(feeds[i].sequence) > options.max_context) {
+      blocks.truncate(feeds[i].sequence,
+                      blocks.length(feeds[i].sequence) - count);
+      status = Status(
+          TSR_RESOURCE_EXHAUSTED,
+          fmt::format("the context of {} tokens is full", options.max_context));
+    }
+    if (!status.ok()) {
+      undo(feeds, i);
+      return status;
+    }
+  }
+  return {};
+}
+
+// Takes back what extend() did for the first `count` feeds.
+void Session::State::undo(std::span<const Feed> feeds, size_t count) {
+  for (const Feed& feed : feeds.first(count)) {
+    blocks.truncate(feed.sequence,
+                    blocks.length(feed.sequence) -
+                        static_cast<uint32_t>(feed.tokens.size()));
+  }
+}
+
+void Session::State::order_feeds(std::span<const Feed> feeds) {
+  order.clear();
+  for (const uint32_t phase : {TSR_DECODE, TSR_PREFILL}) {
+    for (uint32_t i = 0; i < feeds.size(); ++i) {
+      if (feeds[i].phase == phase) order.push_back(i);
+    }
+  }
+}
+
+void Session::State::fill_feed(const Feed& feed, uint32_t row,
+                               StepArrays& arrays) {
+  const auto count = static_cast<uint32_t>(feed.tokens.size());
+  const uint32_t end = blocks.length(feed.sequence);
+  const uint32_t begin = end - count;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t at = size.num_tokens + i;
+    arrays.token_ids[at] = feed.tokens[i];
+    arrays.positions[at] = static_cast<int32_t>(begin + i);
+    arrays.slot_mapping[at] = blocks.slot(feed.sequence, begin + i);
+  }
+  for (uint32_t i = 0; i < feed.num_outputs; ++i) {
+    arrays.output_rows[size.num_outputs + i] =
+        static_cast<int32_t>(size.num_tokens + count - feed.num_outputs + i);
+  }
+  std::copy_n(blocks.block_table(feed.sequence), arrays.max_blocks_per_seq,
+              arrays.block_table + size_t{row} * arrays.max_blocks_per_seq);
+  arrays.q_starts[row] = static_cast<int32_t>(size.num_tokens);
+  arrays.seq_lens[row] = static_cast<int32_t>(end);
+  size.num_tokens += count;
+  size.num_outputs += feed.num_outputs;
+  size.max_q_len = std::max(size.max_q_len, count);
+  size.max_seq_len = std::max(size.max_seq_len, end);
+  if (feed.phase == TSR_DECODE) size.num_decode_tokens += count;
+}
+
+void Session::State::fill(std::span<const Feed> feeds, StepArrays arrays) {
+  size = {};
+  output_starts.assign(feeds.size(), 0);
+  for (const uint32_t i : order) {
+    output_starts[i] = size.num_outputs;
+    fill_feed(feeds[i], size.num_seqs, arrays);
+    ++size.num_seqs;
+  }
+  arrays.q_starts[size.num_seqs] = static_cast<int32_t>(size.num_tokens);
+}
+
+uint32_t Session::State::rows_of(uint32_t symbol) const {
+  return symbol == TSR_DIM_OUTPUTS ? size.num_outputs : size.num_tokens;
+}
+
+// Copies what `from` wrote to the inputs of later stages.
+void Session::State::pass_on(const Stage& from, size_t to) const {
+  for (const BoundaryTensor& written : from.outputs()) {
+    for (size_t i = to; i < stages.size(); ++i) {
+      for (const BoundaryTensor& read : stages[i]->inputs()) {
+        if (read.graph_tensor != written.graph_tensor) continue;
+        std::memcpy(read.memory, written.memory,
+                    rows_of(written.symbol) * written.row_bytes);
+      }
+    }
+  }
+}
+
+Status Session::State::run_stages() {
+  for (size_t i = 0; i < stages.size(); ++i) {
+    if (i > 0) {
+      std::memcpy(stages[i]->arena(), stages[0]->arena(),
+                  stages[0]->arena_bytes());
+    }
+    const Clock::time_point begin = Clock::now();
+    TSR_RETURN_IF_ERROR(stages[i]->run(size));
+    times.device_ns += nanoseconds(Clock::now() - begin);
+    pass_on(*stages[i], i + 1);
+  }
+  return {};
+}
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::~Session() = default;
+
+Result<std::unique_ptr<Session>> Session::create(
+    Graph graph, const Plan& plan, const WeightSource& source,
+    const DeviceMap& devices, const SessionOptions& options) {
+  TSR_RETURN_IF_ERROR(check_options(options));
+  SessionOptions chosen = options;
+  const StepLimits limits = limits_of(options);
+  if (chosen.kv_blocks == 0) {
+    chosen.kv_blocks = limits.max_blocks_per_seq * options.max_seqs;
+  }
+  auto state = std::make_unique<State>(std::move(graph), chosen);
+  const StageInputs inputs{
+      state->graph,     plan,          source, limits, chosen.block_size,
+      chosen.kv_blocks, chosen.profile};
+  for (const OpRange& range : split_by_device(state->graph, plan)) {
+    const auto device = devices.find(range.device);
+    if (device == devices.end()) {
+      return Status(TSR_NOT_FOUND, "no device " + range.device);
+    }
+    TSR_ASSIGN_OR_RETURN(
+        std::unique_ptr<Stage> stage,
+        Stage::create(inputs, range, device->second).annotate(range.device));
+    state->memory.weight_bytes += stage->memory().weight_bytes;
+    state->memory.kv_bytes += stage->memory().kv_bytes;
+    state->memory.workspace_bytes += stage->memory().workspace_bytes;
+    state->stages.push_back(std::move(stage));
+  }
+  for (const BoundaryTensor& output : state->stages.back()->outputs()) {
+    if (output.graph_tensor == state->graph.logits) {
+      state->logits = reinterpret_cast<const float*>(output.memory);
+    }
+  }
+  return std::unique_ptr<Session>(new Session(std::move(state)));
+}
+
+Result<uint32_t> Session::open_sequence() { return state_->blocks.open(); }
+
+void Session::close_sequence(uint32_t sequence) {
+  if (state_->blocks.is_open(sequence)) state_->blocks.close(sequence);
+}
+
+uint32_t Session::sequence_length(uint32_t sequence) const {
+  return state_->blocks.length(sequence);
+}
+
+Status Session::step(std::span<const Feed> feeds) {
+  State& state = *state_;
+  const Clock::time_point begin = Clock::now();
+  TSR_RETURN_IF_ERROR(state.check_feeds(feeds));
+  TSR_RETURN_IF_ERROR(state.extend(feeds));
+  state.order_feeds(feeds);
+  state.fill(feeds, StepArrays(state.stages[0]->arena(),
+                               state.stages[0]->arena_layout(),
+                               state.limits.max_blocks_per_seq));
+  const Status status = state.run_stages();
+  if (!status.ok()) {
+    state.undo(feeds, feeds.size());
+    return status;
+  }
+  ++state.times.num_steps;
+  state.times.total_ns += nanoseconds(Clock::now() - begin);
+  return {};
+}
+
+std::span<const float> Session::logits(size_t feed, uint32_t row) const {
+  const size_t vocab_size = state_->graph.vocab_size;
+  return {state_->logits + (state_->output_starts[feed] + row) * vocab_size,
+          vocab_size};
+}
+
+const Graph& Session::graph() const { return state_->graph; }
+const SessionOptions& Session::options() const { return state_->options; }
+const StepTimes& Session::times() const { return state_->times; }
+void Session::reset_times() { state_->times = {}; }
+const Session::Memory& Session::memory() const { return state_->memory; }
+uint32_t Session::num_programs() const {
+  return static_cast<uint32_t>(state_->stages.size());
+}
+
+Result<std::vector<tsr_kernel_record>> Session::take_profile() {
+  std::vector<tsr_kernel_record> records;
+  for (const std::unique_ptr<Stage>& stage : state_->stages) {
+    TSR_ASSIGN_OR_RETURN(std::vector<tsr_kernel_record> more,
+                         stage->device().profile_read());
+    records.insert(records.end(), more.begin(), more.end());
+  }
+  return records;
+}
+
+}  // namespace tessera

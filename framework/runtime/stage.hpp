@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One program of a session with everything it needs on its device.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "framework/base/status.hpp"
+#include "framework/format/weight.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/weight_source.hpp"
+#include "framework/host/device.hpp"
+#include "framework/host/record_builder.hpp"
+#include "framework/planner/plan.hpp"
+#include "framework/runtime/lowering.hpp"
+#include "framework/runtime/step_arena.hpp"
+
+namespace tessera {
+
+// A tensor that crosses from one program to another, or to the host.
+struct BoundaryTensor {
+  uint32_t graph_tensor = TSR_NONE;
+  uint32_t symbol = TSR_DIM_FIXED;  // of its leading dimension
+  uint64_t row_bytes = 0;
+  std::byte* memory = nullptr;  // mapped on the host
+};
+
+// What the stages of one session are made from.
+struct StageInputs {
+  const Graph& graph;
+  const Plan& plan;
+  const WeightSource& source;
+  StepLimits limits;
+  uint32_t block_size = 0;
+  uint32_t kv_blocks = 0;
+  bool profile = false;
+};
+
+struct StageMemory {
+  uint64_t weight_bytes = 0;
+  uint64_t kv_bytes = 0;
+  uint64_t workspace_bytes = 0;
+};
+
+// The sizes of one step.
+struct StepSize {
+  uint32_t num_tokens = 0;
+  uint32_t num_seqs = 0;
+  uint32_t num_outputs = 0;
+  uint32_t max_q_len = 0;
+  uint32_t max_seq_len = 0;
+  uint32_t num_decode_tokens = 0;
+};
+
+class Stage {
+ public:
+  // Loads the weights of `range` and records its program.
+  static Result<std::unique_ptr<Stage>> create(const StageInputs& inputs,
+                                               const OpRange& range,
+                                               std::shared_ptr<Device> device);
+
+  // Submits one step; `run` returns when it is done.
+  Status run(const StepSize& size);
+
+  void* arena() { return arena_memory_; }
+  uint64_t arena_bytes() const { return arena_layout_.bytes(); }
+  const StepArenaLayout& arena_layout() const { return arena_layout_; }
+  const std::vector<BoundaryTensor>& inputs() const { return inputs_; }
+  const std::vector<BoundaryTensor>& outputs() const { return outputs_; }
+  const StageMemory& memory() const { return memory_; }
+  Device& device() { return *device_; }
+
+ private:
+  explicit Stage(const StepLimits& limits) : arena_layout_(limits) {}
+
+  Status load_weights(const StageInputs& inputs, const Lowered& lowered);
+  Status create_pools(const StageInputs& inputs, const Lowered& lowered);
+  Status bind_tensors(const StageInputs& inputs, const Lowered& lowered);
+  Status bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
+                       const tsr_tensor& tensor, uint32_t program_tensor);
+  Status bind_boundary(uint32_t graph_tensor, const tsr_tensor& tensor,
+                       uint32_t program_tensor, Place place);
+  Result<Buffer> host_visible_buffer(uint64_t bytes, void** out_memory);
+  Status record(const StageInputs& inputs, const Lowered& lowered);
+
+  std::shared_ptr<Device> device_;
+  StepArenaLayout arena_layout_;
+  void* arena_memory_ = nullptr;
+  uint64_t arena_buffer_ = 0;
+  StageMemory memory_;
+  std::vector<BoundaryTensor> inputs_;
+  std::vector<BoundaryTensor> outputs_;
+  std::vector<tsr_binding> bindings_;
+  // Weights that a device reads in place; they outlive it.
+  std::vector<std::unique_ptr<format::WeightData>> kept_;
+  std::vector<Buffer> buffers_;
+  std::vector<Weight> weights_;
+  std::vector<KvPool> pools_;
+  std::vector<Program> programs_;  // one; later members are destroyed first
+  std::vector<Queue> queues_;
+  std::unique_ptr<Timeline> timeline_;
+  SubmissionBuilder submission_;
+  uint64_t next_value_ = 0;
+};
+
+}  // namespace tessera

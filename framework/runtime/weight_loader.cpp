@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/runtime/weight_loader.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "framework/format/encode.hpp"
+#include "framework/tensor/dtype.hpp"
+#include "framework/tensor/half.hpp"
+
+namespace tessera {
+namespace {
+
+// The weight format that stores plain numbers of that dtype; 0 for others.
+uint32_t dense_format(uint32_t dtype) {
+  switch (dtype) {
+    case TSR_F32:
+      return TSR_WEIGHT_F32;
+    case TSR_F16:
+      return TSR_WEIGHT_F16;
+    case TSR_BF16:
+      return TSR_WEIGHT_BF16;
+    default:
+      return 0;
+  }
+}
+
+Status check_source(const GraphWeight& weight, const SourceTensor& tensor) {
+  const uint64_t elements = uint64_t{weight.N} * weight.K;
+  if (dense_format(tensor.dtype) == 0 ||
+      tensor.bytes.size() != dtype_bytes(tensor.dtype, elements)) {
+    return {TSR_INVALID_ARGUMENT,
+            fmt::format("{}: {} bytes of {}, not [{}, {}] of a float type",
+                        weight.source, tensor.bytes.size(),
+                        dtype_name(tensor.dtype), weight.N, weight.K)};
+  }
+  return {};
+}
+
+void widen_row(const SourceTensor& tensor, uint64_t first,
+               std::span<float> out_row) {
+  if (tensor.dtype == TSR_F32) {
+    std::memcpy(out_row.data(), tensor.bytes.data() + first * sizeof(float),
+                out_row.size_bytes());
+    return;
+  }
+  const std::byte* from = tensor.bytes.data() + first * sizeof(uint16_t);
+  for (size_t i = 0; i < out_row.size(); ++i) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, from + i * sizeof(bits), sizeof(bits));
+    out_row[i] = tensor.dtype == TSR_F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+  }
+}
+
+}  // namespace
+
+Result<format::WeightData> read_weight(const GraphWeight& weight,
+                                       const LinearChoice& choice,
+                                       const WeightSource& source) {
+  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source(weight.source));
+  TSR_RETURN_IF_ERROR(check_source(weight, tensor));
+  if (dense_format(tensor.dtype) == choice.format) {
+    return format::borrow_dense_weight(choice.format, weight.N, weight.K,
+                                       tensor.bytes);
+  }
+  format::WeightScheme scheme;
+  scheme.format = choice.format;
+  scheme.group_size = choice.group_size;
+  scheme.symmetric = choice.symmetric;
+  return format::encode_rows(
+      scheme, weight.N, weight.K,
+      [&](uint32_t n, std::span<float> out_row) -> Status {
+        widen_row(tensor, uint64_t{n} * weight.K, out_row);
+        return {};
+      });
+}
+
+Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
+                                 const LinearChoice& choice,
+                                 const WeightSource& source) {
+  TSR_ASSIGN_OR_RETURN(format::WeightData data,
+                       read_weight(weight, choice, source));
+  auto kept = std::make_unique<format::WeightData>(std::move(data));
+  const format::WeightView view = kept->view();
+  TSR_ASSIGN_OR_RETURN(Weight loaded, device.load_weight(view.desc()));
+  const uint64_t bytes = loaded.packed_bytes();
+  if (!loaded.in_place()) kept.reset();
+  return LoadedWeight{std::move(loaded), bytes, std::move(kept)};
+}
+
+}  // namespace tessera

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Brings one weight from a file to a device, rounded to the plan's format on
+// the way.  Nothing larger than the weight itself is held meanwhile.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "framework/base/status.hpp"
+#include "framework/format/weight.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/weight_source.hpp"
+#include "framework/host/device.hpp"
+#include "framework/runtime/lowering.hpp"
+
+namespace tessera {
+
+// The weight in the format that `choice` asks for.  Borrows the file's bytes
+// where they are that already.
+//
+// Errors  those of the source and of the encoder; INVALID_ARGUMENT if the
+// file's
+//         tensor is not [N, K] of a float type
+Result<format::WeightData> read_weight(const GraphWeight& weight,
+                                       const LinearChoice& choice,
+                                       const WeightSource& source);
+
+struct LoadedWeight {
+  Weight weight;
+  uint64_t bytes = 0;  // packed, or raw where the device reads it in place
+  // What the device reads in place; null if it needs nothing of the host's.
+  std::unique_ptr<format::WeightData> kept;
+};
+
+Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
+                                 const LinearChoice& choice,
+                                 const WeightSource& source);
+
+}  // namespace tessera
