@@ -138,14 +138,14 @@ Result<AddedTokens> AddedTokens::from_json(const json& value,
                     fmt::format("{}: {} with id {} stands twice", where,
                                 token.content, token.id));
     }
-    token.decoded = token.content;
+    std::string pattern = token.content;
     if (token.normalized) {
-      TSR_ASSIGN_OR_RETURN(token.decoded,
-                           normalizer.normalize(token.content, true));
+      TSR_ASSIGN_OR_RETURN(pattern,
+                           normalizer.normalize(std::move(pattern), true));
     }
-    if (!token.decoded.empty()) {
+    if (!pattern.empty()) {
       TokenMatcher& matcher = token.normalized ? added.normalized_ : added.raw_;
-      matcher.add(token.decoded, index);
+      matcher.add(pattern, index);
     }
     added.id_bound_ = std::max(added.id_bound_, token.id + 1);
     added.tokens_.push_back(std::move(token));

@@ -24,7 +24,6 @@ namespace tessera {
 struct AddedToken {
   int32_t id = 0;
   std::string content;
-  std::string decoded;       // the content, normalized if `normalized`
   bool single_word = false;  // not inside a word
   bool lstrip = false;       // takes the spaces before it
   bool rstrip = false;       // takes the spaces after it

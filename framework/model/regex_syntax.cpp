@@ -80,6 +80,12 @@ class Translator {
       return unimplemented("\\Q or \\E");
     } else {
       copy(2);
+      // \p{L}: these braces are no interval.
+      const size_t end = next_is("{") ? pattern_.find('}', at_) : pattern_.npos;
+      if (std::isalpha(static_cast<unsigned char>(c)) != 0 &&
+          end != pattern_.npos) {
+        copy(end + 1 - at_);
+      }
     }
     return {};
   }

@@ -16,7 +16,7 @@ struct TextStream::State {
   const std::string* spelling(int32_t id) const {
     const AddedToken* const added = parts->added.find(id);
     if (added == nullptr) return parts->model.token_of(id);
-    return skip_special && added->special ? nullptr : &added->decoded;
+    return skip_special && added->special ? nullptr : &added->content;
   }
 
   std::shared_ptr<const TokenizerParts> parts;
