@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# cmake -DNAME=<name> -DLIBRARY=<file.so> -P tessera_write_manifest.cmake
+# cmake -DNAME=<name> -DABI=<major.minor> -DLIBRARY=<file.so>
+#       -P tessera_write_manifest.cmake
 #
 # Writes <file>.json beside the library: what a host checks before it opens it.
 # Neither may be writable by others, whatever the umask.
 file(SHA256 ${LIBRARY} sha256)
+string(REGEX REPLACE "\\..*" ".0" abi_min ${ABI})
 get_filename_component(file ${LIBRARY} NAME)
 string(REGEX REPLACE "\\.so$" ".json" manifest ${LIBRARY})
 file(WRITE ${manifest}
@@ -12,8 +14,8 @@ file(WRITE ${manifest}
   \"format\": 1,
   \"name\": \"${NAME}\",
   \"library\": \"${file}\",
-  \"abi_min\": \"1.0\",
-  \"abi_max\": \"1.0\",
+  \"abi_min\": \"${abi_min}\",
+  \"abi_max\": \"${ABI}\",
   \"sha256\": \"${sha256}\"
 }
 ")
