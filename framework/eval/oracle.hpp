@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a whole graph through the reference ops: what every device is held
+// against.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "framework/base/status.hpp"
+#include "framework/conformance/reference/linear.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/weight_source.hpp"
+#include "framework/planner/plan.hpp"
+
+namespace tessera {
+
+// Every op is computed in double (or as `order` says) and rounded once to the
+// type that the plan's scheme keeps between ops.  With scheme f32 this is "the
+// oracle's f32" of numerics.md section 4.
+class Oracle {
+ public:
+  // Reads and rounds all weights.  Devices in `plan` are ignored.
+  static Result<Oracle> create(const Graph& graph, const Plan& plan,
+                               const WeightSource& source,
+                               reference::SumOrder order);
+  Oracle(Oracle&&) noexcept;
+  Oracle& operator=(Oracle&&) noexcept;
+  ~Oracle();
+
+  // Logits of every position of one text, [tokens.size(), vocab_size], as if it
+  // were a sequence of its own.  `phase` is that of all its tokens.
+  //
+  // Errors: INVALID_ARGUMENT for an id outside the vocabulary or a text longer
+  // than the graph's context.
+  // Threads: any.
+  Result<std::vector<float>> logits(std::span<const int32_t> tokens,
+                                    uint32_t phase) const;
+
+ private:
+  struct State;
+  explicit Oracle(std::unique_ptr<State> state);
+  std::unique_ptr<const State> state_;
+};
+
+}  // namespace tessera
