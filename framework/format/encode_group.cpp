@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rules that encode.hpp states.
+
+#include "framework/format/encode_group.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+
+#include "framework/format/element.hpp"
+#include "framework/format/small_float.hpp"
+
+namespace tessera::format {
+namespace {
+
+// Smaller groups are taken for zeros: their scale could be subnormal.
+constexpr float kSmallestAmax = 0x1p-100f;
+
+}  // namespace
+
+Range range_of(std::span<const float> values) {
+  Range range;
+  for (const float value : values) {
+    range.min = std::min(range.min, value);
+    range.max = std::max(range.max, value);
+  }
+  return range;
+}
+
+Range merge(Range a, Range b) {
+  return {std::min(a.min, b.min), std::max(a.max, b.max)};
+}
+
+IntegerGrid integer_grid(const WeightScheme& scheme) {
+  const bool four_bits =
+      scheme.format == TSR_WEIGHT_I4 || scheme.format == TSR_WEIGHT_U4;
+  const bool is_signed =
+      scheme.format == TSR_WEIGHT_I4 || scheme.format == TSR_WEIGHT_I8;
+  const int32_t half = four_bits ? 8 : 128;
+  const int32_t zero = is_signed ? 0 : half;
+  const int32_t lo = zero - half;
+  const int32_t hi = lo + 2 * half - 1;
+  if (!scheme.symmetric) {
+    return {lo, hi, lo, static_cast<float>(2 * half - 1)};
+  }
+  if (scheme.scale_rule == ScaleRule::kHalfRange) {
+    return {lo, hi, zero, static_cast<float>(half)};
+  }
+  // Eight bits leave out -128, which int8 kernels may not be able to multiply.
+  return {four_bits ? lo : lo + 1, hi, zero, static_cast<float>(half - 1)};
+}
+
+float round_scale(uint32_t scale_dtype, float scale) {
+  std::array<std::byte, sizeof(float)> stored{};
+  set_element_value(scale_dtype, stored.data(), 0, scale);
+  return static_cast<float>(element_value(scale_dtype, stored.data(), 0));
+}
+
+GroupScale choose_integer_scale(const WeightScheme& scheme, Range range) {
+  const IntegerGrid grid = integer_grid(scheme);
+  if (range.amax() < kSmallestAmax) return {1.0f, grid.zero_point};
+  const double extent = scheme.symmetric
+                            ? double{range.amax()}
+                            : double{range.max} - double{range.min};
+  const float scale = round_scale(scheme.scale_dtype,
+                                  static_cast<float>(extent / grid.divisor));
+  if (scheme.symmetric || scale == 0.0f) return {scale, grid.zero_point};
+  const float offset = std::nearbyint(-range.min / scale);
+  const auto zero_point = static_cast<int32_t>(
+      std::clamp(offset, 0.0f, static_cast<float>(grid.hi - grid.lo)));
+  return {scale, grid.lo + zero_point};
+}
+
+float max_finite(uint32_t format) {
+  switch (format) {
+    case TSR_WEIGHT_F8E4M3:
+      return kF8E4M3Max;
+    case TSR_WEIGHT_F8E5M2:
+      return kF8E5M2Max;
+    default:
+      assert(format == TSR_WEIGHT_F4E2M1);
+      return kF4E2M1Max;
+  }
+}
+
+GroupScale choose_float_scale(const WeightScheme& scheme, Range range) {
+  if (range.amax() < kSmallestAmax) return {};
+  return {
+      round_scale(scheme.scale_dtype, range.amax() / max_finite(scheme.format)),
+      0};
+}
+
+int32_t integer_code(const IntegerGrid& grid, GroupScale group, float value) {
+  if (group.scale == 0.0f) return group.zero_point;
+  // Rounding a stored scale down can push a quotient past the last code.
+  const float steps =
+      std::clamp(std::nearbyint(value / group.scale), -512.0f, 512.0f);
+  return std::clamp(static_cast<int32_t>(steps) + group.zero_point, grid.lo,
+                    grid.hi);
+}
+
+}  // namespace tessera::format
