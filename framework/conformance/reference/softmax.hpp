@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SOFTMAX over the last dimension, in double.
+
+#pragma once
+
+#include <cstddef>
+
+namespace tessera::reference {
+
+// y = exp(scale * x - m) / sum of the same, m the row's maximum; rounded once
+// to Out.
+//
+// Shapes  x, y [rows, D]
+template <typename Out>
+void softmax(const float* x, size_t rows, size_t D, float scale, Out* y);
+
+// The same for one row of doubles, in place.
+void softmax_row(double* row, size_t D);
+
+}  // namespace tessera::reference
