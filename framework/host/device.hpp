@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/host/device_facts.hpp"
 #include "framework/host/device_objects.hpp"
 #include "framework/host/plugin_library.hpp"
 #include "framework/host/queue.hpp"

@@ -83,6 +83,8 @@ class SubmissionBuilder {
 
  private:
   tsr_submission& head();
+  template <typename Element>
+  uint32_t add(tsr_slice tsr_submission::*slice, const Element& element);
   // Makes room for one more element at the end of `slice`.
   std::byte* grow(tsr_slice tsr_submission::*slice, uint32_t stride);
   std::byte* at(tsr_slice tsr_submission::*slice, uint32_t index);

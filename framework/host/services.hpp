@@ -28,6 +28,8 @@ struct HostOptions {
   // Threads of parallel_for, the caller's included; 0: one per core that this
   // process may use.
   uint32_t num_threads = 0;
+  // Those threads, if they are there already; plugins may share them.
+  std::shared_ptr<ThreadPool> pool;
   // Where each plugin has a folder of its own; "": XDG_CACHE_HOME/tessera or
   // ~/.cache/tessera.
   std::string cache_root;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/host/elf_file.hpp"
+
+#include <elf.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace tessera {
+namespace {
+
+#if defined(__x86_64__)
+constexpr uint16_t kMachine = EM_X86_64;
+#elif defined(__aarch64__)
+constexpr uint16_t kMachine = EM_AARCH64;
+#elif defined(__riscv)
+constexpr uint16_t kMachine = EM_RISCV;
+#else
+#error "unknown machine"
+#endif
+
+Status wrong(const std::string& message) {
+  return {TSR_FAILED_PRECONDITION, message};
+}
+
+bool read_at(int fd, uint64_t offset, void* out, size_t bytes) {
+  const ssize_t count = pread(fd, out, bytes, static_cast<off_t>(offset));
+  return count >= 0 && static_cast<size_t>(count) == bytes;
+}
+
+Status check_header(const Elf64_Ehdr& header) {
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+    return wrong("not a shared library");
+  }
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != kMachine) {
+    return wrong(fmt::format("built for another machine (ELF machine {}, {})",
+                             header.e_machine, kMachine));
+  }
+  if (header.e_type != ET_DYN) return wrong("not a shared library");
+  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0) {
+    return wrong("no program headers");
+  }
+  return {};
+}
+
+Status check_segment(const Elf64_Phdr& segment, uint64_t file_bytes) {
+  if (segment.p_type != PT_LOAD && segment.p_type != PT_DYNAMIC) return {};
+  if (segment.p_offset <= file_bytes &&
+      segment.p_filesz <= file_bytes - segment.p_offset) {
+    return {};
+  }
+  return wrong(
+      fmt::format("truncated: a segment of {} bytes at {} in a file "
+                  "of {}",
+                  segment.p_filesz, segment.p_offset, file_bytes));
+}
+
+}  // namespace
+
+Status check_library_file(int fd) {
+  struct stat info {};
+  Elf64_Ehdr header{};
+  if (fstat(fd, &info) != 0 || !read_at(fd, 0, &header, sizeof(header))) {
+    return wrong("not a shared library: shorter than an ELF header");
+  }
+  TSR_RETURN_IF_ERROR(check_header(header));
+  const auto file_bytes = static_cast<uint64_t>(info.st_size);
+  std::vector<Elf64_Phdr> segments(header.e_phnum);
+  const size_t bytes = segments.size() * sizeof(Elf64_Phdr);
+  if (header.e_phoff > file_bytes || bytes > file_bytes - header.e_phoff ||
+      !read_at(fd, header.e_phoff, segments.data(), bytes)) {
+    return wrong("truncated: no room for its program headers");
+  }
+  for (const Elf64_Phdr& segment : segments) {
+    TSR_RETURN_IF_ERROR(check_segment(segment, file_bytes));
+  }
+  return {};
+}
+
+}  // namespace tessera

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A look at a library before the loader maps it: the loader of the C library
+// trusts the file's headers and dies on a truncated one.
+
+#pragma once
+
+#include "framework/base/status.hpp"
+
+namespace tessera {
+
+// Checks that the file open as `fd` is a whole shared library for this machine.
+// Errors: FAILED_PRECONDITION, saying what is wrong.
+Status check_library_file(int fd);
+
+}  // namespace tessera

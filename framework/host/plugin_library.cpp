@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/host/plugin_library.hpp"
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+
+#include <boost/dll/shared_library.hpp>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "framework/host/verified_library.hpp"
+
+namespace tessera {
+namespace {
+
+namespace dll = boost::dll;
+
+constexpr const char* kQuerySymbol = "tsr_plugin_query_v1";
+
+std::shared_ptr<ThreadPool> pool_of(const HostOptions& options) {
+  return options.pool ? options.pool
+                      : std::make_shared<ThreadPool>(options.num_threads);
+}
+
+Result<PluginParts> join(const tsr_plugin_header* header,
+                         const std::string& name, const HostOptions& options) {
+  PluginParts parts;
+  parts.pool = pool_of(options);
+  const auto services =
+      std::make_shared<HostServices>(name, options, parts.pool);
+  TSR_ASSIGN_OR_RETURN(NegotiatedApi negotiated,
+                       negotiate(header, services->table()));
+  parts.identity = std::move(negotiated.identity);
+  parts.abi_version = negotiated.abi_version;
+  parts.api = negotiated.api;
+  parts.keeper = services;
+  return parts;
+}
+
+// Why a library did not open.  On POSIX the code is "Bad file descriptor"
+// whatever went wrong; the reason is in dlerror().
+std::string load_error(const dll::fs::error_code& code) {
+  const char* reason = dlerror();
+  return reason != nullptr ? reason : code.message();
+}
+
+bool same_file(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
+         a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
+// The library is opened by its path, so that its own $ORIGIN and debuggers find
+// their way, and not by the descriptor that was hashed.  Only root and this
+// user can exchange the file in between, and they need no such trick; this
+// check is for an upgrade that comes in the middle.
+Status check_unchanged(const TrustedFile& file) {
+  struct stat hashed {};
+  struct stat opened {};
+  if (fstat(file.fd.get(), &hashed) == 0 &&
+      stat(file.path.c_str(), &opened) == 0 && same_file(hashed, opened)) {
+    return {};
+  }
+  return {TSR_FAILED_PRECONDITION, "changed while it was loaded"};
+}
+
+// A library that this process has loaded for good.
+struct Loaded {
+  struct stat info;
+  dll::shared_library library;
+  std::shared_ptr<Plugin> plugin;
+};
+
+struct LoadedLibraries {
+  std::mutex mutex;
+  std::vector<Loaded> list;
+  // Opened, but refused.  A library that is not known to bear it is never
+  // closed.
+  std::vector<dll::shared_library> refused;
+};
+
+// Not destroyed: some vendors' exit handlers run after ours.
+LoadedLibraries& loaded_libraries() {
+  static auto* instance = new LoadedLibraries;
+  return *instance;
+}
+
+Result<std::shared_ptr<Plugin>> find_loaded(const LoadedLibraries& libraries,
+                                            const struct stat& info) {
+  for (const Loaded& loaded : libraries.list) {
+    if (loaded.info.st_dev != info.st_dev ||
+        loaded.info.st_ino != info.st_ino) {
+      continue;
+    }
+    if (same_file(loaded.info, info)) return loaded.plugin;
+    return Status(TSR_FAILED_PRECONDITION,
+                  "changed since this process loaded it");
+  }
+  return std::shared_ptr<Plugin>();
+}
+
+Result<const tsr_plugin_header*> query_header(
+    const dll::shared_library& library) {
+  if (!library.has(kQuerySymbol)) {
+    return Status(TSR_NOT_FOUND, std::string("no symbol ") + kQuerySymbol);
+  }
+  return library.get<decltype(tsr_plugin_query_v1)>(kQuerySymbol)();
+}
+
+Result<dll::shared_library> open_library(const TrustedFile& file) {
+  dll::fs::error_code code;
+  dll::shared_library library(
+      file.path, code, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
+  if (code) return Status(TSR_FAILED_PRECONDITION, load_error(code));
+  return library;
+}
+
+Result<std::shared_ptr<Plugin>> join_library(const dll::shared_library& library,
+                                             const VerifiedLibrary& verified,
+                                             const HostOptions& options) {
+  TSR_RETURN_IF_ERROR(check_unchanged(verified.file));
+  TSR_ASSIGN_OR_RETURN(const tsr_plugin_header* header, query_header(library));
+  const std::string& name = verified.manifest.name;
+  TSR_ASSIGN_OR_RETURN(PluginParts parts, join(header, name, options));
+  if (parts.identity.name != name) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  "the header's name is \"" + parts.identity.name +
+                      "\", the manifest's \"" + name + "\"");
+  }
+  parts.path = verified.file.path;
+  parts.sha256 = verified.manifest.sha256;
+  return std::make_shared<Plugin>(std::move(parts));
+}
+
+Result<std::shared_ptr<Plugin>> find_or_open(const VerifiedLibrary& verified,
+                                             const HostOptions& options) {
+  struct stat info {};
+  fstat(verified.file.fd.get(), &info);
+  LoadedLibraries& libraries = loaded_libraries();
+  const std::lock_guard<std::mutex> lock(libraries.mutex);
+  Result<std::shared_ptr<Plugin>> found = find_loaded(libraries, info);
+  if (!found.ok() || *found != nullptr) return found;
+  TSR_ASSIGN_OR_RETURN(dll::shared_library library,
+                       open_library(verified.file));
+  Result<std::shared_ptr<Plugin>> plugin =
+      join_library(library, verified, options);
+  if (plugin.ok()) {
+    libraries.list.push_back({info, std::move(library), *plugin});
+  } else {
+    libraries.refused.push_back(std::move(library));
+  }
+  return plugin;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Plugin>> Plugin::load(const std::string& manifest_path,
+                                             const HostOptions& options) {
+  TSR_ASSIGN_OR_RETURN(const VerifiedLibrary verified,
+                       verify_library(manifest_path));
+  return find_or_open(verified, options).annotate(verified.file.path);
+}
+
+Result<std::shared_ptr<Plugin>> Plugin::load_isolated(
+    const std::string& manifest_path, const HostOptions& /*options*/) {
+  return Status(TSR_UNIMPLEMENTED, manifest_path + ": no isolation");
+}
+
+Result<std::shared_ptr<Plugin>> Plugin::adopt(const tsr_plugin_header* header,
+                                              const HostOptions& options) {
+  uint32_t abi_version = 0;
+  TSR_ASSIGN_OR_RETURN(const PluginIdentity identity,
+                       check_header(header, kHostAbi, &abi_version));
+  TSR_ASSIGN_OR_RETURN(PluginParts parts, join(header, identity.name, options));
+  return std::make_shared<Plugin>(std::move(parts));
+}
+
+}  // namespace tessera

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/host/services.hpp"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "framework/base/log.hpp"
+#include "framework/host/timeline.hpp"
+
+namespace tessera {
+namespace {
+
+// Nothing if the environment may not be trusted.
+std::string environment(const char* name) {
+  const char* value = secure_getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string default_cache_root() {
+  const std::string xdg = environment("XDG_CACHE_HOME");
+  if (!xdg.empty() && xdg[0] == '/') return xdg + "/tessera";
+  const std::string home = environment("HOME");
+  if (!home.empty() && home[0] == '/') return home + "/.cache/tessera";
+  return "";
+}
+
+// Creates the folder and those above it, for this user alone.
+bool create_folders(const std::string& path) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string folder = path.substr(0, end);
+    if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return false;
+    if (end == std::string::npos) return true;
+  }
+}
+
+std::string make_cache_folder(const std::string& root,
+                              const std::string& plugin) {
+  const std::string parent = root.empty() ? default_cache_root() : root;
+  if (parent.empty()) return "";
+  const std::string folder = parent + "/" + plugin;
+  if (create_folders(folder)) return folder;
+  log(TSR_LOG_WARNING, "no cache folder for plugin " + plugin + ": " + folder +
+                           ": " + std::strerror(errno));
+  return "";
+}
+
+void log_line(tsr_host* host, uint32_t level, const char* message) {
+  host->log(level, message == nullptr ? "" : message);
+}
+
+void* alloc_memory(tsr_host* /*host*/, uint64_t bytes, uint64_t alignment) {
+  const bool is_power_of_two =
+      alignment != 0 && (alignment & (alignment - 1)) == 0;
+  if (!is_power_of_two || bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX) {
+    return nullptr;
+  }
+  void* memory = nullptr;
+  const uint64_t least = std::max<uint64_t>(alignment, sizeof(void*));
+  return posix_memalign(&memory, least, std::max<uint64_t>(bytes, 1)) == 0
+             ? memory
+             : nullptr;
+}
+
+void free_memory(tsr_host* /*host*/, void* memory) { free(memory); }
+
+void run_parallel(tsr_host* host, uint32_t num_tasks,
+                  void (*task)(void* context, uint32_t index), void* context) {
+  host->pool->parallel_for(num_tasks, task, context);
+}
+
+void signal_cell(tsr_host* /*host*/, tsr_timeline* timeline, uint64_t value,
+                 tsr_status status) {
+  signal_timeline(*timeline, value, status);
+}
+
+tsr_status wait_cell(tsr_host* /*host*/, tsr_timeline* timeline, uint64_t value,
+                     uint64_t timeout_ns) {
+  return wait_timeline(*timeline, value, timeout_ns);
+}
+
+}  // namespace
+
+HostServices::HostServices(const std::string& plugin,
+                           const HostOptions& options,
+                           std::shared_ptr<ThreadPool> pool)
+    : host_{plugin, make_cache_folder(options.cache_root, plugin),
+            std::move(pool), options.log},
+      table_{} {
+  if (!host_.log) {
+    host_.log = [plugin](uint32_t level, std::string_view line) {
+      log(level, "plugin " + plugin + ": " + std::string(line));
+    };
+  }
+  table_.struct_size = sizeof(table_);
+  table_.num_threads = host_.pool->num_threads();
+  table_.host = &host_;
+  table_.cache_folder = host_.cache_folder.c_str();
+  table_.log = log_line;
+  table_.alloc = alloc_memory;
+  table_.free = free_memory;
+  table_.parallel_for = run_parallel;
+  table_.timeline_signal = signal_cell;
+  table_.timeline_wait = wait_cell;
+}
+
+}  // namespace tessera

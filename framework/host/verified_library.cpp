@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/host/verified_library.hpp"
+
+#include <errno.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "framework/host/elf_file.hpp"
+#include "framework/host/negotiate.hpp"
+#include "framework/host/sha256.hpp"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kMaxManifestBytes = 64 * 1024;
+
+Result<std::string> read_text(int fd) {
+  std::vector<char> text(kMaxManifestBytes + 1);
+  size_t length = 0;
+  while (length < text.size()) {
+    const ssize_t count = read(fd, text.data() + length, text.size() - length);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Status(TSR_FAILED_PRECONDITION, strerror(errno));
+    if (count == 0) return std::string(text.data(), length);
+    length += static_cast<size_t>(count);
+  }
+  return Status(TSR_INVALID_ARGUMENT,
+                fmt::format("larger than {} bytes", kMaxManifestBytes));
+}
+
+Status check_name(const std::string& path, const Manifest& manifest) {
+  const std::string file = path.substr(path.rfind('/') + 1);
+  const std::string wanted = "tsr_plugin_" + manifest.name + ".json";
+  if (file == wanted) return {};
+  return {TSR_INVALID_ARGUMENT, "manifest: \"name\" is \"" + manifest.name +
+                                    "\", but the file is not " + wanted};
+}
+
+Status check_abi(const Manifest& manifest) {
+  if (manifest.abi_min <= kHostAbi.max && manifest.abi_max >= kHostAbi.min) {
+    return {};
+  }
+  return {TSR_FAILED_PRECONDITION,
+          fmt::format("built for ABI {} to {}; this host speaks {} to {}",
+                      abi_version_name(manifest.abi_min),
+                      abi_version_name(manifest.abi_max),
+                      abi_version_name(kHostAbi.min),
+                      abi_version_name(kHostAbi.max))};
+}
+
+Status check_library(const TrustedFile& file, const Manifest& manifest) {
+  TSR_ASSIGN_OR_RETURN(const std::string sha256, sha256_of_file(file.fd.get()));
+  if (sha256 != manifest.sha256) {
+    return {TSR_DATA_LOSS,
+            "sha256 is " + sha256 + ", the manifest says " + manifest.sha256};
+  }
+  return check_library_file(file.fd.get());
+}
+
+}  // namespace
+
+Result<VerifiedLibrary> verify_library(const std::string& manifest_path) {
+  TSR_ASSIGN_OR_RETURN(TrustedFile json, open_trusted(manifest_path));
+  TSR_ASSIGN_OR_RETURN(const std::string text, read_text(json.fd.get()));
+  TSR_ASSIGN_OR_RETURN(Manifest manifest, parse_manifest(text));
+  TSR_RETURN_IF_ERROR(check_name(json.path, manifest));
+  TSR_RETURN_IF_ERROR(check_abi(manifest));
+  const std::string folder = json.path.substr(0, json.path.rfind('/') + 1);
+  TSR_ASSIGN_OR_RETURN(TrustedFile file,
+                       open_trusted(folder + manifest.library));
+  TSR_RETURN_IF_ERROR(check_library(file, manifest).annotate(file.path));
+  return VerifiedLibrary{std::move(manifest), std::move(file)};
+}
+
+}  // namespace tessera

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything that is checked before a library is opened.
+
+#pragma once
+
+#include <string>
+
+#include "framework/base/status.hpp"
+#include "framework/host/manifest.hpp"
+#include "framework/host/trust.hpp"
+
+namespace tessera {
+
+// A library that is what its manifest says.
+struct VerifiedLibrary {
+  Manifest manifest;
+  TrustedFile file;
+};
+
+// Reads the manifest at `manifest_path` and checks the library beside it; see
+// Plugin::load for the errors.
+Result<VerifiedLibrary> verify_library(const std::string& manifest_path);
+
+}  // namespace tessera
