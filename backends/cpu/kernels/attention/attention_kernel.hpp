@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Float attention as one streaming pass over the keys, a template over the
+// vector type and the KV format.
+//
+// For a tile of rows and keys: scores, then per row the new maximum m, the
+// weights p = exp(score - m), and
+//
+//   l = exp(m_old - m) l + sum p,   o = exp(m_old - m) o + p V
+//
+// Scales of I8_CHANNEL are folded into q and the output, those of I8_TOKEN into
+// scores and weights, so that codes are only widened.
+// Source: Milakov and Gimelshein, arXiv:1805.02867, algorithm 3.
+
+#pragma once
+
+#include "backends/cpu/kernels/attention/key_tile.hpp"
+#include "backends/cpu/kernels/attention/products.hpp"
+#include "backends/cpu/kernels/attention/visible_keys.hpp"
+#include "backends/cpu/kernels/ops/portable_simd.hpp"
+
+namespace tessera::cpu {
+
+template <typename V, uint32_t kFormat, uint32_t kDtype>
+class StreamingAttention {
+ public:
+  using F = typename V::F;
+
+  static void run(const AttentionWork& work) {
+    StreamingAttention self(work);
+    self.load_queries();
+    KeyTile keys;
+    for (int64_t k = work.key_begin; k < work.key_end; k += kKeyTile) {
+      const int64_t left = work.key_end - k;
+      find_keys(work, k, static_cast<int>(left < kKeyTile ? left : kKeyTile),
+                &keys);
+      self.add_keys(keys);
+    }
+    self.finish();
+  }
+
+  // Source: "Flash-Decoding" (Dao et al., 2023): o = sum w_c o_c / sum w_c l_c,
+  // w_c = exp(m_c - max m), chunks in ascending order.
+  static void combine(const AttentionWork& work) {
+    const int64_t words = partial_row_words(work.op->kv.head_dim);
+    const int64_t dim = padded_dim(work.op->kv.head_dim);
+    for (int64_t r = 0; r < work.num_rows; ++r) {
+      float* sum = work.partials + r * words;
+      for (int64_t c = 1; c < work.num_chunks; ++c) {
+        add_partial(sum, sum + c * work.num_rows * words, dim);
+      }
+      write_row(work, r, sum, sum[dim + 1]);
+    }
+  }
+
+ private:
+  explicit StreamingAttention(const AttentionWork& work)
+      : work_(work),
+        head_dim_(work.op->kv.head_dim),
+        dim_(padded_dim(head_dim_)),
+        few_(work.num_rows <= kFewRowsLimit) {
+    float* next = work.scratch;
+    const auto take = [&next](int64_t words) {
+      float* begin = next;
+      next += words;
+      return begin;
+    };
+    q_ = take(kRowTile * dim_);
+    out_ = take(kRowTile * dim_);
+    packed_ = take(kKeyTile * dim_);
+    scores_ = take(kRowTile * kKeyTile);
+    totals_ = take(kRowTile * V::kLanes);
+    max_ = take(kRowTile);
+    alpha_ = take(kRowTile);
+    k_scale_ = take(kKeyTile);
+    v_scale_ = take(kKeyTile);
+  }
+
+  static constexpr bool kTokenScales = kFormat == TSR_KV_I8_TOKEN;
+  static constexpr bool kChannelScales = kFormat == TSR_KV_I8_CHANNEL;
+  // Packing keys pays from about this many rows on.
+  static constexpr int kFewRowsLimit = 8;
+
+  static constexpr float kLowest = -0x1.fffffep+127f;
+
+  // Token and query head of row r of this unit.
+  static void locate(const AttentionWork& work, int64_t r, int64_t* out_token,
+                     int64_t* out_head) {
+    const Attention& op = *work.op;
+    const int64_t group = op.num_q_heads / op.kv.num_kv_heads;
+    const int64_t row = work.row_begin + r;
+    *out_token = op.q_starts[work.seq] + row / group;
+    *out_head = work.kv_head * group + row % group;
+  }
+
+  template <typename Body>
+  static void for_vectors(int64_t n, const Body& body) {
+    for (int64_t i = 0; i < n; i += V::kLanes) {
+      body(i, static_cast<int>(n - i < V::kLanes ? n - i : V::kLanes));
+    }
+  }
+
+  void load_queries() {
+    const Attention& op = *work_.op;
+    const F scale = V::set1(op.scale);
+    const float* channel =
+        kChannelScales ? op.kv_scale + work_.kv_head * head_dim_ : nullptr;
+    // FewRows reads up to the next power of two.
+    const int64_t rows = few_ ? kFewRowsLimit : work_.num_rows;
+    for (int64_t r = 0; r < rows; ++r) {
+      float* to = q_ + r * dim_;
+      max_[r] = kLowest;
+      alpha_[r] = 1.0f;
+      V::template store<TSR_F32>(totals_, r * V::kLanes, V::zero());
+      for_vectors(dim_, [&](int64_t d, int) {
+        V::template store<TSR_F32>(to, d, V::zero());
+        V::template store<TSR_F32>(out_ + r * dim_, d, V::zero());
+      });
+      if (r >= work_.num_rows) continue;
+      int64_t token = 0;
+      int64_t head = 0;
+      locate(work_, r, &token, &head);
+      const SimdRow<V> row =
+          SimdRow<V>(op.q, op.dtype).at(token * op.q_stride + head * head_dim_);
+      for_vectors(head_dim_, [&](int64_t d, int n) {
+        F x = V::mul(row.load(d, n), scale);
+        if constexpr (kChannelScales) {
+          x = V::mul(x, V::template load_n<TSR_F32>(channel, d, n));
+        }
+        V::template store<TSR_F32>(to, d, x);
+      });
+    }
+  }
+
+  void add_keys(const KeyTile& keys) {
+    if constexpr (kTokenScales) {
+      for (int i = 0; i < kKeyTile; ++i) {
+        k_scale_[i] = i < keys.num_keys ? *keys.k_scale[i] : 0.0f;
+        v_scale_[i] = i < keys.num_keys ? *keys.v_scale[i] : 0.0f;
+      }
+    }
+    if (few_) {
+      for_few_rows([&](int64_t r, int rows) {
+        Few::scores(rows, head_dim_, q_ + r * dim_, keys.k, keys.num_keys,
+                    scores_ + r * kKeyTile);
+      });
+    } else {
+      pack_keys(keys);
+      const int64_t cols = padded_dim(keys.num_keys);
+      Product<V>::run({static_cast<int>(work_.num_rows), cols, head_dim_, dim_,
+                       kKeyTile, kKeyTile},
+                      q_, packed_, scores_, nullptr);
+    }
+    weigh(keys);
+    if (few_) {
+      for_few_rows([&](int64_t r, int rows) {
+        Few::weighted_sum(rows, head_dim_, scores_ + r * kKeyTile, keys.v,
+                          keys.num_keys, out_ + r * dim_, alpha_ + r);
+      });
+    } else {
+      pack_values(keys);
+      Product<V>::run({static_cast<int>(work_.num_rows), dim_, keys.num_keys,
+                       kKeyTile, dim_, dim_},
+                      scores_, packed_, out_, alpha_);
+    }
+  }
+
+  template <typename Body>
+  void for_few_rows(const Body& body) const {
+    for (int64_t r = 0; r < work_.num_rows; r += Few::kMaxRows) {
+      const int64_t left = work_.num_rows - r;
+      body(r, static_cast<int>(left < Few::kMaxRows ? left : Few::kMaxRows));
+    }
+  }
+
+  // Scores to weights, in place; updates maxima and totals, and leaves in
+  // alpha_ what the old sums are to be scaled by.
+  void weigh(const KeyTile& keys) {
+    const int cols = static_cast<int>(padded_dim(keys.num_keys));
+    const int64_t rows = work_.num_rows;
+    for (int64_t r = 0; r < rows; ++r) {
+      float* score = scores_ + r * kKeyTile;
+      if constexpr (kTokenScales) {
+        for (int i = 0; i < cols; i += V::kLanes) {
+          const F s = V::template load<TSR_F32>(score, i);
+          const F scale = V::template load<TSR_F32>(k_scale_, i);
+          V::template store<TSR_F32>(score, i, V::mul(s, scale));
+        }
+      }
+      hide(keys, r, cols, score);
+      F largest = V::set1(max_[r]);
+      for (int i = 0; i < cols; i += V::kLanes) {
+        largest = V::max(V::template load<TSR_F32>(score, i), largest);
+      }
+      const float m = V::max_lane(largest);
+      alpha_[r] = max_[r] - m;
+      max_[r] = m;
+    }
+    for_vectors(rows, [&](int64_t r, int n) {
+      const F x = V::template load_n<TSR_F32>(alpha_, r, n);
+      V::template store_n<TSR_F32>(alpha_, r, Portable<V>::exp(x), n);
+    });
+    for (int64_t r = 0; r < rows; ++r) {
+      float* score = scores_ + r * kKeyTile;
+      const F m = V::set1(max_[r]);
+      F total = V::mul(V::template load<TSR_F32>(totals_, r * V::kLanes),
+                       V::set1(alpha_[r]));
+      for (int i = 0; i < cols; i += V::kLanes) {
+        F p = Portable<V>::exp(V::sub(V::template load<TSR_F32>(score, i), m));
+        total = V::add(total, p);
+        if constexpr (kTokenScales) {
+          p = V::mul(p, V::template load<TSR_F32>(v_scale_, i));
+        }
+        V::template store<TSR_F32>(score, i, p);
+      }
+      V::template store<TSR_F32>(totals_, r * V::kLanes, total);
+    }
+  }
+
+  // Keys that row r does not see get the score -infinity.
+  void hide(const KeyTile& keys, int64_t r, int cols, float* score) const {
+    const VisibleKeys seen =
+        visible_keys(*work_.op, work_.seq, work_.row_begin + r);
+    const float hidden = tsr_from_bits_f32(0xff800000u);
+    const int64_t first = seen.begin - keys.first;
+    const int64_t last = seen.end - keys.first;
+    for (int i = 0; i < cols && i < first; ++i) score[i] = hidden;
+    const int64_t end = last < keys.num_keys ? last : keys.num_keys;
+    for (int i = end > 0 ? static_cast<int>(end) : 0; i < cols; ++i) {
+      score[i] = hidden;
+    }
+  }
+
+  static F codes(const std::byte* row, int64_t d, int n) {
+    return n == V::kLanes ? V::template load<kDtype>(row, d)
+                          : V::template load_n<kDtype>(row, d, n);
+  }
+
+  // packed[d][key], so that scores of consecutive keys are one vector.
+  void pack_keys(const KeyTile& keys) {
+    for (int key = 0; key < keys.num_keys; key += V::kLanes) {
+      for_vectors(head_dim_, [&](int64_t d, int n) {
+        F square[V::kLanes];
+        for (int i = 0; i < V::kLanes; ++i) {
+          square[i] = key + i < keys.num_keys ? codes(keys.k[key + i], d, n)
+                                              : V::zero();
+        }
+        V::transpose(square);
+        for (int i = 0; i < V::kLanes; ++i) {
+          V::template store<TSR_F32>(packed_, (d + i) * kKeyTile + key,
+                                     square[i]);
+        }
+      });
+    }
+  }
+
+  // packed[key][d], widened.
+  void pack_values(const KeyTile& keys) {
+    for (int key = 0; key < keys.num_keys; ++key) {
+      for_vectors(head_dim_, [&](int64_t d, int n) {
+        V::template store<TSR_F32>(packed_, key * dim_ + d,
+                                   codes(keys.v[key], d, n));
+      });
+    }
+  }
+
+  void finish() {
+    const int64_t words = partial_row_words(head_dim_);
+    float* partial = work_.partials + work_.chunk * work_.num_rows * words;
+    for (int64_t r = 0; r < work_.num_rows; ++r) {
+      const float total =
+          V::sum(V::template load<TSR_F32>(totals_, r * V::kLanes));
+      const float* sums = out_ + r * dim_;
+      if (work_.num_chunks == 1) {
+        write_row(work_, r, sums, total);
+        continue;
+      }
+      float* to = partial + r * words;
+      for_vectors(dim_, [&](int64_t d, int) {
+        V::template store<TSR_F32>(to, d, V::template load<TSR_F32>(sums, d));
+      });
+      to[dim_] = max_[r];
+      to[dim_ + 1] = total;
+    }
+  }
+
+  static void add_partial(float* sum, const float* other, int64_t dim) {
+    const float m = other[dim] > sum[dim] ? other[dim] : sum[dim];
+    const float ours = tsr_exp_f32(sum[dim] - m);
+    const float theirs = tsr_exp_f32(other[dim] - m);
+    for_vectors(dim, [&](int64_t d, int) {
+      const F a = V::template load<TSR_F32>(sum, d);
+      const F b = V::template load<TSR_F32>(other, d);
+      V::template store<TSR_F32>(
+          sum, d, V::fma(a, V::set1(ours), V::mul(b, V::set1(theirs))));
+    });
+    sum[dim] = m;
+    sum[dim + 1] = sum[dim + 1] * ours + other[dim + 1] * theirs;
+  }
+
+  static void write_row(const AttentionWork& work, int64_t r, const float* sums,
+                        float total) {
+    const Attention& op = *work.op;
+    const int64_t head_dim = op.kv.head_dim;
+    int64_t token = 0;
+    int64_t head = 0;
+    locate(work, r, &token, &head);
+    const SimdRowOut<V> row = SimdRowOut<V>(op.out, op.dtype)
+                                  .at(token * op.out_stride + head * head_dim);
+    const float* channel =
+        kChannelScales
+            ? op.kv_scale + (op.kv.num_kv_heads + work.kv_head) * head_dim
+            : nullptr;
+    for_vectors(head_dim, [&](int64_t d, int n) {
+      F x = V::div(V::template load<TSR_F32>(sums, d), V::set1(total));
+      if constexpr (kChannelScales) {
+        x = V::mul(x, V::template load_n<TSR_F32>(channel, d, n));
+      }
+      row.store(d, n, x);
+    });
+  }
+
+  using Few = FewRows<V, kDtype>;
+
+  const AttentionWork& work_;
+  int64_t head_dim_;
+  int64_t dim_;
+  bool few_;
+  float* q_ = nullptr;        // [rows, dim]
+  float* out_ = nullptr;      // [rows, dim]
+  float* packed_ = nullptr;   // keys or values of one tile
+  float* scores_ = nullptr;   // [rows, kKeyTile]; scores, then weights
+  float* totals_ = nullptr;   // [rows, 16], lanes of the sums of weights
+  float* max_ = nullptr;      // [rows]
+  float* alpha_ = nullptr;    // [rows]
+  float* k_scale_ = nullptr;  // [kKeyTile]
+  float* v_scale_ = nullptr;
+};
+
+}  // namespace tessera::cpu
