@@ -134,20 +134,6 @@ std::vector<const TensorView*> Checkpoint::tensors() const {
   return views;
 }
 
-WeightSource Checkpoint::weight_source() const {
-  // By value: the views stay where they are when the checkpoint moves.
-  return [tensors = tensors_, aliases = aliases_](
-             const std::string& name) -> Result<SourceTensor> {
-    const auto alias = aliases.find(name);
-    const auto it = tensors.find(alias == aliases.end() ? name : alias->second);
-    if (it == tensors.end()) {
-      return Status(TSR_NOT_FOUND, fmt::format("no tensor {}", name));
-    }
-    const TensorView& view = *it->second;
-    return SourceTensor{view.dtype, view.shape, view.data};
-  };
-}
-
 uint64_t Checkpoint::bytes() const {
   uint64_t sum = 0;
   for (const auto& [name, view] : tensors_) sum += view->data.size();

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/graph/weight_source.hpp"
 #include "framework/model/safetensors.hpp"
 
 namespace tessera {
@@ -44,10 +43,6 @@ class Checkpoint {
 
   // Stored bytes of all tensors.
   uint64_t bytes() const;
-
-  // find(), for those who know no checkpoints.  Borrows from this, also after a
-  // move.  Errors  NOT_FOUND, naming the tensor.
-  WeightSource weight_source() const;
 
  private:
   std::vector<Safetensors> shards_;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framework/model/checkpoint_source.hpp"
 #include "tests/unit/framework/model/scratch_folder.hpp"
 
 namespace tessera {
@@ -69,8 +70,7 @@ TEST(Checkpoint, IsAWeightSource) {
                one_tensor("head", 'x', R"({"embed":"head"})"));
   auto opened = Checkpoint::open(folder.path());
   ASSERT_TRUE(opened.ok()) << opened.status().message();
-  const WeightSource source = opened->weight_source();
-  const Checkpoint moved = std::move(*opened);
+  const WeightSource source = checkpoint_source(*opened);
   for (const char* name : {"head", "embed"}) {
     const auto tensor = source(name);
     ASSERT_TRUE(tensor.ok());
