@@ -49,12 +49,13 @@ Status check_header(const Elf64_Ehdr& header) {
   return {};
 }
 
+bool fits(uint64_t offset, uint64_t bytes, uint64_t file_bytes) {
+  return offset <= file_bytes && bytes <= file_bytes - offset;
+}
+
 Status check_segment(const Elf64_Phdr& segment, uint64_t file_bytes) {
   if (segment.p_type != PT_LOAD && segment.p_type != PT_DYNAMIC) return {};
-  if (segment.p_offset <= file_bytes &&
-      segment.p_filesz <= file_bytes - segment.p_offset) {
-    return {};
-  }
+  if (fits(segment.p_offset, segment.p_filesz, file_bytes)) return {};
   return wrong(
       fmt::format("truncated: a segment of {} bytes at {} in a file "
                   "of {}",
@@ -73,9 +74,14 @@ Status check_library_file(int fd) {
   const auto file_bytes = static_cast<uint64_t>(info.st_size);
   std::vector<Elf64_Phdr> segments(header.e_phnum);
   const size_t bytes = segments.size() * sizeof(Elf64_Phdr);
-  if (header.e_phoff > file_bytes || bytes > file_bytes - header.e_phoff ||
+  if (!fits(header.e_phoff, bytes, file_bytes) ||
       !read_at(fd, header.e_phoff, segments.data(), bytes)) {
     return wrong("truncated: no room for its program headers");
+  }
+  // Section headers come last: without them the end of the file is missing.
+  const uint64_t section_bytes = uint64_t{header.e_shnum} * header.e_shentsize;
+  if (!fits(header.e_shoff, section_bytes, file_bytes)) {
+    return wrong("truncated: no room for its section headers");
   }
   for (const Elf64_Phdr& segment : segments) {
     TSR_RETURN_IF_ERROR(check_segment(segment, file_bytes));

@@ -23,6 +23,8 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+}  // namespace
+
 std::string default_cache_root() {
   const std::string xdg = environment("XDG_CACHE_HOME");
   if (!xdg.empty() && xdg[0] == '/') return xdg + "/tessera";
@@ -30,6 +32,8 @@ std::string default_cache_root() {
   if (!home.empty() && home[0] == '/') return home + "/.cache/tessera";
   return "";
 }
+
+namespace {
 
 // Creates the folder and those above it, for this user alone.
 bool create_folders(const std::string& path) {

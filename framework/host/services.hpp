@@ -30,12 +30,15 @@ struct HostOptions {
   uint32_t num_threads = 0;
   // Those threads, if they are there already; plugins may share them.
   std::shared_ptr<ThreadPool> pool;
-  // Where each plugin has a folder of its own; "": XDG_CACHE_HOME/tessera or
-  // ~/.cache/tessera.
+  // Where each plugin has a folder of its own; "": default_cache_root().
   std::string cache_root;
   // Takes what plugins log; null: the host's own log.
   std::function<void(uint32_t level, std::string_view line)> log;
 };
+
+// XDG_CACHE_HOME/tessera or ~/.cache/tessera; "" if the environment names none,
+// or may not be trusted.
+std::string default_cache_root();
 
 // The services of one plugin.  Stays where it is.
 class HostServices {

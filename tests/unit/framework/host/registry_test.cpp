@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/host/registry.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "framework/host/sha256.hpp"
+#include "framework/host/trust.hpp"
+#include "tests/unit/framework/host/temporary_folder.hpp"
+#include "tests/unit/framework/host/toy_linear.hpp"
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+
+const char* const kLibrary = TSR_BINARY_DIR "/test_plugins/tsr_plugin_toy.so";
+
+// A folder with plugins of every kind of fault.
+class RegistryOf : public testing::Test {
+ protected:
+  // Puts a library and a manifest with its true hash into the folder.
+  void add(const std::string& name, const std::string& library) {
+    folder_.write("tsr_plugin_" + name + ".so", library);
+    add_manifest(name, sha256_of("tsr_plugin_" + name + ".so"));
+  }
+  void add_manifest(const std::string& name, const std::string& sha256,
+                    const std::string& abi = "1.0") {
+    folder_.write("tsr_plugin_" + name + ".json",
+                  R"({"format": 1, "name": ")" + name +
+                      R"(", "library": "tsr_plugin_)" + name +
+                      R"(.so", "abi_min": ")" + abi + R"(", "abi_max": ")" +
+                      abi + R"(", "sha256": ")" + sha256 + "\"}");
+  }
+  std::string sha256_of(const std::string& file) {
+    const Result<TrustedFile> opened = open_trusted(folder_ / file);
+    return opened.ok() ? *sha256_of_file(opened->fd.get()) : "";
+  }
+  Registry discover() {
+    RegistryOptions options;
+    options.folders = {folder_.path()};
+    options.host.num_threads = 1;
+    return Registry::discover(options);
+  }
+  // The only failure of the folder.
+  void expect_failure(tsr_status code, const std::string& part) {
+    const Registry registry = discover();
+    EXPECT_TRUE(registry.plugins().empty());
+    ASSERT_EQ(registry.failures().size(), 1u);
+    const Status& status = registry.failures()[0].status;
+    EXPECT_EQ(status.code(), code) << status.message();
+    EXPECT_THAT(status.message(), HasSubstr(part));
+  }
+
+  TemporaryFolder folder_;
+  const std::string toy_ = read_file(kLibrary);
+};
+
+TEST_F(RegistryOf, AGoodPluginNamesItsDevices) {
+  add("toy", toy_);
+  const Registry registry = discover();
+  for (const PluginFailure& failure : registry.failures()) {
+    ADD_FAILURE() << failure.path << ": " << failure.status.message();
+  }
+  ASSERT_EQ(registry.devices().size(), 3u);
+  EXPECT_EQ(registry.devices()[0].name, "toy:0");
+  EXPECT_EQ(registry.devices()[1].name, "toy:raw");
+  EXPECT_EQ(registry.devices()[2].name, "toy:2");
+  EXPECT_EQ(registry.devices()[2].status.code(), TSR_UNAVAILABLE);
+}
+
+TEST_F(RegistryOf, FindsDevicesByNameAndIndex) {
+  add("toy", toy_);
+  const Registry registry = discover();
+  EXPECT_EQ((*registry.find("toy:raw"))->index, 1u);
+  EXPECT_EQ((*registry.find("toy:1"))->index, 1u);
+  EXPECT_EQ(registry.find("toy").status().message(),
+            "plugin toy has 3 devices; choose toy:0, toy:raw, toy:2");
+  EXPECT_EQ(registry.find("gpu").status().message(),
+            "no device gpu; choose toy:0, toy:raw, toy:2");
+  EXPECT_EQ(registry.find("gpu").status().code(), TSR_NOT_FOUND);
+  const auto device = registry.open("toy:raw");
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  EXPECT_EQ((*device)->name(), "toy:raw");
+}
+
+TEST_F(RegistryOf, ASecondPluginOfANameIsReported) {
+  add("toy", toy_);
+  const TemporaryFolder other;
+  std::filesystem::copy(folder_.path(), other.path(),
+                        std::filesystem::copy_options::recursive);
+  RegistryOptions options;
+  options.folders = {folder_.path(), other.path()};
+  const Registry registry = Registry::discover(options);
+  EXPECT_EQ(registry.plugins().size(), 1u);
+  ASSERT_EQ(registry.failures().size(), 1u);
+  EXPECT_THAT(registry.failures()[0].path, HasSubstr(other.path()));
+  EXPECT_THAT(registry.failures()[0].status.message(),
+              HasSubstr("plugin toy was found before"));
+}
+
+TEST_F(RegistryOf, NothingIsNoFailure) {
+  RegistryOptions options;
+  options.folders = {folder_ / "not there"};
+  const Registry registry = Registry::discover(options);
+  EXPECT_TRUE(registry.devices().empty());
+  EXPECT_TRUE(registry.failures().empty());
+  EXPECT_EQ(registry.find("cpu").status().message(),
+            "no device cpu; there is none");
+}
+
+TEST_F(RegistryOf, AMissingLibraryIsReported) {
+  add("toy", toy_);
+  std::filesystem::remove(folder_ / "tsr_plugin_toy.so");
+  expect_failure(TSR_NOT_FOUND, "tsr_plugin_toy.so: No such file");
+}
+
+TEST_F(RegistryOf, AMissingManifestIsReported) {
+  add("toy", toy_);
+  std::filesystem::remove(folder_ / "tsr_plugin_toy.json");
+  expect_failure(TSR_NOT_FOUND, "no manifest");
+}
+
+TEST_F(RegistryOf, AWrongHashIsReported) {
+  add("toy", toy_);
+  add_manifest("toy", std::string(64, '0'));
+  expect_failure(TSR_DATA_LOSS, "the manifest says 0000");
+}
+
+TEST_F(RegistryOf, ATruncatedLibraryIsReported) {
+  add("toy", toy_);
+  ASSERT_EQ(truncate((folder_ / "tsr_plugin_toy.so").c_str(), 4096), 0);
+  expect_failure(TSR_DATA_LOSS, "sha256 is");
+}
+
+TEST_F(RegistryOf, ATruncatedLibraryWithItsOwnHashIsReported) {
+  add("toy", toy_.substr(0, toy_.size() / 3));
+  expect_failure(TSR_FAILED_PRECONDITION, "truncated");
+}
+
+TEST_F(RegistryOf, GarbageIsReported) {
+  add("toy", "not a library");
+  expect_failure(TSR_FAILED_PRECONDITION, "not a shared library");
+}
+
+TEST_F(RegistryOf, AnotherAbiIsReported) {
+  add("toy", toy_);
+  add_manifest("toy", sha256_of("tsr_plugin_toy.so"), "2.0");
+  expect_failure(TSR_FAILED_PRECONDITION, "built for ABI 2.0 to 2.0");
+}
+
+TEST_F(RegistryOf, ALibraryThatOthersMayWriteIsReported) {
+  add("toy", toy_);
+  ASSERT_EQ(chmod((folder_ / "tsr_plugin_toy.so").c_str(), 0777), 0);
+  expect_failure(TSR_FAILED_PRECONDITION, "may be written by others");
+}
+
+TEST_F(RegistryOf, AManifestThatOthersMayWriteIsReported) {
+  add("toy", toy_);
+  ASSERT_EQ(chmod((folder_ / "tsr_plugin_toy.json").c_str(), 0666), 0);
+  expect_failure(TSR_FAILED_PRECONDITION, "may be written by others");
+}
+
+TEST_F(RegistryOf, ANameThatIsNotTheFilesIsReported) {
+  add("other", toy_);
+  folder_.write("tsr_plugin_other.json",
+                read_file(TSR_BINARY_DIR "/test_plugins/tsr_plugin_toy.json"));
+  expect_failure(TSR_INVALID_ARGUMENT, "the file is not tsr_plugin_toy.json");
+}
+
+TEST_F(RegistryOf, ANameThatIsNotTheHeadersIsReported) {
+  add("other", toy_);
+  expect_failure(TSR_INVALID_ARGUMENT,
+                 "the header's name is \"toy\", the manifest's \"other\"");
+}
+
+TEST_F(RegistryOf, AManifestWithoutEndIsReported) {
+  folder_.write("tsr_plugin_toy.json", std::string(100000, ' '));
+  expect_failure(TSR_INVALID_ARGUMENT, "larger than 65536 bytes");
+}
+
+TEST_F(RegistryOf, BrokenPluginsDoNotStopTheOthers) {
+  add("toy", toy_);
+  add("a", "not a library");
+  folder_.write("tsr_plugin_z.json", "{}");
+  const Registry registry = discover();
+  EXPECT_EQ(registry.plugins().size(), 1u);
+  EXPECT_EQ(registry.failures().size(), 2u);
+}
+
+}  // namespace
+}  // namespace tessera
