@@ -42,7 +42,7 @@ Status write_file_atomically(const std::string& path,
   const bool written = fchmod(fd, 0666 & ~mask) == 0 && write_all(fd, contents);
   if (close(fd) != 0 || !written ||
       std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const Status status = failure(path);
+    Status status = failure(path);
     unlink(temporary.c_str());
     return status;
   }

@@ -78,6 +78,8 @@ class [[nodiscard]] Result {
     return tsr_s;                                      \
   }
 
+// The arguments are names and a declaration, which take no parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define TSR_CONCAT_INNER(a, b) a##b
 #define TSR_CONCAT(a, b) TSR_CONCAT_INNER(a, b)
 
@@ -89,3 +91,4 @@ class [[nodiscard]] Result {
   auto result = (expr);                                    \
   if (!result.ok()) return std::move(result).status();     \
   declaration = std::move(*result)
+// NOLINTEND(bugprone-macro-parentheses)
