@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The driver: checks an op, prepares x, and shares out chunks of outputs.
+
+#include "backends/cpu/kernels/linear/linear.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backends/cpu/kernels/linear/chunks.hpp"
+#include "backends/cpu/kernels/linear/decode.hpp"
+#include "backends/cpu/kernels/linear/linear_check.hpp"
+#include "backends/cpu/kernels/linear/linear_dense.hpp"
+#include "backends/cpu/kernels/linear/linear_input.hpp"
+#include "backends/cpu/kernels/linear/linear_kernel.hpp"
+#include "backends/cpu/kernels/linear/linear_workspace.hpp"
+#include "tessera/error.hpp"
+
+namespace tessera::cpu {
+namespace {
+
+// Below so many products, waking threads costs more than they save.
+constexpr int64_t kSerialProducts = 1 << 17;
+// Rows of x that one task prepares.
+constexpr int64_t kPreparedRows = 8;
+
+// One call, with everything that its chunks share.
+class LinearRun {
+ public:
+  LinearRun(const LinearWeight& weight, const Linear& op,
+            const Workspace& workspace, const Exec& exec)
+      : weight_(weight),
+        op_(op),
+        workspace_(workspace),
+        row_ops_(linear_row_ops(exec.isa)),
+        is_integer_(is_integer_act(op.act_quant)),
+        kernel_(select_linear_kernel(weight.shape, weight.has_dense_rows(),
+                                     is_integer_, op.M, exec.isa)),
+        first_column_(op.n_begin / kTileCols * kTileCols) {
+    const int64_t products = op.M * (op.n_end - op.n_begin) * weight.shape.K;
+    if (exec.parallel != nullptr && products >= kSerialProducts) {
+      parallel_ = *exec.parallel;
+    }
+  }
+
+  void run() {
+    prepare_input();
+    if (runs_dense(weight_, op_, row_ops_, workspace_, parallel_)) return;
+    const int64_t column_chunks =
+        (op_.n_end - first_column_ + kChunkCols - 1) / kChunkCols;
+    const int64_t row_chunks = (op_.M + kChunkRows - 1) / kChunkRows;
+    for_each_chunk(parallel_, column_chunks * row_chunks,
+                   [&](int64_t chunk, int64_t worker) {
+                     compute({chunk % row_chunks * kChunkRows,
+                              first_column_ + chunk / row_chunks * kChunkCols},
+                             workspace_.worker(worker));
+                   });
+  }
+
+ private:
+  struct Corner {
+    int64_t m;
+    int64_t n;  // a multiple of kTileCols
+  };
+
+  void prepare_input() {
+    const int64_t chunks = (op_.M + kPreparedRows - 1) / kPreparedRows;
+    for_each_chunk(parallel_, chunks, [&](int64_t chunk, int64_t worker) {
+      const int64_t begin = chunk * kPreparedRows;
+      const int64_t end = std::min(begin + kPreparedRows, op_.M);
+      for (int64_t m = begin; m < end; ++m) {
+        prepare_row(weight_, op_, m, row_ops_, workspace_.worker(worker).rows,
+                    workspace_.input);
+      }
+    });
+  }
+
+  void compute(Corner corner, const WorkerScratch& scratch) const {
+    const int64_t M = std::min(kChunkRows, op_.M - corner.m);
+    const int64_t num_cols = std::min(kChunkCols, op_.n_end - corner.n);
+    if (!is_integer_) {
+      const int64_t stride = padded_input(weight_.shape.K);
+      kernel_.run_float({&weight_, M,
+                         workspace_.input.values + corner.m * stride, stride,
+                         corner.n, num_cols, scratch.sums, scratch.panel});
+      finish_float(corner, M, num_cols, scratch);
+    } else if (op_.y.dtype == TSR_I32) {
+      sum_group(corner, M, num_cols, 0, scratch);
+      store_accumulators(corner, M, num_cols, scratch);
+    } else if (is_per_channel(weight_.shape)) {
+      sum_group(corner, M, num_cols, 0, scratch);
+      finish_channel(corner, M, num_cols, scratch);
+    } else {
+      finish_groups(corner, M, num_cols, scratch);
+    }
+  }
+
+  void sum_group(Corner corner, int64_t M, int64_t num_cols, int64_t group,
+                 const WorkerScratch& scratch) const {
+    const int64_t stride = padded_input(weight_.shape.K);
+    kernel_.run_integer({&weight_, M,
+                         workspace_.input.codes + corner.m * stride, stride,
+                         workspace_.input.zeros + corner.m, corner.n, num_cols,
+                         group, scratch.integer_sums()});
+  }
+
+  // ---- Sums to y.  `skip` columns of the first tile lie before n_begin.
+
+  Finish finish_of(Corner corner, int64_t M, int64_t num_cols,
+                   const void* sums) const {
+    const int64_t skip = std::max<int64_t>(0, op_.n_begin - corner.n);
+    Finish work{};
+    work.M = M;
+    work.num_cols = num_cols - skip;
+    work.sums = static_cast<const float*>(sums) + skip;
+    const int64_t n = corner.n + skip;
+    apply_epilogue(op_, corner.m, n, work);
+    return work;
+  }
+
+  void finish_float(Corner corner, int64_t M, int64_t num_cols,
+                    const WorkerScratch& scratch) const {
+    Finish work = finish_of(corner, M, num_cols, scratch.sums);
+    if (weight_.scale2 != nullptr) {
+      set_col_scale(corner, num_cols, scratch, work,
+                    [&](int64_t n) { return weight_.scale2[n]; });
+    }
+    row_ops_.finish(work);
+  }
+
+  void finish_channel(Corner corner, int64_t M, int64_t num_cols,
+                      const WorkerScratch& scratch) const {
+    Finish work = finish_of(corner, M, num_cols, scratch.sums);
+    work.sums_are_i32 = weight_.quant_bias.empty();
+    if (!work.sums_are_i32) add_quant_bias(corner, M, num_cols, scratch);
+    work.row_scale = workspace_.input.scales + corner.m;
+    set_col_scale(corner, num_cols, scratch, work,
+                  [&](int64_t n) { return weight_scale(weight_, n, 0); });
+    row_ops_.finish(work);
+  }
+
+  void finish_groups(Corner corner, int64_t M, int64_t num_cols,
+                     const WorkerScratch& scratch) const {
+    std::fill(scratch.groups, scratch.groups + M * kChunkCols, 0.0f);
+    for (int64_t g = 0; g < weight_.shape.num_groups; ++g) {
+      sum_group(corner, M, num_cols, g, scratch);
+      for (int64_t j = 0; j < num_cols; ++j) {
+        scratch.col_scale[j] =
+            weight_scale(weight_, corner.n + j, g * weight_.shape.group_size);
+      }
+      if (g == 0 && !weight_.quant_bias.empty()) {
+        add_quant_bias(corner, M, num_cols, scratch);
+        start_groups(M, num_cols, scratch);
+      } else {
+        row_ops_.add_group(scratch.integer_sums(), scratch.col_scale, M,
+                           num_cols, scratch.groups);
+      }
+    }
+    Finish work = finish_of(corner, M, num_cols, scratch.groups);
+    work.row_scale = workspace_.input.scales + corner.m;
+    if (weight_.shape.has_scale2) {
+      set_col_scale(corner, num_cols, scratch, work,
+                    [&](int64_t n) { return weight_scale2(weight_, n); });
+    }
+    row_ops_.finish(work);
+  }
+
+  template <typename ScaleOf>
+  void set_col_scale(Corner corner, int64_t num_cols,
+                     const WorkerScratch& scratch, Finish& work,
+                     const ScaleOf& scale_of) const {
+    const int64_t skip = std::max<int64_t>(0, op_.n_begin - corner.n);
+    for (int64_t j = skip; j < num_cols; ++j) {
+      scratch.col_scale[j] = scale_of(corner.n + j);
+    }
+    work.col_scale = scratch.col_scale + skip;
+  }
+
+  // The sums become f32(acc + QUANT_BIAS), rounded once.
+  void add_quant_bias(Corner corner, int64_t M, int64_t num_cols,
+                      const WorkerScratch& scratch) const {
+    for (int64_t m = 0; m < M; ++m) {
+      for (int64_t j = 0; j < num_cols; ++j) {
+        float& place = scratch.sums[m * kChunkCols + j];
+        int32_t acc = 0;
+        std::memcpy(&acc, &place, sizeof(acc));
+        const auto n = static_cast<size_t>(corner.n + j);
+        place = static_cast<float>(int64_t{acc} + weight_.quant_bias[n]);
+      }
+    }
+  }
+
+  // The first group, whose sums are already f32.
+  static void start_groups(int64_t M, int64_t num_cols,
+                           const WorkerScratch& scratch) {
+    for (int64_t m = 0; m < M; ++m) {
+      for (int64_t j = 0; j < num_cols; ++j) {
+        const int64_t i = m * kChunkCols + j;
+        scratch.groups[i] =
+            std::fma(scratch.sums[i], scratch.col_scale[j], 0.0f);
+      }
+    }
+  }
+
+  void store_accumulators(Corner corner, int64_t M, int64_t num_cols,
+                          const WorkerScratch& scratch) const {
+    const int64_t skip = std::max<int64_t>(0, op_.n_begin - corner.n);
+    auto* y = static_cast<int32_t*>(op_.y.data);
+    for (int64_t m = 0; m < M; ++m) {
+      int32_t* row = y + (corner.m + m) * op_.y.row_stride;
+      for (int64_t j = skip; j < num_cols; ++j) {
+        int32_t& place = row[corner.n + j - op_.n_begin];
+        const auto old =
+            op_.accumulate ? static_cast<uint32_t>(place) : uint32_t{0};
+        place = static_cast<int32_t>(
+            old +
+            static_cast<uint32_t>(scratch.integer_sums()[m * kChunkCols + j]));
+      }
+    }
+  }
+
+  const LinearWeight& weight_;
+  const Linear& op_;
+  const Workspace& workspace_;
+  const LinearRowOps& row_ops_;
+  bool is_integer_;
+  const LinearKernel& kernel_;
+  int64_t first_column_;
+  Parallel parallel_;
+};
+
+}  // namespace
+
+void linear(const LinearWeight& weight, const Linear& op,
+            LinearWorkspace workspace, const Exec& exec) {
+  Linear checked = op;
+  if (checked.n_end == 0) checked.n_end = weight.shape.N;
+  check_linear(weight, checked);
+  if (checked.M == 0) return;
+  const uint32_t num_threads =
+      exec.parallel == nullptr ? 1 : exec.parallel->num_threads;
+  const Workspace parts =
+      carve_workspace(workspace, {checked.M, weight.shape.K, num_threads});
+  LinearRun(weight, checked, parts, exec).run();
+}
+
+const char* linear_kernel_name(const WeightShape& shape, const Linear& op,
+                               Isa isa) {
+  const bool dense = shape.format == TSR_WEIGHT_F32 ||
+                     shape.format == TSR_WEIGHT_F16 ||
+                     shape.format == TSR_WEIGHT_BF16;
+  return select_linear_kernel(shape, dense, is_integer_act(op.act_quant), op.M,
+                              isa)
+      .name;
+}
+
+}  // namespace tessera::cpu

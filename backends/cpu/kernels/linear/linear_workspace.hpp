@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What lies where in the workspace of a linear.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/cpu/kernels/linear/linear.hpp"
+#include "backends/cpu/kernels/linear/linear_input.hpp"
+
+namespace tessera::cpu {
+
+// One worker's own.
+struct WorkerScratch {
+  float* rows;       // 2 * padded_input(K)
+  float* sums;       // [kChunkRows, kChunkCols], f32 or the bits of i32
+  float* groups;     // the same shape
+  float* panel;      // kPanelFloats
+  float* col_scale;  // kChunkCols
+
+  int32_t* integer_sums() const { return reinterpret_cast<int32_t*>(sums); }
+};
+
+struct Workspace {
+  PreparedInput input;
+  float* workers = nullptr;
+  int64_t worker_floats = 0;
+  LinearLimits limits;
+
+  WorkerScratch worker(int64_t index) const;
+};
+
+// Errors  throws Error INVALID_ARGUMENT if `workspace` is too small or not
+//         aligned
+Workspace carve_workspace(LinearWorkspace workspace,
+                          const LinearLimits& limits);
+
+}  // namespace tessera::cpu

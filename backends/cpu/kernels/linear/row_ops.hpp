@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What surrounds the sums of a linear, written once over the vector types of
+// kernels/ops: widening and quantizing rows of x, and the epilogue.
+
+#pragma once
+
+#include <stdint.h>
+
+#include "backends/cpu/kernels/linear/linear_kernel.hpp"
+#include "backends/cpu/kernels/linear/tile_scalar.hpp"
+#include "backends/cpu/kernels/ops/portable_simd.hpp"
+#include "backends/cpu/kernels/ops/simd_row.hpp"
+#include "tessera/ops.h"
+
+namespace tessera::cpu {
+
+template <typename V>
+class LinearRows {
+  using F = typename V::F;
+
+ public:
+  static constexpr LinearRowOps ops() {
+    return {widen, quantize, add_group, finish};
+  }
+
+ private:
+  static int lanes_left(int64_t width, int64_t i) {
+    return width - i < V::kLanes ? static_cast<int>(width - i) : V::kLanes;
+  }
+
+  static void widen(const void* x, uint32_t dtype, int64_t K, int64_t padded,
+                    float* out) {
+    const SimdRow<V> row(x, dtype);
+    int64_t k = 0;
+    for (; k < K; k += V::kLanes) {
+      V::template store<TSR_F32>(out, k, row.load(k, lanes_left(K, k)));
+    }
+    for (; k < padded; k += V::kLanes) {
+      V::template store<TSR_F32>(out, k, V::zero());
+    }
+  }
+
+  // ---- Quantization
+
+  struct Range {
+    float amax;
+    bool finite;
+  };
+
+  static Range range_of(const float* x, int64_t K) {
+    F amax = V::zero();
+    F poison = V::zero();  // NaN once a term is NaN or infinite
+    for (int64_t k = 0; k < K; k += V::kLanes) {
+      const F v = SimdRow<V>(x, TSR_F32).load(k, lanes_left(K, k));
+      amax = V::max(Portable<V>::abs(v), amax);
+      poison = V::add(V::mul(v, V::zero()), poison);
+    }
+    return {V::max_lane(amax), V::sum(poison) == 0.0f};
+  }
+
+  // How codes follow from x: clamp(rne(RN(x * inv)), lo, hi) + shift, as s8.
+  struct Coding {
+    float inv;
+    float lo;
+    float hi;
+    float shift;
+  };
+
+  static void encode(const Coding& coding, const float* x, int64_t K,
+                     uint8_t* out) {
+    const F magic = V::set1(TSR_ROUND_MAGIC);
+    for (int64_t k = 0; k < K; k += V::kLanes) {
+      const int n = lanes_left(K, k);
+      const F v = SimdRow<V>(x, TSR_F32).load(k, n);
+      const F product = V::mul(v, V::set1(coding.inv));
+      const F clamped =
+          V::max(V::min(product, V::set1(coding.hi)), V::set1(coding.lo));
+      const F code = V::sub(V::add(clamped, magic), magic);
+      const F shifted = V::add(code, V::set1(coding.shift));
+      if (n == V::kLanes) {
+        V::template store<TSR_I8>(out, k, shifted);
+      } else {
+        V::template store_n<TSR_I8>(out, k, shifted, n);
+      }
+    }
+    for (int64_t k = 0; k < K; ++k) out[k] ^= 0x80u;
+  }
+
+  static float quantize(const RowQuantization& rule, const float* x, int64_t K,
+                        int64_t padded, uint8_t* out) {
+    const int32_t zero_point = rule.is_dynamic ? 0 : rule.parameters.zero_point;
+    for (int64_t k = K; k < padded; ++k) out[k] = 0;
+
+    const Range range = range_of(x, K);
+    const bool tiny = rule.is_dynamic && range.amax < 0x1p-100f;
+    if (!range.finite || tiny) {
+      for (int64_t k = 0; k < K; ++k) {
+        out[k] = static_cast<uint8_t>(zero_point + rule.offset);
+      }
+      return range.finite ? 0.0f : tsr_from_bits_f32(0x7fc00000u);
+    }
+
+    const float inv =
+        rule.is_dynamic ? rule.max_code / range.amax : rule.parameters.inv;
+    // Clamping before rounding is the same, for the ends are integers.
+    const Coding coding{inv, static_cast<float>(rule.lo - zero_point),
+                        static_cast<float>(rule.hi - zero_point),
+                        static_cast<float>(zero_point + rule.offset - 128)};
+    encode(coding, x, K, out);
+    if (!rule.is_dynamic) return rule.parameters.scale;
+    const float reciprocal = 1.0f / rule.max_code;
+    return range.amax * reciprocal;
+  }
+
+  // ---- Sums to y
+
+  static void add_group(const int32_t* sums, const float* scales, int64_t M,
+                        int64_t num_cols, float* groups) {
+    for (int64_t m = 0; m < M; ++m) {
+      for (int64_t j = 0; j < num_cols; j += V::kLanes) {
+        const int64_t i = m * kChunkCols + j;
+        const F sum = Tile<V>::fused(Tile<V>::from_i32(sums + i),
+                                     V::template load<TSR_F32>(scales, j),
+                                     V::template load<TSR_F32>(groups, i));
+        V::template store<TSR_F32>(groups, i, sum);
+      }
+    }
+  }
+
+  static F scaled(const Finish& work, int64_t m, int64_t j) {
+    const int64_t i = m * kChunkCols + j;
+    const F sum =
+        work.sums_are_i32
+            ? Tile<V>::from_i32(static_cast<const int32_t*>(work.sums) + i)
+            : V::template load<TSR_F32>(work.sums, i);
+    if (work.row_scale == nullptr && work.col_scale == nullptr) return sum;
+    if (work.row_scale == nullptr) {
+      return V::mul(sum, V::template load<TSR_F32>(work.col_scale, j));
+    }
+    F factor = V::set1(work.row_scale[m]);
+    if (work.col_scale != nullptr) {
+      factor = V::mul(factor, V::template load<TSR_F32>(work.col_scale, j));
+    }
+    return V::mul(sum, factor);
+  }
+
+  static F activate(uint32_t activation, F v) {
+    switch (activation) {
+      case TSR_EPILOGUE_SILU:
+        return Portable<V>::silu(v);
+      case TSR_EPILOGUE_GELU_ERF:
+        return Portable<V>::gelu_erf(v);
+      case TSR_EPILOGUE_GELU_TANH:
+        return Portable<V>::gelu_tanh(v);
+      default:
+        return v;
+    }
+  }
+
+  static void finish(const Finish& work) {
+    for (int64_t m = 0; m < work.M; ++m) {
+      for (int64_t j = 0; j < work.num_cols; j += V::kLanes) {
+        const int n = lanes_left(work.num_cols, j);
+        F v = scaled(work, m, j);
+        if (work.bias != nullptr) {
+          v = V::add(v, SimdRow<V>(work.bias, TSR_F32).load(j, n));
+        }
+        v = activate(work.activation, v);
+        if (work.multiplier.data != nullptr) {
+          v = V::mul(v, SimdRow<V>(work.multiplier, m).load(j, n));
+        }
+        if (work.residual.data != nullptr) {
+          v = V::add(v, SimdRow<V>(work.residual, m).load(j, n));
+        }
+        SimdRowOut<V>(work.y, m).store(j, n, v);
+      }
+    }
+  }
+};
+
+}  // namespace tessera::cpu

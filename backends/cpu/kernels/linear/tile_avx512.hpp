@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Codes of packed tiles in zmm registers; see tile_scalar.hpp.
+
+#pragma once
+
+#include "backends/cpu/kernels/linear/tile_scalar.hpp"
+#include "backends/cpu/kernels/ops/simd_avx512.hpp"
+
+namespace tessera::cpu {
+
+template <>
+struct Tile<Avx512> {
+  using F = Avx512::F;
+
+  static constexpr int kRowsAtOnce = 4;
+  static constexpr int kDenseRows = 4;
+
+  static void unpack_i8(const uint8_t* codes, F (&out)[4]) {
+    const __m512i dwords = _mm512_loadu_si512(codes);
+    out[0].v = i8_column<24>(dwords);
+    out[1].v = i8_column<16>(dwords);
+    out[2].v = i8_column<8>(dwords);
+    out[3].v = i8_column<0>(dwords);
+  }
+  // vpermps looks only at the low four bits of an index: a shift and a lookup
+  // turn a nibble into its float.
+  template <bool kMinusEight>
+  static void unpack_u4(const uint8_t* codes, F (&out)[8]) {
+    constexpr float kShift = kMinusEight ? 8.0f : 0.0f;
+    const __m512 table = _mm512_sub_ps(
+        _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+        _mm512_set1_ps(kShift));
+    const __m512i dwords = _mm512_loadu_si512(codes);
+    out[0].v = _mm512_permutexvar_ps(dwords, table);
+    out[1].v = u4_column<8>(dwords, table);
+    out[2].v = u4_column<16>(dwords, table);
+    out[3].v = u4_column<24>(dwords, table);
+    out[4].v = u4_column<4>(dwords, table);
+    out[5].v = u4_column<12>(dwords, table);
+    out[6].v = u4_column<20>(dwords, table);
+    out[7].v = u4_column<28>(dwords, table);
+  }
+  static F from_i32(const int32_t* values) {
+    return {_mm512_cvtepi32_ps(_mm512_loadu_si512(values))};
+  }
+  static F fused(F a, F b, F c) { return Avx512::fma(a, b, c); }
+
+ private:
+  template <int kShift>
+  static __m512 i8_column(__m512i dwords) {
+    return _mm512_cvtepi32_ps(
+        _mm512_srai_epi32(_mm512_slli_epi32(dwords, kShift), 24));
+  }
+  template <int kShift>
+  static __m512 u4_column(__m512i dwords, __m512 table) {
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(dwords, kShift), table);
+  }
+};
+
+}  // namespace tessera::cpu

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which layout a weight takes, and opening it.
+
+#include "backends/cpu/kernels/linear/weight.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "backends/cpu/kernels/linear/weight_planes.hpp"
+#include "tessera/error.hpp"
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// The tiled layout of a format; kRaw if it has none.
+Layout tiled_layout(uint32_t format) {
+  switch (format) {
+    case TSR_WEIGHT_I8:
+    case TSR_WEIGHT_U8:
+    case TSR_WEIGHT_SPARSE_FIXED:
+      return Layout::kI8Tiles;
+    case TSR_WEIGHT_I4:
+    case TSR_WEIGHT_U4:
+      return Layout::kU4Tiles;
+    default:
+      return Layout::kRaw;
+  }
+}
+
+// Columns that a tile keeps together: groups must not cut through them.
+constexpr int64_t columns_together(Layout layout) {
+  return layout == Layout::kI8Tiles ? 4 : 8;
+}
+
+Layout choose_layout(const tsr_weight_desc& desc, const WeightShape& shape) {
+  const Layout layout = tiled_layout(desc.format);
+  if (layout == Layout::kRaw) return layout;
+  if (exists(find_plane(desc, TSR_PLANE_MIN))) return Layout::kRaw;
+  const bool whole_groups =
+      shape.num_groups == 1 || shape.group_size % columns_together(layout) == 0;
+  return whole_groups ? layout : Layout::kRaw;
+}
+
+void place_sections(WeightShape& shape) {
+  const bool is_i8 = shape.layout == Layout::kI8Tiles;
+  shape.padded_K = round_up(shape.K, is_i8 ? 64 : 8);
+  shape.tile_bytes = shape.padded_K * kTileCols / (is_i8 ? 1 : 2);
+
+  size_t end = 0;
+  const auto place = [&end](bool present, int64_t bytes) {
+    const size_t begin = end;
+    if (present) end += static_cast<size_t>(round_up(bytes, 64));
+    return begin;
+  };
+  const int64_t tiles = shape.num_tiles();
+  const int64_t blocked = tiles * shape.num_groups * kTileCols * 4;
+  place(true, tiles * shape.tile_bytes);
+  shape.sums_offset = place(is_i8, blocked);
+  shape.scales_offset = place(true, blocked);
+  shape.zeros_offset = place(shape.has_zeros, blocked);
+  shape.scale2_offset = place(shape.has_scale2, tiles * kTileCols * 4);
+  shape.packed_bytes = end;
+}
+
+// A plane of one row or one column.
+template <typename T>
+std::vector<T> vector_plane(const tsr_weight_desc& desc, uint32_t role) {
+  std::vector<T> values;
+  const tsr_plane plane = find_plane(desc, role);
+  if (!exists(plane)) return values;
+  if (plane.data == nullptr) {
+    throw Error(TSR_INVALID_ARGUMENT,
+                "plane of role " + std::to_string(role) + " has no data");
+  }
+  values.reserve(size_t{plane.rows} * plane.cols);
+  for (int64_t row = 0; row < plane.rows; ++row) {
+    for (int64_t col = 0; col < plane.cols; ++col) {
+      values.push_back(load_as<T>(plane_row(plane, row), col));
+    }
+  }
+  return values;
+}
+
+void read_small_planes(const tsr_weight_desc& desc, LinearWeight& weight) {
+  weight.permutation = vector_plane<int32_t>(desc, TSR_PLANE_PERMUTATION);
+  for (const int32_t feature : weight.permutation) {
+    if (feature < 0 || feature >= weight.shape.K) {
+      throw Error(TSR_INVALID_ARGUMENT, "permutation names feature " +
+                                            std::to_string(feature) + " of " +
+                                            std::to_string(weight.shape.K));
+    }
+  }
+  weight.input_multiplier =
+      vector_plane<float>(desc, TSR_PLANE_INPUT_MULTIPLIER);
+  weight.quant_bias = vector_plane<int32_t>(desc, TSR_PLANE_QUANT_BIAS);
+
+  const auto scale = vector_plane<float>(desc, TSR_PLANE_ACT_SCALE);
+  const auto inv = vector_plane<float>(desc, TSR_PLANE_ACT_INV);
+  const auto zero = vector_plane<int32_t>(desc, TSR_PLANE_ACT_ZERO_POINT);
+  if (scale.empty() || inv.empty()) return;
+  if (!std::isfinite(scale[0]) || !std::isfinite(inv[0])) {
+    throw Error(TSR_INVALID_ARGUMENT, "act_scale " + std::to_string(scale[0]) +
+                                          ", act_inv " +
+                                          std::to_string(inv[0]));
+  }
+  weight.static_activation =
+      StaticActivation{scale[0], inv[0], zero.empty() ? 0 : zero[0]};
+}
+
+tsr_plane data_plane(const tsr_weight_desc& desc, uint32_t role) {
+  const tsr_plane plane = find_plane(desc, role);
+  if (exists(plane) && plane.data == nullptr) {
+    throw Error(TSR_INVALID_ARGUMENT,
+                "plane of role " + std::to_string(role) + " has no data");
+  }
+  return plane;
+}
+
+void open_packed(const std::byte* packed, LinearWeight& weight) {
+  const WeightShape& shape = weight.shape;
+  if (packed == nullptr ||
+      reinterpret_cast<uintptr_t>(packed) % kPackedAlignment != 0) {
+    throw Error(TSR_INVALID_ARGUMENT, "packed weight is not aligned to " +
+                                          std::to_string(kPackedAlignment) +
+                                          " bytes");
+  }
+  const auto floats = [&](size_t offset) {
+    return reinterpret_cast<const float*>(packed + offset);
+  };
+  weight.codes = packed;
+  if (shape.layout == Layout::kI8Tiles) {
+    weight.sums = reinterpret_cast<const int32_t*>(packed + shape.sums_offset);
+  }
+  weight.scales = floats(shape.scales_offset);
+  if (shape.has_zeros) weight.zeros = floats(shape.zeros_offset);
+  if (shape.has_scale2) weight.scale2 = floats(shape.scale2_offset);
+}
+
+}  // namespace
+
+WeightShape weight_shape(const tsr_weight_desc& desc) {
+  check_planes(desc);
+  WeightShape shape;
+  shape.format = desc.format;
+  shape.N = desc.N;
+  shape.K = desc.K;
+  shape.group_size = desc.K;
+  const tsr_plane scale = find_plane(desc, TSR_PLANE_SCALE);
+  if (exists(scale) && scale.cols > 1) {
+    shape.group_size = scale.block_k;
+    shape.num_groups = scale.cols;
+  }
+  shape.has_zeros = exists(find_plane(desc, TSR_PLANE_ZERO_POINT));
+  shape.has_scale2 = exists(find_plane(desc, TSR_PLANE_SCALE2));
+  shape.layout = choose_layout(desc, shape);
+  if (shape.layout != Layout::kRaw) place_sections(shape);
+  return shape;
+}
+
+bool LinearWeight::has_dense_rows() const {
+  uint64_t size = 0;
+  if (shape.format == TSR_WEIGHT_F32) size = 4;
+  if (shape.format == TSR_WEIGHT_F16 || shape.format == TSR_WEIGHT_BF16) {
+    size = 2;
+  }
+  return size != 0 && raw_codes.row_bytes % size == 0 &&
+         reinterpret_cast<uintptr_t>(raw_codes.data) % size == 0;
+}
+
+LinearWeight open_weight(const tsr_weight_desc& desc, const void* packed) {
+  LinearWeight weight;
+  weight.shape = weight_shape(desc);
+  read_small_planes(desc, weight);
+  if (weight.shape.layout != Layout::kRaw) {
+    open_packed(static_cast<const std::byte*>(packed), weight);
+    return weight;
+  }
+  weight.raw_codes = data_plane(desc, TSR_PLANE_CODES);
+  weight.raw_scale = data_plane(desc, TSR_PLANE_SCALE);
+  weight.raw_scale2 = data_plane(desc, TSR_PLANE_SCALE2);
+  weight.raw_zero_point = data_plane(desc, TSR_PLANE_ZERO_POINT);
+  weight.raw_min = data_plane(desc, TSR_PLANE_MIN);
+  return weight;
+}
+
+}  // namespace tessera::cpu

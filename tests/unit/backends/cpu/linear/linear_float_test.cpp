@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Float linear within its analytic bound, for every weight format and ISA.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "backends/cpu/kernels/linear/linear_kernel.hpp"
+#include "tests/unit/backends/cpu/linear/linear_case.hpp"
+#include "tests/unit/backends/cpu/ops/test_threads.hpp"
+
+namespace tessera::cpu {
+namespace {
+
+// Roundings besides those of a sum of K products: of a decoded weight, of the
+// sum of a group times its scale, of SCALE2, and of the four chains.
+constexpr int64_t kExtraRoundings = 8;
+
+double output_unit(uint32_t dtype) {
+  if (dtype == TSR_F16) return 0x1p-11;
+  if (dtype == TSR_BF16) return 0x1p-8;
+  return 0x1p-24;
+}
+
+struct FloatCase {
+  Shape shape;
+  uint32_t x_dtype;
+  uint32_t y_dtype;
+  int64_t n_begin;
+};
+
+void expect_within_bound(const TestWeight& weight, const FloatCase& test,
+                         Isa isa, std::mt19937& rng) {
+  const Shape& s = test.shape;
+  const int64_t width = s.N - test.n_begin;
+  const TestTensor x(test.x_dtype, s.M, s.K, rng);
+  TestTensor y(test.y_dtype, s.M, width);
+  Linear op;
+  op.M = s.M;
+  op.x = x.input();
+  op.y = y.output();
+  op.n_begin = test.n_begin;
+  op.n_end = s.N;
+  run_linear(weight.linear(), op, isa);
+  ASSERT_TRUE(y.gaps_untouched());
+
+  const std::vector<float> values = x.values();
+  reference::Linear p;
+  p.weight = &weight.oracle();
+  p.M = static_cast<uint32_t>(s.M);
+  p.x = values.data();
+  p.n_begin = static_cast<uint32_t>(test.n_begin);
+  p.n_end = static_cast<uint32_t>(s.N);
+  std::vector<double> expected(static_cast<size_t>(s.M * width));
+  std::vector<double> magnitudes(expected.size());
+  ASSERT_TRUE(reference::linear(p, expected.data()).ok());
+  ASSERT_TRUE(reference::linear_magnitudes(p, magnitudes.data()).ok());
+
+  for (int64_t m = 0; m < s.M; ++m) {
+    for (int64_t j = 0; j < width; ++j) {
+      const auto i = static_cast<size_t>(m * width + j);
+      const double sum_bound = gamma(s.K + kExtraRoundings) * magnitudes[i];
+      const double bound =
+          sum_bound +
+          output_unit(test.y_dtype) * (std::fabs(expected[i]) + sum_bound) +
+          0x1p-24;
+      ASSERT_NEAR(y.at(m, j), expected[i], bound)
+          << "m=" << m << " n=" << test.n_begin + j << " M=" << s.M
+          << " N=" << s.N << " K=" << s.K << " seed 42";
+    }
+  }
+}
+
+class LinearFloat : public testing::TestWithParam<WeightKindCase> {};
+
+TEST_P(LinearFloat, StaysWithinTheBoundOfItsSumsOnEveryIsa) {
+  constexpr uint32_t kTypes[] = {TSR_F32, TSR_BF16, TSR_F16};
+  for (const Isa isa : runnable_isas()) {
+    std::mt19937 rng(42);
+    size_t i = 0;
+    for (const Shape& shape : edge_shapes(GetParam().K_multiple)) {
+      SCOPED_TRACE(isa_name(isa));
+      const TestWeight weight =
+          random_weight(GetParam(), shape.N, shape.K, rng);
+      const int64_t n_begin = i % 2 == 0 ? 0 : shape.N / 3;
+      expect_within_bound(
+          weight, {shape, kTypes[i % 3], kTypes[i / 3 % 3], n_begin}, isa, rng);
+      if (HasFatalFailure()) return;
+      ++i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, LinearFloat,
+                         testing::ValuesIn(weight_kinds()),
+                         [](const auto& param) { return param.param.name; });
+
+// A chunk holds 256 rows, 64 columns and 256 of K: cross each.
+TEST(LinearFloatChunks, ManyRowsAndLongKStayWithinTheBound) {
+  for (const Isa isa : runnable_isas()) {
+    for (const WeightKindCase& kind : weight_kinds()) {
+      if (kind.name != "bf16" && kind.name != "u4_g128" &&
+          kind.name != "i8_channel" && kind.name != "f32") {
+        continue;
+      }
+      SCOPED_TRACE(kind.name + " " + isa_name(isa));
+      std::mt19937 rng(42);
+      const TestWeight weight = random_weight(kind, 70, 600, rng);
+      expect_within_bound(weight, {{300, 70, 600}, TSR_BF16, TSR_F32, 18}, isa,
+                          rng);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(LinearFloatThreads, GiveTheSameBitsForAnyNumber) {
+  std::mt19937 rng(42);
+  for (const WeightKindCase& kind : weight_kinds()) {
+    const TestWeight weight = random_weight(kind, 200, 640, rng);
+    for (const int64_t M : {1, 40}) {
+      const TestTensor x(TSR_BF16, M, 640, rng);
+      TestTensor one(TSR_F32, M, 200);
+      TestTensor three(TSR_F32, M, 200);
+      Linear op;
+      op.M = M;
+      op.x = x.input();
+      op.y = one.output();
+      run_linear(weight.linear(), op, best_isa());
+      op.y = three.output();
+      const TestThreads threads(3);
+      run_linear(weight.linear(), op, best_isa(), threads.parallel());
+      EXPECT_EQ(one.values(), three.values()) << kind.name << " M=" << M;
+    }
+  }
+}
+
+// Which rows of the table the cases above reach on this machine.
+TEST(LinearKernels, EveryRunnableRowIsSelectedByACase) {
+  std::set<std::string> reached;
+  std::mt19937 rng(42);
+  for (const WeightKindCase& kind : weight_kinds()) {
+    const TestWeight weight = random_weight(kind, 16, 32, rng);
+    for (const Isa isa : runnable_isas()) {
+      for (const int64_t M : {1, 17}) {
+        for (const bool is_integer : {false, true}) {
+          reached.insert(select_linear_kernel(weight.linear().shape,
+                                              weight.linear().has_dense_rows(),
+                                              is_integer, M, isa)
+                             .name);
+        }
+      }
+    }
+  }
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (kernel.isa <= best_isa()) {
+      EXPECT_TRUE(reached.contains(kernel.name)) << kernel.name;
+    }
+  }
+}
+
+// Mapped files promise no alignment for the tensors in them.
+TEST(LinearFloatAlignment, DenseRowsMayStartAtAnyByte) {
+  std::mt19937 rng(42);
+  for (const WeightKindCase& kind : weight_kinds()) {
+    if (kind.name != "f32" && kind.name != "bf16" && kind.name != "f16") {
+      continue;
+    }
+    TestWeight weight = random_weight(kind, 33, 40, rng);
+    const std::span<const std::byte> bytes = weight.planes().planes[0].bytes();
+    std::vector<std::byte> shifted(bytes.size() + 1);
+    std::copy(bytes.begin(), bytes.end(), shifted.begin() + 1);
+    const auto moved = format::borrow_dense_weight(
+        weight.planes().format, 33, 40,
+        std::span<const std::byte>(shifted).subspan(1));
+    ASSERT_TRUE(moved.ok());
+    const TestWeight unaligned{*moved};
+    for (const Isa isa : runnable_isas()) {
+      SCOPED_TRACE(kind.name + " " + isa_name(isa));
+      expect_within_bound(unaligned, {{2, 33, 40}, TSR_F32, TSR_F32, 0}, isa,
+                          rng);
+    }
+  }
+}
+
+// Poisoned rows stay alone.
+TEST(LinearFloatSpecials, NanAndInfinityReachOnlyTheirRow) {
+  std::mt19937 rng(42);
+  for (const WeightKindCase& kind : weight_kinds()) {
+    const TestWeight weight = random_weight(kind, 20, 96, rng);
+    for (const Isa isa : runnable_isas()) {
+      for (const int64_t M : {3, 9}) {
+        TestTensor x(TSR_F32, M, 96, rng);
+        x.set(1, 95, NAN);
+        x.set(2, 0, INFINITY);
+        TestTensor y(TSR_F32, M, 20);
+        Linear op;
+        op.M = M;
+        op.x = x.input();
+        op.y = y.output();
+        run_linear(weight.linear(), op, isa);
+        for (int64_t n = 0; n < 20; ++n) {
+          EXPECT_TRUE(std::isfinite(y.at(0, n))) << kind.name;
+          EXPECT_TRUE(std::isnan(y.at(1, n))) << kind.name;
+          EXPECT_FALSE(std::isfinite(y.at(2, n))) << kind.name;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::cpu
