@@ -74,7 +74,8 @@ typedef struct tsr_range {
 
 // Head of an extension in a `next` chain.  A reader that does not know `name`
 // skips the node, or refuses the call with UNIMPLEMENTED if TSR_MUST_UNDERSTAND
-// is set.
+// is set.  A node's own fields follow this head, without pointers, up to
+// struct_size.  By value.
 typedef struct tsr_ext {
   uint32_t struct_size;
   uint32_t flags;    // TSR_MUST_UNDERSTAND

@@ -109,6 +109,9 @@ void copy_array(const std::vector<Struct>& values, Struct* out,
 inline Options read_options(const tsr_array* array) {
   Options options;
   for (const tsr_option_value& option : read_array<tsr_option_value>(array)) {
+    if (option.key == nullptr || option.value == nullptr) {
+      throw Error(TSR_INVALID_ARGUMENT, "an option lacks its key or value");
+    }
     options.emplace_back(option.key, option.value);
   }
   return options;
