@@ -2,7 +2,9 @@
 
 #include "backends/cpu/capabilities.hpp"
 
-#include <iterator>
+#include <vector>
+
+#include "backends/cpu/linear_rows.hpp"
 
 namespace tessera::cpu {
 namespace {
@@ -65,10 +67,8 @@ tsr_kernel_desc kv_append_row() {
   return row;
 }
 
-}  // namespace
-
-tsr_array kernel_rows() {
-  static const tsr_kernel_desc kRows[] = {
+std::vector<tsr_kernel_desc> other_rows() {
+  return {
       attention_row("attention", kFloatKv, TSR_DETERMINISM_RUN, TSR_ERROR_DOT),
       attention_row("attention_fa3", bit(TSR_KV_I8_HEAD),
                     TSR_DETERMINISM_PORTABLE, TSR_ERROR_EXACT),
@@ -83,7 +83,18 @@ tsr_array kernel_rows() {
       row_op(TSR_OP_EMBEDDING, "embedding"),
       row_op(TSR_OP_GATHER_ROWS, "gather_rows"),
   };
-  return {kRows, static_cast<uint32_t>(std::size(kRows)),
+}
+
+}  // namespace
+
+tsr_array kernel_rows() {
+  static const std::vector<tsr_kernel_desc> rows = [] {
+    std::vector<tsr_kernel_desc> all = linear_rows();
+    const std::vector<tsr_kernel_desc> others = other_rows();
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+  }();
+  return {rows.data(), static_cast<uint32_t>(rows.size()),
           sizeof(tsr_kernel_desc)};
 }
 

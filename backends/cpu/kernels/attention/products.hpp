@@ -7,6 +7,7 @@
 
 #include "backends/cpu/kernels/attention/attention_work.hpp"
 #include "backends/cpu/kernels/ops/simd_row.hpp"
+#include "backends/cpu/kernels/ops/unroll.hpp"
 
 namespace tessera::cpu {
 
@@ -59,23 +60,30 @@ class Product {
   static void tile(const ProductShape& shape, const float* a, const float* b,
                    float* c, const float* alpha) {
     F sum[kRows][kVecs];
+    TSR_UNROLL
     for (auto& row : sum) {
+      TSR_UNROLL
       for (F& s : row) s = V::zero();
     }
     for (int64_t k = 0; k < shape.depth; ++k) {
       F right[kVecs];
+      TSR_UNROLL
       for (int j = 0; j < kVecs; ++j) {
         right[j] =
             V::template load<TSR_F32>(b, k * shape.b_stride + j * V::kLanes);
       }
+      TSR_UNROLL
       for (int i = 0; i < kRows; ++i) {
         const F left = V::set1(a[i * shape.a_stride + k]);
+        TSR_UNROLL
         for (int j = 0; j < kVecs; ++j) {
           sum[i][j] = V::fma(left, right[j], sum[i][j]);
         }
       }
     }
+    TSR_UNROLL
     for (int i = 0; i < kRows; ++i) {
+      TSR_UNROLL
       for (int j = 0; j < kVecs; ++j) {
         const int64_t at = i * shape.c_stride + j * V::kLanes;
         if (alpha != nullptr) {
@@ -132,19 +140,24 @@ class FewRows {
     constexpr int kKeys = V::kFewSums / kRows;
     for (int key = 0; key < num_keys; key += kKeys) {
       const std::byte* row[kKeys];
+      TSR_UNROLL
       for (int i = 0; i < kKeys; ++i) {
         row[i] = k[key + i < num_keys ? key + i : num_keys - 1];
       }
       F sum[V::kFewSums];
+      TSR_UNROLL
       for (F& s : sum) s = V::zero();
       const int64_t dim = padded_dim(head_dim);
       for (int64_t d = 0; d < dim; d += V::kLanes) {
         F left[kRows];
+        TSR_UNROLL
         for (int r = 0; r < kRows; ++r) {
           left[r] = V::template load<TSR_F32>(q, r * dim + d);
         }
+        TSR_UNROLL
         for (int i = 0; i < kKeys; ++i) {
           const F right = codes(row[i], d, head_dim);
+          TSR_UNROLL
           for (int r = 0; r < kRows; ++r) {
             sum[r * kKeys + i] = V::fma(left[r], right, sum[r * kKeys + i]);
           }
@@ -152,7 +165,9 @@ class FewRows {
       }
       float dot[V::kFewSums];
       V::sum_each(sum, dot);
+      TSR_UNROLL
       for (int r = 0; r < kRows; ++r) {
+        TSR_UNROLL
         for (int i = 0; i < kKeys; ++i) {
           out[r * kKeyTile + key + i] = dot[r * kKeys + i];
         }
@@ -181,22 +196,29 @@ class FewRows {
     template <int kRows, int kVecs>
     void columns(int64_t d) const {
       F sum[kRows][kVecs];
+      TSR_UNROLL
       for (auto& row : sum) {
+        TSR_UNROLL
         for (F& s : row) s = V::zero();
       }
       for (int key = 0; key < num_keys; ++key) {
         F right[kVecs];
+        TSR_UNROLL
         for (int j = 0; j < kVecs; ++j) {
           right[j] = codes(v[key], d + j * V::kLanes, head_dim);
         }
+        TSR_UNROLL
         for (int r = 0; r < kRows; ++r) {
           const F left = V::set1(p[r * kKeyTile + key]);
+          TSR_UNROLL
           for (int j = 0; j < kVecs; ++j) {
             sum[r][j] = V::fma(left, right[j], sum[r][j]);
           }
         }
       }
+      TSR_UNROLL
       for (int r = 0; r < kRows; ++r) {
+        TSR_UNROLL
         for (int j = 0; j < kVecs; ++j) {
           const int64_t at = r * padded_dim(head_dim) + d + j * V::kLanes;
           const F old = V::template load<TSR_F32>(out, at);

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "backends/cpu/kernels/ops/unroll.hpp"
 #include "tessera/portable_math.h"
 #include "tessera/types.h"
 
@@ -140,7 +141,7 @@ struct Avx2 {
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  static void sum_each(const F (&x)[kFewSums], float* out) {
+  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums], float* out) {
     const __m256 a = _mm256_hadd_ps(_mm256_add_ps(x[0].lo, x[0].hi),
                                     _mm256_add_ps(x[1].lo, x[1].hi));
     const __m256 b = _mm256_hadd_ps(_mm256_add_ps(x[2].lo, x[2].hi),
@@ -149,15 +150,18 @@ struct Avx2 {
     _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(c),
                                   _mm256_extractf128_ps(c, 1)));
   }
-  static void transpose(F (&x)[kLanes]) {
+  [[gnu::always_inline]] static void transpose(F (&x)[kLanes]) {
     __m256 q[4][8];  // quadrants: top left, top right, bottom left, right
+    TSR_UNROLL
     for (int i = 0; i < 8; ++i) {
       q[0][i] = x[i].lo;
       q[1][i] = x[i].hi;
       q[2][i] = x[i + 8].lo;
       q[3][i] = x[i + 8].hi;
     }
+    TSR_UNROLL
     for (auto& quadrant : q) transpose8(quadrant);
+    TSR_UNROLL
     for (int i = 0; i < 8; ++i) {
       x[i] = {q[0][i], q[2][i]};
       x[i + 8] = {q[1][i], q[3][i]};
@@ -211,8 +215,9 @@ struct Avx2 {
     return _mm256_castsi256_ps(_mm256_add_epi32(
         _mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
   }
-  static void transpose8(__m256 (&r)[8]) {
+  [[gnu::always_inline]] static void transpose8(__m256 (&r)[8]) {
     __m256 s[8];
+    TSR_UNROLL
     for (int i = 0; i < 8; i += 4) {
       const __m256 a = _mm256_unpacklo_ps(r[i], r[i + 1]);
       const __m256 b = _mm256_unpackhi_ps(r[i], r[i + 1]);
@@ -223,6 +228,7 @@ struct Avx2 {
       s[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
       s[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
     }
+    TSR_UNROLL
     for (int i = 0; i < 4; ++i) {
       r[i] = _mm256_permute2f128_ps(s[i], s[i + 4], 0x20);
       r[i + 4] = _mm256_permute2f128_ps(s[i], s[i + 4], 0x31);

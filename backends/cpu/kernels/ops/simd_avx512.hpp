@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "backends/cpu/kernels/ops/unroll.hpp"
 #include "tessera/portable_math.h"
 #include "tessera/types.h"
 
@@ -17,7 +18,7 @@ struct Avx512 {
   static constexpr int kLanes = 16;
   static constexpr int kTileRows = 6;  // 24 accumulators of 32 registers
   static constexpr int kTileVecs = 4;
-  static constexpr int kFewRows = 8;
+  static constexpr int kFewRows = 4;
   static constexpr int kFewSums = 16;
 
   struct F {
@@ -118,9 +119,10 @@ struct Avx512 {
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  static void sum_each(const F (&x)[kFewSums], float* out) {
+  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums], float* out) {
     // Each step halves the vectors and doubles the sums that one holds.
     __m512 s[8];
+    TSR_UNROLL
     for (int i = 0; i < 8; ++i) {
       const __m512 a = x[i].v;
       const __m512 b = x[i + 8].v;
@@ -128,6 +130,7 @@ struct Avx512 {
                            _mm512_shuffle_f32x4(a, b, 0xee));
     }
     // s[i]: quarters 0, 1 belong to x[i], quarters 2, 3 to x[i + 8].
+    TSR_UNROLL
     for (int i = 0; i < 4; ++i) {
       s[i] = _mm512_add_ps(_mm512_shuffle_f32x4(s[i], s[i + 4], 0x88),
                            _mm512_shuffle_f32x4(s[i], s[i + 4], 0xdd));
@@ -142,10 +145,12 @@ struct Avx512 {
     // Lanes within a quarter: x[+0], x[+1], x[+2], x[+3].
     _mm512_storeu_ps(out, _mm512_shuffle_f32x4(sums, sums, 0xd8));
   }
-  static void transpose(F (&x)[kLanes]) {
+  [[gnu::always_inline]] static void transpose(F (&x)[kLanes]) {
     __m512 s[kLanes];
+    TSR_UNROLL
     for (int i = 0; i < kLanes; i += 4) transpose_quarters(x + i, s + i);
     // s[4 g + j], quarter k: column 4 k + j of rows 4 g .. 4 g + 3.
+    TSR_UNROLL
     for (int j = 0; j < 4; ++j) {
       const __m512 a = _mm512_shuffle_f32x4(s[j], s[j + 4], 0x88);
       const __m512 b = _mm512_shuffle_f32x4(s[j], s[j + 4], 0xdd);
@@ -192,7 +197,7 @@ struct Avx512 {
         _mm512_srli_epi32(sum, 16), nan, upper, _mm512_set1_epi32(0x40)));
   }
   // Transposes the four 4 x 4 squares of four rows.
-  static void transpose_quarters(const F* x, __m512* out) {
+  [[gnu::always_inline]] static void transpose_quarters(const F* x, __m512* out) {
     const __m512 a = _mm512_unpacklo_ps(x[0].v, x[1].v);
     const __m512 b = _mm512_unpackhi_ps(x[0].v, x[1].v);
     const __m512 c = _mm512_unpacklo_ps(x[2].v, x[3].v);

@@ -70,14 +70,16 @@ TEST(KvBlocks, NeverSharesOrLosesABlock) {
   std::mt19937 rng(42);
   std::vector<uint32_t> open;
   for (int i = 0; i < 3000; ++i) {
-    const uint32_t what = rng() % 8;
+    const auto what = rng() % 8;
     if (what == 0) {
       if (const auto row = blocks.open(); row.ok()) open.push_back(*row);
     } else if (what == 1 && !open.empty()) {
       blocks.close(open.back());
       open.pop_back();
     } else if (!open.empty()) {
-      (void)blocks.extend(open[rng() % open.size()], rng() % 9).ok();
+      (void)blocks
+          .extend(open[rng() % open.size()], static_cast<uint32_t>(rng() % 9))
+          .ok();
     }
     std::set<int32_t> owned;
     size_t held = 0;
