@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "framework/host/remote/remote_plugin.hpp"
 #include "framework/host/verified_library.hpp"
 
 namespace tessera {
@@ -164,8 +165,9 @@ Result<std::shared_ptr<Plugin>> Plugin::load(const std::string& manifest_path,
 }
 
 Result<std::shared_ptr<Plugin>> Plugin::load_isolated(
-    const std::string& manifest_path, const HostOptions& /*options*/) {
-  return Status(TSR_UNIMPLEMENTED, manifest_path + ": no isolation");
+    const std::string& manifest_path, const HostOptions& options) {
+  TSR_ASSIGN_OR_RETURN(PluginParts parts, load_remote(manifest_path, options));
+  return std::make_shared<Plugin>(std::move(parts));
 }
 
 Result<std::shared_ptr<Plugin>> Plugin::adopt(const tsr_plugin_header* header,

@@ -57,6 +57,7 @@ class Plugin {
   const std::string& name() const { return parts_.identity.name; }
   const std::string& version() const { return parts_.identity.version; }
   const std::string& build_id() const { return parts_.identity.build_id; }
+  uint32_t flags() const { return parts_.identity.flags; }  // TSR_PLUGIN_*
   // (major << 16) | minor, as agreed.
   uint32_t abi_version() const { return parts_.abi_version; }
   const std::string& path() const { return parts_.path; }

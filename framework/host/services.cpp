@@ -23,18 +23,6 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-}  // namespace
-
-std::string default_cache_root() {
-  const std::string xdg = environment("XDG_CACHE_HOME");
-  if (!xdg.empty() && xdg[0] == '/') return xdg + "/tessera";
-  const std::string home = environment("HOME");
-  if (!home.empty() && home[0] == '/') return home + "/.cache/tessera";
-  return "";
-}
-
-namespace {
-
 // Creates the folder and those above it, for this user alone.
 bool create_folders(const std::string& path) {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
@@ -90,6 +78,14 @@ tsr_status wait_cell(tsr_host* /*host*/, tsr_timeline* timeline, uint64_t value,
 }
 
 }  // namespace
+
+std::string default_cache_root() {
+  const std::string xdg = environment("XDG_CACHE_HOME");
+  if (!xdg.empty() && xdg[0] == '/') return xdg + "/tessera";
+  const std::string home = environment("HOME");
+  if (!home.empty() && home[0] == '/') return home + "/.cache/tessera";
+  return "";
+}
 
 HostServices::HostServices(const std::string& plugin,
                            const HostOptions& options,

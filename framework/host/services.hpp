@@ -40,6 +40,10 @@ struct HostOptions {
 // or may not be trusted.
 std::string default_cache_root();
 
+// XDG_CACHE_HOME/tessera or ~/.cache/tessera; "" if there is neither, or the
+// environment is not to be trusted.
+std::string default_cache_root();
+
 // The services of one plugin.  Stays where it is.
 class HostServices {
  public:

@@ -43,6 +43,8 @@ class SharedMemory {
   ~SharedMemory();
 
   int fd() const { return fd_.get(); }
+  // The mapping stays.
+  void close_fd() { fd_ = FileDescriptor(); }
   std::byte* data() const { return data_; }
   uint64_t bytes() const { return bytes_; }
 

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tessera-plugin-child: the process in which an isolated plugin runs.  The host
+// starts it with its sockets open; it takes no arguments.
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "framework/host/remote/calls.hpp"
+#include "framework/host/remote/child_server.hpp"
+
+namespace {
+
+bool is_socket(int fd) {
+  int type = 0;
+  socklen_t bytes = sizeof(type);
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0;
+}
+
+}  // namespace
+
+int main() {
+  using tessera::kChildLogSocket;
+  using tessera::kChildSocket;
+  if (!is_socket(kChildSocket) || !is_socket(kChildLogSocket)) {
+    fprintf(stderr, "tessera-plugin-child: only tessera starts this program\n");
+    return 2;
+  }
+  // What the plugin starts must not keep the line to the host open.
+  fcntl(kChildSocket, F_SETFD, FD_CLOEXEC);
+  fcntl(kChildLogSocket, F_SETFD, FD_CLOEXEC);
+  tessera::ChildServer(kChildSocket, kChildLogSocket).run();
+  return 0;
+}
