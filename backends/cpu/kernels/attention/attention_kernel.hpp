@@ -29,12 +29,17 @@ class StreamingAttention {
   static void run(const AttentionWork& work) {
     StreamingAttention self(work);
     self.load_queries();
-    KeyTile keys;
-    for (int64_t k = work.key_begin; k < work.key_end; k += kKeyTile) {
-      const int64_t left = work.key_end - k;
-      find_keys(work, k, static_cast<int>(left < kKeyTile ? left : kKeyTile),
-                &keys);
-      self.add_keys(keys);
+    KeyTile tiles[2];
+    KeyTile* keys = &tiles[0];
+    KeyTile* next = &tiles[1];
+    if (!find_tile(work, work.key_begin, keys)) keys = nullptr;
+    while (keys != nullptr) {
+      const int64_t after = keys->first + keys->num_keys;
+      const bool more = find_tile(work, after, next);
+      self.add_keys(*keys, more ? next : nullptr);
+      KeyTile* done = keys;
+      keys = more ? next : nullptr;
+      next = done;
     }
     self.finish();
   }
@@ -132,7 +137,17 @@ class StreamingAttention {
     }
   }
 
-  void add_keys(const KeyTile& keys) {
+  // The tile of the unit's keys from `first` on; false if there are none.
+  static bool find_tile(const AttentionWork& work, int64_t first,
+                        KeyTile* out_tile) {
+    const int64_t left = work.key_end - first;
+    if (left <= 0) return false;
+    find_keys(work, first, static_cast<int>(left < kKeyTile ? left : kKeyTile),
+              out_tile);
+    return true;
+  }
+
+  void add_keys(const KeyTile& keys, const KeyTile* next) {
     if constexpr (kTokenScales) {
       for (int i = 0; i < kKeyTile; ++i) {
         k_scale_[i] = i < keys.num_keys ? *keys.k_scale[i] : 0.0f;
@@ -141,8 +156,10 @@ class StreamingAttention {
     }
     if (few_) {
       for_few_rows([&](int64_t r, int rows) {
-        Few::scores(rows, head_dim_, q_ + r * dim_, keys.k, keys.num_keys,
-                    scores_ + r * kKeyTile);
+        Few::scores(rows,
+                    {keys.k, next != nullptr ? next->k : nullptr, keys.num_keys,
+                     head_dim_},
+                    q_ + r * dim_, scores_ + r * kKeyTile);
       });
     } else {
       pack_keys(keys);
@@ -154,8 +171,10 @@ class StreamingAttention {
     weigh(keys);
     if (few_) {
       for_few_rows([&](int64_t r, int rows) {
-        Few::weighted_sum(rows, head_dim_, scores_ + r * kKeyTile, keys.v,
-                          keys.num_keys, out_ + r * dim_, alpha_ + r);
+        Few::weighted_sum(rows,
+                          {keys.v, next != nullptr ? next->v : nullptr,
+                           keys.num_keys, head_dim_},
+                          scores_ + r * kKeyTile, out_ + r * dim_, alpha_ + r);
       });
     } else {
       pack_values(keys);

@@ -11,7 +11,9 @@ namespace tessera::cpu {
 struct KeyTile {
   int64_t first;  // position of key 0
   int num_keys;
-  const std::byte* k[kKeyTile];  // codes of each key: head_dim of them
+  // Codes of each key, head_dim of them; entries from num_keys on repeat the
+  // last.
+  const std::byte* k[kKeyTile];
   const std::byte* v[kKeyTile];
   const float* k_scale[kKeyTile];  // I8_TOKEN only
   const float* v_scale[kKeyTile];
@@ -42,6 +44,10 @@ struct KeyTile {
       out_tile->k_scale[i] = k_scale + slot;
       out_tile->v_scale[i] = v_scale + slot;
     }
+  }
+  for (int i = num_keys; i < kKeyTile; ++i) {
+    out_tile->k[i] = out_tile->k[num_keys - 1];
+    out_tile->v[i] = out_tile->v[num_keys - 1];
   }
 }
 

@@ -96,36 +96,46 @@ class Product {
   }
 };
 
-// The same products for at most V::kFewRows rows, whose B is codes of kDtype
-// that are read where they lie, each once per product.
+// The rows of codes that a product over few rows reads in place, and those that
+// the next one will, which are fetched meanwhile: blocks lie anywhere, so the
+// hardware does not foresee them.
+struct CodeRows {
+  const std::byte* const* row;   // [kKeyTile], num_keys of them used
+  const std::byte* const* next;  // [kKeyTile]; null if there is none
+  int num_keys;
+  int64_t head_dim;
+};
+
+// The same products for at most V::kFewRows rows, whose B is codes of kDtype.
+// Rows up to the next power of two are read and written.
 template <typename V, uint32_t kDtype>
 class FewRows {
  public:
   using F = typename V::F;
   static constexpr int kMaxRows = V::kFewRows;
 
-  // scores[row][key] = q[row] . k[key]; q has rows of padded_dim, zero at the
-  // end.  Rows up to the next power of two are read and written.
-  static void scores(int rows, int64_t head_dim, const float* q,
-                     const std::byte* const* k, int num_keys, float* out) {
-    if (rows <= 1) return dots<1>(head_dim, q, k, num_keys, out);
-    if (rows <= 2) return dots<2>(head_dim, q, k, num_keys, out);
-    if (rows <= 4) return dots<4>(head_dim, q, k, num_keys, out);
-    dots<kMaxRows>(head_dim, q, k, num_keys, out);
+  // scores[row][key] = q[row] . codes[key]; q has rows of padded_dim, zero at
+  // the end.
+  static void scores(int rows, const CodeRows& keys, const float* q,
+                     float* out) {
+    if (rows <= 1) return dots<1>(keys, q, out);
+    if (rows <= 2) return dots<2>(keys, q, out);
+    dots<kMaxRows>(keys, q, out);
   }
 
-  // out[row] = alpha[row] * out[row] + sum over keys of p[row][key] * v[key].
-  static void weighted_sum(int rows, int64_t head_dim, const float* p,
-                           const std::byte* const* v, int num_keys, float* out,
-                           const float* alpha) {
-    const Sum sum{head_dim, p, v, num_keys, out, alpha};
-    if (rows <= 1) return sum.template run<1>();
-    if (rows <= 2) return sum.template run<2>();
-    if (rows <= 4) return sum.template run<4>();
-    sum.template run<kMaxRows>();
+  // out[row] = alpha[row] * out[row] + sum over keys of p[row][key] *
+  // codes[key].
+  static void weighted_sum(int rows, const CodeRows& values, const float* p,
+                           float* out, const float* alpha) {
+    if (rows <= 1) return sums<1>(values, p, out, alpha);
+    if (rows <= 2) return sums<2>(values, p, out, alpha);
+    sums<kMaxRows>(values, p, out, alpha);
   }
 
  private:
+  static constexpr int64_t kCodeBytes =
+      kDtype == TSR_F32 ? 4 : (kDtype == TSR_I8 ? 1 : 2);
+
   // d .. d + 15 of a row of codes, or as many as there are.
   static F codes(const std::byte* row, int64_t d, int64_t head_dim) {
     return d + V::kLanes <= head_dim
@@ -134,20 +144,20 @@ class FewRows {
                                             static_cast<int>(head_dim - d));
   }
 
+  static void fetch(const std::byte* row, int64_t begin, int64_t end) {
+    for (int64_t i = begin * kCodeBytes; i < end * kCodeBytes; i += 64) {
+      V::prefetch(row + i);
+    }
+  }
+
   template <int kRows>
-  static void dots(int64_t head_dim, const float* q, const std::byte* const* k,
-                   int num_keys, float* out) {
+  static void dots(const CodeRows& keys, const float* q, float* out) {
     constexpr int kKeys = V::kFewSums / kRows;
-    for (int key = 0; key < num_keys; key += kKeys) {
-      const std::byte* row[kKeys];
-      TSR_UNROLL
-      for (int i = 0; i < kKeys; ++i) {
-        row[i] = k[key + i < num_keys ? key + i : num_keys - 1];
-      }
+    const int64_t dim = padded_dim(keys.head_dim);
+    for (int key = 0; key < keys.num_keys; key += kKeys) {
       F sum[V::kFewSums];
       TSR_UNROLL
       for (F& s : sum) s = V::zero();
-      const int64_t dim = padded_dim(head_dim);
       for (int64_t d = 0; d < dim; d += V::kLanes) {
         F left[kRows];
         TSR_UNROLL
@@ -156,7 +166,7 @@ class FewRows {
         }
         TSR_UNROLL
         for (int i = 0; i < kKeys; ++i) {
-          const F right = codes(row[i], d, head_dim);
+          const F right = codes(keys.row[key + i], d, keys.head_dim);
           TSR_UNROLL
           for (int r = 0; r < kRows; ++r) {
             sum[r * kKeys + i] = V::fma(left[r], right, sum[r * kKeys + i]);
@@ -165,69 +175,71 @@ class FewRows {
       }
       float dot[V::kFewSums];
       V::sum_each(sum, dot);
-      TSR_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        TSR_UNROLL
         for (int i = 0; i < kKeys; ++i) {
           out[r * kKeyTile + key + i] = dot[r * kKeys + i];
         }
       }
+      if (keys.next == nullptr) continue;
+      for (int i = 0; i < kKeys; ++i) {
+        fetch(keys.next[key + i], 0, keys.head_dim);
+      }
     }
   }
 
-  struct Sum {
-    int64_t head_dim;
-    const float* p;
-    const std::byte* const* v;
-    int num_keys;
-    float* out;
-    const float* alpha;
-
-    template <int kRows>
-    void run() const {
-      constexpr int kVecs = V::kFewSums / kRows < 8 ? V::kFewSums / kRows : 8;
-      int64_t d = 0;
-      for (; d + kVecs * V::kLanes <= head_dim; d += kVecs * V::kLanes) {
-        columns<kRows, kVecs>(d);
-      }
-      for (; d < head_dim; d += V::kLanes) columns<kRows, 1>(d);
+  template <int kRows>
+  static void sums(const CodeRows& values, const float* p, float* out,
+                   const float* alpha) {
+    constexpr int kVecs = V::kFewSums / kRows < 8 ? V::kFewSums / kRows : 8;
+    constexpr int64_t kStep = kVecs * V::kLanes;
+    int64_t d = 0;
+    for (; d + kStep <= values.head_dim; d += kStep) {
+      columns<kRows, kVecs>(values, d, p, out, alpha);
     }
+    for (; d < values.head_dim; d += V::kLanes) {
+      columns<kRows, 1>(values, d, p, out, alpha);
+    }
+  }
 
-    template <int kRows, int kVecs>
-    void columns(int64_t d) const {
-      F sum[kRows][kVecs];
+  // Columns d .. d + 16 kVecs - 1 of the weighted sum.
+  template <int kRows, int kVecs>
+  static void columns(const CodeRows& values, int64_t d, const float* p,
+                      float* out, const float* alpha) {
+    F sum[kRows][kVecs];
+    TSR_UNROLL
+    for (auto& row : sum) {
       TSR_UNROLL
-      for (auto& row : sum) {
-        TSR_UNROLL
-        for (F& s : row) s = V::zero();
-      }
-      for (int key = 0; key < num_keys; ++key) {
-        F right[kVecs];
-        TSR_UNROLL
-        for (int j = 0; j < kVecs; ++j) {
-          right[j] = codes(v[key], d + j * V::kLanes, head_dim);
-        }
-        TSR_UNROLL
-        for (int r = 0; r < kRows; ++r) {
-          const F left = V::set1(p[r * kKeyTile + key]);
-          TSR_UNROLL
-          for (int j = 0; j < kVecs; ++j) {
-            sum[r][j] = V::fma(left, right[j], sum[r][j]);
-          }
-        }
+      for (F& s : row) s = V::zero();
+    }
+    for (int key = 0; key < values.num_keys; ++key) {
+      F right[kVecs];
+      TSR_UNROLL
+      for (int j = 0; j < kVecs; ++j) {
+        right[j] = codes(values.row[key], d + j * V::kLanes, values.head_dim);
       }
       TSR_UNROLL
       for (int r = 0; r < kRows; ++r) {
+        const F left = V::set1(p[r * kKeyTile + key]);
         TSR_UNROLL
         for (int j = 0; j < kVecs; ++j) {
-          const int64_t at = r * padded_dim(head_dim) + d + j * V::kLanes;
-          const F old = V::template load<TSR_F32>(out, at);
-          V::template store<TSR_F32>(out, at,
-                                     V::fma(old, V::set1(alpha[r]), sum[r][j]));
+          sum[r][j] = V::fma(left, right[j], sum[r][j]);
         }
       }
+      if (values.next != nullptr) {
+        fetch(values.next[key], d, d + kVecs * V::kLanes);
+      }
     }
-  };
+    TSR_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      TSR_UNROLL
+      for (int j = 0; j < kVecs; ++j) {
+        const int64_t at = r * padded_dim(values.head_dim) + d + j * V::kLanes;
+        const F old = V::template load<TSR_F32>(out, at);
+        V::template store<TSR_F32>(out, at,
+                                   V::fma(old, V::set1(alpha[r]), sum[r][j]));
+      }
+    }
+  }
 };
 
 }  // namespace tessera::cpu

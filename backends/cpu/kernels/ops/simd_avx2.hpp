@@ -141,7 +141,8 @@ struct Avx2 {
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums], float* out) {
+  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums],
+                                              float* out) {
     const __m256 a = _mm256_hadd_ps(_mm256_add_ps(x[0].lo, x[0].hi),
                                     _mm256_add_ps(x[1].lo, x[1].hi));
     const __m256 b = _mm256_hadd_ps(_mm256_add_ps(x[2].lo, x[2].hi),
@@ -168,7 +169,7 @@ struct Avx2 {
     }
   }
   static void prefetch(const void* p) {
-    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
   }
 
  private:

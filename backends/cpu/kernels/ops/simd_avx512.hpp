@@ -119,7 +119,8 @@ struct Avx512 {
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums], float* out) {
+  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums],
+                                              float* out) {
     // Each step halves the vectors and doubles the sums that one holds.
     __m512 s[8];
     TSR_UNROLL
@@ -163,7 +164,7 @@ struct Avx512 {
     }
   }
   static void prefetch(const void* p) {
-    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
   }
 
  private:
@@ -197,7 +198,8 @@ struct Avx512 {
         _mm512_srli_epi32(sum, 16), nan, upper, _mm512_set1_epi32(0x40)));
   }
   // Transposes the four 4 x 4 squares of four rows.
-  [[gnu::always_inline]] static void transpose_quarters(const F* x, __m512* out) {
+  [[gnu::always_inline]] static void transpose_quarters(const F* x,
+                                                        __m512* out) {
     const __m512 a = _mm512_unpacklo_ps(x[0].v, x[1].v);
     const __m512 b = _mm512_unpackhi_ps(x[0].v, x[1].v);
     const __m512 c = _mm512_unpacklo_ps(x[2].v, x[3].v);

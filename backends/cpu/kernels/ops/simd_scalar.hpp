@@ -130,7 +130,8 @@ struct Scalar {
       }
     }
   }
-  static void prefetch(const void*) {}
+  // Brings the line of p to the second cache level; a hint.
+  static void prefetch(const void* /*p*/) {}
 
  private:
   template <uint32_t kDtype>

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention kernels against the limits of the machine, measured in the same
+// run: f32 FMA for prefill, memory reads for decode.  Rows are named
+// <kernel>/q<q_len>/kv<seq_len>/<heads>x<kv_heads>x<head_dim>.
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backends/cpu/kernels/attention/attention.hpp"
+#include "backends/cpu/kernels/attention/attention_work.hpp"
+
+namespace tessera::cpu {
+namespace {
+
+// A pool of threads that spin briefly, then sleep.
+class Threads {
+ public:
+  explicit Threads(uint32_t num_threads) {
+    for (uint32_t i = 1; i < num_threads; ++i) {
+      threads_.emplace_back([this] { serve(); });
+    }
+    parallel_ = {num_threads, this, run};
+  }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+  ~Threads() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+      ++epoch_;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  const Parallel& parallel() const { return parallel_; }
+
+ private:
+  static void run(void* context, uint32_t num_tasks,
+                  void (*task)(void*, uint32_t), void* task_context) {
+    static_cast<Threads*>(context)->run_all(num_tasks, task, task_context);
+  }
+  void run_all(uint32_t num_tasks, void (*task)(void*, uint32_t),
+               void* task_context) {
+    {
+      const std::lock_guard lock(mutex_);
+      task_ = task;
+      task_context_ = task_context;
+      num_tasks_ = num_tasks;
+      next_.store(0);
+      busy_.store(static_cast<uint32_t>(threads_.size()));
+      epoch_.fetch_add(1);
+    }
+    wake_.notify_all();
+    work();
+    while (busy_.load() != 0) std::this_thread::yield();
+  }
+  void work() {
+    for (uint32_t i = next_.fetch_add(1); i < num_tasks_;
+         i = next_.fetch_add(1)) {
+      task_(task_context_, i);
+    }
+  }
+  void serve() {
+    uint32_t seen = 0;
+    for (;;) {
+      for (int spin = 0; spin < 20000 && epoch_.load() == seen; ++spin) {
+      }
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [&] { return epoch_.load() != seen; });
+        seen = epoch_.load();
+        if (stop_) return;
+      }
+      work();
+      busy_.fetch_sub(1);
+    }
+  }
+
+  Parallel parallel_;
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<uint32_t> epoch_ = 0;
+  std::atomic<uint32_t> next_ = 0;
+  std::atomic<uint32_t> busy_ = 0;
+  uint32_t num_tasks_ = 0;
+  void (*task_)(void*, uint32_t) = nullptr;
+  void* task_context_ = nullptr;
+  bool stop_ = false;
+};
+
+// All cores, or as many as CPU_BENCH_THREADS says: on a busy machine one thread
+// and the CPU column are what can be compared.
+uint32_t num_threads() {
+  const char* wanted = std::getenv("CPU_BENCH_THREADS");
+  return wanted != nullptr
+             ? static_cast<uint32_t>(std::max(1, std::atoi(wanted)))
+             : std::max(1u, std::thread::hardware_concurrency());
+}
+
+Threads& threads() {
+  static Threads all(num_threads());
+  return all;
+}
+
+struct Shape {
+  int64_t q_len;
+  int64_t seq_len;
+  int64_t num_q_heads;
+  int64_t num_kv_heads;
+  int64_t head_dim;
+};
+
+template <typename T>
+std::vector<T> random_values(size_t count) {
+  std::mt19937 rng(42);
+  std::normal_distribution<float> normal;
+  std::vector<T> values(count);
+  for (T& v : values) v = static_cast<T>(normal(rng));
+  return values;
+}
+
+// Layers of KV whose bytes together exceed any cache, used in turn: decode is
+// cold, as in a model.
+class Layers {
+ public:
+  Layers(const Shape& shape, uint32_t kv_format, int64_t min_bytes)
+      : shape_(shape), layout_(make_kv_layout(desc_of(shape, kv_format))) {
+    const int64_t layer_bytes = layout_.num_blocks * layout_.block_bytes;
+    num_layers_ = std::max<int64_t>(1, min_bytes / layer_bytes);
+    pool_.resize(static_cast<size_t>(num_layers_ * layer_bytes + 64));
+    fill();
+    q_ = random_values<float>(
+        static_cast<size_t>(shape.q_len * shape.num_q_heads * shape.head_dim));
+    out_.resize(q_.size());
+    kv_scale_.assign(
+        static_cast<size_t>(2 * shape.num_kv_heads * shape.head_dim), 0.02f);
+    q_inv_.assign(static_cast<size_t>(shape.num_q_heads), 50.0f);
+    const double c =
+        0.02 * 0.02 / std::sqrt(static_cast<double>(shape.head_dim));
+    for (int64_t h = 0; h < shape.num_q_heads; ++h) {
+      for (int k = 1; k <= 127; ++k) {
+        thresholds_.push_back(
+            static_cast<int32_t>(std::log(127.0 / (k - 0.5)) / c));
+      }
+    }
+    for (int64_t b = 0; b < layout_.num_blocks; ++b) {
+      block_table_.push_back(static_cast<int32_t>(b));
+    }
+    std::shuffle(block_table_.begin(), block_table_.end(), std::mt19937(42));
+  }
+
+  Attention next() {
+    Attention op;
+    op.num_seqs = 1;
+    op.num_tokens = shape_.q_len;
+    op.num_q_heads = shape_.num_q_heads;
+    op.dtype = TSR_F32;
+    op.q = q_.data();
+    op.out = out_.data();
+    op.q_stride = op.out_stride = shape_.num_q_heads * shape_.head_dim;
+    op.kv = layout_;
+    op.pool = aligned() + turn_ * layout_.num_blocks * layout_.block_bytes;
+    turn_ = (turn_ + 1) % num_layers_;
+    op.q_starts = q_starts_;
+    op.seq_lens = &seq_len_;
+    op.block_table = block_table_.data();
+    op.max_blocks_per_seq = layout_.num_blocks;
+    op.scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dim));
+    op.kv_scale = kv_scale_.data();
+    op.q_inv = q_inv_.data();
+    op.thresholds = thresholds_.data();
+    return op;
+  }
+  int64_t layer_bytes() const {
+    return layout_.num_blocks * layout_.block_bytes;
+  }
+
+ private:
+  static tsr_kv_desc desc_of(const Shape& shape, uint32_t kv_format) {
+    tsr_kv_desc desc{};
+    desc.struct_size = sizeof(desc);
+    desc.format = kv_format;
+    desc.num_kv_heads = static_cast<uint32_t>(shape.num_kv_heads);
+    desc.head_dim = static_cast<uint32_t>(shape.head_dim);
+    desc.block_size = 16;
+    desc.num_blocks = static_cast<uint32_t>(shape.seq_len / 16);
+    return desc;
+  }
+  std::byte* aligned() {
+    const auto address = reinterpret_cast<uintptr_t>(pool_.data());
+    return pool_.data() + (64 - address % 64) % 64;
+  }
+  // Random codes; float formats get 0x3c.. or 0x3f.., values about 1.
+  void fill() {
+    std::mt19937 rng(42);
+    const int64_t width = layout_.row_bytes / layout_.head_dim;
+    for (size_t i = 0; i < pool_.size(); ++i) {
+      pool_[i] = static_cast<std::byte>(rng());
+      const bool is_top =
+          static_cast<int64_t>(i % static_cast<size_t>(width)) == width - 1;
+      if (width > 1 && is_top) pool_[i] = std::byte{0x3c};
+    }
+    if (layout_.format != TSR_KV_I8_TOKEN) return;
+    for (int64_t b = 0; b < num_layers_ * layout_.num_blocks; ++b) {
+      auto* scales = reinterpret_cast<float*>(
+          aligned() + b * layout_.block_bytes + layout_.k_scale_offset);
+      const auto count = static_cast<size_t>(
+          (layout_.block_bytes - layout_.k_scale_offset) / 4);
+      std::fill(scales, scales + count, 0.02f);
+    }
+  }
+
+  Shape shape_;
+  KvLayout layout_;
+  int64_t num_layers_ = 1;
+  int64_t turn_ = 0;
+  std::vector<std::byte> pool_;
+  std::vector<float> q_;
+  std::vector<float> out_;
+  std::vector<float> kv_scale_;
+  std::vector<float> q_inv_;
+  std::vector<int32_t> thresholds_;
+  std::vector<int32_t> block_table_;
+  int32_t q_starts_[2] = {0, static_cast<int32_t>(shape_.q_len)};
+  int32_t seq_len_ = static_cast<int32_t>(shape_.seq_len);
+};
+
+void run_kernel(benchmark::State& state, const AttentionKernel& kernel,
+                const Shape& shape) {
+  Layers layers(shape, kernel.kv_format,
+                shape.q_len == 1 ? int64_t{512} << 20 : 0);
+  const AttentionLimits limits{1,
+                               shape.q_len,
+                               shape.num_q_heads,
+                               shape.num_kv_heads,
+                               shape.head_dim,
+                               threads().parallel().num_threads};
+  std::vector<std::byte> memory(attention_workspace_bytes(limits) + 64);
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  const AttentionWorkspace workspace{memory.data() + (64 - address % 64) % 64,
+                                     memory.size() - 64};
+  for (auto _ : state) {
+    run_attention(kernel, layers.next(), workspace, threads().parallel());
+  }
+  using benchmark::Counter;
+  // Unmasked scores only.
+  const double pairs = static_cast<double>(shape.q_len) *
+                       (static_cast<double>(shape.seq_len) -
+                        static_cast<double>(shape.q_len - 1) / 2.0);
+  state.counters["GFLOP/s"] = Counter(
+      4e-9 * pairs * static_cast<double>(shape.num_q_heads * shape.head_dim),
+      Counter::kIsIterationInvariantRate);
+  state.counters["GB/s"] =
+      Counter(1e-9 * static_cast<double>(layers.layer_bytes()),
+              Counter::kIsIterationInvariantRate);
+}
+
+constexpr int64_t kReadBytes = int64_t{1} << 30;
+
+// The memory limit: every thread reads its part of 1 GiB as a few streams.
+void read_memory(benchmark::State& state) {
+  static const std::vector<uint64_t> memory(kReadBytes / 8, 1);
+  constexpr uint32_t kTasks = 64;
+  static std::atomic<uint64_t> sink;
+  for (auto _ : state) {
+    threads().parallel().run(
+        threads().parallel().context, kTasks,
+        [](void*, uint32_t index) {
+          constexpr int64_t kPart = kReadBytes / 8 / kTasks;
+          constexpr int64_t kStreams = 4;
+          const uint64_t* part = memory.data() + index * kPart;
+          uint64_t sums[kStreams][8] = {};
+          for (int64_t i = 0; i < kPart / kStreams; i += 8) {
+            for (int64_t s = 0; s < kStreams; ++s) {
+              for (int64_t j = 0; j < 8; ++j) {
+                sums[s][j] += part[s * kPart / kStreams + i + j];
+              }
+            }
+          }
+          uint64_t total = 0;
+          for (auto& stream : sums) {
+            for (const uint64_t sum : stream) total += sum;
+          }
+          sink += total;
+        },
+        nullptr);
+  }
+  state.counters["GB/s"] = benchmark::Counter(
+      1e-9 * kReadBytes, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+std::string name_of(const AttentionKernel& kernel, const Shape& s) {
+  return std::string(kernel.name) + "/q" + std::to_string(s.q_len) + "/kv" +
+         std::to_string(s.seq_len) + "/" + std::to_string(s.num_q_heads) + "x" +
+         std::to_string(s.num_kv_heads) + "x" + std::to_string(s.head_dim);
+}
+
+void register_all() {
+  benchmark::RegisterBenchmark("limit_memory_read", read_memory)->UseRealTime();
+  constexpr Shape kShapes[] = {{1, 4096, 32, 8, 128},
+                               {1, 4096, 32, 32, 128},
+                               {512, 512, 32, 32, 128},
+                               {512, 2048, 32, 8, 128}};
+  for (const Shape& shape : kShapes) {
+    for (const AttentionKernel& kernel : attention_kernels()) {
+      if (kernel.isa > best_isa()) continue;
+      benchmark::RegisterBenchmark(name_of(kernel, shape).c_str(),
+                                   [&kernel, shape](benchmark::State& state) {
+                                     run_kernel(state, kernel, shape);
+                                   })
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::cpu
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  tessera::cpu::register_all();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
