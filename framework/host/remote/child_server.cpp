@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <iterator>
 #include <span>
 #include <string>
@@ -288,7 +289,8 @@ namespace {
 // What check and estimate are asked about.
 struct Question {
   const tsr_program_desc* program = nullptr;
-  std::vector<WireWeight> storage;
+  std::deque<WireWeight> storage;  // stay where they are
+  WireExtensions nodes;
   std::vector<tsr_weight_desc> weights;
   std::vector<tsr_kv_desc> kv_pools;
 
@@ -305,14 +307,12 @@ struct Question {
 bool get_question(WireReader& reader, Question& question) {
   question.program = record_in<tsr_program_desc>(reader.get_bytes());
   for (auto count = reader.get<uint64_t>(); count > 0 && reader.ok(); --count) {
-    // Moving a WireWeight leaves its planes where they are.
-    WireWeight weight;
+    WireWeight& weight = question.storage.emplace_back();
     if (!get_weight_desc(reader, nullptr, 0, &weight)) return false;
     question.weights.push_back(weight.desc);
-    question.storage.push_back(std::move(weight));
   }
   for (auto count = reader.get<uint64_t>(); count > 0 && reader.ok(); --count) {
-    question.kv_pools.push_back(reader.get<tsr_kv_desc>());
+    question.kv_pools.push_back(get_kv_desc(reader, question.nodes));
   }
   return reader.ok() && question.program != nullptr;
 }

@@ -108,7 +108,8 @@ tsr_status ChildServer::weight_destroy(tsr_error* /*err*/) {
 
 tsr_status ChildServer::kv_query(tsr_error* err) {
   auto* device = get_handle<tsr_device>();
-  const auto desc = request_.get<tsr_kv_desc>();
+  WireExtensions nodes;
+  const tsr_kv_desc desc = get_kv_desc(request_, nodes);
   tsr_kv_info info{};
   info.struct_size = sizeof(info);
   const tsr_status code = api().kv_query(device, &desc, err, &info);
@@ -119,7 +120,8 @@ tsr_status ChildServer::kv_query(tsr_error* err) {
 tsr_status ChildServer::kv_create(tsr_error* err) {
   auto* device = get_handle<tsr_device>();
   const auto pool = request_.get<uint64_t>();
-  const auto desc = request_.get<tsr_kv_desc>();
+  WireExtensions nodes;
+  const tsr_kv_desc desc = get_kv_desc(request_, nodes);
   const auto buffer = request_.get<uint64_t>();
   const auto offset = request_.get<uint64_t>();
   return api().kv_create(device, pool, &desc, buffer, offset, err);

@@ -15,16 +15,9 @@ RemoteObject& packing_of(tsr_packing* packing) {
   return *reinterpret_cast<RemoteObject*>(packing);
 }
 
-tsr_status refuse_extension(tsr_error* err) {
-  return fail_call(err, TSR_UNIMPLEMENTED, TSR_RETRY_NEVER,
-                   "an extension that must be understood cannot cross to "
-                   "another process");
-}
-
 // Writes `desc`, with its planes' data in the child's bulk memory.
 tsr_status put_with_bulk(RemoteCall& call, const tsr_weight_desc& desc,
                          tsr_error* err) {
-  if (has_unknown_extension(desc.next)) return refuse_extension(err);
   const Result<bool> is_new = call.reserve_bulk(shared_plane_bytes(desc));
   if (!is_new.ok()) {
     return fail_call(err, TSR_RESOURCE_EXHAUSTED, TSR_RETRY_SMALLER,
@@ -49,7 +42,6 @@ tsr_weight_desc without_data(const tsr_weight_desc& desc,
 
 tsr_status query_weight(tsr_device* handle, const tsr_weight_desc* desc,
                         tsr_error* err, tsr_packed_info* out_info) {
-  if (has_unknown_extension(desc->next)) return refuse_extension(err);
   RemoteDevice& device = remote_device(handle);
   std::vector<tsr_plane> planes;
   RemoteCall call = remote_call(device, CallId::kWeightQuery);
@@ -106,7 +98,6 @@ tsr_status end_packing(tsr_packing* handle, uint32_t commit, tsr_error* err) {
 tsr_status create_weight(tsr_device* handle, uint64_t weight,
                          const tsr_weight_desc* desc, uint64_t buffer,
                          uint64_t offset, tsr_error* err) {
-  if (has_unknown_extension(desc->next)) return refuse_extension(err);
   RemoteDevice& device = remote_device(handle);
   const Result<SharedMemory> planes =
       SharedMemory::create("tessera-weight", shared_plane_bytes(*desc));
@@ -135,7 +126,6 @@ void destroy(tsr_device* handle, uint64_t object) {
 
 tsr_status query_kv(tsr_device* handle, const tsr_kv_desc* desc, tsr_error* err,
                     tsr_kv_info* out_info) {
-  if (has_unknown_extension(desc->next)) return refuse_extension(err);
   RemoteDevice& device = remote_device(handle);
   RemoteCall call = remote_call(device, CallId::kKvQuery);
   put_kv_desc(call.arguments(), *desc);
@@ -147,7 +137,6 @@ tsr_status query_kv(tsr_device* handle, const tsr_kv_desc* desc, tsr_error* err,
 
 tsr_status create_kv(tsr_device* handle, uint64_t pool, const tsr_kv_desc* desc,
                      uint64_t buffer, uint64_t offset, tsr_error* err) {
-  if (has_unknown_extension(desc->next)) return refuse_extension(err);
   RemoteDevice& device = remote_device(handle);
   RemoteCall call = remote_call(device, CallId::kKvCreate);
   call.arguments().put(pool);

@@ -68,6 +68,7 @@ void put_kernel(WireWriter& writer, const tsr_kernel_desc& kernel) {
   const auto extensions = Elements<const char*>(kernel.extensions).all();
   writer.put(uint64_t{extensions.size()});
   for (const char* name : extensions) put_c_text(writer, name);
+  put_extensions(writer, kernel.next);
 }
 
 tsr_kernel_desc get_kernel(WireReader& reader, WireFacts& facts) {
@@ -81,7 +82,7 @@ tsr_kernel_desc get_kernel(WireReader& reader, WireFacts& facts) {
     names.push_back(get_c_text(reader, facts));
   }
   kernel.extensions = array_of(names);
-  kernel.next = nullptr;
+  kernel.next = get_extensions(reader, facts.nodes);
   return kernel;
 }
 
@@ -104,11 +105,47 @@ tsr_option get_option(WireReader& reader, WireFacts& facts) {
 
 }  // namespace
 
+void put_extensions(WireWriter& writer, const tsr_ext* next) {
+  uint64_t count = 0;
+  for (const tsr_ext* node = next; node != nullptr; node = node->next) ++count;
+  writer.put(count);
+  for (const tsr_ext* node = next; node != nullptr; node = node->next) {
+    put_c_text(writer, node->name);
+    writer.put_bytes(
+        {reinterpret_cast<const std::byte*>(node), node->struct_size});
+  }
+}
+
+const tsr_ext* get_extensions(WireReader& reader, WireExtensions& storage) {
+  const tsr_ext* first = nullptr;
+  const tsr_ext** link = &first;
+  for (uint64_t i = get_count(reader); i > 0; --i) {
+    const std::string& name = storage.names.emplace_back(reader.get_text());
+    const std::span<const std::byte> bytes = reader.get_bytes();
+    if (bytes.size() < sizeof(tsr_ext)) break;
+    auto& words = storage.nodes.emplace_back((bytes.size() + 7) / 8);
+    std::memcpy(words.data(), bytes.data(), bytes.size());
+    auto* node = reinterpret_cast<tsr_ext*>(words.data());
+    node->struct_size = static_cast<uint32_t>(bytes.size());
+    node->name = name.c_str();
+    node->next = nullptr;
+    *link = node;
+    link = &node->next;
+  }
+  return first;
+}
+
 void put_kv_desc(WireWriter& writer, const tsr_kv_desc& desc) {
-  auto value = read_struct<tsr_kv_desc>(&desc, desc.struct_size);
-  value.struct_size = sizeof(value);
-  value.next = nullptr;
+  const auto value = read_struct<tsr_kv_desc>(&desc, desc.struct_size);
   writer.put(value);
+  put_extensions(writer, value.next);
+}
+
+tsr_kv_desc get_kv_desc(WireReader& reader, WireExtensions& storage) {
+  auto desc = reader.get<tsr_kv_desc>();
+  desc.struct_size = sizeof(desc);
+  desc.next = get_extensions(reader, storage);
+  return desc;
 }
 
 void put_weight_desc(WireWriter& writer, const tsr_weight_desc& desc) {
@@ -123,6 +160,7 @@ void put_weight_desc(WireWriter& writer, const tsr_weight_desc& desc) {
     writer.put(offset);
     offset += round_up(data_bytes(plane));
   }
+  put_extensions(writer, desc.next);
 }
 
 uint64_t shared_plane_bytes(const tsr_weight_desc& desc) {
@@ -158,14 +196,8 @@ bool get_weight_desc(WireReader& reader, const std::byte* shared,
     out_weight->planes.push_back(plane);
   }
   desc.planes = array_of(out_weight->planes);
+  desc.next = get_extensions(reader, out_weight->nodes);
   return reader.ok();
-}
-
-bool has_unknown_extension(const tsr_ext* next) {
-  for (; next != nullptr; next = next->next) {
-    if ((next->flags & TSR_MUST_UNDERSTAND) != 0) return true;
-  }
-  return false;
 }
 
 void put_device_facts(WireWriter& writer, const DeviceFacts& facts) {
@@ -177,6 +209,7 @@ void put_device_facts(WireWriter& writer, const DeviceFacts& facts) {
   for (const tsr_kernel_desc& kernel : facts.kernels) {
     put_kernel(writer, kernel);
   }
+  put_extensions(writer, facts.info.next);
 }
 
 bool get_device_facts(WireReader& reader, WireFacts* out_facts) {
@@ -195,7 +228,7 @@ bool get_device_facts(WireReader& reader, WireFacts* out_facts) {
   facts.info.struct_size = sizeof(facts.info);
   facts.info.memory_kinds = array_of(facts.memory_kinds);
   facts.info.options = array_of(facts.options);
-  facts.info.next = nullptr;
+  facts.info.next = get_extensions(reader, facts.nodes);
   return reader.ok();
 }
 

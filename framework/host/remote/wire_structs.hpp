@@ -17,8 +17,20 @@
 
 namespace tessera {
 
+// A `next` chain: the nodes hold no pointers besides their heads'.
+void put_extensions(WireWriter& writer, const tsr_ext* next);
+
+// The nodes of chains that were read, and their names.
+struct WireExtensions {
+  std::deque<std::vector<uint64_t>> nodes;
+  std::deque<std::string> names;
+};
+// The first node of the chain, which `storage` holds; null if it is empty.
+const tsr_ext* get_extensions(WireReader& reader, WireExtensions& storage);
+
 // A struct as today's, whatever its writer's struct_size.
 void put_kv_desc(WireWriter& writer, const tsr_kv_desc& desc);
+tsr_kv_desc get_kv_desc(WireReader& reader, WireExtensions& storage);
 
 // The shape of a weight.  Planes that carry data say where in shared memory it
 // lies: one after another, each at a multiple of 64.
@@ -31,6 +43,7 @@ void copy_planes(const tsr_weight_desc& desc, std::byte* shared);
 // A desc with its planes, which point into `shared`.
 struct WireWeight {
   std::vector<tsr_plane> planes;
+  WireExtensions nodes;
   tsr_weight_desc desc{};  // points at `planes`
 };
 // Stays where it is: `out_weight->desc` points into it.  False if a plane lies
@@ -38,10 +51,7 @@ struct WireWeight {
 bool get_weight_desc(WireReader& reader, const std::byte* shared,
                      uint64_t shared_bytes, WireWeight* out_weight);
 
-// A desc that may not cross: it has an extension that must be understood.
-bool has_unknown_extension(const tsr_ext* next);
-
-// What a plugin says about a device.  Extensions in `next` are left out.
+// What a plugin says about a device.
 void put_device_facts(WireWriter& writer, const DeviceFacts& facts);
 
 // The same on the host's side, with all that its pointers point at.
@@ -53,6 +63,7 @@ struct WireFacts {
   std::deque<std::string> texts;
   std::deque<std::vector<tsr_plane_rule>> rules;
   std::deque<std::vector<const char*>> extensions;
+  WireExtensions nodes;
 };
 // Fills `out_facts`, which stays where it is.  False if the message is short.
 bool get_device_facts(WireReader& reader, WireFacts* out_facts);

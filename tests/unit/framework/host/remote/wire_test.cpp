@@ -97,6 +97,35 @@ TEST(Wire, RefusesNonsense) {
   EXPECT_FALSE(receive_message(sockets.b.get(), reader));
 }
 
+TEST(Wire, CarriesExtensionsWithTheirPayload) {
+  struct Speed {
+    tsr_ext head;
+    uint64_t value;
+  };
+  const tsr_ext last = {sizeof(last), TSR_MUST_UNDERSTAND, "com.b", nullptr};
+  const Speed first = {{sizeof(first), 0, "com.a", &last}, 77};
+  tsr_kv_desc desc{};
+  desc.struct_size = sizeof(desc);
+  desc.head_dim = 64;
+  desc.next = &first.head;
+  const Sockets sockets;
+  WireWriter writer;
+  put_kv_desc(writer, desc);
+  ASSERT_TRUE(send_message(sockets.a.get(), writer));
+  WireReader reader;
+  ASSERT_TRUE(receive_message(sockets.b.get(), reader));
+  WireExtensions nodes;
+  const tsr_kv_desc read = get_kv_desc(reader, nodes);
+  EXPECT_EQ(read.head_dim, 64u);
+  ASSERT_NE(read.next, nullptr);
+  EXPECT_STREQ(read.next->name, "com.a");
+  EXPECT_EQ(reinterpret_cast<const Speed*>(read.next)->value, 77u);
+  ASSERT_NE(read.next->next, nullptr);
+  EXPECT_STREQ(read.next->next->name, "com.b");
+  EXPECT_EQ(read.next->next->flags, uint32_t{TSR_MUST_UNDERSTAND});
+  EXPECT_EQ(read.next->next->next, nullptr);
+}
+
 // A damaged message gives zeros or values, but reads nothing outside of it.
 TEST(Wire, StructsSurviveDamage) {
   const tsr_plane plane = {sizeof(plane), 1, 5, 4, 8, 1, 1, 0, 8, &plane};
