@@ -32,33 +32,47 @@
 namespace tessera::reference {
 namespace {
 
-template <typename Number>
+template <size_t kTokens, typename Number>
 [[gnu::always_inline]] inline void dot(const Number* w, const Number* x,
                                        size_t K, Number* out_sums) {
-  Number sums[kTileTokens] = {};
+  Number sums[kTokens] = {};
   for (size_t k = 0; k < K; ++k) {
-    for (size_t t = 0; t < kTileTokens; ++t) {
+    for (size_t t = 0; t < kTokens; ++t) {
       sums[t] += w[k] * x[k * kTileTokens + t];
     }
   }
-  for (size_t t = 0; t < kTileTokens; ++t) out_sums[t] = sums[t];
+  for (size_t t = 0; t < kTokens; ++t) out_sums[t] = sums[t];
+}
+
+template <typename Number>
+[[gnu::always_inline]] inline void dot(const Number* w, const Number* x,
+                                       size_t K, size_t num_tokens,
+                                       Number* out_sums) {
+  if (num_tokens <= kNarrowTokens) {
+    dot<kNarrowTokens>(w, x, K, out_sums);
+  } else {
+    dot<kTileTokens>(w, x, K, out_sums);
+  }
 }
 
 }  // namespace
 
 TSR_VECTOR_CLONES
-void dot_tile(const double* w, const double* x, size_t K, double* out_sums) {
-  dot(w, x, K, out_sums);
+void dot_tile(const double* w, const double* x, size_t K, size_t num_tokens,
+              double* out_sums) {
+  dot(w, x, K, num_tokens, out_sums);
 }
 
 TSR_VECTOR_CLONES
-void dot_tile(const float* w, const float* x, size_t K, float* out_sums) {
-  dot(w, x, K, out_sums);
+void dot_tile(const float* w, const float* x, size_t K, size_t num_tokens,
+              float* out_sums) {
+  dot(w, x, K, num_tokens, out_sums);
 }
 
 TSR_VECTOR_CLONES
-void dot_tile(const int32_t* w, const int32_t* x, size_t K, int32_t* out_sums) {
-  dot(w, x, K, out_sums);
+void dot_tile(const int32_t* w, const int32_t* x, size_t K, size_t num_tokens,
+              int32_t* out_sums) {
+  dot(w, x, K, num_tokens, out_sums);
 }
 
 }  // namespace tessera::reference

@@ -88,7 +88,7 @@ class LinearTiles {
     Number sums[kTileTokens];
     for (uint32_t k = 0, g = 0; k < shape_.K; k += shape_.group_size, ++g) {
       const uint32_t length = std::min(shape_.group_size, shape_.K - k);
-      dot_tile(w + k, x + size_t{k} * kTile, length, sums);
+      dot_tile(w + k, x + size_t{k} * kTile, length, in_tile, sums);
       for (uint32_t i = 0; i < in_tile; ++i) {
         store_(m + t + i, n + r, g, sums[i]);
       }

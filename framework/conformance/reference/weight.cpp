@@ -5,7 +5,9 @@
 
 #include "framework/conformance/reference/weight.hpp"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "framework/conformance/reference/sparse_tile.hpp"
 #include "framework/format/element.hpp"
@@ -138,25 +140,56 @@ uint32_t Weight::group_size() const {
   return scale_ && scale_->cols > 1 ? scale_->block_k : K_;
 }
 
+double Weight::min(uint32_t n, uint32_t k) const {
+  if (!min_) return 0.0;  // else the same blocks as SCALE
+  return format::element_value(
+      min_->dtype, plane_row(*min_, n / scale_->block_n), k / scale_->block_k);
+}
+
+void Weight::decode_blocks(uint32_t n, std::span<double> out_row) const {
+  const format::GgufBlock* block = format::find_gguf_block(format_);
+  const std::byte* place = plane_row(codes_, n);
+  for (uint32_t k = 0; k < K_; k += block->values) {
+    format::decode_gguf_block(format_, place, &out_row[k]);
+    place += block->bytes;
+  }
+}
+
 void Weight::decode_row(uint32_t n, std::span<double> out_row) const {
-  if (const format::GgufBlock* block = format::find_gguf_block(format_)) {
-    const std::byte* place = plane_row(codes_, n);
-    for (uint32_t k = 0; k < K_; k += block->values) {
-      format::decode_gguf_block(format_, place, &out_row[k]);
-      place += block->bytes;
-    }
+  if (!kept_values_.empty()) {
+    std::copy_n(&kept_values_[size_t{n} * K_], K_, out_row.begin());
     return;
   }
-  const double second = scale2(n);
-  for (uint32_t k = 0; k < K_; ++k) {
-    const double steps = code(n, k) - zero_point(n, k);
-    const double min =
-        min_ ? format::element_value(min_->dtype,
-                                     plane_row(*min_, n / scale_->block_n),
-                                     k / scale_->block_k)
-             : 0.0;
-    out_row[k] = double{scale(n, k)} * steps * second + min;
+  if (format::find_gguf_block(format_) != nullptr) {
+    return decode_blocks(n, out_row);
   }
+  const double second = scale2(n);
+  const uint32_t group = group_size();
+  for (uint32_t begin = 0; begin < K_; begin += group) {
+    const double s = scale(n, begin);
+    const double z = zero_point(n, begin);
+    const double m = min(n, begin);
+    const uint32_t end = std::min(begin + group, K_);
+    for (uint32_t k = begin; k < end; ++k) {
+      out_row[k] = s * (code(n, k) - z) * second + m;
+    }
+  }
+}
+
+void Weight::keep_decoded() {
+  std::vector<double> values(size_t{N_} * K_);
+  for (uint32_t n = 0; n < N_; ++n) {
+    decode_row(n, std::span<double>(values).subspan(size_t{n} * K_, K_));
+  }
+  kept_values_ = std::move(values);
+}
+
+void Weight::keep_integers() {
+  std::vector<int32_t> values(size_t{N_} * K_);
+  for (uint32_t n = 0; n < N_; ++n) {
+    integer_row(n, std::span<int32_t>(values).subspan(size_t{n} * K_, K_));
+  }
+  kept_integers_ = std::move(values);
 }
 
 bool Weight::has_integers() const {
@@ -180,8 +213,17 @@ int32_t Weight::max_integer() const {
 }
 
 void Weight::integer_row(uint32_t n, std::span<int32_t> out_row) const {
-  for (uint32_t k = 0; k < K_; ++k) {
-    out_row[k] = static_cast<int32_t>(code(n, k) - zero_point(n, k));
+  if (!kept_integers_.empty()) {
+    std::copy_n(&kept_integers_[size_t{n} * K_], K_, out_row.begin());
+    return;
+  }
+  const uint32_t group = group_size();
+  for (uint32_t begin = 0; begin < K_; begin += group) {
+    const double z = zero_point(n, begin);
+    const uint32_t end = std::min(begin + group, K_);
+    for (uint32_t k = begin; k < end; ++k) {
+      out_row[k] = static_cast<int32_t>(code(n, k) - z);
+    }
   }
 }
 

@@ -26,8 +26,8 @@ class Weight {
   static Result<Weight> open(const format::WeightData& weight);
 
   uint32_t format() const { return format_; }
-  uint32_t N() const { return N_; }
-  uint32_t K() const { return K_; }
+  uint32_t N() const { return N_; }  // NOLINT(*-naming): as in the formula
+  uint32_t K() const { return K_; }  // NOLINT(*-naming)
 
   // The real values of row n, exactly (of MXFP4 and F8 too; only a second
   // scale may round, to double).  Column k is the k-th code: a PERMUTATION is
@@ -41,6 +41,11 @@ class Weight {
   bool has_integers() const;
   // No |code - zero point| is larger.
   int32_t max_integer() const;
+
+  // Decodes every row once and keeps it (8 bytes an element; 4 for integers),
+  // so that many calls with few tokens each do not pay for it again.
+  void keep_decoded();
+  void keep_integers();
 
   // Columns that share a scale; K if there is one per row.
   uint32_t group_size() const;
@@ -72,12 +77,16 @@ class Weight {
   Status expand_sparse(const tsr_weight_desc& desc);
   double code(uint32_t n, uint32_t k) const;
   double zero_point(uint32_t n, uint32_t k) const;
+  double min(uint32_t n, uint32_t k) const;
+  void decode_blocks(uint32_t n, std::span<double> out_row) const;
 
   uint32_t format_ = 0;
   uint32_t N_ = 0;
   uint32_t K_ = 0;
   tsr_plane codes_{};
-  std::vector<int8_t> expanded_;  // [N, K]; SPARSE_FIXED only
+  std::vector<int8_t> expanded_;        // [N, K]; SPARSE_FIXED only
+  std::vector<double> kept_values_;     // [N, K] or empty
+  std::vector<int32_t> kept_integers_;  // likewise
   std::optional<tsr_plane> scale_;
   std::optional<tsr_plane> scale2_;
   std::optional<tsr_plane> zero_point_;

@@ -27,9 +27,11 @@ struct Shape {
   uint32_t K;
 };
 
-// Below, at and above a tile of 64 tokens, a block of 512 and one of 16 rows.
-const Shape kShapes[] = {{1, 1, 1},   {2, 15, 31}, {63, 16, 3},  {64, 17, 7},
-                         {65, 33, 5}, {511, 2, 2}, {513, 18, 3}, {5, 3, 700}};
+// Below, at and above 8 and 64 tokens (the tiles), a block of 512 tokens and
+// one of 16 rows.
+const Shape kShapes[] = {{8, 2, 5},    {9, 2, 5},   {1, 1, 1},   {2, 15, 31},
+                         {63, 16, 3},  {64, 17, 7}, {65, 33, 5}, {511, 2, 2},
+                         {513, 18, 3}, {5, 3, 700}};
 
 WeightData f32_weight(uint32_t N, uint32_t K, const std::vector<float>& w) {
   return *format::encode_weight({.format = TSR_WEIGHT_F32}, N, K, w);
@@ -211,6 +213,21 @@ TEST_F(LinearOnRandomValues, MagnitudesAreSumsOfAbsoluteProducts) {
     expected += std::fabs(double{x_[kK + k]} * w_[4 * kK + k]);
   }
   EXPECT_DOUBLE_EQ(magnitudes[kN + 4], expected);
+}
+
+TEST_F(LinearOnRandomValues, KeptRowsChangeNothing) {
+  const std::vector<double> y = run();
+  weight_.keep_decoded();
+  EXPECT_EQ(run(), y);
+
+  data_ = *format::encode_weight(
+      {.format = TSR_WEIGHT_U4, .group_size = 32, .symmetric = false}, kN, kK,
+      w_);
+  weight_ = *Weight::open(data_);
+  p_.act_quant = TSR_ACT_I8_DYNAMIC;
+  const std::vector<double> z = run();
+  weight_.keep_integers();
+  EXPECT_EQ(run(), z);
 }
 
 // x / scale is off by half a step of e4m3 (2^-4 relative), so is each product.
