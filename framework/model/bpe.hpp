@@ -23,6 +23,11 @@ namespace tessera {
 
 class Bpe {
  public:
+  Bpe() = default;
+  // Moves only: tokens_ points into ids_.
+  Bpe(Bpe&&) = default;
+  Bpe& operator=(Bpe&&) = default;
+
   // Errors  UNIMPLEMENTED if the model is not BPE, or has dropout, a
   //         continuing_subword_prefix or an end_of_word_suffix
   //         INVALID_ARGUMENT if a member is wrong, two tokens share an id, or a

@@ -4,15 +4,21 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <optional>
 #include <string>
 
 namespace tessera {
 namespace {
 
 constexpr JsonObject::Bounds kPositions{1, 1 << 28};
-constexpr double kMaxTheta = 1e15;
-constexpr double kMaxFactor = 1e6;
+
+struct Range {
+  double min;
+  double max;
+};
+constexpr Range kTheta{1.001, 1e15};  // yarn divides by its logarithm
+constexpr Range kFactor{1e-6, 1e6};
+constexpr Range kMscale{0.0, 1e6};
 
 struct TypeName {
   const char* name;
@@ -37,14 +43,13 @@ Result<RopeType> read_type(const JsonObject& scaling) {
                             scaling.where(), key, name));
 }
 
-// A number in (0, max]; comparisons are false for NaN.
-Result<double> positive(const JsonObject& object, const std::string& key,
-                        double max, std::optional<double> fallback = {}) {
+// A number in `range`; comparisons are false for NaN.
+Result<double> bounded(const JsonObject& object, const std::string& key,
+                       Range range, std::optional<double> fallback = {}) {
   TSR_ASSIGN_OR_RETURN(const double value, object.number(key, fallback));
-  if (!(value > 0.0 && value <= max)) {
-    return object.error(
-        key,
-        fmt::format("is {}, expected more than 0 and at most {}", value, max));
+  if (!(value >= range.min && value <= range.max)) {
+    return object.error(key, fmt::format("is {}, expected {} to {}", value,
+                                         range.min, range.max));
   }
   return value;
 }
@@ -73,9 +78,9 @@ Result<uint32_t> read_original_max(const JsonObject& config,
 
 Status read_llama3(const JsonObject& scaling, RopeConfig& rope) {
   TSR_ASSIGN_OR_RETURN(rope.low_freq_factor,
-                       positive(scaling, "low_freq_factor", kMaxFactor));
+                       bounded(scaling, "low_freq_factor", kFactor));
   TSR_ASSIGN_OR_RETURN(rope.high_freq_factor,
-                       positive(scaling, "high_freq_factor", kMaxFactor));
+                       bounded(scaling, "high_freq_factor", kFactor));
   if (rope.low_freq_factor >= rope.high_freq_factor) {
     return scaling.error(
         "low_freq_factor",
@@ -88,22 +93,19 @@ Status read_llama3(const JsonObject& scaling, RopeConfig& rope) {
 
 Status read_yarn(const JsonObject& scaling, RopeConfig& rope) {
   TSR_ASSIGN_OR_RETURN(rope.beta_fast,
-                       positive(scaling, "beta_fast", kMaxFactor, 32.0));
+                       bounded(scaling, "beta_fast", kFactor, 32.0));
   TSR_ASSIGN_OR_RETURN(rope.beta_slow,
-                       positive(scaling, "beta_slow", kMaxFactor, 1.0));
+                       bounded(scaling, "beta_slow", kFactor, 1.0));
   TSR_ASSIGN_OR_RETURN(rope.truncate, scaling.boolean("truncate", true));
   if (scaling.find("attention_factor") != nullptr) {
     TSR_ASSIGN_OR_RETURN(rope.attention_factor,
-                         positive(scaling, "attention_factor", kMaxFactor));
+                         bounded(scaling, "attention_factor", kFactor));
   }
   if (scaling.find("mscale") != nullptr &&
       scaling.find("mscale_all_dim") != nullptr) {
-    TSR_ASSIGN_OR_RETURN(rope.mscale, scaling.number("mscale"));
-    TSR_ASSIGN_OR_RETURN(rope.mscale_all_dim, scaling.number("mscale_all_dim"));
-    if (std::abs(rope.mscale) > kMaxFactor ||
-        std::abs(rope.mscale_all_dim) > kMaxFactor) {
-      return scaling.error("mscale", "or mscale_all_dim is out of range");
-    }
+    TSR_ASSIGN_OR_RETURN(rope.mscale, bounded(scaling, "mscale", kMscale));
+    TSR_ASSIGN_OR_RETURN(rope.mscale_all_dim,
+                         bounded(scaling, "mscale_all_dim", kMscale));
   }
   return {};
 }
@@ -114,16 +116,23 @@ Result<RopeConfig> read_rope_config(const JsonObject& config,
                                     uint32_t max_positions) {
   RopeConfig rope;
   TSR_ASSIGN_OR_RETURN(rope.theta,
-                       positive(config, "rope_theta", kMaxTheta, rope.theta));
+                       bounded(config, "rope_theta", kTheta, rope.theta));
   TSR_RETURN_IF_ERROR(check_full_rotation(config));
 
   const char* key = "rope_scaling";
   if (config.find(key) == nullptr) key = "rope_parameters";
   if (config.find(key) == nullptr) return rope;
   TSR_ASSIGN_OR_RETURN(const JsonObject scaling, config.object(key));
+  for (const char* layers : {"full_attention", "sliding_attention"}) {
+    if (scaling.find(layers) == nullptr) continue;
+    return Status(TSR_UNIMPLEMENTED,
+                  fmt::format("{}: {}: other frequencies for some layers are "
+                              "not supported",
+                              scaling.where(), layers));
+  }
   TSR_RETURN_IF_ERROR(check_full_rotation(scaling));
   TSR_ASSIGN_OR_RETURN(rope.theta,
-                       positive(scaling, "rope_theta", kMaxTheta, rope.theta));
+                       bounded(scaling, "rope_theta", kTheta, rope.theta));
   TSR_ASSIGN_OR_RETURN(rope.type, read_type(scaling));
   if (rope.type == RopeType::kDefault) return rope;
 
@@ -136,7 +145,7 @@ Result<RopeConfig> read_rope_config(const JsonObject& config,
     factor = static_cast<double>(max_positions) / rope.original_max_positions;
   }
   TSR_ASSIGN_OR_RETURN(rope.factor,
-                       positive(scaling, "factor", kMaxFactor, factor));
+                       bounded(scaling, "factor", kFactor, factor));
   if (rope.type == RopeType::kLlama3) {
     TSR_RETURN_IF_ERROR(read_llama3(scaling, rope));
   }

@@ -2,6 +2,8 @@
 
 #include "framework/model/tokenizer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -13,6 +15,9 @@ namespace tessera {
 namespace {
 
 using nlohmann::json;
+
+// Positions in a word are i32, and a step may double the text.
+constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
 // Null if the member is missing, so that every part reads null as "none".
 const json& member(const json& document, const char* key) {
@@ -124,6 +129,11 @@ Result<Tokenizer> Tokenizer::parse(std::string_view text,
 
 Result<std::vector<int32_t>> Tokenizer::encode(
     std::string_view text, const EncodeOptions& options) const {
+  if (text.size() > kMaxTextBytes) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  fmt::format("a text of {} bytes is longer than {}",
+                              text.size(), kMaxTextBytes));
+  }
   Encoding encoding(*parts_, options.add_prefix);
   TSR_RETURN_IF_ERROR(encoding.add(text));
   std::vector<int32_t> ids = encoding.take();

@@ -51,6 +51,7 @@ class Tokenizer {
   // U+2581, which a SentencePiece vocabulary reads as a space.
   //
   // Errors  RESOURCE_EXHAUSTED if a pattern backtracks beyond the limits
+  //         INVALID_ARGUMENT if the text has more than 2^30 bytes
   Result<std::vector<int32_t>> encode(std::string_view text,
                                       const EncodeOptions& options = {}) const;
 
@@ -70,6 +71,8 @@ class Tokenizer {
 
  private:
   friend class TextStream;
+
+  Tokenizer() = default;
 
   std::shared_ptr<const TokenizerParts> parts_;
 };
