@@ -195,14 +195,17 @@ tsr_segment Program::segment(uint32_t index) const {
 }
 
 void Program::check_step(const tsr_submission& submission) const {
-  require(submission.num_tokens <= desc_.max_tokens &&
-              submission.num_seqs <= desc_.max_seqs &&
-              submission.num_outputs <= desc_.max_outputs &&
-              submission.num_decode_tokens <= submission.num_tokens,
-          "step of " + std::to_string(submission.num_tokens) + " tokens, " +
-              std::to_string(submission.num_seqs) + " sequences and " +
-              std::to_string(submission.num_outputs) +
-              " outputs exceeds the program's maxima");
+  if (submission.num_tokens <= desc_.max_tokens &&
+      submission.num_seqs <= desc_.max_seqs &&
+      submission.num_outputs <= desc_.max_outputs &&
+      submission.num_decode_tokens <= submission.num_tokens) {
+    return;
+  }
+  throw Error(TSR_INVALID_ARGUMENT,
+              "step of " + std::to_string(submission.num_tokens) + " tokens, " +
+                  std::to_string(submission.num_seqs) + " sequences and " +
+                  std::to_string(submission.num_outputs) +
+                  " outputs exceeds the program's maxima");
 }
 
 void Program::apply_overrides(CpuDevice& device,
