@@ -34,6 +34,9 @@ float inverse(float d) {
   return std::isfinite(id) ? id : 0.0f;
 }
 
+// Towards zero, which with the constants above it is what ggml rounds by.
+int truncate(float x) { return static_cast<int>(x); }
+
 void store_half(std::byte* block, size_t offset, float value) {
   store_element(block + offset, 0, f32_to_f16(value));
 }
@@ -58,7 +61,7 @@ void encode_symmetric(const float* x, int half, float* out_d,
   const float id = inverse(d);
   const float offset = static_cast<float>(half) + 0.5f;
   for (int j = 0; j < 32; ++j) {
-    out_codes[j] = std::min(2 * half - 1, static_cast<int>(x[j] * id + offset));
+    out_codes[j] = std::min(2 * half - 1, truncate(x[j] * id + offset));
   }
   *out_d = d;
 }
@@ -70,8 +73,7 @@ void encode_with_min(const float* x, int max_code, float* out_d, float* out_m,
   const float d = (*max - *min) / static_cast<float>(max_code);
   const float id = inverse(d);
   for (int j = 0; j < 32; ++j) {
-    out_codes[j] =
-        std::min(max_code, static_cast<int>((x[j] - *min) * id + 0.5f));
+    out_codes[j] = std::min(max_code, truncate((x[j] - *min) * id + 0.5f));
   }
   *out_d = d;
   *out_m = *min;

@@ -55,7 +55,7 @@ std::vector<int32_t> read_codes(const KvPool& pool, KvPart part, uint64_t slot,
   const std::byte* row = pool.codes(part, slot, head);
   std::vector<int32_t> codes(pool.desc().head_dim);
   for (size_t i = 0; i < codes.size(); ++i) {
-    codes[i] = format::load_element<int8_t>(row, i);
+    codes[i] = int32_t{format::load_element<int8_t>(row, i)};
   }
   return codes;
 }
@@ -91,7 +91,7 @@ void attend(const Attention& p, const KvPool& pool, const Query& query,
     row_sum += code;
     const auto value = read_codes(
         pool, KvPart::kValue, slot_of(p, pool, query.seq, j), query.kv_head);
-    for (size_t i = 0; i < D; ++i) sums[i] += code * value[i];
+    for (size_t i = 0; i < D; ++i) sums[i] += int64_t{code} * value[i];
   }
   const float scale = query.scale_v / static_cast<float>(row_sum);
   for (size_t i = 0; i < D; ++i) out[i] = static_cast<float>(sums[i]) * scale;

@@ -75,22 +75,28 @@ struct RowBound {
   std::vector<double> magnitudes;  // [head_dim]
 };
 
-RowBound row_bound(const float* q, const std::vector<double>& keys,
-                   const std::vector<double>& values, Visible seen,
-                   const Attention& p, const BoundClass& bound_class,
-                   size_t D) {
+// K and V of one sequence and head, [seq_len, head_dim].
+struct Cache {
+  size_t head_dim;
+  std::vector<double> keys;
+  std::vector<double> values;
+};
+
+RowBound row_bound(const float* q, const Cache& cache, Visible seen,
+                   double scale, const BoundClass& bound_class) {
+  const size_t D = cache.head_dim;
   std::vector<double> scores;
   double score_error = 0.0;
   for (size_t j = seen.begin; j < seen.end; ++j) {
     double score = 0.0;
     double magnitude = 0.0;
     for (size_t i = 0; i < D; ++i) {
-      score += q[i] * keys[j * D + i];
-      magnitude += std::fabs(q[i] * keys[j * D + i]);
+      score += q[i] * cache.keys[j * D + i];
+      magnitude += std::fabs(q[i] * cache.keys[j * D + i]);
     }
-    scores.push_back(p.scale * score);
+    scores.push_back(scale * score);
     score_error =
-        std::max(score_error, std::fabs(p.scale) * magnitude *
+        std::max(score_error, std::fabs(scale) * magnitude *
                                   (gamma(D + 2) + half_products(bound_class)));
   }
   const auto [low, high] = std::minmax_element(scores.begin(), scores.end());
@@ -107,7 +113,7 @@ RowBound row_bound(const float* q, const std::vector<double>& keys,
   for (size_t j = seen.begin; j < seen.end; ++j) {
     for (size_t i = 0; i < D; ++i) {
       bound.magnitudes[i] +=
-          scores[j - seen.begin] * std::fabs(values[j * D + i]);
+          scores[j - seen.begin] * std::fabs(cache.values[j * D + i]);
     }
   }
   return bound;
@@ -182,27 +188,26 @@ Status attention_bound(const Attention& p, const KvPool& pool,
   TSR_RETURN_IF_ERROR(check_attention(p, pool));
   const size_t D = pool.desc().head_dim;
   const uint32_t heads_per_kv = p.num_q_heads / pool.desc().num_kv_heads;
-  for_each_sequence(
-      p, [&](uint32_t seq, uint32_t first, uint32_t q_len, uint32_t seq_len) {
-        for (uint32_t h = 0; h < p.num_q_heads; ++h) {
-          const uint32_t kv_head = h / heads_per_kv;
-          const auto keys = read_cache(p, pool, KvPart::kKey, seq, kv_head);
-          const auto values = read_cache(p, pool, KvPart::kValue, seq, kv_head);
-          for (uint32_t t = 0; t < q_len; ++t) {
-            const size_t row = (size_t{first + t} * p.num_q_heads + h) * D;
-            const RowBound bound =
-                row_bound(p.q + row, keys, values,
-                          visible_positions(p, seq_len - q_len + t, seq_len), p,
-                          bound_class, D);
-            for (size_t i = 0; i < D; ++i) {
-              Approximate y{bound.magnitudes[i],
-                            bound.relative * bound.magnitudes[i]};
-              y.round(bound_class.out_dtype);
-              out_bound[row + i] = y.error;
-            }
-          }
+  for_each_sequence(p, [&](uint32_t seq, uint32_t first, uint32_t q_len,
+                           uint32_t seq_len) {
+    for (uint32_t h = 0; h < p.num_q_heads; ++h) {
+      const uint32_t kv_head = h / heads_per_kv;
+      const Cache cache{D, read_cache(p, pool, KvPart::kKey, seq, kv_head),
+                        read_cache(p, pool, KvPart::kValue, seq, kv_head)};
+      for (uint32_t t = 0; t < q_len; ++t) {
+        const size_t row = (size_t{first + t} * p.num_q_heads + h) * D;
+        const Visible seen = visible_positions(p, seq_len - q_len + t, seq_len);
+        const RowBound bound =
+            row_bound(p.q + row, cache, seen, p.scale, bound_class);
+        for (size_t i = 0; i < D; ++i) {
+          Approximate y{bound.magnitudes[i],
+                        bound.relative * bound.magnitudes[i]};
+          y.round(bound_class.out_dtype);
+          out_bound[row + i] = y.error;
         }
-      });
+      }
+    }
+  });
   return {};
 }
 
