@@ -40,6 +40,11 @@ class Generator {
       result_.generations[i].tokens.reserve(requests[i].max_new_tokens);
       result_.prompt_tokens += requests[i].prompt.size();
     }
+    size_t max_steps = 0;
+    for (const Request& request : requests) {
+      max_steps += request.max_new_tokens;
+    }
+    step_host_ns_.reserve(max_steps);
     active_.reserve(session.options().max_seqs);
     feeds_.reserve(session.options().max_seqs);
     fed_.reserve(session.options().max_seqs);
@@ -76,7 +81,15 @@ class Generator {
     }
   }
 
-  GenerationResult take_result() { return std::move(result_); }
+  GenerationResult take_result() {
+    if (!step_host_ns_.empty()) {
+      const auto middle = step_host_ns_.begin() +
+                          static_cast<ptrdiff_t>(step_host_ns_.size() / 2);
+      std::nth_element(step_host_ns_.begin(), middle, step_host_ns_.end());
+      result_.median_step_host_ns = *middle;
+    }
+    return std::move(result_);
+  }
 
  private:
   // Gives free sequences to waiting requests.
@@ -144,8 +157,10 @@ class Generator {
       result_.prefill_ns += took;
     } else {
       result_.decode_ns += took;
-      result_.decode_host_ns +=
+      const uint64_t host_ns =
           took - (session_.times().device_ns - device_before);
+      result_.decode_host_ns += host_ns;
+      step_host_ns_.push_back(host_ns);
       result_.decode_tokens += made;
       ++result_.decode_steps;
     }
@@ -197,6 +212,7 @@ class Generator {
   std::vector<Feed> feeds_;
   std::vector<Active*> fed_;
   std::vector<uint32_t> finished_;
+  std::vector<uint64_t> step_host_ns_;  // of each decode step
 };
 
 }  // namespace

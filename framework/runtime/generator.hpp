@@ -38,6 +38,9 @@ struct GenerationResult {
   uint64_t decode_steps = 0;
   uint64_t decode_tokens = 0;   // made by those steps
   uint64_t decode_host_ns = 0;  // of decode_ns, outside the plugins
+  // The same of the median decode step: what a step costs the host when nobody
+  // else takes its core.
+  uint64_t median_step_host_ns = 0;
 };
 
 // Called for each new token as soon as it is chosen; false ends that request.
