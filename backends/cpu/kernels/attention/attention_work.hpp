@@ -35,8 +35,7 @@ constexpr int kKeyTile = 64;
 // keys or values (64 at a time in the integer kernels), scores and the rest.
 [[maybe_unused]] static constexpr int64_t scratch_words(int64_t head_dim) {
   const int64_t dim = (head_dim + 63) / 64 * 64;
-  return (2 * kRowTile + kKeyTile) * dim + kRowTile * (kKeyTile + 64) +
-         4 * kKeyTile;
+  return (2 * kRowTile + kKeyTile) * dim + kRowTile * (2 * kKeyTile + 160);
 }
 
 struct AttentionWork {

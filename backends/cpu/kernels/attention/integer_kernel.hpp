@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include "backends/cpu/kernels/attention/integer_products.hpp"
 #include "backends/cpu/kernels/attention/key_tile.hpp"
 #include "backends/cpu/kernels/attention/visible_keys.hpp"
 #include "backends/cpu/kernels/ops/simd_row.hpp"
@@ -17,7 +18,6 @@ namespace tessera::cpu {
 
 // Rows of int8 operands are padded with zeros to a multiple of this.
 constexpr int64_t kIntegerStep = 64;
-constexpr int kNumThresholds = 127;
 
 template <typename V, typename N>
 class IntegerAttention {
@@ -75,6 +75,8 @@ class IntegerAttention {
     q_ = reinterpret_cast<int8_t*>(take(kRowTile * step_dim_));
     packed_ = reinterpret_cast<int8_t*>(take(kKeyTile * step_dim_ + 256));
     codes_ = reinterpret_cast<uint8_t*>(take(kRowTile * kKeyTile));
+    thresholds_ =
+        reinterpret_cast<int32_t*>(take(kRowTile * kPreparedThresholds * 4));
   }
 
   int32_t* partial(int64_t chunk, int64_t r) const {
@@ -108,6 +110,9 @@ class IntegerAttention {
         auto x = V::mul(row.load(d, n), inv);
         x = V::min(V::max(x, V::set1(-127.0f)), V::set1(127.0f));
         V::template store_n<TSR_I8>(to, d, x, n);
+      }
+      for (int64_t d = 0; N::kQueryOffset != 0 && d < step_dim_; ++d) {
+        to[d] = static_cast<int8_t>(to[d] + N::kQueryOffset);
       }
     }
   }
@@ -145,10 +150,10 @@ class IntegerAttention {
       score(keys);
       for (int64_t r = 0; r < work_.num_rows; ++r) {
         const VisibleKeys seen = seen_in(keys, r);
-        const int32_t* s = scores_ + r * kKeyTile;
-        for (int64_t i = seen.begin; i < seen.end; ++i) {
-          max_[r] = s[i] > max_[r] ? s[i] : max_[r];
-        }
+        const int32_t m =
+            N::max_of(scores_ + r * kKeyTile, static_cast<int>(seen.begin),
+                      static_cast<int>(seen.end));
+        max_[r] = m > max_[r] ? m : max_[r];
       }
     });
   }
@@ -165,6 +170,8 @@ class IntegerAttention {
 
   void add_all_keys() {
     for (int64_t r = 0; r < work_.num_rows; ++r) {
+      N::prepare_thresholds(work_.op->thresholds + head_of(r) * kNumThresholds,
+                            thresholds_ + r * kPreparedThresholds);
       totals_[r] = 0;
       for (int64_t d = 0; d < step_dim_; ++d) sums_[r * step_dim_ + d] = 0;
     }
@@ -181,16 +188,13 @@ class IntegerAttention {
   void encode(const KeyTile& keys, int64_t r) {
     uint8_t* codes = codes_ + r * kKeyTile;
     const VisibleKeys seen = seen_in(keys, r);
-    const int32_t* thresholds =
-        work_.op->thresholds + head_of(r) * kNumThresholds;
-    N::encode(thresholds, max_[r], scores_ + r * kKeyTile, codes);
+    N::encode(thresholds_ + r * kPreparedThresholds, max_[r],
+              scores_ + r * kKeyTile, codes);
     for (int64_t i = 0; i < kKeyTile && i < seen.begin; ++i) codes[i] = 0;
     for (int64_t i = seen.end > 0 ? seen.end : 0; i < kKeyTile; ++i) {
       codes[i] = 0;
     }
-    int32_t total = 0;
-    for (int i = 0; i < kKeyTile; ++i) total += codes[i];
-    totals_[r] += total;
+    totals_[r] += N::sum_of(codes);
   }
 
   void finish() const {
@@ -214,8 +218,12 @@ class IntegerAttention {
     const SimdRowOut<V> row =
         SimdRowOut<V>(op.out, op.dtype)
             .at(token_of(r) * op.out_stride + head_of(r) * head_dim_);
-    for (int64_t d = 0; d < head_dim_; ++d) {
-      row.store_one(d, static_cast<float>(sums[d]) * factor);
+    for (int64_t d = 0; d < head_dim_; d += V::kLanes) {
+      const int64_t left = head_dim_ - d;
+      const int n = static_cast<int>(left < V::kLanes ? left : V::kLanes);
+      float x[V::kLanes] = {};
+      for (int i = 0; i < n; ++i) x[i] = static_cast<float>(sums[d + i]);
+      row.store(d, n, V::mul(V::template load<TSR_F32>(x, 0), V::set1(factor)));
     }
   }
 
@@ -223,13 +231,14 @@ class IntegerAttention {
   int64_t head_dim_;
   int64_t dim_;
   int64_t step_dim_;
-  int32_t* sums_ = nullptr;    // [rows, step_dim]
-  int32_t* scores_ = nullptr;  // [rows, kKeyTile]
-  int32_t* max_ = nullptr;     // [rows]
-  int32_t* totals_ = nullptr;  // [rows]
-  int8_t* q_ = nullptr;        // [rows, step_dim]
-  int8_t* packed_ = nullptr;   // for N: kKeyTile * step_dim + 256 bytes
-  uint8_t* codes_ = nullptr;   // [rows, kKeyTile]
+  int32_t* sums_ = nullptr;        // [rows, step_dim]
+  int32_t* scores_ = nullptr;      // [rows, kKeyTile]
+  int32_t* max_ = nullptr;         // [rows]
+  int32_t* totals_ = nullptr;      // [rows]
+  int8_t* q_ = nullptr;            // [rows, step_dim]
+  int8_t* packed_ = nullptr;       // for N: kKeyTile * step_dim + 256 bytes
+  uint8_t* codes_ = nullptr;       // [rows, kKeyTile]
+  int32_t* thresholds_ = nullptr;  // [rows, kPreparedThresholds]
 };
 
 }  // namespace tessera::cpu

@@ -12,6 +12,9 @@
 
 namespace tessera::cpu {
 
+constexpr int kNumThresholds = 127;
+constexpr int kPreparedThresholds = 128;
+
 struct IntegerShape {
   int num_rows;
   int num_keys;
@@ -21,6 +24,9 @@ struct IntegerShape {
 
 template <typename Tag>
 struct PlainProducts {
+  // Added to each query code, modulo 256.
+  static constexpr uint8_t kQueryOffset = 0;
+
   // scores[row][key] = q[row] . k[key].
   static void scores(const IntegerShape& shape, const int8_t* q,
                      const std::byte* const* k, int8_t* /*packed*/,
@@ -37,6 +43,20 @@ struct PlainProducts {
     }
   }
 
+  // The largest of scores[begin] .. scores[end - 1], or INT32_MIN.
+  static int32_t max_of(const int32_t* scores, int begin, int end) {
+    int32_t largest = INT32_MIN;
+    for (int i = begin; i < end; ++i) {
+      largest = scores[i] > largest ? scores[i] : largest;
+    }
+    return largest;
+  }
+
+  // Thresholds as encode wants them, kPreparedThresholds of them.
+  static void prepare_thresholds(const int32_t* thresholds, int32_t* out) {
+    for (int i = 0; i < kNumThresholds; ++i) out[i] = thresholds[i];
+  }
+
   // codes[i]: how many k in 1..127 have max - score <= thresholds[k - 1], which
   // falls with k.
   static void encode(const int32_t* thresholds, int32_t max,
@@ -49,6 +69,12 @@ struct PlainProducts {
       }
       codes[i] = static_cast<uint8_t>(code);
     }
+  }
+
+  static int32_t sum_of(const uint8_t* codes) {
+    int32_t sum = 0;
+    for (int i = 0; i < kKeyTile; ++i) sum += codes[i];
+    return sum;
   }
 
   // sums[row] += sum over keys of codes[row][key] * v[key].
