@@ -37,12 +37,12 @@ class Generator {
         on_token_(on_token) {
     result_.generations.resize(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
-      result_.generations[i].tokens.reserve(requests[i].max_new_tokens);
+      result_.generations[i].tokens.reserve(most_tokens(requests[i]));
       result_.prompt_tokens += requests[i].prompt.size();
     }
     size_t max_steps = 0;
     for (const Request& request : requests) {
-      max_steps += request.max_new_tokens;
+      max_steps += most_tokens(request);
     }
     step_host_ns_.reserve(max_steps);
     active_.reserve(session.options().max_seqs);
@@ -92,6 +92,11 @@ class Generator {
   }
 
  private:
+  // New tokens that a request can get at all.
+  size_t most_tokens(const Request& request) const {
+    return std::min(request.max_new_tokens, session_.options().max_context + 1);
+  }
+
   // Gives free sequences to waiting requests.
   Status admit() {
     while (next_request_ < requests_.size() &&
