@@ -25,6 +25,10 @@ struct U4TileCodes {
 template <typename Ops, typename TileCodes>
 class IntegerTiles {
   static constexpr int kColumns = TileCodes::kColumns;
+  // The sums of the codes take registers too.
+  static constexpr int kMaxRows =
+      TileCodes::kSumsOnTheWay && Ops::kRows > 4 ? 4 : Ops::kRows;
+  using Sums = typename Ops::Sums;
 
  public:
   static void run(const IntegerWork& work) {
@@ -44,10 +48,10 @@ class IntegerTiles {
   template <int kTiles>
   static void rows(const IntegerWork& work, int64_t j) {
     int64_t m = 0;
-    for (; m + Ops::kRows <= work.M; m += Ops::kRows) {
-      block<Ops::kRows, kTiles>(work, {m, j});
+    for (; m + kMaxRows <= work.M; m += kMaxRows) {
+      block<kMaxRows, kTiles>(work, {m, j});
     }
-    rows_left<Ops::kRows - 1, kTiles>(work, {m, j});
+    rows_left<kMaxRows - 1, kTiles>(work, {m, j});
   }
 
   template <int kRows, int kTiles>
@@ -61,12 +65,8 @@ class IntegerTiles {
     }
   }
 
-  template <int kRows, int kTiles>
-  struct Block {
-    typename Ops::Sums sums[kRows][kTiles];
-    typename Ops::Sums code_sums[kTiles];
-  };
-
+  // The sums must stay in registers, so what touches them is inlined and takes
+  // no address.
   template <int kRows, int kTiles>
   static void block(const IntegerWork& work, Place place) {
     const WeightShape& shape = work.weight->shape;
@@ -74,84 +74,90 @@ class IntegerTiles {
     const int64_t end =
         begin + shape.group_size < shape.K ? begin + shape.group_size : shape.K;
     const int64_t tile = (work.n_begin + place.j) / kTileCols;
-    const uint8_t* x = work.x + place.m * work.x_stride;
+    const int64_t tile_bytes = shape.tile_bytes;
+    const int64_t x_stride = work.x_stride;
+    const uint8_t* x = work.x + place.m * x_stride;
     const auto* codes = reinterpret_cast<const uint8_t*>(work.weight->codes) +
-                        tile * shape.tile_bytes;
+                        tile * tile_bytes;
 
-    Block<kRows, kTiles> b;
+    Sums sums[kRows][kTiles];
+    Sums code_sums[kTiles];
+#pragma GCC unroll 8
     for (int t = 0; t < kTiles; ++t) {
-      b.code_sums[t] = Ops::zero();
-      for (int r = 0; r < kRows; ++r) b.sums[r][t] = Ops::zero();
+      code_sums[t] = Ops::zero();
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) sums[r][t] = Ops::zero();
     }
     for (int64_t k = begin; k < end; k += kColumns) {
-      step<kRows, kTiles>(b, x + k, work.x_stride, codes + k / kColumns * 64,
-                          shape.tile_bytes);
-    }
-    store(b, work, place, tile);
-  }
-
-  template <int kRows, int kTiles>
-  static void step(Block<kRows, kTiles>& b, const uint8_t* x, int64_t x_stride,
-                   const uint8_t* codes, int64_t tile_bytes) {
-    if constexpr (kColumns == 4) {
-      four<kRows, kTiles>(b, x, x_stride, [&](int t) {
-        return Ops::load_i8(codes + t * tile_bytes);
-      });
-    } else {
-      four<kRows, kTiles>(b, x, x_stride, [&](int t) {
-        return Ops::template load_u4<0>(codes + t * tile_bytes);
-      });
-      four<kRows, kTiles>(b, x + 4, x_stride, [&](int t) {
-        return Ops::template load_u4<4>(codes + t * tile_bytes);
-      });
-    }
-  }
-
-  // Four columns; load(t) gives those of tile t.
-  template <int kRows, int kTiles, typename Load>
-  static void four(Block<kRows, kTiles>& b, const uint8_t* x, int64_t x_stride,
-                   const Load& load) {
-    typename Ops::Codes w[kTiles];
-    for (int t = 0; t < kTiles; ++t) {
-      w[t] = load(t);
-      if constexpr (TileCodes::kSumsOnTheWay) {
-        Ops::add(b.code_sums[t], Ops::ones(), w[t]);
-      }
-    }
-    for (int r = 0; r < kRows; ++r) {
-      const typename Ops::Input in = Ops::input(x + r * x_stride);
-      for (int t = 0; t < kTiles; ++t) Ops::add(b.sums[r][t], in, w[t]);
-    }
-  }
-
-  template <int kRows, int kTiles>
-  static void store(const Block<kRows, kTiles>& b, const IntegerWork& work,
-                    Place place, int64_t tile) {
-    const WeightShape& shape = work.weight->shape;
-    for (int t = 0; t < kTiles; ++t) {
-      uint32_t code_sums[kTileCols];
-      if constexpr (TileCodes::kSumsOnTheWay) {
-        Ops::store(b.code_sums[t], reinterpret_cast<int32_t*>(code_sums));
-        // Columns past K hold code 0, which was counted as -8.
-        const bool last = work.group + 1 == shape.num_groups;
-        const int64_t extra = last ? (kColumns - shape.K % kColumns) : 0;
-        const auto over = static_cast<uint32_t>(extra % kColumns * 8);
-        for (uint32_t& sum : code_sums) sum += over;
-      } else {
-        const int64_t blocked = (tile + t) * shape.num_groups + work.group;
-        __builtin_memcpy(code_sums, work.weight->sums + blocked * kTileCols,
-                         sizeof(code_sums));
-      }
-      for (int r = 0; r < kRows; ++r) {
-        const int64_t m = place.m + r;
-        int32_t* out = work.sums + m * kChunkCols + place.j + t * kTileCols;
-        Ops::store(b.sums[r][t], out);
-        const auto zero = static_cast<uint32_t>(work.x_zeros[m]);
-        for (int64_t i = 0; i < kTileCols; ++i) {
-          out[i] = static_cast<int32_t>(static_cast<uint32_t>(out[i]) -
-                                        zero * code_sums[i]);
+      const uint8_t* place64 = codes + k / kColumns * 64;
+#pragma GCC unroll 2
+      for (int half = 0; half < kColumns / 4; ++half) {
+        typename Ops::Codes w[kTiles];
+#pragma GCC unroll 8
+        for (int t = 0; t < kTiles; ++t) {
+          w[t] = load(place64 + t * tile_bytes, half);
+          if constexpr (TileCodes::kSumsOnTheWay) {
+            Ops::add(code_sums[t], Ops::ones(), w[t]);
+          }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          const auto in = Ops::input(x + r * x_stride + k + 4 * half);
+#pragma GCC unroll 8
+          for (int t = 0; t < kTiles; ++t) Ops::add(sums[r][t], in, w[t]);
         }
       }
+    }
+#pragma GCC unroll 8
+    for (int t = 0; t < kTiles; ++t) {
+      uint32_t totals[kTileCols];
+      if constexpr (TileCodes::kSumsOnTheWay) {
+        Ops::store(code_sums[t], reinterpret_cast<int32_t*>(totals));
+      }
+      finish_totals(work, tile + t, totals);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        int32_t* out =
+            work.sums + (place.m + r) * kChunkCols + place.j + t * kTileCols;
+        Ops::store(sums[r][t], out);
+        subtract_zeros(totals, work.x_zeros[place.m + r], out);
+      }
+    }
+  }
+
+  // Four columns of a tile's 64 bytes: the first of I8, either of U4.
+  static typename Ops::Codes load(const uint8_t* codes, int half) {
+    if constexpr (kColumns == 4) {
+      return Ops::load_i8(codes);
+    } else {
+      return half == 0 ? Ops::template load_u4<0>(codes)
+                       : Ops::template load_u4<4>(codes);
+    }
+  }
+
+  // The sum of each row's codes in the group.
+  static void finish_totals(const IntegerWork& work, int64_t tile,
+                            uint32_t (&totals)[kTileCols]) {
+    const WeightShape& shape = work.weight->shape;
+    if constexpr (TileCodes::kSumsOnTheWay) {
+      // Columns past K hold code 0, which was counted as -8.
+      const bool last = work.group + 1 == shape.num_groups;
+      const int64_t extra = last ? kColumns - shape.K % kColumns : 0;
+      const auto over = static_cast<uint32_t>(extra % kColumns * 8);
+      for (uint32_t& total : totals) total += over;
+    } else {
+      const int64_t blocked = tile * shape.num_groups + work.group;
+      __builtin_memcpy(totals, work.weight->sums + blocked * kTileCols,
+                       sizeof(totals));
+    }
+  }
+
+  static void subtract_zeros(const uint32_t (&totals)[kTileCols],
+                             int32_t x_zero, int32_t* out) {
+    const auto zero = static_cast<uint32_t>(x_zero);
+    for (int64_t i = 0; i < kTileCols; ++i) {
+      out[i] = static_cast<int32_t>(static_cast<uint32_t>(out[i]) -
+                                    zero * totals[i]);
     }
   }
 };

@@ -31,8 +31,10 @@ struct PreparedInput {
   int32_t* zeros = nullptr;
 };
 
+// Not a multiple of 4 KiB: rows that far apart would share the sets of the L1
+// cache, of which a register tile reads several at once.
 inline int64_t padded_input(int64_t K) {
-  return (K + kInputPadding - 1) / kInputPadding * kInputPadding;
+  return ((K + kInputPadding - 1) / kInputPadding | 1) * kInputPadding;
 }
 
 // Prepares row m.  `scratch` holds 2 * padded_input(K) floats.

@@ -59,7 +59,7 @@ std::span<const LinearKernel> linear_kernels() {
       {"linear_f32_u4__scalar_2x16",      Isa::kScalar,     kU4Tiles,  kFew,  false, scalar.u4_tiles,  nullptr},
       {"linear_f32_any__scalar_2x16",     Isa::kScalar,     kAny,      0,     false, scalar.panel,     nullptr},
       {"linear_i8_i8__avx512vnni_6x64",   Isa::kAvx512Vnni, kI8Tiles,  0,     true,  nullptr,          integer_i8_tiles_avx512vnni},
-      {"linear_i8_u4__avx512vnni_6x64",   Isa::kAvx512Vnni, kU4Tiles,  0,     true,  nullptr,          integer_u4_tiles_avx512vnni},
+      {"linear_i8_u4__avx512vnni_4x64",   Isa::kAvx512Vnni, kU4Tiles,  0,     true,  nullptr,          integer_u4_tiles_avx512vnni},
       {"linear_i8_i8__avx2_2x16",         Isa::kAvx2,       kI8Tiles,  0,     true,  nullptr,          integer_i8_tiles_avx2},
       {"linear_i8_u4__avx2_2x16",         Isa::kAvx2,       kU4Tiles,  0,     true,  nullptr,          integer_u4_tiles_avx2},
       {"linear_i8_any__scalar",           Isa::kScalar,     kAny,      0,     false, nullptr,          integer_any_scalar},

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linear against the limits of the machine, measured in the same run: memory
+// reads for M=1 (cold: the weights rotate over more than 1 GiB), int8 and f32
+// multiply-add peaks for many rows.  Rows are named
+// <scheme>/<isa>/M<M>/<N>x<K>.  CPU_BENCH_THREADS limits the threads.
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "backends/cpu/bench/bench_threads.hpp"
+#include "backends/cpu/kernels/linear/linear.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int64_t kColdBytes = int64_t{5} << 28;  // 1.25 GiB
+
+struct Scheme {
+  const char* name;
+  uint32_t format;
+  uint32_t dtype;      // of the codes
+  int64_t code_bits;   // of one weight
+  int64_t group_size;  // 0: per channel
+  bool has_scale;
+  uint32_t act_quant;
+  uint32_t x_dtype;
+};
+
+// clang-format off
+constexpr Scheme kSchemes[] = {
+    {"f32",          TSR_WEIGHT_F32,  TSR_F32,  32, 0,   false, TSR_ACT_FLOAT,      TSR_F32},
+    {"bf16",         TSR_WEIGHT_BF16, TSR_BF16, 16, 0,   false, TSR_ACT_FLOAT,      TSR_BF16},
+    {"w16a16",       TSR_WEIGHT_F16,  TSR_F16,  16, 0,   false, TSR_ACT_FLOAT,      TSR_F16},
+    {"w8a8_dynamic", TSR_WEIGHT_I8,   TSR_I8,   8,  0,   true,  TSR_ACT_I8_DYNAMIC, TSR_F32},
+    {"w8a16",        TSR_WEIGHT_I8,   TSR_I8,   8,  0,   true,  TSR_ACT_FLOAT,      TSR_BF16},
+    {"w4a16_g128",   TSR_WEIGHT_U4,   TSR_U4,   4,  128, true,  TSR_ACT_FLOAT,      TSR_BF16},
+    {"w4a8_g128",    TSR_WEIGHT_I4,   TSR_I4,   4,  128, true,  TSR_ACT_I8_DYNAMIC, TSR_F32},
+};
+// clang-format on
+
+struct Shape {
+  int64_t M;
+  int64_t N;
+  int64_t K;
+};
+
+class Memory {
+ public:
+  void resize(size_t bytes) { bytes_.resize(bytes + 64); }
+  std::byte* data() {
+    const auto address = reinterpret_cast<uintptr_t>(bytes_.data());
+    return bytes_.data() + (64 - address % 64) % 64;
+  }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+tsr_plane plane_of(uint32_t role, uint32_t dtype, int64_t rows, int64_t cols) {
+  tsr_plane plane{};
+  plane.struct_size = sizeof(plane);
+  plane.role = role;
+  plane.dtype = dtype;
+  plane.rows = static_cast<uint32_t>(rows);
+  plane.cols = static_cast<uint32_t>(cols);
+  return plane;
+}
+
+// Copies of one random weight, used in turn.
+class Weights {
+ public:
+  Weights(const Scheme& scheme, const Shape& shape, int64_t min_bytes) {
+    fill_planes(scheme, shape);
+    tsr_weight_desc desc{};
+    desc.struct_size = sizeof(desc);
+    desc.format = scheme.format;
+    desc.N = static_cast<uint32_t>(shape.N);
+    desc.K = static_cast<uint32_t>(shape.K);
+    desc.planes = {planes_, scheme.has_scale ? 2U : 1U, sizeof(tsr_plane)};
+
+    const WeightShape layout = weight_shape(desc);
+    const bool is_raw = layout.layout == Layout::kRaw;
+    const size_t bytes = is_raw ? codes_.size() : layout.packed_bytes;
+    const auto stride = static_cast<int64_t>((bytes + 63) / 64 * 64);
+    const int64_t count = std::max<int64_t>(1, min_bytes / stride);
+    memory_.resize(static_cast<size_t>(count * stride));
+    for (int64_t i = 0; i < count; ++i) {
+      std::byte* place = memory_.data() + i * stride;
+      if (i > 0) {
+        std::memcpy(place, memory_.data(), bytes);
+      } else if (is_raw) {
+        std::memcpy(place, codes_.data(), bytes);
+      } else {
+        pack_rows(layout, desc, 0, shape.N, place);
+      }
+      planes_[0].data = place;
+      weights_.push_back(open_weight(desc, place));
+    }
+  }
+
+  const LinearWeight& next() {
+    turn_ = (turn_ + 1) % weights_.size();
+    return weights_[turn_];
+  }
+  // Of codes and scales as the planes have them.
+  int64_t canonical_bytes() const {
+    return static_cast<int64_t>(codes_.size() + scales_.size() * 4);
+  }
+
+ private:
+  void fill_planes(const Scheme& scheme, const Shape& shape) {
+    std::mt19937 rng(42);
+    const int64_t row_bytes = shape.K * scheme.code_bits / 8;
+    codes_.resize(static_cast<size_t>(shape.N * row_bytes));
+    for (std::byte& b : codes_) b = static_cast<std::byte>(rng());
+    if (!scheme.has_scale) {  // exponents of numbers about 1
+      const auto width = static_cast<size_t>(scheme.code_bits / 8);
+      for (size_t i = width - 1; i < codes_.size(); i += width) {
+        codes_[i] = std::byte{0x3c};
+      }
+    }
+    const int64_t group = scheme.group_size == 0 ? shape.K : scheme.group_size;
+    scales_.assign(static_cast<size_t>(shape.N * (shape.K / group)), 0.01f);
+    planes_[0] = plane_of(TSR_PLANE_CODES, scheme.dtype, shape.N, shape.K);
+    planes_[0].row_bytes = static_cast<uint64_t>(row_bytes);
+    planes_[0].data = codes_.data();
+    planes_[1] = plane_of(TSR_PLANE_SCALE, TSR_F32, shape.N, shape.K / group);
+    planes_[1].row_bytes = planes_[1].cols * 4;
+    planes_[1].block_n = 1;
+    planes_[1].block_k = static_cast<uint32_t>(group);
+    planes_[1].data = scales_.data();
+  }
+
+  std::vector<std::byte> codes_;
+  std::vector<float> scales_;
+  tsr_plane planes_[2];
+  Memory memory_;
+  std::vector<LinearWeight> weights_;
+  size_t turn_ = 0;
+};
+
+void run_linear(benchmark::State& state, const Scheme& scheme,
+                const Shape& shape, Isa isa) {
+  Weights weights(scheme, shape, shape.M == 1 ? kColdBytes : 0);
+  std::vector<std::byte> x(static_cast<size_t>(shape.M * shape.K * 4));
+  std::mt19937 rng(42);
+  for (std::byte& b : x) b = static_cast<std::byte>(rng() & 0x3f);
+  std::vector<float> y(static_cast<size_t>(shape.M * shape.N));
+  Linear op;
+  op.M = shape.M;
+  op.x = {x.data(), scheme.x_dtype, shape.K};
+  op.y = {y.data(), TSR_F32, shape.N};
+  op.act_quant = scheme.act_quant;
+
+  const Parallel& parallel = BenchThreads::all().parallel();
+  const size_t bytes =
+      linear_workspace_bytes({shape.M, shape.K, parallel.num_threads});
+  Memory workspace;
+  workspace.resize(bytes);
+  for (auto _ : state) {
+    linear(weights.next(), op, {workspace.data(), bytes}, {&parallel, isa});
+  }
+  using benchmark::Counter;
+  state.counters["GOP/s"] =
+      Counter(2e-9 * static_cast<double>(shape.M * shape.N * shape.K),
+              Counter::kIsIterationInvariantRate);
+  state.counters["GB/s"] =
+      Counter(1e-9 * static_cast<double>(weights.canonical_bytes()),
+              Counter::kIsIterationInvariantRate);
+  state.SetLabel(linear_kernel_name(weights.next().shape, op, isa));
+}
+
+// ---- Limits ----------------------------------------------------------------
+
+template <typename Task>
+void run_on_all(Task&& task) {
+  parallel_for(BenchThreads::all().parallel(),
+               BenchThreads::all().parallel().num_threads, task);
+}
+
+#if defined(__x86_64__)
+
+// Every thread reads its part of 1.25 GiB as state.range(0) streams.
+__attribute__((target("avx2"))) void read_part(const std::byte* part,
+                                               int64_t bytes, int64_t streams) {
+  __m256i sum = _mm256_setzero_si256();
+  const int64_t stride = bytes / streams / 64 * 64;
+  for (int64_t i = 0; i < stride; i += 64) {
+    for (int64_t s = 0; s < streams; ++s) {
+      const auto* p = reinterpret_cast<const __m256i*>(part + s * stride + i);
+      sum = _mm256_xor_si256(sum, _mm256_load_si256(p));
+      sum = _mm256_xor_si256(sum, _mm256_load_si256(p + 1));
+    }
+  }
+  benchmark::DoNotOptimize(sum);
+}
+
+void limit_memory_read(benchmark::State& state) {
+  static Memory memory = [] {
+    Memory m;
+    m.resize(kColdBytes);
+    return m;
+  }();
+  const int64_t num_threads = BenchThreads::all().parallel().num_threads;
+  const int64_t part = kColdBytes / num_threads / 64 * 64;
+  for (auto _ : state) {
+    run_on_all([&](uint32_t i) {
+      read_part(memory.data() + i * part, part, state.range(0));
+    });
+  }
+  state.counters["GB/s"] =
+      benchmark::Counter(1e-9 * static_cast<double>(part * num_threads),
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+
+constexpr int64_t kPeakSteps = 1 << 20;
+constexpr int kChains = 16;
+
+__attribute__((target("avx512f"))) void fma_steps() {
+  __m512 sums[kChains];
+  for (__m512& sum : sums) sum = _mm512_set1_ps(1.0f);
+  const __m512 a = _mm512_set1_ps(1.0001f);
+  for (int64_t i = 0; i < kPeakSteps; ++i) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm512_fmadd_ps(sums[c], a, a);
+    }
+  }
+  for (const __m512& sum : sums) sums[0] = _mm512_add_ps(sums[0], sum);
+  benchmark::DoNotOptimize(sums[0]);
+}
+
+__attribute__((target("avx512f,avx512vnni"))) void vnni_steps() {
+  __m512i sums[kChains];
+  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  const __m512i a = _mm512_set1_epi32(0x01020304);
+  for (int64_t i = 0; i < kPeakSteps; ++i) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm512_dpbusd_epi32(sums[c], a, a);
+    }
+  }
+  for (const __m512i& sum : sums) sums[0] = _mm512_xor_si512(sums[0], sum);
+  benchmark::DoNotOptimize(sums[0]);
+}
+
+template <typename Steps>
+void limit_peak(benchmark::State& state, Steps steps, double ops_per_step) {
+  for (auto _ : state) {
+    run_on_all([&](uint32_t) { steps(); });
+  }
+  const double num_threads = BenchThreads::all().parallel().num_threads;
+  state.counters["GOP/s"] = benchmark::Counter(
+      1e-9 * num_threads * kPeakSteps * kChains * ops_per_step,
+      benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void register_limits() {
+  benchmark::RegisterBenchmark("limit_memory_read", limit_memory_read)
+      ->Arg(1)
+      ->Arg(4)
+      ->Arg(8)
+      ->UseRealTime();
+  if (best_isa() < Isa::kAvx512Vnni) return;
+  benchmark::RegisterBenchmark(
+      "limit_f32_fma_avx512",
+      [](benchmark::State& state) { limit_peak(state, fma_steps, 32); })
+      ->UseRealTime();
+  benchmark::RegisterBenchmark(
+      "limit_int8_avx512vnni",
+      [](benchmark::State& state) { limit_peak(state, vnni_steps, 128); })
+      ->UseRealTime();
+}
+
+#else
+
+void register_limits() {}
+
+#endif
+
+void register_linear() {
+  constexpr Shape kShapes[] = {{1, 4096, 4096}, {512, 4096, 4096}};
+  for (const Shape& shape : kShapes) {
+    for (const Scheme& scheme : kSchemes) {
+      for (const Isa isa : {best_isa(), Isa::kAvx2}) {
+        if (isa > best_isa()) continue;
+        const std::string name =
+            std::string(scheme.name) + "/" + isa_name(isa) + "/M" +
+            std::to_string(shape.M) + "/" + std::to_string(shape.N) + "x" +
+            std::to_string(shape.K);
+        benchmark::RegisterBenchmark(
+            name.c_str(),
+            [scheme, shape, isa](benchmark::State& state) {
+              run_linear(state, scheme, shape, isa);
+            })
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::cpu
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  tessera::cpu::register_limits();
+  tessera::cpu::register_linear();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
