@@ -17,7 +17,7 @@ def find(tool):
         path = shutil.which(name)
         if path is None:
             continue
-        version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+        version = subprocess.run([path, "--version"], capture_output=True, text=True).stdout
         if re.search(rf"version {VERSION}\.", version):
             return path, version
     print(f"skipped: no {tool} of version {VERSION}; apt-get install {tool}-{VERSION}")
