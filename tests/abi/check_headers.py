@@ -49,7 +49,8 @@ def check(include, header):
                  "-"], input=f'#include "{name}"\n', text=True,
                 stderr=subprocess.PIPE)
             if run.returncode != 0:
-                yield f"{name}: {compiler} {' '.join(flags)}\n{run.stderr}"
+                first = "\n".join(run.stderr.splitlines()[:4])
+                yield f"{name}: {compiler} {' '.join(flags)}\n{first}"
 
 
 def main(include):

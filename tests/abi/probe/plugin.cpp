@@ -36,7 +36,7 @@ tsr_option trace_option() {
 
 class ProbeBackend {
  public:
-  static const char* name() { return "probe"; }
+  static const char* name() { return PROBE_NAME; }
   static const char* version() { return "1.0.0"; }
   static uint32_t device_count() { return 1; }
 

@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <algorithm>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +31,36 @@ inline std::optional<uint32_t> find_row(const tsr_array& rows,
     }
   }
   return std::nullopt;
+}
+
+// The field and value of `row` that this version of the ABI does not know, as
+// "op 13"; empty if it knows them all.  A host skips and reports such rows.
+// Unknown bits of masks do not count: nobody asks for them.
+inline std::string unknown_value(const tsr_kernel_desc& row) {
+  const auto field = [](const char* name, uint32_t value) {
+    return std::string(name) + " " + std::to_string(value);
+  };
+  const bool extension = row.op == TSR_OP_EXTENSION;
+  if (!extension && (row.op == 0 || row.op > TSR_OP_GATHER_ROWS)) {
+    return field("op", row.op);
+  }
+  if (row.determinism > TSR_DETERMINISM_PORTABLE) {
+    return field("determinism", row.determinism);
+  }
+  if (row.error_class == 0 || row.error_class > TSR_ERROR_HALF_PRODUCTS) {
+    return field("error_class", row.error_class);
+  }
+  if (row.weight_format > TSR_WEIGHT_SPARSE_ENTROPY) {
+    return field("weight_format", row.weight_format);
+  }
+  const Elements<tsr_plane_rule> rules(row.planes);
+  for (uint32_t i = 0; i < rules.size(); ++i) {
+    const uint32_t role = rules[i].role;
+    if (role == 0 || role > TSR_PLANE_QUANT_BIAS) {
+      return field("plane role", role);
+    }
+  }
+  return "";
 }
 
 namespace detail {

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tessera/names.hpp"
-#include "tessera/plugin.hpp"
+#include "tessera/plugin.h"
+#include "tessera/record.hpp"
 
 namespace tessera {
 

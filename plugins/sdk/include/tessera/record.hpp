@@ -373,6 +373,13 @@ class ProgramView {
   Extensions extensions_;
 };
 
+// What a program is judged by before its objects exist.
+struct ProgramQuestion {
+  const ProgramView& program;
+  std::vector<tsr_weight_desc> weights;
+  std::vector<tsr_kv_desc> kv_pools;
+};
+
 // A checked submission record.  Keeps pointers into it; allocates nothing.
 class SubmissionView {
  public:

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tessera/op_facts.hpp"
+#include "tessera/plugin.h"
 
 namespace tessera::detail {
 
