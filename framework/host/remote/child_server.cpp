@@ -7,9 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <iterator>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -35,25 +33,16 @@ void send_line(int socket, uint32_t level, std::string_view text) {
       socket, &line, sizeof(line.level) + length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-tsr_status fail(tsr_error* err, const Status& status) {
+}  // namespace
+
+tsr_status fail_with(tsr_error* err, const Status& status) {
   return fail_call(err, status.code(), TSR_RETRY_NEVER, status.message());
 }
 
-tsr_status fail_short(tsr_error* err) {
+tsr_status fail_short_message(tsr_error* err) {
   return fail_call(err, TSR_INVALID_ARGUMENT, TSR_RETRY_NEVER,
                    "the call's message is cut short");
 }
-
-// A record of at least `Head`'s size, as it lies in the message; null if it is
-// shorter, or than it says.
-template <typename Head>
-const Head* record_in(std::span<const std::byte> bytes) {
-  if (bytes.size() < sizeof(Head)) return nullptr;
-  const auto* head = reinterpret_cast<const Head*>(bytes.data());
-  return head->record_bytes == bytes.size() ? head : nullptr;
-}
-
-}  // namespace
 
 // In the order of CallId.
 const ChildServer::Handler ChildServer::kHandlers[] = {
@@ -131,7 +120,7 @@ tsr_status ChildServer::load(tsr_error* err) {
                   : Result<std::vector<DeviceFacts>>(plugin.status());
   if (!devices.ok()) {
     reply_.put_text(devices.status().message());
-    return fail(err, devices.status());
+    return fail_with(err, devices.status());
   }
   plugin_ = std::move(*plugin);
   reply_.put_text(plugin_->name());
@@ -145,8 +134,6 @@ tsr_status ChildServer::load(tsr_error* err) {
   for (const DeviceFacts& facts : *devices) put_device_facts(reply_, facts);
   return TSR_OK;
 }
-
-// ---- Devices and buffers ---------------------------------------------------
 
 tsr_status ChildServer::device_open(tsr_error* err) {
   const auto index = static_cast<uint32_t>(request_.get<uint64_t>());
@@ -187,11 +174,11 @@ tsr_status ChildServer::buffer_create(tsr_error* err) {
   desc.memory_kind = static_cast<uint32_t>(request_.get<uint64_t>());
   desc.bytes = request_.get<uint64_t>();
   const bool shared = request_.get<uint64_t>() != 0;
-  if (!request_.ok()) return fail_short(err);
+  if (!request_.ok()) return fail_short_message(err);
   if (!shared) return api().buffer_create(device, &desc, err);
   Result<SharedMemory> memory =
       SharedMemory::map(request_.get_fd(), desc.bytes);
-  if (!memory.ok()) return fail(err, memory.status());
+  if (!memory.ok()) return fail_with(err, memory.status());
   memory->close_fd();
   const tsr_status code =
       api().buffer_import(device, &desc, TSR_HANDLE_HOST_POINTER,
@@ -211,7 +198,7 @@ tsr_status ChildServer::buffer_import(tsr_error* err) {
   desc.bytes = request_.get<uint64_t>();
   const auto type = static_cast<uint32_t>(request_.get<uint64_t>());
   const FileDescriptor fd = request_.get_fd();
-  if (!request_.ok()) return fail_short(err);
+  if (!request_.ok()) return fail_short_message(err);
   return api().buffer_import(device, &desc, type,
                              static_cast<uint64_t>(fd.get()), err);
 }
@@ -251,12 +238,12 @@ tsr_status ChildServer::timeline_import(tsr_error* err) {
   if (!request_.ok() || fstat(fd.get(), &info) != 0 ||
       bytes < sizeof(tsr_timeline) || offset % sizeof(tsr_timeline) != 0 ||
       offset > bytes - sizeof(tsr_timeline)) {
-    return fail_short(err);
+    return fail_short_message(err);
   }
   auto found = timelines_.find(info.st_ino);
   if (found == timelines_.end()) {
     Result<SharedMemory> memory = SharedMemory::map(std::move(fd), bytes);
-    if (!memory.ok()) return fail(err, memory.status());
+    if (!memory.ok()) return fail_with(err, memory.status());
     // The descriptor stays open, so that its number means this file.
     found = timelines_.emplace(info.st_ino, std::move(*memory)).first;
   }
@@ -280,153 +267,6 @@ tsr_status ChildServer::device_last_error(tsr_error* err) {
   }
   reply_.put(static_cast<const tsr_error&>(last));
   return TSR_OK;
-}
-
-// ---- Programs and queues ---------------------------------------------------
-
-namespace {
-
-// What check and estimate are asked about.
-struct Question {
-  const tsr_program_desc* program = nullptr;
-  std::deque<WireWeight> storage;  // stay where they are
-  WireExtensions nodes;
-  std::vector<tsr_weight_desc> weights;
-  std::vector<tsr_kv_desc> kv_pools;
-
-  tsr_array weight_array() const {
-    return {weights.data(), static_cast<uint32_t>(weights.size()),
-            sizeof(tsr_weight_desc)};
-  }
-  tsr_array kv_array() const {
-    return {kv_pools.data(), static_cast<uint32_t>(kv_pools.size()),
-            sizeof(tsr_kv_desc)};
-  }
-};
-
-bool get_question(WireReader& reader, Question& question) {
-  question.program = record_in<tsr_program_desc>(reader.get_bytes());
-  for (auto count = reader.get<uint64_t>(); count > 0 && reader.ok(); --count) {
-    WireWeight& weight = question.storage.emplace_back();
-    if (!get_weight_desc(reader, nullptr, 0, &weight)) return false;
-    question.weights.push_back(weight.desc);
-  }
-  for (auto count = reader.get<uint64_t>(); count > 0 && reader.ok(); --count) {
-    question.kv_pools.push_back(get_kv_desc(reader, question.nodes));
-  }
-  return reader.ok() && question.program != nullptr;
-}
-
-// Each of `structs` with its own size filled in.
-template <typename Struct>
-std::vector<Struct> make_structs(uint64_t count) {
-  constexpr uint64_t kMost = 65536;
-  std::vector<Struct> structs(std::min(count, kMost));
-  for (Struct& value : structs) value.struct_size = sizeof(value);
-  return structs;
-}
-
-// The true number, then those there is room for.
-template <typename Struct>
-void put_structs(WireWriter& writer, const std::vector<Struct>& structs,
-                 uint32_t count) {
-  const uint64_t filled = std::min<uint64_t>(count, structs.size());
-  writer.put(uint64_t{count});
-  writer.put(filled);
-  for (uint64_t i = 0; i < filled; ++i) writer.put(structs[i]);
-}
-
-}  // namespace
-
-tsr_status ChildServer::check(tsr_error* err) {
-  auto* device = get_handle<tsr_device>();
-  Question question;
-  if (!get_question(request_, question)) return fail_short(err);
-  auto refusals = make_structs<tsr_refusal>(request_.get<uint64_t>());
-  const tsr_array weights = question.weight_array();
-  const tsr_array kv_pools = question.kv_array();
-  uint32_t count = 0;
-  const tsr_status code = api().check(
-      device, question.program, &weights, &kv_pools, err, refusals.data(),
-      static_cast<uint32_t>(refusals.size()), sizeof(tsr_refusal), &count);
-  put_structs(reply_, refusals, count);
-  return code;
-}
-
-tsr_status ChildServer::estimate(tsr_error* err) {
-  auto* device = get_handle<tsr_device>();
-  Question question;
-  if (!get_question(request_, question)) return fail_short(err);
-  auto step = request_.get<tsr_step_shape>();
-  step.struct_size = sizeof(step);
-  const tsr_array weights = question.weight_array();
-  const tsr_array kv_pools = question.kv_array();
-  tsr_estimate estimate{};
-  estimate.struct_size = sizeof(estimate);
-  const tsr_status code = api().estimate(device, question.program, &weights,
-                                         &kv_pools, &step, err, &estimate);
-  reply_.put(estimate);
-  return code;
-}
-
-tsr_status ChildServer::program_create(tsr_error* err) {
-  auto* device = get_handle<tsr_device>();
-  const auto* program = record_in<tsr_program_desc>(request_.get_bytes());
-  if (program == nullptr) return fail_short(err);
-  tsr_program_info info{};
-  info.struct_size = sizeof(info);
-  const tsr_status code = api().program_create(device, program, err, &info);
-  reply_.put(info);
-  return code;
-}
-
-tsr_status ChildServer::program_segment(tsr_error* err) {
-  auto* device = get_handle<tsr_device>();
-  const auto program = request_.get<uint64_t>();
-  const auto index = static_cast<uint32_t>(request_.get<uint64_t>());
-  tsr_segment segment{};
-  segment.struct_size = sizeof(segment);
-  const tsr_status code =
-      api().program_segment(device, program, index, err, &segment);
-  reply_.put(segment);
-  return code;
-}
-
-tsr_status ChildServer::program_destroy(tsr_error* /*err*/) {
-  auto* device = get_handle<tsr_device>();
-  api().program_destroy(device, request_.get<uint64_t>());
-  return TSR_OK;
-}
-
-tsr_status ChildServer::queue_create(tsr_error* err) {
-  auto* device = get_handle<tsr_device>();
-  tsr_queue* queue = nullptr;
-  const tsr_status code = api().queue_create(device, err, &queue);
-  if (code == TSR_OK) put_handle(queue);
-  return code;
-}
-
-tsr_status ChildServer::queue_submit(tsr_error* err) {
-  auto* queue = get_handle<tsr_queue>();
-  const auto* submission = record_in<tsr_submission>(request_.get_bytes());
-  if (submission == nullptr) return fail_short(err);
-  return api().queue_submit(queue, submission, err);
-}
-
-tsr_status ChildServer::queue_destroy(tsr_error* /*err*/) {
-  api().queue_destroy(get_handle<tsr_queue>());
-  return TSR_OK;
-}
-
-tsr_status ChildServer::profile_read(tsr_error* err) {
-  auto* device = get_handle<tsr_device>();
-  auto records = make_structs<tsr_kernel_record>(request_.get<uint64_t>());
-  uint32_t count = 0;
-  const tsr_status code = api().profile_read(
-      device, err, records.data(), static_cast<uint32_t>(records.size()),
-      sizeof(tsr_kernel_record), &count);
-  put_structs(reply_, records, count);
-  return code;
 }
 
 }  // namespace tessera

@@ -18,6 +18,10 @@
 
 namespace tessera {
 
+// Explain a failure of the child's own in `err`.
+tsr_status fail_with(tsr_error* err, const Status& status);
+tsr_status fail_short_message(tsr_error* err);
+
 class ChildServer {
  public:
   ChildServer(int socket, int log_socket)

@@ -2,24 +2,10 @@
 //
 // The child's calls about weights and KV pools.
 
-#include "framework/host/plugin_error.hpp"
-#include "framework/host/remote/child_process.hpp"
 #include "framework/host/remote/child_server.hpp"
 #include "framework/host/remote/wire_structs.hpp"
 
 namespace tessera {
-namespace {
-
-tsr_status fail_short(tsr_error* err) {
-  return fail_call(err, TSR_INVALID_ARGUMENT, TSR_RETRY_NEVER,
-                   "the call's message is cut short");
-}
-
-tsr_status fail(tsr_error* err, const Status& status) {
-  return fail_call(err, status.code(), TSR_RETRY_NEVER, status.message());
-}
-
-}  // namespace
 
 Status ChildServer::get_bulk() {
   const auto bytes = request_.get<uint64_t>();
@@ -32,7 +18,8 @@ Status ChildServer::get_bulk() {
 tsr_status ChildServer::weight_query(tsr_error* err) {
   auto* device = get_handle<tsr_device>();
   WireWeight weight;
-  if (!get_weight_desc(request_, nullptr, 0, &weight)) return fail_short(err);
+  if (!get_weight_desc(request_, nullptr, 0, &weight))
+    return fail_short_message(err);
   tsr_packed_info info{};
   info.struct_size = sizeof(info);
   const tsr_status code = api().weight_query(device, &weight.desc, err, &info);
@@ -46,10 +33,10 @@ tsr_status ChildServer::packing_begin(tsr_error* err) {
   const auto buffer = request_.get<uint64_t>();
   const auto offset = request_.get<uint64_t>();
   const Status bulk = get_bulk();
-  if (!bulk.ok()) return fail(err, bulk);
+  if (!bulk.ok()) return fail_with(err, bulk);
   WireWeight weight;
   if (!get_weight_desc(request_, bulk_.data(), bulk_.bytes(), &weight)) {
-    return fail_short(err);
+    return fail_short_message(err);
   }
   tsr_packing* packing = nullptr;
   const tsr_status code = api().packing_begin(device, id, &weight.desc, buffer,
@@ -63,10 +50,10 @@ tsr_status ChildServer::packing_slice(tsr_error* err) {
   const auto n_begin = static_cast<uint32_t>(request_.get<uint64_t>());
   const auto n_end = static_cast<uint32_t>(request_.get<uint64_t>());
   const Status bulk = get_bulk();
-  if (!bulk.ok()) return fail(err, bulk);
+  if (!bulk.ok()) return fail_with(err, bulk);
   WireWeight slice;
   if (!get_weight_desc(request_, bulk_.data(), bulk_.bytes(), &slice)) {
-    return fail_short(err);
+    return fail_short_message(err);
   }
   return api().packing_slice(packing, n_begin, n_end, &slice.desc, err);
 }
@@ -84,11 +71,11 @@ tsr_status ChildServer::weight_create(tsr_error* err) {
   const auto offset = request_.get<uint64_t>();
   const auto bytes = request_.get<uint64_t>();
   Result<SharedMemory> planes = SharedMemory::map(request_.get_fd(), bytes);
-  if (!planes.ok()) return fail(err, planes.status());
+  if (!planes.ok()) return fail_with(err, planes.status());
   planes->close_fd();
   WireWeight weight;
   if (!get_weight_desc(request_, planes->data(), planes->bytes(), &weight)) {
-    return fail_short(err);
+    return fail_short_message(err);
   }
   const tsr_status code =
       api().weight_create(device, id, &weight.desc, buffer, offset, err);
