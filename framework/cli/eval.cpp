@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tessera eval: how far a device and a scheme move a model from the oracle.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/cli/command.hpp"
+#include "framework/cli/console.hpp"
+#include "framework/cli/eval_report.hpp"
+#include "framework/cli/eval_texts.hpp"
+#include "framework/cli/loaded_model.hpp"
+#include "framework/cli/progress.hpp"
+#include "framework/cli/target_options.hpp"
+#include "framework/eval/device_agreement.hpp"
+#include "framework/format/weight.hpp"
+#include "framework/tensor/dtype.hpp"
+
+namespace tessera::cli {
+namespace {
+
+constexpr const char* kAgainstOracle = "oracle";
+
+struct EvalOptions {
+  TargetOptions target;
+  EvalTextOptions text;
+  std::string phase = "prefill";
+  std::string against;
+  double max_kl = 0.0;     // 0: no gate
+  double max_drop = -1.0;  // below 0: no gate
+  bool json = false;
+};
+
+// One evaluation on its way.
+struct Evaluation {
+  LoadedModel loaded;
+  Scheme scheme;
+  EvalTexts texts;
+  std::shared_ptr<Device> device;
+  std::shared_ptr<Device> other;  // null unless --against names a device
+};
+
+std::vector<uint32_t> phases_of(const std::string& name) {
+  if (name == "both") return {TSR_PREFILL, TSR_DECODE};
+  return {name == "decode" ? uint32_t{TSR_DECODE} : uint32_t{TSR_PREFILL}};
+}
+
+Gates gates_of(const EvalOptions& options) {
+  Gates gates;
+  if (options.max_kl > 0.0) gates.max_kl = options.max_kl;
+  if (options.max_drop >= 0.0) gates.max_drop = options.max_drop;
+  return gates;
+}
+
+Status open_devices(const EvalOptions& options, Evaluation& evaluation) {
+  const Registry registry =
+      discover_plugins(options.target.threads, options.target.isolate);
+  TSR_ASSIGN_OR_RETURN(
+      evaluation.device,
+      registry.open(options.target.device).annotate("--device"));
+  if (!options.against.empty() && options.against != kAgainstOracle) {
+    TSR_ASSIGN_OR_RETURN(evaluation.other,
+                         registry.open(options.against).annotate("--against"));
+  }
+  return {};
+}
+
+Status prepare(const EvalOptions& options, Evaluation& evaluation) {
+  TSR_ASSIGN_OR_RETURN(evaluation.loaded, load_model(options.target.model));
+  const Model& model = *evaluation.loaded.model;
+  TSR_ASSIGN_OR_RETURN(Scheme scheme,
+                       choose_scheme(model, options.target.scheme));
+  evaluation.scheme = with_kv(std::move(scheme), options.target.kv);
+  TSR_ASSIGN_OR_RETURN(evaluation.texts, read_texts(model, options.text));
+  return open_devices(options, evaluation);
+}
+
+EvalSubject subject_of(const EvalOptions& options, const Evaluation& evaluation,
+                       double oracle_accuracy) {
+  EvalSubject subject;
+  subject.device = evaluation.device->name();
+  subject.scheme = evaluation.scheme.name;
+  subject.head_scheme =
+      format::weight_format_name(evaluation.scheme.head_format);
+  subject.embedding_scheme =
+      dtype_name(checkpoint_dtype(*evaluation.loaded.model));
+  subject.text = evaluation.texts.path;
+  subject.against = options.against;
+  subject.num_documents = evaluation.texts.documents.size();
+  subject.oracle_accuracy = oracle_accuracy;
+  return subject;
+}
+
+Result<std::unique_ptr<Session>> eval_session(
+    const Evaluation& evaluation, const std::shared_ptr<Device>& device,
+    uint32_t phase) {
+  return open_session(
+      evaluation.loaded, device, evaluation.scheme,
+      eval_session_options(evaluation.texts, phase,
+                           evaluation.loaded.model->config.vocab_size));
+}
+
+Result<Agreement> measure_against(const Evaluation& evaluation,
+                                  Session& session, uint32_t phase) {
+  const EvalTexts& texts = evaluation.texts;
+  TSR_ASSIGN_OR_RETURN(
+      const Oracle ascending,
+      make_oracle(evaluation.loaded, evaluation.scheme,
+                  reference::SumOrder::kF32Ascending, texts.longest));
+  TSR_ASSIGN_OR_RETURN(
+      const Oracle descending,
+      make_oracle(evaluation.loaded, evaluation.scheme,
+                  reference::SumOrder::kF32Descending, texts.longest));
+  if (!evaluation.other) {
+    return measure_agreement(session, texts.documents, phase, ascending,
+                             descending);
+  }
+  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Session> other,
+                       eval_session(evaluation, evaluation.other, phase));
+  return measure_device_agreement(session, *other, texts.documents, phase,
+                                  ascending, descending);
+}
+
+Result<PhaseResult> evaluate_phase(const EvalOptions& options,
+                                   const Evaluation& evaluation,
+                                   F32Reference& reference, uint32_t phase) {
+  PhaseResult result;
+  result.phase = phase == TSR_DECODE ? "decode" : "prefill";
+  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
+                       eval_session(evaluation, evaluation.device, phase));
+  {
+    Progress progress(fmt::format("{} {} {}", evaluation.device->name(),
+                                  evaluation.scheme.name, result.phase));
+    TSR_ASSIGN_OR_RETURN(
+        const std::vector<DocumentScores> scores,
+        score_documents(*session, evaluation.texts.documents, phase,
+                        *reference.logits,
+                        [&progress](double share) { progress.update(share); }));
+    result.metrics = summarize(scores);
+  }
+  if (!options.against.empty()) {
+    TSR_ASSIGN_OR_RETURN(result.agreement,
+                         measure_against(evaluation, *session, phase));
+  }
+  result.missed =
+      missed_gates(gates_of(options), result.metrics, reference.accuracy);
+  return result;
+}
+
+void print_results(const EvalOptions& options, const EvalSubject& subject,
+                   const std::vector<PhaseResult>& results) {
+  if (options.json) {
+    Json list = Json::array();
+    for (const PhaseResult& result : results) {
+      list.push_back(phase_json(subject, result));
+    }
+    print_json(list.size() == 1 ? list[0] : list);
+    return;
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    write_out((i == 0 ? "" : "\n") + phase_text(subject, results[i]));
+  }
+}
+
+Status run_eval(const EvalOptions& options) {
+  Evaluation evaluation;
+  TSR_RETURN_IF_ERROR(prepare(options, evaluation));
+  TSR_ASSIGN_OR_RETURN(F32Reference reference,
+                       make_f32_reference(evaluation.loaded, evaluation.texts,
+                                          options.target.threads));
+  std::vector<PhaseResult> results;
+  std::vector<std::string> missed;
+  for (const uint32_t phase : phases_of(options.phase)) {
+    TSR_ASSIGN_OR_RETURN(PhaseResult result,
+                         evaluate_phase(options, evaluation, reference, phase));
+    for (const std::string& gate : result.missed) {
+      missed.push_back(result.phase + ": " + gate);
+    }
+    results.push_back(std::move(result));
+  }
+  print_results(options, subject_of(options, evaluation, reference.accuracy),
+                results);
+  if (missed.empty()) return {};
+  return {TSR_FAILED_PRECONDITION, fmt::format("{}", fmt::join(missed, "; "))};
+}
+
+}  // namespace
+
+Command add_eval_command(CLI::App& tessera) {
+  CLI::App* app = tessera.add_subcommand(
+      "eval", "Measure perplexity, KL and top-1 against the oracle's f32");
+  auto options = std::make_shared<EvalOptions>();
+  add_target_options(*app, options->target);
+  add_text_options(*app, options->text);
+  app->add_option("--phase", options->phase,
+                  "How tokens are fed: prefill, decode or both")
+      ->check(CLI::IsMember({"prefill", "decode", "both"}))
+      ->type_name("PHASE")
+      ->capture_default_str();
+  app->add_option("--against", options->against,
+                  "Compare with a second device too, or with \"oracle\"")
+      ->type_name("DEVICE");
+  app->add_option("--max-kl", options->max_kl,
+                  "Fail unless the mean KL is under this, in nats")
+      ->check(positive_validator())
+      ->type_name("X");
+  app->add_option("--max-drop", options->max_drop,
+                  "Fail if accuracy drops by more points than this")
+      ->check(not_negative_validator())
+      ->type_name("Y");
+  add_json_option(*app, options->json);
+  app->footer(
+      "Example:\n  tessera eval --scheme w4a16 --phase both --max-kl 0.2");
+  return {app, [options] { return run_eval(*options); }};
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/cli/target_options.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <map>
+
+#include "tessera/types.h"
+
+namespace tessera::cli {
+namespace {
+
+const std::map<std::string, uint32_t>& kv_formats() {
+  static const std::map<std::string, uint32_t> formats = {
+      {"f32", TSR_KV_F32},
+      {"f16", TSR_KV_F16},
+      {"bf16", TSR_KV_BF16},
+      {"int8", TSR_KV_I8_TOKEN}};
+  return formats;
+}
+
+CLI::Validator kv_validator() {
+  return {[](std::string& value) -> std::string {
+            if (kv_formats().contains(value)) return {};
+            return fmt::format("{} is not one of f32, f16, bf16, int8", value);
+          },
+          ""};
+}
+
+// The whole of `text` as a number; false if it is something else.
+template <typename T>
+bool parse_number(const std::string& text, T& out_value) {
+  const char* const end = text.data() + text.size();
+  const auto [rest, code] = std::from_chars(text.data(), end, out_value);
+  return code == std::errc() && rest == end;
+}
+
+// `what` completes "x is not ...".
+CLI::Validator number_validator(bool (*accepts)(double), const char* what) {
+  return {[accepts, what](std::string& value) -> std::string {
+            double number = 0.0;
+            if (parse_number(value, number) && std::isfinite(number) &&
+                accepts(number)) {
+              return {};
+            }
+            return fmt::format("{} is not {}", value, what);
+          },
+          ""};
+}
+
+}  // namespace
+
+CLI::Validator scheme_validator() {
+  return {[](std::string& value) -> std::string {
+            const Result<Scheme> scheme = find_scheme(value);
+            return scheme.ok() ? std::string() : scheme.status().message();
+          },
+          ""};
+}
+
+CLI::Validator count_validator(uint32_t min, uint32_t max) {
+  return {[min, max](std::string& value) -> std::string {
+            uint32_t number = 0;
+            if (parse_number(value, number) && number >= min && number <= max) {
+              return {};
+            }
+            return fmt::format("{} is not a whole number from {} to {}", value,
+                               min, max);
+          },
+          ""};
+}
+
+CLI::Validator not_negative_validator() {
+  return number_validator([](double x) { return x >= 0.0; },
+                          "a number of at least 0");
+}
+
+CLI::Validator positive_validator() {
+  return number_validator([](double x) { return x > 0.0; }, "a number above 0");
+}
+
+CLI::Validator share_validator() {
+  return number_validator([](double x) { return x > 0.0 && x <= 1.0; },
+                          "a number above 0 and at most 1");
+}
+
+void add_model_option(CLI::App& command, std::string& model) {
+  command
+      .add_option("MODEL", model,
+                  "Hugging Face model folder; left out: the model that comes "
+                  "with tessera")
+      ->type_name("");
+}
+
+void add_threads_option(CLI::App& command, uint32_t& threads) {
+  command
+      .add_option("--threads", threads,
+                  "Threads of the host; left out: one per core")
+      ->check(count_validator(1, 1024))
+      ->type_name("N");
+}
+
+void add_json_option(CLI::App& command, bool& json) {
+  command.add_flag("--json", json, "Print JSON; docs/json.md lists the keys");
+}
+
+void add_target_options(CLI::App& command, TargetOptions& options) {
+  add_model_option(command, options.model);
+  command
+      .add_option("--device", options.device,
+                  "Device to run on, as `tessera devices` names it")
+      ->type_name("DEVICE")
+      ->capture_default_str();
+  command
+      .add_option("--scheme", options.scheme,
+                  "Precision: f32, bf16, w8a8_dynamic, w8a16, w4a16, ...; left "
+                  "out: that of the checkpoint")
+      ->check(scheme_validator())
+      ->type_name("SCHEME");
+  command
+      .add_option("--kv", options.kv,
+                  "KV cache: f32, f16, bf16 or int8; left out: the scheme's")
+      ->check(kv_validator())
+      ->type_name("FORMAT");
+  add_threads_option(command, options.threads);
+  command.add_flag("--isolate", options.isolate,
+                   "Run plugins in a child process");
+}
+
+Scheme with_kv(Scheme scheme, const std::string& kv) {
+  const auto found = kv_formats().find(kv);
+  if (found != kv_formats().end()) scheme.kv_format = found->second;
+  return scheme;
+}
+
+Registry discover_plugins(uint32_t threads, bool isolate) {
+  RegistryOptions options;
+  options.host.num_threads = threads;
+  if (isolate) options.isolate = {"*"};
+  return Registry::discover(options);
+}
+
+std::string clock_name(uint32_t clock) {
+  switch (clock) {
+    case TSR_CLOCK_WALL:
+      return "wall";
+    case TSR_CLOCK_SIMULATED:
+      return "simulated";
+    default:
+      return fmt::format("clock {}", clock);
+  }
+}
+
+}  // namespace tessera::cli

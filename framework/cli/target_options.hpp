@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Options that several commands share: which model, on what, in which
+// precision.
+
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <string>
+
+#include "framework/base/status.hpp"
+#include "framework/format/scheme.hpp"
+#include "framework/host/registry.hpp"
+
+namespace tessera::cli {
+
+struct TargetOptions {
+  std::string model;  // a folder; empty: the default model
+  std::string device = "cpu";
+  std::string scheme;    // empty: that of the checkpoint
+  std::string kv;        // empty: what the scheme says
+  uint32_t threads = 0;  // 0: one per core
+  bool isolate = false;
+};
+
+// Adds the positional MODEL.
+void add_model_option(CLI::App& command, std::string& model);
+// Adds --threads.
+void add_threads_option(CLI::App& command, uint32_t& threads);
+// Adds --json.
+void add_json_option(CLI::App& command, bool& json);
+// Adds MODEL, --device, --scheme, --kv, --threads and --isolate.
+void add_target_options(CLI::App& command, TargetOptions& options);
+
+// Accepts what find_scheme() accepts.
+CLI::Validator scheme_validator();
+// Accepts numbers from `min` to `max`.
+CLI::Validator count_validator(uint32_t min, uint32_t max = UINT32_MAX);
+// Accepts finite numbers of at least 0, or above it.
+CLI::Validator not_negative_validator();
+CLI::Validator positive_validator();
+// Accepts numbers above 0 and at most 1.
+CLI::Validator share_validator();
+
+// `scheme` with its KV cache in the format named `kv`, if it is not empty.
+Scheme with_kv(Scheme scheme, const std::string& kv);
+
+// The plugins of this machine, with a pool of `threads`.
+Registry discover_plugins(uint32_t threads, bool isolate);
+
+// "wall" for TSR_CLOCK_WALL.
+std::string clock_name(uint32_t clock);
+
+}  // namespace tessera::cli
