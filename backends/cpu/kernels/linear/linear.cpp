@@ -46,7 +46,6 @@ class LinearRun {
 
   void run() {
     prepare_input();
-    if (runs_dense(weight_, op_, row_ops_, workspace_, parallel_)) return;
     const int64_t column_chunks =
         (op_.n_end - first_column_ + kChunkCols - 1) / kChunkCols;
     const int64_t row_chunks = (op_.M + kChunkRows - 1) / kChunkRows;
@@ -242,6 +241,7 @@ void linear(const LinearWeight& weight, const Linear& op,
       exec.parallel == nullptr ? 1 : exec.parallel->num_threads;
   const Workspace parts =
       carve_workspace(workspace, {checked.M, weight.shape.K, num_threads});
+  if (run_dense(weight, checked, parts, exec)) return;
   LinearRun(weight, checked, parts, exec).run();
 }
 
@@ -250,6 +250,10 @@ const char* linear_kernel_name(const WeightShape& shape, const Linear& op,
   const bool dense = shape.format == TSR_WEIGHT_F32 ||
                      shape.format == TSR_WEIGHT_F16 ||
                      shape.format == TSR_WEIGHT_BF16;
+  if (wants_dense(shape, op, isa)) {
+    return shape.format == TSR_WEIGHT_BF16 ? "linear_bf16_bf16__onednn"
+                                           : "linear_f16_f16__onednn";
+  }
   return select_linear_kernel(shape, dense, is_integer_act(op.act_quant), op.M,
                               isa)
       .name;

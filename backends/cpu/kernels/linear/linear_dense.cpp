@@ -1,15 +1,170 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Without oneDNN, all rows go through our own kernels.
+// x is copied to dense rows and padded to a multiple of 16 of them, so that few
+// shapes occur and weights are the only thing read in place.
 
 #include "backends/cpu/kernels/linear/linear_dense.hpp"
 
-namespace tessera::cpu {
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
 
-bool runs_dense(const LinearWeight& /*weight*/, const Linear& /*op*/,
-                const LinearRowOps& /*row_ops*/, const Workspace& /*workspace*/,
-                const Parallel& /*parallel*/) {
-  return false;
+#include "backends/cpu/kernels/linear/chunks.hpp"
+#include "backends/cpu/kernels/linear/linear_check.hpp"
+#include "backends/cpu/kernels/linear/onednn_matmul.hpp"
+#include "tessera/error.hpp"
+
+namespace tessera::cpu {
+namespace {
+
+// Rows or columns of one product, and what is left of them for the last.
+struct Split {
+  int64_t size;
+  int64_t chunk;
+
+  int64_t count() const { return (size + chunk - 1) / chunk; }
+  int64_t begin(int64_t i) const { return i * chunk; }
+  int64_t length(int64_t i) const { return std::min(chunk, size - begin(i)); }
+  bool is_last(int64_t i) const { return i + 1 == count(); }
+};
+
+class DenseRun {
+ public:
+  DenseRun(const LinearWeight& weight, const Linear& op,
+           const Workspace& workspace, const Exec& exec)
+      : weight_(weight),
+        op_(op),
+        workspace_(workspace),
+        row_ops_(linear_row_ops(exec.isa)),
+        rows_{round_up_rows(op.M), kDenseRows},
+        columns_{op.n_end - op.n_begin, kDenseCols} {
+    if (exec.parallel != nullptr) parallel_ = *exec.parallel;
+  }
+
+  // False if a product that is needed does not exist.
+  bool find_products() {
+    for (const bool last_rows : {false, true}) {
+      for (const bool last_columns : {false, true}) {
+        DenseShape shape;
+        shape.dtype = weight_.raw_codes.dtype;
+        shape.M = rows_.length(last_rows ? rows_.count() - 1 : 0);
+        shape.N = columns_.length(last_columns ? columns_.count() - 1 : 0);
+        shape.K = weight_.shape.K;
+        shape.src_stride = padded_input(shape.K);
+        shape.weights_stride =
+            static_cast<int64_t>(weight_.raw_codes.row_bytes) / element_bytes();
+        shape.dst_stride = kDenseCols;
+        auto& product = products_[last_rows ? 1 : 0][last_columns ? 1 : 0];
+        product = find_dense_matmul(shape);
+        if (product == nullptr) return false;
+      }
+    }
+    return true;
+  }
+
+  void run() {
+    for_each_chunk(parallel_, rows_.size, [&](int64_t m, int64_t worker) {
+      copy_row(m, workspace_.worker(worker));
+    });
+    std::atomic<bool> failed = false;
+    for_each_chunk(parallel_, rows_.count() * columns_.count(),
+                   [&](int64_t chunk, int64_t worker) {
+                     const int64_t i = chunk % rows_.count();
+                     const int64_t j = chunk / rows_.count();
+                     if (!multiply(i, j, workspace_.worker(worker))) {
+                       failed = true;
+                     }
+                   });
+    if (failed) throw Error(TSR_INTERNAL, "linear: oneDNN matmul failed");
+  }
+
+ private:
+  int64_t element_bytes() const {
+    return weight_.raw_codes.dtype == TSR_F32 ? 4 : 2;
+  }
+
+  std::byte* row(int64_t m) const {
+    return reinterpret_cast<std::byte*>(workspace_.input.values) +
+           m * padded_input(weight_.shape.K) * element_bytes();
+  }
+
+  void copy_row(int64_t m, const WorkerScratch& scratch) const {
+    const auto bytes = static_cast<size_t>(weight_.shape.K * element_bytes());
+    if (m >= op_.M) {
+      std::memset(row(m), 0, bytes);
+    } else if (weight_.raw_codes.dtype == TSR_F32) {
+      prepare_row(weight_, op_, m, row_ops_, scratch.rows, workspace_.input);
+    } else {
+      copy_half_row(m, bytes);
+    }
+  }
+
+  // x has the weight's type.
+  void copy_half_row(int64_t m, size_t bytes) const {
+    const auto* x =
+        static_cast<const uint16_t*>(op_.x.data) + m * op_.x.row_stride;
+    if (weight_.permutation.empty()) {
+      std::memcpy(row(m), x, bytes);
+      return;
+    }
+    auto* out = reinterpret_cast<uint16_t*>(row(m));
+    for (const int32_t feature : weight_.permutation) *out++ = x[feature];
+  }
+
+  bool multiply(int64_t i, int64_t j, const WorkerScratch& scratch) const {
+    const int64_t m = rows_.begin(i);
+    const int64_t n = op_.n_begin + columns_.begin(j);
+    const auto* weights =
+        static_cast<const std::byte*>(weight_.raw_codes.data) +
+        static_cast<uint64_t>(n) * weight_.raw_codes.row_bytes;
+    const DenseMatmul& product =
+        *products_[rows_.is_last(i) ? 1 : 0][columns_.is_last(j) ? 1 : 0];
+    if (!product.run(row(m), weights, scratch.dense_sums)) return false;
+
+    Finish work{};
+    work.M = std::min(rows_.length(i), op_.M - m);
+    work.num_cols = columns_.length(j);
+    work.sums = scratch.dense_sums;
+    work.sums_stride = kDenseCols;
+    apply_epilogue(op_, m, n, work);
+    row_ops_.finish(work);
+    return true;
+  }
+
+  const LinearWeight& weight_;
+  const Linear& op_;
+  const Workspace& workspace_;
+  const LinearRowOps& row_ops_;
+  Split rows_;
+  Split columns_;
+  Parallel parallel_;
+  std::shared_ptr<const DenseMatmul> products_[2][2];
+};
+
+}  // namespace
+
+bool wants_dense(const WeightShape& shape, const Linear& op, Isa isa) {
+  // A lower ISA than the machine's is asked for to get just that.
+  if (isa != best_isa() || op.M < kMinDenseRows) return false;
+  if (op.act_quant != TSR_ACT_FLOAT) return false;
+  // Of f32 our own kernels make more; f16 and bf16 only oneDNN multiplies as
+  // such.  x must not be rounded to the weight's type.
+  const bool bf16 = shape.format == TSR_WEIGHT_BF16 && op.x.dtype == TSR_BF16;
+  const bool f16 = shape.format == TSR_WEIGHT_F16 && op.x.dtype == TSR_F16;
+  return bf16 || f16;
+}
+
+bool run_dense(const LinearWeight& weight, const Linear& op,
+               const Workspace& workspace, const Exec& exec) {
+  if (!wants_dense(weight.shape, op, exec.isa) || !weight.has_dense_rows() ||
+      !weight.input_multiplier.empty()) {
+    return false;
+  }
+  DenseRun run(weight, op, workspace, exec);
+  if (!run.find_products()) return false;
+  run.run();
+  return true;
 }
 
 }  // namespace tessera::cpu

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many rows times an unquantized weight, through oneDNN where it helps.
+// Many rows times an unquantized weight through oneDNN, where that is faster
+// than our own kernels.
 
 #pragma once
 
@@ -10,10 +11,14 @@
 
 namespace tessera::cpu {
 
-// Computes y and returns true, or returns false if oneDNN is not there, is too
-// slow for these types, or there are too few rows.
-bool runs_dense(const LinearWeight& weight, const Linear& op,
-                const LinearRowOps& row_ops, const Workspace& workspace,
-                const Parallel& parallel);
+// Computes y and returns true; or returns false, with y untouched, if oneDNN is
+// not there, or not the way to go for these types and so few rows.
+//
+// Errors  throws Error INTERNAL if oneDNN fails
+bool run_dense(const LinearWeight& weight, const Linear& op,
+               const Workspace& workspace, const Exec& exec);
+
+// True if run_dense would take an op of these types.
+bool wants_dense(const WeightShape& shape, const Linear& op, Isa isa);
 
 }  // namespace tessera::cpu

@@ -104,7 +104,8 @@ struct RowQuantization {
 struct Finish {
   int64_t M;
   int64_t num_cols;
-  const void* sums;  // [M, kChunkCols], i32 or f32; starts at column n_begin
+  const void* sums;  // [M, num_cols], i32 or f32
+  int64_t sums_stride = kChunkCols;
   bool sums_are_i32;
   // sum * (row_scale[m] * col_scale[j]), either may be null.
   const float* row_scale;

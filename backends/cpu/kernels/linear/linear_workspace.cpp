@@ -32,11 +32,15 @@ struct Sizes {
 Sizes sizes_of(const LinearLimits& limits) {
   Sizes s{};
   const int64_t padded = padded_input(limits.K);
-  s.values = round_up(limits.max_M * padded);
-  s.per_row = round_up(limits.max_M);
+  const int64_t rows = round_up_rows(limits.max_M);
+  s.values = round_up(rows * padded);
+  s.per_row = round_up(rows);
   s.rows = 2 * padded;
   s.sums = std::min(limits.max_M, kChunkRows) * kChunkCols + kSlack;
-  s.worker = s.rows + 2 * s.sums + kPanelFloats + kChunkCols + kSlack;
+  const int64_t own = 2 * s.sums + kPanelFloats;
+  const int64_t dense =
+      rows < kMinDenseRows ? 0 : std::min(rows, kDenseRows) * kDenseCols;
+  s.worker = s.rows + std::max(own, dense + kSlack) + kChunkCols + kSlack;
   s.total = s.values + 2 * s.per_row +
             std::max<int64_t>(1, limits.num_threads) * s.worker;
   return s;
@@ -48,10 +52,11 @@ WorkerScratch Workspace::worker(int64_t index) const {
   const Sizes s = sizes_of(limits);
   WorkerScratch scratch{};
   scratch.rows = workers + index * worker_floats;
-  scratch.sums = scratch.rows + s.rows;
+  scratch.col_scale = scratch.rows + s.rows;
+  scratch.sums = scratch.col_scale + kChunkCols + kSlack;
   scratch.groups = scratch.sums + s.sums;
   scratch.panel = scratch.groups + s.sums;
-  scratch.col_scale = scratch.panel + kPanelFloats;
+  scratch.dense_sums = scratch.sums;
   return scratch;
 }
 

@@ -12,6 +12,16 @@
 
 namespace tessera::cpu {
 
+// One product of oneDNN.  It rearranges the weights it is given once for all of
+// its rows, so there should be many; its sums take 512 KiB.
+inline constexpr int64_t kDenseRows = 512;
+inline constexpr int64_t kDenseCols = 256;
+// For fewer rows our own kernels do.
+inline constexpr int64_t kMinDenseRows = 16;
+
+// Rows of x that products see: the missing ones are zero.
+inline int64_t round_up_rows(int64_t M) { return (M + 15) / 16 * 16; }
+
 // One worker's own.
 struct WorkerScratch {
   float* rows;       // 2 * padded_input(K)
@@ -19,6 +29,8 @@ struct WorkerScratch {
   float* groups;     // the same shape
   float* panel;      // kPanelFloats
   float* col_scale;  // kChunkCols
+  // [kDenseRows, kDenseCols]; the same memory as sums, groups and panel.
+  float* dense_sums;
 
   int32_t* integer_sums() const { return reinterpret_cast<int32_t*>(sums); }
 };

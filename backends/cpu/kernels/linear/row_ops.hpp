@@ -129,7 +129,7 @@ class LinearRows {
   }
 
   static F scaled(const Finish& work, int64_t m, int64_t j) {
-    const int64_t i = m * kChunkCols + j;
+    const int64_t i = m * work.sums_stride + j;
     const F sum =
         work.sums_are_i32
             ? Tile<V>::from_i32(static_cast<const int32_t*>(work.sums) + i)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one door to oneDNN (2.6 and 3.x): dense matrix products in one thread.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace tessera::cpu {
+
+// dst[M, N] = src[M, K] . weights[N, K]^T in f32.  Strides are elements between
+// rows.
+struct DenseShape {
+  uint32_t dtype = 0;  // of src and weights: TSR_F32, TSR_F16 or TSR_BF16
+  int64_t M = 0;
+  int64_t N = 0;
+  int64_t K = 0;
+  int64_t src_stride = 0;
+  int64_t weights_stride = 0;
+  int64_t dst_stride = 0;
+
+  bool operator==(const DenseShape&) const = default;
+};
+
+// A product that oneDNN has generated code for.
+class DenseMatmul {
+ public:
+  virtual ~DenseMatmul() = default;
+  // Computes dst on the calling thread alone, which keeps the scratch memory
+  // that the product needs.  False if oneDNN fails.  Any thread.
+  virtual bool run(const void* src, const void* weights, float* dst) const = 0;
+};
+
+// The product for `shape`, generated on first use; the last 64 are kept.  Null
+// if this build or oneDNN has no fast code for it.
+// Threads: any.
+std::shared_ptr<const DenseMatmul> find_dense_matmul(const DenseShape& shape);
+
+}  // namespace tessera::cpu
