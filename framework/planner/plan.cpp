@@ -13,8 +13,8 @@ const LayerPlan& Plan::at(int32_t layer) const {
 Plan uniform_plan(const Graph& graph, const std::string& device,
                   const Scheme& scheme) {
   const LayerPlan everywhere{device, scheme};
-  return {everywhere,
-          std::vector<LayerPlan>(graph.num_layers, everywhere), everywhere};
+  return {everywhere, std::vector<LayerPlan>(graph.num_layers, everywhere),
+          everywhere};
 }
 
 }  // namespace tessera
