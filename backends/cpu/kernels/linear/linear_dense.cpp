@@ -152,7 +152,7 @@ bool wants_dense(const WeightShape& shape, const Linear& op, Isa isa) {
   // such.  x must not be rounded to the weight's type.
   const bool bf16 = shape.format == TSR_WEIGHT_BF16 && op.x.dtype == TSR_BF16;
   const bool f16 = shape.format == TSR_WEIGHT_F16 && op.x.dtype == TSR_F16;
-  return bf16 || f16;
+  return (bf16 || f16) && has_dense_matmul(op.x.dtype);
 }
 
 bool run_dense(const LinearWeight& weight, const Linear& op,

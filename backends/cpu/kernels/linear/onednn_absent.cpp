@@ -11,4 +11,6 @@ std::shared_ptr<const DenseMatmul> find_dense_matmul(
   return nullptr;
 }
 
+bool has_dense_matmul(uint32_t /*dtype*/) { return false; }
+
 }  // namespace tessera::cpu

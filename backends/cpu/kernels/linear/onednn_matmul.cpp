@@ -188,4 +188,13 @@ std::shared_ptr<const DenseMatmul> find_dense_matmul(const DenseShape& shape) {
   return cache.find(shape);
 }
 
+bool has_dense_matmul(uint32_t dtype) {
+  const auto probe = [](uint32_t type) {
+    return find_dense_matmul({type, 16, 16, 64, 64, 64, 16}) != nullptr;
+  };
+  static const bool has_bf16 = probe(TSR_BF16);
+  static const bool has_f16 = probe(TSR_F16);
+  return (dtype == TSR_BF16 && has_bf16) || (dtype == TSR_F16 && has_f16);
+}
+
 }  // namespace tessera::cpu

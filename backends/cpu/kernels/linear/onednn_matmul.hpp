@@ -37,4 +37,8 @@ class DenseMatmul {
 // Threads: any.
 std::shared_ptr<const DenseMatmul> find_dense_matmul(const DenseShape& shape);
 
+// True if products of that type exist here at all.
+// Threads: any.
+bool has_dense_matmul(uint32_t dtype);
+
 }  // namespace tessera::cpu

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many 16-bit rows, which oneDNN multiplies where it is there.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+
+#include "backends/cpu/kernels/linear/onednn_matmul.hpp"
+#include "tests/unit/backends/cpu/linear/linear_case.hpp"
+#include "tests/unit/backends/cpu/ops/test_threads.hpp"
+
+namespace tessera::cpu {
+namespace {
+
+TestWeight bf16_weight(int64_t N, int64_t K, std::mt19937& rng) {
+  return random_weight({"bf16", {.format = TSR_WEIGHT_BF16}}, N, K, rng);
+}
+
+// Products take 512 rows and 256 columns; the last of each is smaller.
+TEST(LinearDense, StaysWithinTheBoundAcrossItsSplits) {
+  constexpr int64_t kN = 300;
+  constexpr int64_t kK = 129;
+  constexpr int64_t kBegin = 7;
+  std::mt19937 rng(42);
+  const TestWeight weight = bf16_weight(kN, kK, rng);
+  for (const int64_t M : {16, 31, 512, 530}) {
+    const TestTensor x(TSR_BF16, M, kK, rng);
+    TestTensor y(TSR_F32, M, kN - kBegin);
+    Linear op;
+    op.M = M;
+    op.x = x.input();
+    op.y = y.output();
+    op.n_begin = kBegin;
+    run_linear(weight.linear(), op, best_isa());
+    ASSERT_TRUE(y.gaps_untouched());
+
+    const std::vector<float> values = x.values();
+    reference::Linear p;
+    p.weight = &weight.oracle();
+    p.M = static_cast<uint32_t>(M);
+    p.x = values.data();
+    p.n_begin = kBegin;
+    std::vector<double> expected(static_cast<size_t>(M * (kN - kBegin)));
+    std::vector<double> magnitudes(expected.size());
+    ASSERT_TRUE(reference::linear(p, expected.data()).ok());
+    ASSERT_TRUE(reference::linear_magnitudes(p, magnitudes.data()).ok());
+    for (int64_t m = 0; m < M; ++m) {
+      for (int64_t j = 0; j < kN - kBegin; ++j) {
+        const auto i = static_cast<size_t>(m * (kN - kBegin) + j);
+        // K products are exact or rounded once, then summed in some order.
+        ASSERT_NEAR(y.at(m, j), expected[i], gamma(kK + 1) * magnitudes[i])
+            << "M=" << M << " m=" << m << " j=" << j << " seed 42";
+      }
+    }
+  }
+}
+
+// The host owns the threads: oneDNN runs in those that call it.
+TEST(LinearDense, StartsNoThreads) {
+  const std::filesystem::path tasks = "/proc/self/task";
+  if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "no " << tasks;
+  if (!has_dense_matmul(TSR_BF16)) GTEST_SKIP() << "no oneDNN for bf16";
+  const auto num_threads = [&] {
+    return std::distance(std::filesystem::directory_iterator(tasks), {});
+  };
+  std::mt19937 rng(42);
+  const TestWeight weight = bf16_weight(512, 512, rng);
+  const TestTensor x(TSR_BF16, 256, 512, rng);
+  TestTensor y(TSR_F32, 256, 512);
+  Linear op;
+  op.M = 256;
+  op.x = x.input();
+  op.y = y.output();
+  const auto before = num_threads();
+  run_linear(weight.linear(), op, best_isa());
+  EXPECT_EQ(num_threads(), before);
+}
+
+TEST(LinearDense, NamesTheKernelThatRuns) {
+  std::mt19937 rng(42);
+  const TestWeight weight = bf16_weight(16, 64, rng);
+  Linear op;
+  op.M = 64;
+  op.x.dtype = TSR_BF16;
+  const std::string name =
+      linear_kernel_name(weight.linear().shape, op, best_isa());
+  EXPECT_EQ(name == "linear_bf16_bf16__onednn", has_dense_matmul(TSR_BF16))
+      << name;
+  op.x.dtype = TSR_F32;  // must not be rounded to bf16
+  EXPECT_STRNE(linear_kernel_name(weight.linear().shape, op, best_isa()),
+               "linear_bf16_bf16__onednn");
+}
+
+}  // namespace
+}  // namespace tessera::cpu
