@@ -10,6 +10,7 @@ namespace tessera {
 namespace {
 
 constexpr char32_t kFirstOther = 256;  // where the unprintable bytes go
+constexpr size_t kNumCodes = 512;
 
 constexpr bool is_printable(char32_t byte) {
   return (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) ||
@@ -18,7 +19,7 @@ constexpr bool is_printable(char32_t byte) {
 
 struct Alphabet {
   std::array<char32_t, 256> code_of{};
-  std::array<int16_t, 2 * kFirstOther> byte_of{};
+  std::array<int16_t, kNumCodes> byte_of{};
 };
 
 constexpr Alphabet make_alphabet() {

@@ -70,8 +70,8 @@ Status open_shards(const std::string& folder,
   std::map<std::string, size_t> opened;
   for (const auto& [tensor, shard] : shard_of) {
     if (opened.count(shard) == 0) {
-      TSR_ASSIGN_OR_RETURN(Safetensors file,
-                           Safetensors::open(folder + "/" + shard));
+      TSR_ASSIGN_OR_RETURN(Safetensors file, Safetensors::open(fmt::format(
+                                                 "{}/{}", folder, shard)));
       opened.emplace(shard, shards.size());
       shards.push_back(std::move(file));
     }

@@ -20,6 +20,10 @@ constexpr size_t kMaxDepth = 64;
 // two equal keys win and bounds no depth.
 class Builder final : public nlohmann::json_sax<json> {
  public:
+  Builder() : root_(nullptr) {}
+  Builder(const Builder&) = delete;
+  Builder& operator=(const Builder&) = delete;
+
   bool null() override { return add(nullptr) != nullptr; }
   bool boolean(bool value) override { return add(value) != nullptr; }
   bool number_integer(int64_t value) override { return add(value) != nullptr; }
