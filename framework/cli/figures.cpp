@@ -15,7 +15,9 @@ namespace {
 int decimals_of(double value) {
   const double magnitude = std::abs(value);
   if (magnitude == 0.0 || !std::isfinite(magnitude)) return 0;
-  const int digits = static_cast<int>(std::floor(std::log10(magnitude)));
+  // 0.9996 counts as 1: rounding to three digits carries.
+  const int digits =
+      static_cast<int>(std::floor(std::log10(magnitude * (1.0 + 5e-4))));
   return std::clamp(2 - digits, 0, 6);
 }
 
