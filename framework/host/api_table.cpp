@@ -68,7 +68,7 @@ struct Stub<Member, kName> {
             (&Stub <&tsr_api::function, Name(#function)>::call) \
   }
 // clang-format off
-const Row kRows[] = {
+const Row table_rows[] = {
     TSR_ROW(device_count, kRequired),
     TSR_ROW(device_info, kRequired),
     TSR_ROW(device_kernels, kRequired),
@@ -106,7 +106,7 @@ const Row kRows[] = {
 // clang-format on
 #undef TSR_ROW
 
-static_assert(std::size(kRows) ==
+static_assert(std::size(table_rows) ==
                   (sizeof(tsr_api) - 2 * sizeof(uint32_t)) / sizeof(void (*)()),
               "a function of tsr_api has no row");
 
@@ -138,7 +138,7 @@ Result<tsr_api> complete_api(const tsr_api* table) {
   std::memcpy(to, table,
               struct_size < sizeof(result) ? struct_size : sizeof(result));
   result.struct_size = sizeof(result);
-  for (const Row& row : kRows) {
+  for (const Row& row : table_rows) {
     Function function = nullptr;
     std::memcpy(&function, to + row.offset, sizeof(function));
     if (function != nullptr) continue;

@@ -89,4 +89,70 @@ Status check_library_file(int fd) {
   return {};
 }
 
+namespace {
+
+// More than any library's tables have.
+constexpr uint64_t kMaxTableBytes = uint64_t{64} << 20;
+
+template <typename Entry>
+Result<std::vector<Entry>> read_entries(int fd, uint64_t offset,
+                                        uint64_t bytes) {
+  if (bytes > kMaxTableBytes) return wrong("a table is too large");
+  std::vector<Entry> entries(bytes / sizeof(Entry));
+  if (!read_at(fd, offset, entries.data(), entries.size() * sizeof(Entry))) {
+    return wrong("a table lies outside of the file");
+  }
+  return entries;
+}
+
+// Where in the file the byte lies that is loaded at `address`.
+Result<uint64_t> file_offset(const std::vector<Elf64_Phdr>& segments,
+                             uint64_t address) {
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+        address - segment.p_vaddr < segment.p_filesz) {
+      return segment.p_offset + (address - segment.p_vaddr);
+    }
+  }
+  return wrong("a table is not loaded");
+}
+
+uint64_t value_of(const std::vector<Elf64_Dyn>& entries, int64_t tag) {
+  for (const Elf64_Dyn& entry : entries) {
+    if (entry.d_tag == tag) return entry.d_un.d_val;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> needed_libraries(int fd) {
+  TSR_ASSIGN_OR_RETURN(const auto headers,
+                       read_entries<Elf64_Ehdr>(fd, 0, sizeof(Elf64_Ehdr)));
+  TSR_ASSIGN_OR_RETURN(
+      const auto segments,
+      read_entries<Elf64_Phdr>(fd, headers[0].e_phoff,
+                               headers[0].e_phnum * sizeof(Elf64_Phdr)));
+  std::vector<std::string> names;
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_DYNAMIC) continue;
+    TSR_ASSIGN_OR_RETURN(
+        const auto entries,
+        read_entries<Elf64_Dyn>(fd, segment.p_offset, segment.p_filesz));
+    TSR_ASSIGN_OR_RETURN(const uint64_t offset,
+                         file_offset(segments, value_of(entries, DT_STRTAB)));
+    TSR_ASSIGN_OR_RETURN(
+        auto texts,
+        read_entries<char>(fd, offset, value_of(entries, DT_STRSZ)));
+    texts.push_back('\0');
+    for (const Elf64_Dyn& entry : entries) {
+      if (entry.d_tag == DT_NULL) break;
+      if (entry.d_tag != DT_NEEDED || entry.d_un.d_val >= texts.size())
+        continue;
+      names.emplace_back(texts.data() + entry.d_un.d_val);
+    }
+  }
+  return names;
+}
+
 }  // namespace tessera

@@ -5,6 +5,9 @@
 
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "framework/base/status.hpp"
 
 namespace tessera {
@@ -12,5 +15,11 @@ namespace tessera {
 // Checks that the file open as `fd` is a whole shared library for this machine.
 // Errors: FAILED_PRECONDITION, saying what is wrong.
 Status check_library_file(int fd);
+
+// Names of the libraries that the file open as `fd` is linked with.
+//
+// Requires  check_library_file passed
+// Errors    FAILED_PRECONDITION if its tables are damaged
+Result<std::vector<std::string>> needed_libraries(int fd);
 
 }  // namespace tessera

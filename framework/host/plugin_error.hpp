@@ -13,7 +13,7 @@ namespace tessera {
 
 // Room for the explanation that every call may write.
 struct ErrorSlot : tsr_error {
-  ErrorSlot() : tsr_error{} { struct_size = sizeof(tsr_error); }
+  ErrorSlot() : tsr_error{sizeof(tsr_error), TSR_RETRY_NEVER, 0, {}} {}
 };
 
 // OK, or `code` with "CONTEXT: what the plugin said".

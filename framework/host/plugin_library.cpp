@@ -27,6 +27,9 @@ std::shared_ptr<ThreadPool> pool_of(const HostOptions& options) {
 
 Result<PluginParts> join(const tsr_plugin_header* header,
                          const std::string& name, const HostOptions& options) {
+  // A plugin that is refused leaves no cache folder behind.
+  uint32_t abi_version = 0;
+  TSR_RETURN_IF_ERROR(check_header(header, kHostAbi, &abi_version).status());
   PluginParts parts;
   parts.pool = pool_of(options);
   const auto services =

@@ -53,13 +53,36 @@ Status check_abi(const Manifest& manifest) {
                       abi_version_name(kHostAbi.max))};
 }
 
+// The runtime of a sanitizer that comes late ends the process, so such a
+// library must not even be opened.
+Status check_runtimes(int fd) {
+  constexpr struct {
+    const char* library;
+    uint32_t sanitizer;
+  } kRuntimes[] = {{"libasan.so", TSR_SANITIZER_ADDRESS},
+                   {"libtsan.so", TSR_SANITIZER_THREAD}};
+  TSR_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                       needed_libraries(fd));
+  for (const std::string& name : names) {
+    for (const auto& runtime : kRuntimes) {
+      if (name.rfind(runtime.library, 0) == 0 &&
+          runtime.sanitizer != host_sanitizer()) {
+        return {TSR_FAILED_PRECONDITION,
+                "built with a sanitizer that this host is not: needs " + name};
+      }
+    }
+  }
+  return {};
+}
+
 Status check_library(const TrustedFile& file, const Manifest& manifest) {
   TSR_ASSIGN_OR_RETURN(const std::string sha256, sha256_of_file(file.fd.get()));
   if (sha256 != manifest.sha256) {
     return {TSR_DATA_LOSS,
             "sha256 is " + sha256 + ", the manifest says " + manifest.sha256};
   }
-  return check_library_file(file.fd.get());
+  TSR_RETURN_IF_ERROR(check_library_file(file.fd.get()));
+  return check_runtimes(file.fd.get());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 // starts it with its sockets open; it takes no arguments.
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -30,6 +31,8 @@ int main() {
   // What the plugin starts must not keep the line to the host open.
   fcntl(kChildSocket, F_SETFD, FD_CLOEXEC);
   fcntl(kChildLogSocket, F_SETFD, FD_CLOEXEC);
+  // An interrupt is the host's to answer; the child ends with its socket.
+  signal(SIGINT, SIG_IGN);
   tessera::ChildServer(kChildSocket, kChildLogSocket).run();
   return 0;
 }

@@ -17,7 +17,8 @@ using testing::HasSubstr;
 class ToyDevice : public testing::Test {
  protected:
   ToyDevice() {
-    Result<std::shared_ptr<Plugin>> plugin = Plugin::load(toy_manifest(), {});
+    Result<std::shared_ptr<Plugin>> plugin =
+        Plugin::load(toy_manifest(), test_options());
     EXPECT_TRUE(plugin.ok()) << plugin.status().message();
     plugin_ = *plugin;
     Result<std::shared_ptr<Device>> device = Device::open(plugin_, 0);
@@ -39,7 +40,7 @@ TEST_F(ToyDevice, TellsItsFacts) {
 }
 
 TEST_F(ToyDevice, ALibraryIsLoadedOnce) {
-  EXPECT_EQ(*Plugin::load(toy_manifest(), {}), plugin_);
+  EXPECT_EQ(*Plugin::load(toy_manifest(), test_options()), plugin_);
 }
 
 TEST_F(ToyDevice, RefusesAnUnknownOption) {
@@ -194,7 +195,8 @@ TEST(Device, RemembersWhatMayBeDoneAboutAFailure) {
   fake_state() = {};
   fake_state().api = &api;
   static const tsr_plugin_header header = fake_header();
-  const Result<std::shared_ptr<Plugin>> plugin = Plugin::adopt(&header, {});
+  const Result<std::shared_ptr<Plugin>> plugin =
+      Plugin::adopt(&header, test_options());
   ASSERT_TRUE(plugin.ok()) << plugin.status().message();
   const Result<std::shared_ptr<Device>> device = Device::open(*plugin, 0);
   ASSERT_TRUE(device.ok()) << device.status().message();

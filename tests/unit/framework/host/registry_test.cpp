@@ -42,7 +42,7 @@ class RegistryOf : public testing::Test {
   Registry discover() {
     RegistryOptions options;
     options.folders = {folder_.path()};
-    options.host.num_threads = 1;
+    options.host = test_options();
     return Registry::discover(options);
   }
   // The only failure of the folder.
@@ -94,6 +94,7 @@ TEST_F(RegistryOf, ASecondPluginOfANameIsReported) {
                         std::filesystem::copy_options::recursive);
   RegistryOptions options;
   options.folders = {folder_.path(), other.path()};
+  options.host = test_options();
   const Registry registry = Registry::discover(options);
   EXPECT_EQ(registry.plugins().size(), 1u);
   ASSERT_EQ(registry.failures().size(), 1u);
@@ -105,6 +106,7 @@ TEST_F(RegistryOf, ASecondPluginOfANameIsReported) {
 TEST_F(RegistryOf, NothingIsNoFailure) {
   RegistryOptions options;
   options.folders = {folder_ / "not there"};
+  options.host = test_options();
   const Registry registry = Registry::discover(options);
   EXPECT_TRUE(registry.devices().empty());
   EXPECT_TRUE(registry.failures().empty());

@@ -20,6 +20,14 @@ inline const char* toy_manifest() {
   return TSR_BINARY_DIR "/test_plugins/tsr_plugin_toy.json";
 }
 
+// Caches of tests do not mix with the user's.
+inline HostOptions test_options() {
+  HostOptions options;
+  options.num_threads = 2;
+  options.cache_root = testing::TempDir() + "tessera_host_cache";
+  return options;
+}
+
 // W = scale * codes in the I8 format, with an input multiplier.
 struct ToyWeightData {
   ToyWeightData(uint32_t rows, uint32_t cols) : N(rows), K(cols) {

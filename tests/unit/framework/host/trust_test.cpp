@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <random>
+
 #include "framework/host/elf_file.hpp"
 #include "framework/host/sha256.hpp"
 #include "tests/unit/framework/host/temporary_folder.hpp"
@@ -111,6 +114,15 @@ TEST(Sha256, OfAKnownMessage) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(ElfFile, NamesTheLibrariesItNeeds) {
+  const Result<TrustedFile> file =
+      open_trusted(TSR_BINARY_DIR "/test_plugins/tsr_plugin_toy.so");
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  const auto names = needed_libraries(file->fd.get());
+  ASSERT_TRUE(names.ok()) << names.status().message();
+  EXPECT_THAT(*names, testing::Contains(testing::StartsWith("libc.so")));
+}
+
 TEST(ElfFile, ATruncatedLibraryIsNotMapped) {
   const std::string whole =
       read_file(TSR_BINARY_DIR "/test_plugins/tsr_plugin_toy.so");
@@ -132,6 +144,28 @@ TEST(ElfFile, ATruncatedLibraryIsNotMapped) {
   other[18] = '\x08';  // e_machine: MIPS
   other[19] = '\0';
   EXPECT_THAT(check(other).message(), HasSubstr("another machine"));
+}
+
+// Tables that point anywhere give an error or names, but no crash.
+TEST(ElfFile, SurvivesDamage) {
+  std::string text =
+      read_file(TSR_BINARY_DIR "/test_plugins/tsr_plugin_toy.so");
+  const std::string whole = text;
+  const TemporaryFolder folder;
+  std::mt19937 rng(42);
+  for (int round = 0; round < 100; ++round) {
+    text = whole;
+    for (int flips = 0; flips < 20; ++flips) {
+      text[rng() % 2048] = static_cast<char>(rng());
+    }
+    std::copy_n("\177ELF\2\1\1", 7, text.begin());
+    const Result<TrustedFile> file = open_trusted(folder.write("lib", text));
+    ASSERT_TRUE(file.ok()) << file.status().message();
+    if (check_library_file(file->fd.get()).ok()) {
+      const auto names = needed_libraries(file->fd.get());
+      EXPECT_TRUE(names.ok() || !names.status().message().empty());
+    }
+  }
 }
 
 }  // namespace

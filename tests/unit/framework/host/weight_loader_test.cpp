@@ -71,7 +71,7 @@ TEST(CutPlanes, LeavesPlanesWholeThatServeAllRows) {
 class WeightOn : public testing::TestWithParam<uint32_t> {
  protected:
   WeightOn() {
-    HostOptions options;
+    HostOptions options = test_options();
     options.num_threads = 3;
     Result<std::shared_ptr<Plugin>> plugin =
         Plugin::load(toy_manifest(), options);

@@ -25,7 +25,7 @@ using testing::HasSubstr;
 class IsolatedPlugin : public testing::Test {
  protected:
   IsolatedPlugin() {
-    options_.num_threads = 2;
+    options_ = test_options();
     options_.log = [this](uint32_t, std::string_view line) {
       const std::lock_guard<std::mutex> lock(mutex_);
       lines_.emplace_back(line);
@@ -52,7 +52,7 @@ class IsolatedPlugin : public testing::Test {
 
 TEST_F(IsolatedPlugin, IsDescribedAsInProcess) {
   const Result<std::shared_ptr<Plugin>> local =
-      Plugin::load(toy_manifest(), {});
+      Plugin::load(toy_manifest(), test_options());
   ASSERT_TRUE(local.ok());
   EXPECT_TRUE(plugin_->is_isolated());
   EXPECT_EQ(plugin_->name(), (*local)->name());
@@ -232,9 +232,11 @@ TEST_F(IsolatedPlugin, ItsDeathEndsAWait) {
 }
 
 TEST(IsolatedPlugins, AMissingManifestIsReportedAsInProcess) {
-  const Status here = Plugin::load("/nowhere/tsr_plugin_x.json", {}).status();
+  const Status here =
+      Plugin::load("/nowhere/tsr_plugin_x.json", test_options()).status();
   const Status there =
-      Plugin::load_isolated("/nowhere/tsr_plugin_x.json", {}).status();
+      Plugin::load_isolated("/nowhere/tsr_plugin_x.json", test_options())
+          .status();
   EXPECT_EQ(there.code(), here.code());
   EXPECT_EQ(there.message(), here.message());
 }
@@ -243,7 +245,7 @@ TEST(IsolatedPlugins, AreChosenByName) {
   RegistryOptions options;
   options.folders = {TSR_BINARY_DIR "/test_plugins"};
   options.isolate = {"toy"};
-  options.host.num_threads = 1;
+  options.host = test_options();
   const Registry registry = Registry::discover(options);
   const Result<const DeviceEntry*> entry = registry.find("toy:raw");
   ASSERT_TRUE(entry.ok()) << entry.status().message();
@@ -253,7 +255,7 @@ TEST(IsolatedPlugins, AreChosenByName) {
 TEST(IsolatedPlugins, SeveralLiveSideBySide) {
   std::vector<std::shared_ptr<Plugin>> plugins;
   for (int i = 0; i < 3; ++i) {
-    auto plugin = Plugin::load_isolated(toy_manifest(), {});
+    auto plugin = Plugin::load_isolated(toy_manifest(), test_options());
     ASSERT_TRUE(plugin.ok()) << plugin.status().message();
     plugins.push_back(*plugin);
   }
