@@ -158,7 +158,7 @@ double decode_rate(const GenerationResult& result) {
   return per_second(result.decode_tokens, result.decode_ns);
 }
 
-double host_ns_per_step(const GenerationResult& result) {
+double mean_host_ns(const GenerationResult& result) {
   return result.decode_steps == 0
              ? 0.0
              : static_cast<double>(result.decode_host_ns) /
@@ -195,7 +195,8 @@ Json run_json(const RunOptions& options, const Run& run,
   report["prefill_tokens_per_s"] = prefill_rate(result);
   report["decode_tokens_per_s"] = decode_rate(result);
   report["clock"] = clock_name(run.device->info().clock);
-  report["host_ns_per_step"] = host_ns_per_step(result);
+  report["host_ns_per_step"] = result.median_step_host_ns;
+  report["host_ns_per_step_mean"] = mean_host_ns(result);
   report["device"] = run.device->name();
   report["scheme"] = run.scheme.name;
   report["finish_reason"] = generations[0]["finish_reason"];
@@ -231,11 +232,12 @@ std::string summary_text(const Run& run, const GenerationResult& result) {
 std::string profile_text(const Run& run, const Outcome& outcome) {
   const uint32_t programs = run.session->num_programs();
   return fmt::format(
-      "\n{}\nhost {} per decode step over {} steps of {} program{}; budget "
-      "{}\n",
+      "\n{}\nhost {} per decode step (median of {}, mean {}) of {} program{}; "
+      "budget {}\n",
       kernels_text(outcome.kernels),
-      duration_text(host_ns_per_step(outcome.result)),
-      outcome.result.decode_steps, programs, programs == 1 ? "" : "s",
+      duration_text(static_cast<double>(outcome.result.median_step_host_ns)),
+      outcome.result.decode_steps, duration_text(mean_host_ns(outcome.result)),
+      programs, programs == 1 ? "" : "s",
       duration_text(static_cast<double>(host_budget_ns(programs))));
 }
 

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command as a user meets it: real runs on the default model, and bad input.
+
+Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest cli_test
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BINARY = pathlib.Path(os.environ["TSR_BINARY_DIR"]) / "bin" / "tessera"
+MODEL = pathlib.Path(os.environ["TSR_SOURCE_DIR"]) / "models" / "tessera-5m"
+
+
+def tessera(*words, stdin=""):
+    return subprocess.run([BINARY, *map(str, words)], input=stdin, text=True,
+                          capture_output=True, timeout=300, check=False)
+
+
+class CommandCase(unittest.TestCase):
+    def done(self, *words, stdin=""):
+        result = tessera(*words, stdin=stdin)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def json(self, *words, stdin=""):
+        return json.loads(self.done(*words, "--json", stdin=stdin).stdout)
+
+    def refused(self, code, contains, *words, stdin=""):
+        """Holds a failure to one line on stderr and nothing on stdout."""
+        result = tessera(*words, stdin=stdin)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertTrue(result.stderr.startswith(f"tessera {words[0]}: "))
+        self.assertIn(contains, result.stderr)
+
+
+class DevicesTest(CommandCase):
+    def test_json_has_every_promised_key(self):
+        devices = {d["name"]: d for d in self.json("devices")}
+        self.assertEqual(devices["cpu"]["status"], "ready")
+        self.assertEqual(devices["cpu"]["clock"], "wall")
+        for key in ("plugin", "reason", "memory_bytes", "certificate"):
+            self.assertIn(key, devices["cpu"])
+
+    def test_environment_stands_beside_the_devices(self):
+        report = self.json("devices", "--env")
+        self.assertGreaterEqual(report["environment"]["cores"], 1)
+        self.assertIn("cpu", [d["name"] for d in report["devices"]])
+
+
+class RunTest(CommandCase):
+    def test_greedy_text_is_the_same_twice_and_on_stdout_alone(self):
+        words = ("run", "-p", "A library for", "-n", 12)
+        first = self.done(*words)
+        self.assertEqual(first.stdout, self.done(*words).stdout)
+        self.assertTrue(first.stdout.strip())
+        self.assertIn("tokens/s", first.stderr)
+
+    def test_streamed_text_is_the_text_of_the_json(self):
+        words = ("run", "-p", "A library for", "-n", 12)
+        self.assertEqual(self.done(*words).stdout,
+                         self.json(*words)["text"] + "\n")
+
+    def test_json_has_every_promised_key(self):
+        report = self.json("run", "-p", "A library for", "-n", 4)
+        for key in ("text", "prefill_tokens_per_s", "decode_tokens_per_s",
+                    "clock", "host_ns_per_step", "device"):
+            self.assertIn(key, report)
+        self.assertEqual(len(report["token_ids"]), 4)
+
+    def test_prompts_of_a_batch_get_what_they_get_alone(self):
+        prompts = ("A library for", "A tool that shows")
+        batch = self.json("run", "--scheme", "f32", "-n", 8,
+                          "-p", prompts[0], "-p", prompts[1])
+        for prompt, generation in zip(prompts, batch["generations"]):
+            alone = self.json("run", "--scheme", "f32", "-n", 8, "-p", prompt)
+            self.assertEqual(generation["token_ids"], alone["token_ids"])
+
+    def test_prompt_comes_from_stdin_or_a_file(self):
+        expected = self.done("run", "-p", "A library for", "-n", 4).stdout
+        self.assertEqual(
+            self.done("run", "-p", "-", "-n", 4, stdin="A library for\n").stdout,
+            expected)
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("A library for\n")
+            file.flush()
+            self.assertEqual(
+                self.done("run", "-f", file.name, "-n", 4).stdout, expected)
+
+    def test_a_seed_fixes_what_is_sampled(self):
+        words = ("run", "-p", "A", "-n", 8, "--temperature", 1.0, "--seed", 7)
+        self.assertEqual(self.done(*words).stdout, self.done(*words).stdout)
+
+    def test_profile_names_kernels_and_the_hosts_budget(self):
+        report = self.json("run", "-p", "A library for", "-n", 4, "--profile")
+        self.assertTrue(report["kernels"])
+        self.assertEqual(report["host_budget_ns"],
+                         10000 + 2000 * report["programs_per_step"])
+
+    def test_a_child_process_gives_the_same_tokens(self):
+        words = ("run", "-p", "A library for", "-n", 8)
+        child = self.json(*words, "--isolate")
+        self.assertTrue(child["isolated"])
+        self.assertEqual(child["token_ids"], self.json(*words)["token_ids"])
+
+    def test_a_full_context_ends_the_text(self):
+        report = self.json("run", "-p", "A", "-n", 50, "--context", 8)
+        self.assertEqual(report["finish_reason"], "context")
+
+
+class EvalTest(CommandCase):
+    def test_json_has_every_promised_key(self):
+        report = self.json("eval", "--limit", 200, "--scheme", "f32")
+        for key in ("perplexity", "kl_mean", "kl_p99", "top1", "accuracy"):
+            self.assertEqual(len(report[key + "_ci95"]), 2, key)
+        self.assertEqual(report["tokens"], 200)
+        self.assertEqual(report["phase"], "prefill")
+        self.assertEqual(report["head_scheme"], "f32")
+        self.assertIsNone(report["plan"])
+
+    def test_both_phases_give_a_block_each(self):
+        phases = [block["phase"] for block in
+                  self.json("eval", "--limit", 100, "--phase", "both")]
+        self.assertEqual(phases, ["prefill", "decode"])
+
+    def test_a_missed_gate_prints_everything_and_fails(self):
+        result = tessera("eval", "--limit", 200, "--scheme", "w4a16",
+                         "--max-kl", 1e-9, "--json")
+        self.assertEqual(result.returncode, 1)
+        self.assertTrue(json.loads(result.stdout)["missed_gates"])
+        self.assertIn("--max-kl", result.stderr)
+
+    def test_a_gate_that_holds_passes(self):
+        self.done("eval", "--limit", 200, "--max-kl", 10, "--max-drop", 100)
+
+    def test_a_device_agrees_with_itself(self):
+        report = self.json("eval", "--limit", 100, "--against", "cpu")
+        self.assertEqual(report["kl_between"], 0.0)
+        self.assertEqual(report["argmax_agreement"], 1.0)
+        self.assertGreater(report["decided_share"], 0.0)
+
+    def test_the_oracle_can_be_the_other_device(self):
+        report = self.json("eval", "--limit", 100, "--against", "oracle")
+        self.assertEqual(report["argmax_agreement"], 1.0)
+
+
+class CompareTest(CommandCase):
+    def test_every_device_and_scheme_has_its_row(self):
+        rows = self.json("compare", "--limit", 100, "-n", 4,
+                         "--schemes", "f32,w8a16", "--devices", "cpu")
+        self.assertEqual([row["scheme"] for row in rows], ["f32", "w8a16"])
+        for row in rows:
+            self.assertEqual(row["reason"], "")
+            self.assertGreater(row["decode_tokens_per_s"], 0)
+        self.assertLess(rows[1]["bytes"], rows[0]["bytes"])
+
+
+class BadInputTest(CommandCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.model = pathlib.Path(folder.name) / "model"
+        shutil.copytree(MODEL, self.model)
+
+    def test_unknown_device_names_those_there_are(self):
+        self.refused(1, "cpu", "run", "-p", "a", "--device", "abacus")
+
+    def test_unknown_scheme_names_those_there_are(self):
+        self.refused(2, "w8a8_dynamic", "run", "-p", "a", "--scheme", "w9")
+
+    def test_empty_prompts(self):
+        self.refused(2, "prompt is empty", "run", "-p", "")
+        self.refused(1, "stdin: is empty", "run", "-p", "-")
+
+    def test_prompt_longer_than_the_context(self):
+        self.refused(1, "the context holds 1024", "run", "-p", "word " * 3000)
+        self.refused(1, "the context holds 2", "run", "-p", "A library for",
+                     "--context", 2)
+
+    def test_context_beyond_the_model(self):
+        self.refused(1, "--context 9999", "run", "-p", "a", "--context", 9999)
+
+    def test_missing_text(self):
+        self.refused(1, "/nonexistent", "eval", "--text", "/nonexistent")
+        shutil.rmtree(self.model / "text")
+        self.refused(1, "--text FILE is needed", "eval", self.model)
+
+    def test_truncated_weights(self):
+        weights = self.model / "model.safetensors"
+        for size in (0, 7, 8, 5000, weights.stat().st_size - 1):
+            os.truncate(weights, size)
+            with self.subTest(size=size):
+                self.refused(1, "model.safetensors", "run", self.model,
+                             "-p", "a")
+            shutil.copy(MODEL / "model.safetensors", weights)
+
+    def test_each_missing_file_is_named(self):
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            (self.model / name).unlink()
+            with self.subTest(name=name):
+                self.refused(1, name, "inspect", self.model)
+            shutil.copy(MODEL / name, self.model / name)
+
+    def test_damaged_json(self):
+        for name in ("config.json", "tokenizer.json"):
+            (self.model / name).write_text("{")
+            with self.subTest(name=name):
+                self.refused(1, name, "run", self.model, "-p", "a")
+            shutil.copy(MODEL / name, self.model / name)
+
+    def test_unknown_architecture_is_refused_by_name(self):
+        config = json.loads((self.model / "config.json").read_text())
+        config["architectures"] = ["MixtralForCausalLM"]
+        config["model_type"] = "mixtral"
+        (self.model / "config.json").write_text(json.dumps(config))
+        self.refused(1, "ixtral", "run", self.model, "-p", "a")
+
+    def test_a_closed_reader_is_no_crash(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run([BINARY, "inspect"], stdout=full,
+                                    stderr=subprocess.PIPE, text=True,
+                                    timeout=60, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("cannot write to stdout", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
