@@ -135,7 +135,7 @@ class Weights {
     planes_[0].row_bytes = static_cast<uint64_t>(row_bytes);
     planes_[0].data = codes_.data();
     planes_[1] = plane_of(TSR_PLANE_SCALE, TSR_F32, shape.N, shape.K / group);
-    planes_[1].row_bytes = planes_[1].cols * 4;
+    planes_[1].row_bytes = uint64_t{planes_[1].cols} * 4;
     planes_[1].block_n = 1;
     planes_[1].block_k = static_cast<uint32_t>(group);
     planes_[1].data = scales_.data();
@@ -167,7 +167,7 @@ void run_linear(benchmark::State& state, const Scheme& scheme,
       linear_workspace_bytes({shape.M, shape.K, parallel.num_threads});
   Memory workspace;
   workspace.resize(bytes);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     linear(weights.next(), op, {workspace.data(), bytes}, {&parallel, isa});
   }
   using benchmark::Counter;
@@ -213,7 +213,7 @@ void limit_memory_read(benchmark::State& state) {
   }();
   const int64_t num_threads = BenchThreads::all().parallel().num_threads;
   const int64_t part = kColdBytes / num_threads / 64 * 64;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     run_on_all([&](uint32_t i) {
       read_part(memory.data() + i * part, part, state.range(0));
     });
@@ -256,7 +256,7 @@ __attribute__((target("avx512f,avx512vnni"))) void vnni_steps() {
 
 template <typename Steps>
 void limit_peak(benchmark::State& state, Steps steps, double ops_per_step) {
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     run_on_all([&](uint32_t) { steps(); });
   }
   const double num_threads = BenchThreads::all().parallel().num_threads;

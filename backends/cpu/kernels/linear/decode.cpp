@@ -126,7 +126,8 @@ void tiled_integers(const LinearWeight& weight, int64_t n, int64_t k_begin,
   for (int64_t k = k_begin; k < k_end; ++k) {
     int code = 0;
     if (is_i8) {
-      code = load_as<int8_t>(codes + k / 4 * 4 * kTileCols, k % 4);
+      const std::byte* place = codes + k / 4 * 4 * kTileCols;
+      code = int{load_as<int8_t>(place, k % 4)};
     } else {
       const int pair = byte_at(codes, k / 8 * 4 * kTileCols + k % 4);
       code = k % 8 < 4 ? pair & 15 : pair >> 4;

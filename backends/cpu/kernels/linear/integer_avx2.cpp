@@ -38,7 +38,7 @@ struct Avx2Integer {
   static Codes load_i8(const uint8_t* codes) {
     Codes w;
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
+    for (int64_t i = 0; i < 4; ++i) {
       w.of[i] = _mm256_cvtepi8_epi16(load_16(codes + 16 * i));
     }
     return w;
@@ -48,7 +48,7 @@ struct Avx2Integer {
   static Codes load_u4(const uint8_t* codes) {
     Codes w;
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
+    for (int64_t i = 0; i < 4; ++i) {
       const __m128i nibbles = _mm_and_si128(
           _mm_srli_epi16(load_16(codes + 16 * i), kShift), _mm_set1_epi8(15));
       w.of[i] =
@@ -58,13 +58,13 @@ struct Avx2Integer {
   }
   static void add(Sums& sums, Input x, const Codes& w) {
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
+    for (int64_t i = 0; i < 4; ++i) {
       sums.of[i] = _mm256_add_epi32(sums.of[i], _mm256_madd_epi16(x, w.of[i]));
     }
   }
   static void store(const Sums& sums, int32_t* out) {
 #pragma GCC unroll 2
-    for (int i = 0; i < 2; ++i) {
+    for (int64_t i = 0; i < 2; ++i) {
       // Pairs a0 a1 b0 b1 | ..: hadd works within 128 bits, so put them right.
       const __m256i pairs =
           _mm256_hadd_epi32(sums.of[2 * i], sums.of[2 * i + 1]);

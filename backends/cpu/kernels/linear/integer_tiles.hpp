@@ -102,7 +102,7 @@ class IntegerTiles {
         }
 #pragma GCC unroll 8
         for (int r = 0; r < kRows; ++r) {
-          const auto in = Ops::input(x + r * x_stride + k + 4 * half);
+          const auto in = Ops::input(x + r * x_stride + k + int64_t{4} * half);
 #pragma GCC unroll 8
           for (int t = 0; t < kTiles; ++t) Ops::add(sums[r][t], in, w[t]);
         }

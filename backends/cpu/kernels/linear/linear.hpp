@@ -70,7 +70,7 @@ const char* linear_kernel_name(const WeightShape& shape, const Linear& op,
 
 // The largest K whose accumulator cannot overflow an i32 under `act_quant`, for
 // codes of `shape` and activation zero point `zero_point` (STATIC and MIX).
-int64_t max_integer_K(const WeightShape& shape, uint32_t act_quant,
-                      int32_t zero_point);
+int64_t max_integer_depth(const WeightShape& shape, uint32_t act_quant,
+                          int32_t zero_point);
 
 }  // namespace tessera::cpu

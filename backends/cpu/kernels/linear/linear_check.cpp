@@ -98,7 +98,8 @@ void check_integer(const LinearWeight& weight, const Linear& op) {
       refuse("act_zero_point " + std::to_string(zero_point) + " is not a code");
     }
   }
-  const int64_t largest = max_integer_K(weight.shape, op.act_quant, zero_point);
+  const int64_t largest =
+      max_integer_depth(weight.shape, op.act_quant, zero_point);
   if (weight.shape.group_size > largest) {
     refuse("K=" + std::to_string(weight.shape.K) +
            " could overflow an i32 accumulator; at most " +
@@ -131,8 +132,8 @@ void check_linear(const LinearWeight& weight, const Linear& op) {
   if (op.y.dtype == TSR_I32) refuse("i32 accumulators of a float act_quant");
 }
 
-int64_t max_integer_K(const WeightShape& shape, uint32_t act_quant,
-                      int32_t zero_point) {
+int64_t max_integer_depth(const WeightShape& shape, uint32_t act_quant,
+                          int32_t zero_point) {
   int64_t largest_x = act_quant == TSR_ACT_I4_DYNAMIC ? 7 : 127;
   if (uses_static(act_quant)) {
     const int32_t lo = act_quant == TSR_ACT_U8_STATIC ? 0 : -128;

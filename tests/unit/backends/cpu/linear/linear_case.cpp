@@ -187,7 +187,7 @@ float rounded_to(uint32_t dtype, float value) {
   return value;
 }
 
-std::vector<Shape> edge_shapes(int64_t K_multiple) {
+std::vector<Shape> edge_shapes(int64_t depth_multiple) {
   constexpr int64_t kM[] = {1, 2, 3, 4, 5, 17, 64};
   constexpr int64_t kN[] = {1, 15, 16, 17, 48, 100};
   constexpr int64_t kK[] = {1, 3, 31, 32, 33, 64, 96, 128, 129, 172, 384};
@@ -195,7 +195,8 @@ std::vector<Shape> edge_shapes(int64_t K_multiple) {
   for (size_t i = 0; i < 44; ++i) {
     const int64_t K = kK[i % 11];
     shapes.push_back(
-        {kM[i % 7], kN[i % 6], (K + K_multiple - 1) / K_multiple * K_multiple});
+        {kM[i % 7], kN[i % 6],
+         (K + depth_multiple - 1) / depth_multiple * depth_multiple});
   }
   return shapes;
 }

@@ -41,8 +41,8 @@ class TestWeight {
   const LinearWeight& linear() const { return linear_; }
   const reference::Weight& oracle() const { return *oracle_; }
   const format::WeightData& planes() const { return planes_; }
-  int64_t N() const { return planes_.N; }
-  int64_t K() const { return planes_.K; }
+  int64_t num_rows() const { return planes_.N; }
+  int64_t depth() const { return planes_.K; }
 
  private:
   format::WeightData planes_;
@@ -54,7 +54,7 @@ class TestWeight {
 struct WeightKindCase {
   std::string name;
   format::WeightScheme scheme;
-  int64_t K_multiple = 1;
+  int64_t depth_multiple = 1;
 };
 // Every format that has an encoder, with its granularities.
 std::vector<WeightKindCase> weight_kinds();
@@ -99,7 +99,7 @@ struct Shape {
 };
 // Shapes that hit every loop edge: each M, N and K of the lists, and most pairs
 // of them.
-std::vector<Shape> edge_shapes(int64_t K_multiple);
+std::vector<Shape> edge_shapes(int64_t depth_multiple);
 
 // The ISAs of this machine, worst first.
 std::vector<Isa> runnable_isas();

@@ -17,7 +17,7 @@ struct Refusal {
   std::string message;
 };
 
-const Refusal kRefusals[] = {
+const Refusal refusals[] = {
     {"ColumnsPastN", [](Linear& op) { op.n_end = 21; },
      "linear: columns 0 to 21 of 20"},
     {"EmptyColumns",
@@ -71,7 +71,7 @@ TEST_P(LinearRefuses, AndNamesWhatClashes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Reasons, LinearRefuses, testing::ValuesIn(kRefusals),
+INSTANTIATE_TEST_SUITE_P(Reasons, LinearRefuses, testing::ValuesIn(refusals),
                          [](const auto& param) { return param.param.name; });
 
 TEST(LinearWorkspace, TooSmallIsRefused) {

@@ -80,7 +80,7 @@ TEST_P(LinearFloat, StaysWithinTheBoundOfItsSumsOnEveryIsa) {
   for (const Isa isa : runnable_isas()) {
     std::mt19937 rng(42);
     size_t i = 0;
-    for (const Shape& shape : edge_shapes(GetParam().K_multiple)) {
+    for (const Shape& shape : edge_shapes(GetParam().depth_multiple)) {
       SCOPED_TRACE(isa_name(isa));
       const TestWeight weight =
           random_weight(GetParam(), shape.N, shape.K, rng);

@@ -170,7 +170,7 @@ TEST_P(LinearInteger, GivesTheOraclesBitsOnEveryIsa) {
                              kTypes[i / 3 % 3], i % 2 == 0 ? 0 : shape.N / 3};
       expect_oracle_bits(weight, test, isa, rng);
       if (HasFatalFailure()) return;
-      if (weight.oracle().group_size() >= weight.K()) {
+      if (weight.oracle().group_size() >= weight.depth()) {
         expect_oracle_accumulators(weight, test, isa, rng);
         if (HasFatalFailure()) return;
       }
@@ -253,9 +253,9 @@ TEST(LinearIntegerOverflow, RefusesAGroupThatCouldOverflow) {
   WeightShape shape;
   shape.format = TSR_WEIGHT_I8;
   // 2^31 - 1 over 127 * 128, over 255 * 128, and over 128 * 128.
-  EXPECT_EQ(max_integer_K(shape, TSR_ACT_I8_DYNAMIC, 0), 132104);
-  EXPECT_EQ(max_integer_K(shape, TSR_ACT_I8_STATIC, -128), 65793);
-  EXPECT_EQ(max_integer_K(shape, TSR_ACT_I8_STATIC, 0), 131071);
+  EXPECT_EQ(max_integer_depth(shape, TSR_ACT_I8_DYNAMIC, 0), 132104);
+  EXPECT_EQ(max_integer_depth(shape, TSR_ACT_I8_STATIC, -128), 65793);
+  EXPECT_EQ(max_integer_depth(shape, TSR_ACT_I8_STATIC, 0), 131071);
 
   constexpr uint32_t kLongK = 132105;
   std::mt19937 rng(42);

@@ -37,7 +37,7 @@ TEST(WeightPacking, LeavesNoByteUnwritten) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
     const TestWeight weight =
-        random_weight(kind, 37, 75 * kind.K_multiple, rng);
+        random_weight(kind, 37, 75 * kind.depth_multiple, rng);
     const WeightShape& shape = weight.linear().shape;
     if (shape.layout == Layout::kRaw) continue;
     const format::WeightView view = weight.planes().view();
@@ -54,12 +54,12 @@ TEST(WeightDecode, IntegersAreTheOracles) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
     const TestWeight weight =
-        random_weight(kind, 19, 45 * kind.K_multiple, rng);
+        random_weight(kind, 19, 45 * kind.depth_multiple, rng);
     if (!has_integers(weight.linear())) continue;
-    const int64_t K = weight.K();
+    const int64_t K = weight.depth();
     std::vector<int16_t> ours(static_cast<size_t>(K));
     std::vector<int32_t> oracle(ours.size());
-    for (int64_t n = 0; n < weight.N(); ++n) {
+    for (int64_t n = 0; n < weight.num_rows(); ++n) {
       integer_row(weight.linear(), n, 0, K, ours.data());
       weight.oracle().integer_row(static_cast<uint32_t>(n), oracle);
       for (size_t k = 0; k < ours.size(); ++k) {
@@ -82,7 +82,7 @@ struct Spoiled {
   std::string message;
 };
 
-const Spoiled kSpoiled[] = {
+const Spoiled spoiled_weights[] = {
     {"NoCodes",
      [](tsr_weight_desc&, std::vector<tsr_plane>& planes) {
        plane_of(planes, TSR_PLANE_CODES).role = 99;
@@ -141,7 +141,8 @@ TEST_P(WeightRefuses, AndNamesThePlane) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Reasons, WeightRefuses, testing::ValuesIn(kSpoiled),
+INSTANTIATE_TEST_SUITE_P(Reasons, WeightRefuses,
+                         testing::ValuesIn(spoiled_weights),
                          [](const auto& param) { return param.param.name; });
 
 TEST(WeightPacking, RefusesRowsThatCutATile) {
