@@ -9,110 +9,22 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <condition_variable>
-#include <cstdlib>
-#include <mutex>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "backends/cpu/bench/bench_threads.hpp"
 #include "backends/cpu/kernels/attention/attention.hpp"
 #include "backends/cpu/kernels/attention/attention_work.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace tessera::cpu {
 namespace {
 
-// A pool of threads that spin briefly, then sleep.
-class Threads {
- public:
-  explicit Threads(uint32_t num_threads) {
-    for (uint32_t i = 1; i < num_threads; ++i) {
-      threads_.emplace_back([this] { serve(); });
-    }
-    parallel_ = {num_threads, this, run};
-  }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-  ~Threads() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-      ++epoch_;
-    }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
-  const Parallel& parallel() const { return parallel_; }
-
- private:
-  static void run(void* context, uint32_t num_tasks,
-                  void (*task)(void*, uint32_t), void* task_context) {
-    static_cast<Threads*>(context)->run_all(num_tasks, task, task_context);
-  }
-  void run_all(uint32_t num_tasks, void (*task)(void*, uint32_t),
-               void* task_context) {
-    {
-      const std::lock_guard lock(mutex_);
-      task_ = task;
-      task_context_ = task_context;
-      num_tasks_ = num_tasks;
-      next_.store(0);
-      busy_.store(static_cast<uint32_t>(threads_.size()));
-      epoch_.fetch_add(1);
-    }
-    wake_.notify_all();
-    work();
-    while (busy_.load() != 0) std::this_thread::yield();
-  }
-  void work() {
-    for (uint32_t i = next_.fetch_add(1); i < num_tasks_;
-         i = next_.fetch_add(1)) {
-      task_(task_context_, i);
-    }
-  }
-  void serve() {
-    uint32_t seen = 0;
-    for (;;) {
-      for (int spin = 0; spin < 20000 && epoch_.load() == seen; ++spin) {
-      }
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return epoch_.load() != seen; });
-        seen = epoch_.load();
-        if (stop_) return;
-      }
-      work();
-      busy_.fetch_sub(1);
-    }
-  }
-
-  Parallel parallel_;
-  std::vector<std::thread> threads_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::atomic<uint32_t> epoch_ = 0;
-  std::atomic<uint32_t> next_ = 0;
-  std::atomic<uint32_t> busy_ = 0;
-  uint32_t num_tasks_ = 0;
-  void (*task_)(void*, uint32_t) = nullptr;
-  void* task_context_ = nullptr;
-  bool stop_ = false;
-};
-
-// All cores, or as many as CPU_BENCH_THREADS says: on a busy machine one thread
-// and the CPU column are what can be compared.
-uint32_t num_threads() {
-  const char* wanted = std::getenv("CPU_BENCH_THREADS");
-  return wanted != nullptr
-             ? static_cast<uint32_t>(std::max(1, std::atoi(wanted)))
-             : std::max(1u, std::thread::hardware_concurrency());
-}
-
-Threads& threads() {
-  static Threads all(num_threads());
-  return all;
-}
+const Parallel& threads() { return BenchThreads::all().parallel(); }
 
 struct Shape {
   int64_t q_len;
@@ -246,13 +158,13 @@ void run_kernel(benchmark::State& state, const AttentionKernel& kernel,
                                shape.num_q_heads,
                                shape.num_kv_heads,
                                shape.head_dim,
-                               threads().parallel().num_threads};
+                               threads().num_threads};
   std::vector<std::byte> memory(attention_workspace_bytes(limits) + 64);
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   const AttentionWorkspace workspace{memory.data() + (64 - address % 64) % 64,
                                      memory.size() - 64};
-  for (auto _ : state) {
-    run_attention(kernel, layers.next(), workspace, threads().parallel());
+  while (state.KeepRunning()) {
+    run_attention(kernel, layers.next(), workspace, threads());
   }
   using benchmark::Counter;
   // Unmasked scores only.
@@ -274,9 +186,9 @@ void read_memory(benchmark::State& state) {
   static const std::vector<uint64_t> memory(kReadBytes / 8, 1);
   constexpr uint32_t kTasks = 64;
   static std::atomic<uint64_t> sink;
-  for (auto _ : state) {
-    threads().parallel().run(
-        threads().parallel().context, kTasks,
+  while (state.KeepRunning()) {
+    threads().run(
+        threads().context, kTasks,
         [](void*, uint32_t index) {
           constexpr int64_t kPart = kReadBytes / 8 / kTasks;
           constexpr int64_t kStreams = 4;
@@ -301,6 +213,57 @@ void read_memory(benchmark::State& state) {
       1e-9 * kReadBytes, benchmark::Counter::kIsIterationInvariantRate);
 }
 
+#if defined(__x86_64__)
+
+constexpr int64_t kPeakSteps = 1 << 20;
+constexpr int kChains = 16;
+
+// Chains that the compiler cannot know to be equal: it would merge them.
+__attribute__((target("avx512f"))) float fma_steps(float seed) {
+  __m512 sums[kChains];
+#pragma GCC unroll 16
+  for (int c = 0; c < kChains; ++c) {
+    sums[c] = _mm512_set1_ps(seed * static_cast<float>(c + 1));
+  }
+  const __m512 a = _mm512_set1_ps(0.999f);
+  const __m512 b = _mm512_set1_ps(seed);
+  for (int64_t i = 0; i < kPeakSteps; ++i) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm512_fmadd_ps(sums[c], a, b);
+    }
+  }
+  for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_ps(sums[0], sums[c]);
+  return _mm512_cvtss_f32(sums[0]);
+}
+
+// The compute limit: 32 operations a step and chain on every thread.
+void multiply_add(benchmark::State& state) {
+  float seed = 1e-3F;
+  benchmark::DoNotOptimize(seed);
+  const uint32_t num_threads = threads().num_threads;
+  while (state.KeepRunning()) {
+    parallel_for(threads(), num_threads, [seed](uint32_t) {
+      benchmark::DoNotOptimize(fma_steps(seed));
+    });
+  }
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(1e-9 * num_threads * kPeakSteps * kChains * 32,
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void register_compute_limit() {
+  if (best_isa() < Isa::kAvx512) return;
+  benchmark::RegisterBenchmark("limit_f32_fma_avx512", multiply_add)
+      ->UseRealTime();
+}
+
+#else
+
+void register_compute_limit() {}
+
+#endif
+
 std::string name_of(const AttentionKernel& kernel, const Shape& s) {
   return std::string(kernel.name) + "/q" + std::to_string(s.q_len) + "/kv" +
          std::to_string(s.seq_len) + "/" + std::to_string(s.num_q_heads) + "x" +
@@ -309,6 +272,7 @@ std::string name_of(const AttentionKernel& kernel, const Shape& s) {
 
 void register_all() {
   benchmark::RegisterBenchmark("limit_memory_read", read_memory)->UseRealTime();
+  register_compute_limit();
   constexpr Shape kShapes[] = {{1, 4096, 32, 8, 128},
                                {1, 4096, 32, 32, 128},
                                {512, 512, 32, 32, 128},

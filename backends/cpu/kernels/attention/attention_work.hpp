@@ -17,8 +17,8 @@ namespace tessera::cpu {
 // The rows of a sequence and KV head are its (token, query head of the group)
 // pairs, token by token.  A unit has at most kRowTile of them and goes through
 // its keys kKeyTile at a time.
-constexpr int kRowTile = 64;
-constexpr int kKeyTile = 64;
+constexpr int64_t kRowTile = 64;
+constexpr int64_t kKeyTile = 64;
 
 // Vectors are whole: rows of f32 scratch are padded to this many elements.
 [[maybe_unused]] static constexpr int64_t padded_dim(int64_t head_dim) {

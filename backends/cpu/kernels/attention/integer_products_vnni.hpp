@@ -21,7 +21,7 @@ struct VnniProducts {
                      const std::byte* const* k, int8_t* packed, int32_t* out) {
     const int64_t words = shape.row_stride / 4;
     __m512i start[kGroups];
-    for (int g = 0; g < kGroups; ++g) {
+    for (int64_t g = 0; g < kGroups; ++g) {
       pack_keys(shape, k + g * 16, packed + g * words * 64);
       start[g] = offset_of(packed + g * words * 64, words);
     }
@@ -48,19 +48,20 @@ struct VnniProducts {
   // thresholds of one step lie side by side, so that they fit registers:
   // steps 64 to 8 (every eighth), then 4, 2, 1.
   static void prepare_thresholds(const int32_t* thresholds, int32_t* out) {
-    for (int i = 0; i < 16; ++i) {
+    for (int64_t i = 0; i < 16; ++i) {
       out[i] = i < 15 ? thresholds[7 + 8 * i] : INT32_MIN;
       out[16 + i] = thresholds[3 + 8 * i];
     }
-    for (int i = 0; i < 32; ++i) out[32 + i] = thresholds[1 + 4 * i];
-    for (int i = 0; i < 64; ++i) out[64 + i] = thresholds[2 * i];
+    for (int64_t i = 0; i < 32; ++i) out[32 + i] = thresholds[1 + 4 * i];
+    for (int64_t i = 0; i < 64; ++i) out[64 + i] = thresholds[2 * i];
   }
 
   static void encode(const int32_t* prepared, int32_t max,
                      const int32_t* scores, uint8_t* codes) {
     __m512i t[8];
     TSR_UNROLL
-    for (int i = 0; i < 8; ++i) t[i] = _mm512_loadu_si512(prepared + 16 * i);
+    for (int64_t i = 0; i < 8; ++i)
+      t[i] = _mm512_loadu_si512(prepared + 16 * i);
     for (int i = 0; i < kKeyTile; i += 16) {
       const __m512i d = _mm512_sub_epi32(_mm512_set1_epi32(max),
                                          _mm512_loadu_si512(scores + i));
@@ -96,8 +97,8 @@ struct VnniProducts {
   static void add_values(const IntegerShape& shape, const uint8_t* codes,
                          const std::byte* const* v, int8_t* packed,
                          int32_t* sums) {
-    const int quads = (shape.num_keys + 3) / 4;
-    for (int i = 0; i < quads; ++i) {
+    const int64_t quads = (int64_t{shape.num_keys} + 3) / 4;
+    for (int64_t i = 0; i < quads; ++i) {
       pack_values(shape, v + 4 * i, packed + i * 4 * shape.row_stride);
     }
     int row = 0;
@@ -110,7 +111,7 @@ struct VnniProducts {
   }
 
  private:
-  static constexpr int kGroups = kKeyTile / 16;
+  static constexpr int64_t kGroups = kKeyTile / 16;
   static constexpr int kRows = 4;  // 16 accumulators
 
   // Bits begin .. end - 1 of sixteen.
@@ -145,7 +146,7 @@ struct VnniProducts {
       }
       Avx512::transpose(square);
       TSR_UNROLL
-      for (int i = 0; i < 16; ++i) {
+      for (int64_t i = 0; i < 16; ++i) {
         _mm512_storeu_ps(packed + (d / 4 + i) * 64, square[i].v);
       }
     }
@@ -169,19 +170,19 @@ struct VnniProducts {
     TSR_UNROLL
     for (auto& of_row : sum) {
       TSR_UNROLL
-      for (int g = 0; g < kGroups; ++g) of_row[g] = start[g];
+      for (int64_t g = 0; g < kGroups; ++g) of_row[g] = start[g];
     }
     for (int64_t w = 0; w < words; ++w) {
       __m512i keys[kGroups];
       TSR_UNROLL
-      for (int g = 0; g < kGroups; ++g) {
+      for (int64_t g = 0; g < kGroups; ++g) {
         keys[g] = _mm512_loadu_si512(packed + (g * words + w) * 64);
       }
       TSR_UNROLL
       for (int r = 0; r < kCount; ++r) {
         const __m512i left = word_of(q + (row + r) * shape.row_stride, w);
         TSR_UNROLL
-        for (int g = 0; g < kGroups; ++g) {
+        for (int64_t g = 0; g < kGroups; ++g) {
           sum[r][g] = _mm512_dpbusd_epi32(sum[r][g], left, keys[g]);
         }
       }
@@ -189,7 +190,7 @@ struct VnniProducts {
     TSR_UNROLL
     for (int r = 0; r < kCount; ++r) {
       TSR_UNROLL
-      for (int g = 0; g < kGroups; ++g) {
+      for (int64_t g = 0; g < kGroups; ++g) {
         _mm512_storeu_si512(out + (row + r) * kKeyTile + g * 16, sum[r][g]);
       }
     }
@@ -226,24 +227,24 @@ struct VnniProducts {
   template <int kCount>
   static void add_rows(const IntegerShape& shape, const uint8_t* codes,
                        const int8_t* packed, int row, int32_t* sums) {
-    const int quads = (shape.num_keys + 3) / 4;
+    const int64_t quads = (int64_t{shape.num_keys} + 3) / 4;
     for (int64_t d = 0; d < shape.row_stride; d += 64) {
       __m512i sum[kCount][4];
       TSR_UNROLL
       for (int r = 0; r < kCount; ++r) {
         TSR_UNROLL
-        for (int j = 0; j < 4; ++j) {
+        for (int64_t j = 0; j < 4; ++j) {
           sum[r][j] = _mm512_loadu_si512(sums + (row + r) * shape.row_stride +
                                          d + 16 * j);
         }
       }
-      for (int i = 0; i < quads; ++i) {
+      for (int64_t i = 0; i < quads; ++i) {
         const int8_t* values = packed + (i * shape.row_stride + d) * 4;
         TSR_UNROLL
         for (int r = 0; r < kCount; ++r) {
           const __m512i left = word_of(codes + (row + r) * kKeyTile, i);
           TSR_UNROLL
-          for (int j = 0; j < 4; ++j) {
+          for (int64_t j = 0; j < 4; ++j) {
             sum[r][j] = _mm512_dpbusd_epi32(
                 sum[r][j], left, _mm512_loadu_si512(values + 64 * j));
           }
@@ -252,7 +253,7 @@ struct VnniProducts {
       TSR_UNROLL
       for (int r = 0; r < kCount; ++r) {
         TSR_UNROLL
-        for (int j = 0; j < 4; ++j) {
+        for (int64_t j = 0; j < 4; ++j) {
           _mm512_storeu_si512(sums + (row + r) * shape.row_stride + d + 16 * j,
                               sum[r][j]);
         }

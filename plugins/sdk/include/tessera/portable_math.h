@@ -32,11 +32,11 @@ extern "C" {
 #define TSR_LOG2E 0x1.715476p+0f
 // ln 2 = HI + LO; HI has 9 bits, so n * HI is exact.
 #define TSR_LN2_HI 0x1.63p-1f
-#define TSR_LN2_LO -0x1.bd0106p-13f
+#define TSR_LN2_LO (-0x1.bd0106p-13f)
 // Above the first exp is infinite; below the second it is taken as 0, for its
 // result would be subnormal.
 #define TSR_EXP_MAX 0x1.62e42ep+6f
-#define TSR_EXP_MIN -0x1.5d589ep+6f
+#define TSR_EXP_MIN (-0x1.5d589ep+6f)
 // (exp(r) - 1 - r) / r^2 on |r| <= 0.347, minimax, relative error 2^-28.
 #define TSR_EXP_C2 0x1.fffffcp-2f
 #define TSR_EXP_C3 0x1.55549p-3f
@@ -55,11 +55,11 @@ extern "C" {
 #define TSR_TAIL_P2 0x1.c364a8p-4f
 #define TSR_TAIL_P3 0x1.41a9f8p-4f
 #define TSR_TAIL_P4 0x1.88439cp-4f
-#define TSR_TAIL_P5 -0x1.427cd4p-4f
+#define TSR_TAIL_P5 (-0x1.427cd4p-4f)
 #define TSR_TAIL_P6 0x1.8725c2p-3f
-#define TSR_TAIL_P7 -0x1.d23614p-3f
+#define TSR_TAIL_P7 (-0x1.d23614p-3f)
 #define TSR_TAIL_P8 0x1.cb9436p-4f
-#define TSR_TAIL_P9 -0x1.5136fcp-6f
+#define TSR_TAIL_P9 (-0x1.5136fcp-6f)
 
 // ---- Bits ------------------------------------------------------------------
 

@@ -176,7 +176,7 @@ TEST(Attention, RefusesLengthsAndBlocksThatMakeNoSense) {
   const struct {
     std::function<void(Attention&)> spoil;
     const char* message;
-  } kCases[] = {
+  } cases[] = {
       {[&](Attention& op) { op.q_starts = backwards; },
        "3: attention: sequence 0: q_starts go from 0 to 9 in a step of "
        "num_tokens=8"},
@@ -192,7 +192,7 @@ TEST(Attention, RefusesLengthsAndBlocksThatMakeNoSense) {
        "3: attention: sequence 0: block 9 at 2 of its table is not in the pool "
        "of 8"},
   };
-  for (const auto& c : kCases) {
+  for (const auto& c : cases) {
     Attention op = step.op();
     c.spoil(op);
     EXPECT_EQ(error_of(op, kEnough), c.message);
@@ -204,7 +204,7 @@ TEST(Attention, RefusesArgumentsThatMakeNoSense) {
   const struct {
     std::function<void(Attention&)> spoil;
     const char* message;
-  } kCases[] = {
+  } cases[] = {
       {[](Attention& op) { op.num_q_heads = 7; },
        "3: attention: num_q_heads=7 is not a multiple of num_kv_heads=2"},
       {[](Attention& op) { op.dtype = TSR_I32; },
@@ -218,7 +218,7 @@ TEST(Attention, RefusesArgumentsThatMakeNoSense) {
        "3: attention: kv_scale is missing for an int8 cache with static "
        "scales"},
   };
-  for (const auto& c : kCases) {
+  for (const auto& c : cases) {
     Attention op = step.op();
     c.spoil(op);
     EXPECT_EQ(error_of(op, kEnough), c.message);

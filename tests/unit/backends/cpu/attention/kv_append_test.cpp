@@ -241,7 +241,7 @@ TEST(KvAppend, RefusesSlotsAndPositionsOutOfRangeBeforeItStores) {
   const struct {
     std::function<void(KvAppend&)> spoil;
     const char* message;
-  } kCases[] = {
+  } cases[] = {
       {[&](KvAppend& op) { op.slot_mapping = slots.data(); },
        "kv_append: slot 240 of token 0 is not in the pool of 240"},
       {[&](KvAppend& op) { op.positions = positions.data(); },
@@ -253,7 +253,7 @@ TEST(KvAppend, RefusesSlotsAndPositionsOutOfRangeBeforeItStores) {
       {[&](KvAppend& op) { op.k.row_stride = 7; },
        "kv_append: row_stride=7 of k is less than a row of 8"},
   };
-  for (const auto& c : kCases) {
+  for (const auto& c : cases) {
     KvAppend op = step.op();
     c.spoil(op);
     const Parallel serial;
