@@ -61,6 +61,10 @@ template <typename V, uint32_t kDtype>
 class DenseDot {
   using F = typename V::F;
   static constexpr int kCols = Tile<V>::kDenseRows;
+  static constexpr int64_t kElementBytes = kDtype == TSR_F32 ? 4 : 2;
+  // Hardware prefetchers stop at the end of a 4 KiB page, which comes soon in
+  // several short rows at once.
+  static constexpr int64_t kPrefetchBytes = 2048;
 
  public:
   static void run(const FloatWork& work) {
@@ -97,6 +101,7 @@ class DenseDot {
       const int64_t left = K - k;
       F row[kWidth];
       for (int c = 0; c < kWidth; ++c) {
+        V::prefetch(w + c * row_bytes + k * kElementBytes + kPrefetchBytes);
         row[c] = left >= V::kLanes
                      ? V::template load<kDtype>(w + c * row_bytes, k)
                      : V::template load_n<kDtype>(w + c * row_bytes, k,
