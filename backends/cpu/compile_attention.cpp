@@ -16,9 +16,9 @@ std::shared_ptr<KvPoolPlace> pool_of(const CompileInput& input,
                                      uint32_t index) {
   const auto& pools = input.program.kv_pools();
   if (index >= pools.size()) {
-    throw Error(TSR_INVALID_ARGUMENT, "KV pool " + std::to_string(index) +
-                                          " of " +
-                                          std::to_string(pools.size()));
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "KV pool " + std::to_string(index) +
+                                               " of " +
+                                               std::to_string(pools.size()));
   }
   return input.device.kv_pool(pools[index]);
 }

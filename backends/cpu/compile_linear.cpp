@@ -16,9 +16,9 @@ std::shared_ptr<PackedWeight> weight_of(const CompileInput& input,
                                         uint32_t index) {
   const auto& weights = input.program.weights();
   if (index >= weights.size()) {
-    throw Error(TSR_INVALID_ARGUMENT, "weight " + std::to_string(index) +
-                                          " of " +
-                                          std::to_string(weights.size()));
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "weight " + std::to_string(index) +
+                                               " of " +
+                                               std::to_string(weights.size()));
   }
   return input.device.weight(weights[index]);
 }

@@ -18,9 +18,9 @@ void add(std::vector<uint32_t>& ids, std::initializer_list<uint32_t> more) {
 TensorRows CompileInput::rows(uint32_t tensor) const {
   const auto& tensors = program.tensors();
   if (tensor >= tensors.size()) {
-    throw Error(TSR_INVALID_ARGUMENT, "tensor " + std::to_string(tensor) +
-                                          " of " +
-                                          std::to_string(tensors.size()));
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "tensor " + std::to_string(tensor) +
+                                               " of " +
+                                               std::to_string(tensors.size()));
   }
   return {tensors[tensor], base_of(tensor)};
 }
@@ -43,7 +43,7 @@ std::unique_ptr<CompiledOp> compile_op(const CompileInput& input) {
   }
 }
 
-std::vector<uint32_t> tensors_of(const OpRecord& op) {
+std::vector<uint32_t> tensors_of(const sdk::OpRecord& op) {
   std::vector<uint32_t> ids;
   switch (op.kind()) {
     case TSR_OP_LINEAR: {

@@ -17,8 +17,8 @@ namespace tessera::cpu {
 // What compiling an op may look at.
 struct CompileInput {
   CpuDevice& device;
-  const ProgramView& program;
-  const OpRecord& op;
+  const sdk::ProgramView& program;
+  const sdk::OpRecord& op;
   // Where the address of a tensor's memory will be during a step.
   const std::function<char* const*(uint32_t tensor)>& base_of;
 
@@ -32,7 +32,7 @@ struct CompileInput {
 std::unique_ptr<CompiledOp> compile_op(const CompileInput& input);
 
 // Ids of the tensors an op reads and writes.
-std::vector<uint32_t> tensors_of(const OpRecord& op);
+std::vector<uint32_t> tensors_of(const sdk::OpRecord& op);
 
 // One per kind, in compile_<kind>.cpp.
 std::unique_ptr<CompiledOp> compile_linear(const CompileInput& input);

@@ -153,8 +153,8 @@ std::unique_ptr<CompiledOp> compile_row_op(const CompileInput& input) {
     case TSR_OP_GATHER_ROWS:
       return compile_gather(input, "gather_rows");
     default:
-      throw Error(TSR_UNIMPLEMENTED,
-                  "no kernel for op kind " + std::to_string(input.op.kind()));
+      throw sdk::Error(TSR_UNIMPLEMENTED, "no kernel for op kind " +
+                                              std::to_string(input.op.kind()));
   }
 }
 

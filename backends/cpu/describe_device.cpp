@@ -54,7 +54,7 @@ tsr_memory_kind host_memory(uint64_t bytes) {
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
   kind.bytes = bytes;
   kind.max_alloc_bytes = bytes;
-  kind.alignment = HostMemoryDevice::kAlignment;
+  kind.alignment = sdk::HostMemoryDevice::kAlignment;
   kind.handles = TSR_HANDLE_HOST_POINTER;
   return kind;
 }

@@ -16,8 +16,8 @@ namespace {
 
 [[noreturn]] void refuse_option(const std::string& key,
                                 const std::string& value) {
-  throw Error(TSR_INVALID_ARGUMENT,
-              "cpu: option " + key + "=" + value + " is not known");
+  throw sdk::Error(TSR_INVALID_ARGUMENT,
+                   "cpu: option " + key + "=" + value + " is not known");
 }
 
 Parallel host_parallel(const tsr_host_services& host, uint32_t num_threads) {
@@ -36,7 +36,7 @@ Parallel host_parallel(const tsr_host_services& host, uint32_t num_threads) {
 
 }  // namespace
 
-DeviceOptions read_options(const Options& options) {
+DeviceOptions read_options(const sdk::Options& options) {
   DeviceOptions result;
   result.isa = best_isa();
   for (const auto& [key, value] : options) {
@@ -44,7 +44,8 @@ DeviceOptions read_options(const Options& options) {
       const auto isa = value == "best" ? best_isa() : parse_isa(value);
       if (!isa) refuse_option(key, value);
       if (*isa > best_isa()) {
-        throw Error(TSR_INVALID_ARGUMENT, "cpu: this machine has no " + value);
+        throw sdk::Error(TSR_INVALID_ARGUMENT,
+                         "cpu: this machine has no " + value);
       }
       result.isa = *isa;
     } else if (key == "threads") {
@@ -63,22 +64,22 @@ DeviceOptions read_options(const Options& options) {
 
 CpuDevice::CpuDevice(const tsr_host_services& host,
                      const DeviceOptions& options)
-    : HostMemoryDevice(host),
+    : sdk::HostMemoryDevice(host),
       options_(options),
       parallel_(host_parallel(host, options.num_threads)) {}
 
-std::vector<tsr_refusal> CpuDevice::check(const ProgramQuestion& question) {
-  return check_against(kernel_rows(), question);
+std::vector<tsr_refusal> CpuDevice::check(
+    const sdk::ProgramQuestion& question) {
+  return sdk::check_against(kernel_rows(), question);
 }
 
 tsr_packed_info CpuDevice::weight_query(const tsr_weight_desc& desc) {
   return query_weight(desc);
 }
 
-std::unique_ptr<Packing> CpuDevice::packing_begin(uint64_t weight,
-                                                  const tsr_weight_desc& desc,
-                                                  uint64_t buffer,
-                                                  uint64_t offset) {
+std::unique_ptr<sdk::Packing> CpuDevice::packing_begin(
+    uint64_t weight, const tsr_weight_desc& desc, uint64_t buffer,
+    uint64_t offset) {
   return begin_packing(*this, weight, desc, buffer, offset);
 }
 
@@ -113,7 +114,7 @@ void CpuDevice::kv_create(uint64_t pool, const tsr_kv_desc& desc,
 
 void CpuDevice::kv_destroy(uint64_t pool) { kv_pools_.erase(pool); }
 
-tsr_program_info CpuDevice::program_create(const ProgramView& program) {
+tsr_program_info CpuDevice::program_create(const sdk::ProgramView& program) {
   auto created = std::make_shared<Program>(*this, program);
   const tsr_program_info info = created->info();
   programs_.insert(program.desc().id, std::move(created));
@@ -126,7 +127,7 @@ tsr_segment CpuDevice::program_segment(uint64_t program, uint32_t index) {
 
 void CpuDevice::program_destroy(uint64_t program) { programs_.erase(program); }
 
-std::unique_ptr<Queue> CpuDevice::queue_create() {
+std::unique_ptr<sdk::Queue> CpuDevice::queue_create() {
   return std::make_unique<CpuQueue>(*this);
 }
 

@@ -25,7 +25,7 @@ struct KvPoolPlace {
   tsr_kv_desc desc{};
   KvLayout layout;
   std::byte* memory = nullptr;
-  std::shared_ptr<HostBuffer> buffer;  // keeps the memory
+  std::shared_ptr<sdk::HostBuffer> buffer;  // keeps the memory
 };
 
 struct DeviceOptions {
@@ -34,21 +34,21 @@ struct DeviceOptions {
 };
 
 // Throws INVALID_ARGUMENT for an unknown key or value.
-DeviceOptions read_options(const Options& options);
+DeviceOptions read_options(const sdk::Options& options);
 
-class CpuDevice final : public HostMemoryDevice {
+class CpuDevice final : public sdk::HostMemoryDevice {
  public:
   CpuDevice(const tsr_host_services& host, const DeviceOptions& options);
 
-  std::vector<tsr_refusal> check(const ProgramQuestion& question) override;
-  tsr_estimate estimate(const ProgramQuestion& question,
+  std::vector<tsr_refusal> check(const sdk::ProgramQuestion& question) override;
+  tsr_estimate estimate(const sdk::ProgramQuestion& question,
                         const tsr_step_shape& step) override;
 
   tsr_packed_info weight_query(const tsr_weight_desc& desc) override;
-  std::unique_ptr<Packing> packing_begin(uint64_t weight,
-                                         const tsr_weight_desc& desc,
-                                         uint64_t buffer,
-                                         uint64_t offset) override;
+  std::unique_ptr<sdk::Packing> packing_begin(uint64_t weight,
+                                              const tsr_weight_desc& desc,
+                                              uint64_t buffer,
+                                              uint64_t offset) override;
   void weight_create(uint64_t weight, const tsr_weight_desc& desc,
                      uint64_t buffer, uint64_t offset) override;
   void weight_destroy(uint64_t weight) override;
@@ -58,11 +58,11 @@ class CpuDevice final : public HostMemoryDevice {
                  uint64_t offset) override;
   void kv_destroy(uint64_t pool) override;
 
-  tsr_program_info program_create(const ProgramView& program) override;
+  tsr_program_info program_create(const sdk::ProgramView& program) override;
   tsr_segment program_segment(uint64_t program, uint32_t index) override;
   void program_destroy(uint64_t program) override;
 
-  std::unique_ptr<Queue> queue_create() override;
+  std::unique_ptr<sdk::Queue> queue_create() override;
   std::vector<tsr_kernel_record> profile_read(uint32_t capacity) override;
 
   Isa isa() const { return options_.isa; }
@@ -84,9 +84,9 @@ class CpuDevice final : public HostMemoryDevice {
  private:
   DeviceOptions options_;
   Parallel parallel_;
-  IdTable<PackedWeight> weights_{"weight"};
-  IdTable<KvPoolPlace> kv_pools_{"KV pool"};
-  IdTable<Program> programs_{"program"};
+  sdk::IdTable<PackedWeight> weights_{"weight"};
+  sdk::IdTable<KvPoolPlace> kv_pools_{"KV pool"};
+  sdk::IdTable<Program> programs_{"program"};
   std::mutex records_mutex_;
   std::deque<tsr_kernel_record> records_;
 };

@@ -36,7 +36,7 @@ double integer_ops_per_ns(Isa isa) {
 }
 
 // Rows that an op of at most `facts.M` rows has in this step.
-double rows_in_step(const OpFacts& facts, const tsr_program_desc& program,
+double rows_in_step(const sdk::OpFacts& facts, const tsr_program_desc& program,
                     const tsr_step_shape& step) {
   if (!facts.M_varies) return facts.M;
   const bool by_outputs = program.max_outputs != program.max_tokens &&
@@ -64,7 +64,7 @@ double kv_code_bytes(uint32_t format) {
   return format == TSR_KV_F16 || format == TSR_KV_BF16 ? 2.0 : 1.0;
 }
 
-Cost cost_of(const OpFacts& facts, const tsr_program_desc& program,
+Cost cost_of(const sdk::OpFacts& facts, const tsr_program_desc& program,
              const tsr_step_shape& step) {
   const double rows = rows_in_step(facts, program, step);
   Cost cost;
@@ -89,13 +89,13 @@ Cost cost_of(const OpFacts& facts, const tsr_program_desc& program,
 
 }  // namespace
 
-tsr_estimate CpuDevice::estimate(const ProgramQuestion& question,
+tsr_estimate CpuDevice::estimate(const sdk::ProgramQuestion& question,
                                  const tsr_step_shape& step) {
   const double threads = parallel_.num_threads;
   double ns = 0.0;
   for (uint32_t i = 0; i < question.program.ops().size(); ++i) {
     const Cost cost =
-        cost_of(read_op_facts(question, i), question.program.desc(), step);
+        cost_of(sdk::read_op_facts(question, i), question.program.desc(), step);
     const double compute = cost.float_ops / float_ops_per_ns(options_.isa) +
                            cost.integer_ops / integer_ops_per_ns(options_.isa);
     ns += kOpNs + std::max(cost.bytes / kBytesPerNs, compute) / threads;

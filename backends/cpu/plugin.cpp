@@ -24,9 +24,9 @@ class CpuBackend {
   static tsr_array device_kernels(uint32_t /*index*/) {
     return tessera::cpu::kernel_rows();
   }
-  static std::unique_ptr<tessera::Device> open(uint32_t /*index*/,
-                                               const tessera::Options& options,
-                                               const tsr_host_services& host) {
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t /*index*/, const tessera::sdk::Options& options,
+      const tsr_host_services& host) {
     return std::make_unique<tessera::cpu::CpuDevice>(
         host, tessera::cpu::read_options(options));
   }

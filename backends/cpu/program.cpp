@@ -33,7 +33,7 @@ uint64_t dtype_bytes(uint32_t dtype) {
     case TSR_U8:
       return 1;
     default:
-      throw Error(
+      throw sdk::Error(
           TSR_UNIMPLEMENTED,
           "tensors of dtype " + std::to_string(dtype) + " are not supported");
   }
@@ -49,10 +49,10 @@ uint64_t extent_bytes(const tsr_tensor& tensor) {
 }
 
 // The ops that use each tensor that owns memory, from first to last.
-std::vector<Lifetime> transient_lifetimes(
+std::vector<sdk::Lifetime> transient_lifetimes(
     const std::vector<std::vector<uint32_t>>& op_tensors,
     const std::vector<uint64_t>& bytes) {
-  std::vector<Lifetime> lifetimes(bytes.size(), {UINT32_MAX, 0, 0});
+  std::vector<sdk::Lifetime> lifetimes(bytes.size(), {UINT32_MAX, 0, 0});
   for (uint32_t op = 0; op < op_tensors.size(); ++op) {
     for (const uint32_t tensor : op_tensors[op]) {
       lifetimes[tensor].first = std::min(lifetimes[tensor].first, op);
@@ -92,7 +92,7 @@ int64_t TensorRows::entries(const Step& step) const {
 
 void* TensorRows::data() const { return *base_ + offset_bytes_; }
 
-Program::Program(CpuDevice& device, const ProgramView& view)
+Program::Program(CpuDevice& device, const sdk::ProgramView& view)
     : device_(device),
       id_(view.desc().id),
       desc_(view.desc()),
@@ -106,7 +106,7 @@ Program::Program(CpuDevice& device, const ProgramView& view)
   plan_memory(device, view);
 }
 
-void Program::bind(CpuDevice& device, const ProgramView& view) {
+void Program::bind(CpuDevice& device, const sdk::ProgramView& view) {
   for (const tsr_binding& binding : view.bindings()) {
     require(binding.tensor < tensors_.size() &&
                 tensors_[binding.tensor].view_of == TSR_NONE,
@@ -123,7 +123,7 @@ void Program::bind(CpuDevice& device, const ProgramView& view) {
   }
 }
 
-void Program::compile(CpuDevice& device, const ProgramView& view) {
+void Program::compile(CpuDevice& device, const sdk::ProgramView& view) {
   const auto base_of = [this](uint32_t id) {
     const uint32_t owner = tensors_[id].view_of;
     return &bases_[owner == TSR_NONE ? id : owner];
@@ -131,24 +131,24 @@ void Program::compile(CpuDevice& device, const ProgramView& view) {
   for (uint32_t i = 0; i < view.ops().size(); ++i) {
     try {
       ops_.push_back(compile_op({device, view, view.ops()[i], base_of}));
-    } catch (const Error& error) {
-      throw Error(error.code(),
-                  "op " + std::to_string(i) + ": " + error.what());
+    } catch (const sdk::Error& error) {
+      throw sdk::Error(error.code(),
+                       "op " + std::to_string(i) + ": " + error.what());
     }
   }
 }
 
-void Program::plan_memory(CpuDevice& device, const ProgramView& view) {
+void Program::plan_memory(CpuDevice& device, const sdk::ProgramView& view) {
   std::vector<std::vector<uint32_t>> op_tensors;
-  for (const OpRecord& op : view.ops()) {
+  for (const sdk::OpRecord& op : view.ops()) {
     op_tensors.push_back(tensors_of(op));
     for (uint32_t& id : op_tensors.back()) {
       if (tensors_[id].view_of != TSR_NONE) id = tensors_[id].view_of;
     }
   }
-  const std::vector<Lifetime> lifetimes =
+  const std::vector<sdk::Lifetime> lifetimes =
       transient_lifetimes(op_tensors, bytes_);
-  std::vector<Lifetime> placed;
+  std::vector<sdk::Lifetime> placed;
   std::vector<uint32_t> placed_tensors;
   for (uint32_t id = 0; id < tensors_.size(); ++id) {
     const bool transient = (tensors_[id].flags & TSR_TENSOR_TRANSIENT) != 0;
@@ -159,10 +159,10 @@ void Program::plan_memory(CpuDevice& device, const ProgramView& view) {
   for (uint32_t i = 0; i < ops_.size(); ++i) {
     placed.push_back({i, i, ops_[i]->scratch_bytes()});
   }
-  const WorkspacePlan plan =
-      plan_workspace(placed, HostMemoryDevice::kAlignment);
-  workspace_ = std::make_unique<HostBuffer>(device.host(), plan.bytes,
-                                            HostMemoryDevice::kAlignment);
+  const sdk::WorkspacePlan plan =
+      sdk::plan_workspace(placed, sdk::HostMemoryDevice::kAlignment);
+  workspace_ = std::make_unique<sdk::HostBuffer>(
+      device.host(), plan.bytes, sdk::HostMemoryDevice::kAlignment);
   for (size_t i = 0; i < placed_tensors.size(); ++i) {
     bases_[placed_tensors[i]] = workspace_->at(plan.offsets[i], 0);
   }
@@ -182,8 +182,9 @@ tsr_program_info Program::info() const {
 
 tsr_segment Program::segment(uint32_t index) const {
   if (index >= ops_.size()) {
-    throw Error(TSR_INVALID_ARGUMENT, "segment " + std::to_string(index) +
-                                          " of " + std::to_string(ops_.size()));
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "segment " + std::to_string(index) +
+                                               " of " +
+                                               std::to_string(ops_.size()));
   }
   tsr_segment segment{};
   segment.struct_size = sizeof(segment);
@@ -201,16 +202,17 @@ void Program::check_step(const tsr_submission& submission) const {
       submission.num_decode_tokens <= submission.num_tokens) {
     return;
   }
-  throw Error(TSR_INVALID_ARGUMENT,
-              "step of " + std::to_string(submission.num_tokens) + " tokens, " +
-                  std::to_string(submission.num_seqs) + " sequences and " +
-                  std::to_string(submission.num_outputs) +
-                  " outputs exceeds the program's maxima");
+  throw sdk::Error(TSR_INVALID_ARGUMENT,
+                   "step of " + std::to_string(submission.num_tokens) +
+                       " tokens, " + std::to_string(submission.num_seqs) +
+                       " sequences and " +
+                       std::to_string(submission.num_outputs) +
+                       " outputs exceeds the program's maxima");
 }
 
 void Program::apply_overrides(CpuDevice& device,
-                              const SubmissionView& submission) {
-  const Elements<tsr_binding> bindings = submission.bindings();
+                              const sdk::SubmissionView& submission) {
+  const sdk::Elements<tsr_binding> bindings = submission.bindings();
   if (bindings.size() == 0) return;
   bases_ = default_bases_;
   for (uint32_t i = 0; i < bindings.size(); ++i) {
@@ -225,7 +227,7 @@ void Program::apply_overrides(CpuDevice& device,
   }
 }
 
-void Program::run(const SubmissionView& submission, const Exec& exec,
+void Program::run(const sdk::SubmissionView& submission, const Exec& exec,
                   std::vector<tsr_kernel_record>* records) {
   const tsr_submission& value = submission.value();
   check_step(value);

@@ -22,7 +22,7 @@ class CpuDevice;
 
 // Throws INVALID_ARGUMENT unless `condition` holds.
 inline void require(bool condition, const std::string& message) {
-  if (!condition) throw Error(TSR_INVALID_ARGUMENT, message);
+  if (!condition) throw sdk::Error(TSR_INVALID_ARGUMENT, message);
 }
 
 // The sizes of the step that runs.
@@ -92,20 +92,21 @@ class Program {
  public:
   // Errors: throws INVALID_ARGUMENT for ids or bindings that do not exist,
   // UNIMPLEMENTED for ops this device does not run.
-  Program(CpuDevice& device, const ProgramView& view);
+  Program(CpuDevice& device, const sdk::ProgramView& view);
 
   tsr_program_info info() const;
   tsr_segment segment(uint32_t index) const;
 
   // Runs one step.  With `records`, appends one per op.  One thread at a time.
-  void run(const SubmissionView& submission, const Exec& exec,
+  void run(const sdk::SubmissionView& submission, const Exec& exec,
            std::vector<tsr_kernel_record>* records);
 
  private:
-  void bind(CpuDevice& device, const ProgramView& view);
-  void apply_overrides(CpuDevice& device, const SubmissionView& submission);
-  void compile(CpuDevice& device, const ProgramView& view);
-  void plan_memory(CpuDevice& device, const ProgramView& view);
+  void bind(CpuDevice& device, const sdk::ProgramView& view);
+  void apply_overrides(CpuDevice& device,
+                       const sdk::SubmissionView& submission);
+  void compile(CpuDevice& device, const sdk::ProgramView& view);
+  void plan_memory(CpuDevice& device, const sdk::ProgramView& view);
   void check_step(const tsr_submission& submission) const;
 
   CpuDevice& device_;
@@ -116,10 +117,10 @@ class Program {
   // bases_[t]: first byte of tensor t (of the tensor that a view looks into).
   std::vector<char*> bases_;
   std::vector<char*> default_bases_;  // without a submission's overrides
-  std::vector<std::shared_ptr<HostBuffer>> buffers_;  // kept alive
+  std::vector<std::shared_ptr<sdk::HostBuffer>> buffers_;  // kept alive
   std::vector<std::unique_ptr<CompiledOp>> ops_;
   std::vector<uint64_t> scratch_offsets_;
-  std::unique_ptr<HostBuffer> workspace_;
+  std::unique_ptr<sdk::HostBuffer> workspace_;
 };
 
 }  // namespace tessera::cpu

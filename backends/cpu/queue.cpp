@@ -9,7 +9,7 @@
 
 namespace tessera::cpu {
 
-void CpuQueue::run(const SubmissionView& submission) {
+void CpuQueue::run(const sdk::SubmissionView& submission) {
   switch (submission.value().kind) {
     case TSR_SUBMIT_PROGRAM:
       return run_program(submission);
@@ -21,13 +21,13 @@ void CpuQueue::run(const SubmissionView& submission) {
     case TSR_SUBMIT_KV_IMPORT:
       return run_kv_transfer(submission);
     default:
-      throw Error(
+      throw sdk::Error(
           TSR_UNIMPLEMENTED,
           "no submission of kind " + std::to_string(submission.value().kind));
   }
 }
 
-void CpuQueue::run_program(const SubmissionView& submission) {
+void CpuQueue::run_program(const sdk::SubmissionView& submission) {
   const auto program = device_.program(submission.value().program);
   const Exec exec{&device_.parallel(), device_.isa()};
   const bool profile = (submission.value().flags & TSR_SUBMIT_PROFILE) != 0;
@@ -37,7 +37,7 @@ void CpuQueue::run_program(const SubmissionView& submission) {
   device_.add_records(records_);
 }
 
-void CpuQueue::run_kv_copy(const SubmissionView& submission) const {
+void CpuQueue::run_kv_copy(const sdk::SubmissionView& submission) const {
   const auto pool = device_.kv_pool(submission.value().src);
   const KvPool blocks{pool->memory, pool->layout.num_blocks};
   const std::vector<tsr_block_pair> pairs = submission.blocks().all();
@@ -47,7 +47,7 @@ void CpuQueue::run_kv_copy(const SubmissionView& submission) const {
 
 // Blocks are canonical here, so export and import are copies between the pool
 // and a buffer.
-void CpuQueue::run_kv_transfer(const SubmissionView& submission) const {
+void CpuQueue::run_kv_transfer(const sdk::SubmissionView& submission) const {
   const tsr_submission& value = submission.value();
   const bool exports = value.kind == TSR_SUBMIT_KV_EXPORT;
   const auto pool = device_.kv_pool(exports ? value.src : value.dst);

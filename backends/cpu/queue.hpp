@@ -12,18 +12,18 @@
 
 namespace tessera::cpu {
 
-class CpuQueue final : public BlockingQueue {
+class CpuQueue final : public sdk::BlockingQueue {
  public:
   explicit CpuQueue(CpuDevice& device)
-      : BlockingQueue(device), device_(device) {}
+      : sdk::BlockingQueue(device), device_(device) {}
 
  protected:
-  void run(const SubmissionView& submission) override;
+  void run(const sdk::SubmissionView& submission) override;
 
  private:
-  void run_program(const SubmissionView& submission);
-  void run_kv_copy(const SubmissionView& submission) const;
-  void run_kv_transfer(const SubmissionView& submission) const;
+  void run_program(const sdk::SubmissionView& submission);
+  void run_kv_copy(const sdk::SubmissionView& submission) const;
+  void run_kv_transfer(const sdk::SubmissionView& submission) const;
 
   CpuDevice& device_;
   std::vector<tsr_kernel_record> records_;

@@ -12,20 +12,20 @@ namespace tessera::cpu {
 namespace {
 
 // One packing transaction: the rows of `desc` go to `packed`.
-class CpuPacking final : public Packing {
+class CpuPacking final : public sdk::Packing {
  public:
   CpuPacking(CpuDevice& device, uint64_t id, const tsr_weight_desc& desc,
-             std::shared_ptr<HostBuffer> buffer, uint64_t offset)
+             std::shared_ptr<sdk::HostBuffer> buffer, uint64_t offset)
       : device_(device),
         id_(id),
         desc_(desc),
-        planes_(Elements<tsr_plane>(desc.planes).all()),
+        planes_(sdk::Elements<tsr_plane>(desc.planes).all()),
         shape_(weight_shape(desc)),
         buffer_(std::move(buffer)),
         packed_(buffer_->at(offset, shape_.packed_bytes)) {
     if (shape_.layout == Layout::kRaw) {
-      throw Error(TSR_FAILED_PRECONDITION,
-                  "this weight is used in place, not packed");
+      throw sdk::Error(TSR_FAILED_PRECONDITION,
+                       "this weight is used in place, not packed");
     }
     // The caller's array of planes need not outlive packing_begin.
     desc_.planes = {planes_.data(), static_cast<uint32_t>(planes_.size()),
@@ -40,9 +40,9 @@ class CpuPacking final : public Packing {
 
   void commit() override {
     if (rows_ != desc_.N) {
-      throw Error(TSR_FAILED_PRECONDITION, std::to_string(rows_) + " of " +
-                                               std::to_string(desc_.N) +
-                                               " rows are packed");
+      throw sdk::Error(TSR_FAILED_PRECONDITION, std::to_string(rows_) + " of " +
+                                                    std::to_string(desc_.N) +
+                                                    " rows are packed");
     }
     device_.add_weight(
         id_, std::make_shared<PackedWeight>(open_weight(desc_, packed_),
@@ -55,7 +55,7 @@ class CpuPacking final : public Packing {
   tsr_weight_desc desc_;
   std::vector<tsr_plane> planes_;
   WeightShape shape_;
-  std::shared_ptr<HostBuffer> buffer_;
+  std::shared_ptr<sdk::HostBuffer> buffer_;
   char* packed_;
   std::atomic<uint64_t> rows_{0};
 };
@@ -76,9 +76,9 @@ tsr_packed_info query_weight(const tsr_weight_desc& desc) {
   return info;
 }
 
-std::unique_ptr<Packing> begin_packing(CpuDevice& device, uint64_t weight,
-                                       const tsr_weight_desc& desc,
-                                       uint64_t buffer, uint64_t offset) {
+std::unique_ptr<sdk::Packing> begin_packing(CpuDevice& device, uint64_t weight,
+                                            const tsr_weight_desc& desc,
+                                            uint64_t buffer, uint64_t offset) {
   return std::make_unique<CpuPacking>(device, weight, desc,
                                       device.buffer(buffer), offset);
 }

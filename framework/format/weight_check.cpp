@@ -213,7 +213,7 @@ Status check_planes(const tsr_weight_desc& desc) {
 
 std::optional<tsr_plane> find_plane(const tsr_weight_desc& desc,
                                     uint32_t role) {
-  const Elements<tsr_plane> planes(desc.planes);
+  const sdk::Elements<tsr_plane> planes(desc.planes);
   for (uint32_t i = 0; i < planes.size(); ++i) {
     const tsr_plane plane = planes[i];
     if (plane.role == role) return plane;

@@ -27,7 +27,7 @@ Result<std::vector<Element>> read_elements(const tsr_array& array,
                   fmt::format("{}: {} elements of stride {} at {}", what,
                               array.count, array.stride, array.data));
   }
-  return Elements<Element>(array).all();
+  return sdk::Elements<Element>(array).all();
 }
 
 template <size_t Size>

@@ -78,7 +78,7 @@ uint32_t choose_slice_rows(const tsr_weight_desc& desc, uint32_t n_multiple,
   if (is_sparse(desc.format)) return desc.N;
   uint64_t step = std::clamp<uint64_t>(n_multiple, 1, desc.N);
   uint64_t bytes = 0;
-  for (const tsr_plane& plane : Elements<tsr_plane>(desc.planes).all()) {
+  for (const tsr_plane& plane : sdk::Elements<tsr_plane>(desc.planes).all()) {
     bytes += plane_bytes(plane);
     if (is_cut(plane, desc.N)) step = std::lcm(step, plane.block_n);
     if (step >= desc.N) return desc.N;
@@ -94,7 +94,7 @@ uint32_t choose_slice_rows(const tsr_weight_desc& desc, uint32_t n_multiple,
 WeightLoader::WeightLoader(Device& device, const tsr_weight_desc& desc)
     : device_(device),
       desc_(desc),
-      planes_(Elements<tsr_plane>(desc.planes).all()) {
+      planes_(sdk::Elements<tsr_plane>(desc.planes).all()) {
   desc_.struct_size = sizeof(desc_);
   for (tsr_plane& plane : planes_) plane.struct_size = sizeof(plane);
 }
@@ -224,7 +224,8 @@ Status WeightLoader::store(const tsr_weight_desc& slice, uint32_t n_begin,
                            uint32_t n_end) {
   const std::vector<tsr_plane> places =
       cut_planes(planes_, desc_.N, n_begin, n_end);
-  const std::vector<tsr_plane> from = Elements<tsr_plane>(slice.planes).all();
+  const std::vector<tsr_plane> from =
+      sdk::Elements<tsr_plane>(slice.planes).all();
   if (from.size() != places.size()) {
     return {TSR_INVALID_ARGUMENT, fmt::format("slice of {} planes, not {}",
                                               from.size(), places.size())};

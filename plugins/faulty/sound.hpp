@@ -18,7 +18,7 @@ inline tsr_memory_kind host_memory() {
   kind.struct_size = sizeof(kind);
   kind.flags = TSR_MEMORY_DEVICE | TSR_MEMORY_HOST_VISIBLE |
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
-  kind.alignment = tessera::HostMemoryDevice::kAlignment;
+  kind.alignment = tessera::sdk::HostMemoryDevice::kAlignment;
   kind.handles = TSR_HANDLE_HOST_POINTER;
   kind.max_alloc_bytes = UINT64_MAX;
   return kind;
@@ -43,16 +43,15 @@ class SoundBackend {
     return info;
   }
   static tsr_array device_kernels(uint32_t) { return my::kernel_table(); }
-  static std::unique_ptr<tessera::Device> open(uint32_t,
-                                               const tessera::Options&,
-                                               const tsr_host_services& host) {
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t, const tessera::sdk::Options&, const tsr_host_services& host) {
     return std::make_unique<my::TemplateDevice>(host);
   }
 };
 
 // The sound header, to be copied and spoiled.
 inline tsr_plugin_header sound_header() {
-  return *tessera::detail::plugin_header<SoundBackend>();
+  return *tessera::sdk::detail::plugin_header<SoundBackend>();
 }
 
 // A device whose queues submit as Queue does.
@@ -60,7 +59,7 @@ template <typename Queue>
 class DeviceWith final : public my::TemplateDevice {
  public:
   using TemplateDevice::TemplateDevice;
-  std::unique_ptr<tessera::Queue> queue_create() override {
+  std::unique_ptr<tessera::sdk::Queue> queue_create() override {
     return std::make_unique<Queue>(*this);
   }
 };
@@ -68,9 +67,8 @@ class DeviceWith final : public my::TemplateDevice {
 template <typename Queue>
 class BackendWith : public SoundBackend {
  public:
-  static std::unique_ptr<tessera::Device> open(uint32_t,
-                                               const tessera::Options&,
-                                               const tsr_host_services& host) {
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t, const tessera::sdk::Options&, const tsr_host_services& host) {
     return std::make_unique<DeviceWith<Queue>>(host);
   }
 };

@@ -12,15 +12,15 @@ namespace my {
 // what a table cannot say, such as a program that does not fit the memory:
 //   refusals.push_back(tessera::make_refusal(op, TSR_REFUSED_MEMORY, ...));
 std::vector<tsr_refusal> TemplateDevice::check(
-    const tessera::ProgramQuestion& question) {
-  return tessera::check_against(kernel_table(), question);
+    const tessera::sdk::ProgramQuestion& question) {
+  return tessera::sdk::check_against(kernel_table(), question);
 }
 
 tsr_packed_info TemplateDevice::weight_query(const tsr_weight_desc&) {
   throw unimplemented("weight_query");
 }
 
-std::unique_ptr<tessera::Packing> TemplateDevice::packing_begin(
+std::unique_ptr<tessera::sdk::Packing> TemplateDevice::packing_begin(
     uint64_t, const tsr_weight_desc&, uint64_t, uint64_t) {
   throw unimplemented("packing_begin");
 }
@@ -33,12 +33,12 @@ void TemplateDevice::weight_create(uint64_t, const tsr_weight_desc&, uint64_t,
 void TemplateDevice::weight_destroy(uint64_t) {}
 
 tsr_program_info TemplateDevice::program_create(
-    const tessera::ProgramView& program) {
+    const tessera::sdk::ProgramView& program) {
   // A device with weights or KV pools keeps their descriptors by id, and asks
   // with those of the program here.
   const auto refusals = check({program, {}, {}});
   if (!refusals.empty()) {
-    throw tessera::Error(TSR_UNIMPLEMENTED, refusals.front().message);
+    throw tessera::sdk::Error(TSR_UNIMPLEMENTED, refusals.front().message);
   }
   auto compiled = std::make_shared<Program>(program, *this);
   tsr_program_info info{};
@@ -53,7 +53,7 @@ tsr_program_info TemplateDevice::program_create(
 tsr_segment TemplateDevice::program_segment(uint64_t program, uint32_t index) {
   const uint32_t count = programs_.find(program)->num_ops();
   if (index >= count) {
-    throw tessera::Error(
+    throw tessera::sdk::Error(
         TSR_INVALID_ARGUMENT,
         "segment " + std::to_string(index) + " of " + std::to_string(count));
   }
@@ -69,7 +69,7 @@ void TemplateDevice::program_destroy(uint64_t program) {
   programs_.erase(program);
 }
 
-std::unique_ptr<tessera::Queue> TemplateDevice::queue_create() {
+std::unique_ptr<tessera::sdk::Queue> TemplateDevice::queue_create() {
   return std::make_unique<TemplateQueue>(*this);
 }
 

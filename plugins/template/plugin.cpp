@@ -18,9 +18,9 @@ class TemplateBackend {
   static uint32_t device_count() { return 1; }
   static tsr_device_info device_info(uint32_t index);
   static tsr_array device_kernels(uint32_t) { return my::kernel_table(); }
-  static std::unique_ptr<tessera::Device> open(uint32_t index,
-                                               const tessera::Options& options,
-                                               const tsr_host_services& host);
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t index, const tessera::sdk::Options& options,
+      const tsr_host_services& host);
 };
 
 tsr_memory_kind host_memory() {
@@ -28,7 +28,7 @@ tsr_memory_kind host_memory() {
   kind.struct_size = sizeof(kind);
   kind.flags = TSR_MEMORY_DEVICE | TSR_MEMORY_HOST_VISIBLE |
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
-  kind.alignment = tessera::HostMemoryDevice::kAlignment;
+  kind.alignment = tessera::sdk::HostMemoryDevice::kAlignment;
   kind.handles = TSR_HANDLE_HOST_POINTER;
   kind.max_alloc_bytes = UINT64_MAX;
   return kind;
@@ -49,11 +49,12 @@ tsr_device_info TemplateBackend::device_info(uint32_t) {
   return info;
 }
 
-std::unique_ptr<tessera::Device> TemplateBackend::open(
-    uint32_t, const tessera::Options& options, const tsr_host_services& host) {
+std::unique_ptr<tessera::sdk::Device> TemplateBackend::open(
+    uint32_t, const tessera::sdk::Options& options,
+    const tsr_host_services& host) {
   if (!options.empty()) {
-    throw tessera::Error(TSR_INVALID_ARGUMENT,
-                         "template: no option " + options.front().first);
+    throw tessera::sdk::Error(TSR_INVALID_ARGUMENT,
+                              "template: no option " + options.front().first);
   }
   return std::make_unique<my::TemplateDevice>(host);
 }

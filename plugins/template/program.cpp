@@ -6,18 +6,18 @@
 
 namespace my {
 
-Program::Program(const tessera::ProgramView& program,
-                 const tessera::HostMemoryDevice& device)
+Program::Program(const tessera::sdk::ProgramView& program,
+                 const tessera::sdk::HostMemoryDevice& device)
     : desc_(program.desc()),
       tensors_(program.tensors()),
       places_(program, device) {
-  for (const tessera::OpRecord& op : program.ops()) {
+  for (const tessera::sdk::OpRecord& op : program.ops()) {
     adds_.push_back(op.as<tsr_op_elementwise>());
   }
 }
 
-void Program::run(const tessera::SubmissionView& step) {
-  tessera::check_step(desc_, step.value());
+void Program::run(const tessera::sdk::SubmissionView& step) {
+  tessera::sdk::check_step(desc_, step.value());
   places_.bind(step);
   for (const tsr_op_elementwise& op : adds_) run_add(op, step.value());
 }
@@ -26,7 +26,7 @@ void Program::run_add(const tsr_op_elementwise& op,
                       const tsr_submission& step) const {
   const tsr_tensor& y = tensors_[op.y];
   Add add{};
-  add.rows = tessera::num_rows(y, step);
+  add.rows = tessera::sdk::num_rows(y, step);
   add.cols = y.dims[y.rank - 1].max;
   add.a = places_.at<float>(op.a);
   add.a_stride = row_stride(op.a);

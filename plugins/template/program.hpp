@@ -15,11 +15,11 @@ class Program {
  public:
   // The record is borrowed for the call only, so what is needed is copied.
   // Every op has passed `check`.
-  Program(const tessera::ProgramView& program,
-          const tessera::HostMemoryDevice& device);
+  Program(const tessera::sdk::ProgramView& program,
+          const tessera::sdk::HostMemoryDevice& device);
 
   // Runs one step: `step` says how many tokens there are and rebinds tensors.
-  void run(const tessera::SubmissionView& step);
+  void run(const tessera::sdk::SubmissionView& step);
 
   uint32_t num_ops() const { return static_cast<uint32_t>(adds_.size()); }
   uint64_t workspace_bytes() const { return places_.workspace_bytes(); }
@@ -31,7 +31,7 @@ class Program {
   tsr_program_desc desc_;
   std::vector<tsr_tensor> tensors_;
   std::vector<tsr_op_elementwise> adds_;
-  tessera::TensorPlaces places_;
+  tessera::sdk::TensorPlaces places_;
 };
 
 }  // namespace my

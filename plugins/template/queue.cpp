@@ -10,7 +10,7 @@ TemplateQueue::TemplateQueue(TemplateDevice& device)
     : BlockingQueue(device), device_(device) {}
 
 // What this throws becomes the status of the submission's signal points.
-void TemplateQueue::run(const tessera::SubmissionView& submission) {
+void TemplateQueue::run(const tessera::sdk::SubmissionView& submission) {
   const tsr_submission& value = submission.value();
   switch (value.kind) {
     case TSR_SUBMIT_PROGRAM:
@@ -20,9 +20,10 @@ void TemplateQueue::run(const tessera::SubmissionView& submission) {
       run_copy(value);
       return;
     default:
-      throw tessera::Error(TSR_UNIMPLEMENTED, "template: submissions of kind " +
-                                                  std::to_string(value.kind) +
-                                                  " are not supported");
+      throw tessera::sdk::Error(TSR_UNIMPLEMENTED,
+                                "template: submissions of kind " +
+                                    std::to_string(value.kind) +
+                                    " are not supported");
   }
 }
 

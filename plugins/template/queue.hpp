@@ -10,12 +10,12 @@ namespace my {
 
 class TemplateDevice;
 
-class TemplateQueue : public tessera::BlockingQueue {
+class TemplateQueue : public tessera::sdk::BlockingQueue {
  public:
   explicit TemplateQueue(TemplateDevice& device);
 
  protected:
-  void run(const tessera::SubmissionView& submission) override;
+  void run(const tessera::sdk::SubmissionView& submission) override;
 
  private:
   TemplateDevice& device_;

@@ -64,13 +64,13 @@ class Capability : public testing::Test {
  protected:
   std::vector<tsr_refusal> check() {
     record_ = builder_.build();
-    const ProgramView view(as_program(record_));
-    return check_against(array_of(rows_), {view, weights_, pools_});
+    const sdk::ProgramView view(as_program(record_));
+    return sdk::check_against(array_of(rows_), {view, weights_, pools_});
   }
-  OpFacts facts() {
+  sdk::OpFacts facts() {
     record_ = builder_.build();
-    const ProgramView view(as_program(record_));
-    return read_op_facts({view, weights_, pools_}, 0);
+    const sdk::ProgramView view(as_program(record_));
+    return sdk::read_op_facts({view, weights_, pools_}, 0);
   }
   void expect_refusal(uint32_t reason, const std::string& field, int64_t value,
                       int64_t nearest) {
@@ -86,7 +86,7 @@ class Capability : public testing::Test {
     try {
       check();
       FAIL() << "nothing thrown";
-    } catch (const Error& error) {
+    } catch (const sdk::Error& error) {
       EXPECT_EQ(error.code(), TSR_INVALID_ARGUMENT);
       EXPECT_NE(std::string(error.what()).find(message), std::string::npos)
           << error.what();

@@ -300,10 +300,10 @@ TEST_F(LinearCapability, FindRowTakesTheFirstRowForThatStep) {
   rows_[1].phases = TSR_PREFILL;
   refresh();
   builder_.op(TSR_OP_LINEAR, op_);
-  const OpFacts asked = facts();
-  EXPECT_EQ(find_row(array_of(rows_), asked, TSR_DECODE, 1), 0u);
-  EXPECT_EQ(find_row(array_of(rows_), asked, TSR_PREFILL, 8), 1u);
-  EXPECT_EQ(find_row(array_of(rows_), asked, TSR_DECODE, 8), std::nullopt);
+  const sdk::OpFacts asked = facts();
+  EXPECT_EQ(sdk::find_row(array_of(rows_), asked, TSR_DECODE, 1), 0u);
+  EXPECT_EQ(sdk::find_row(array_of(rows_), asked, TSR_PREFILL, 8), 1u);
+  EXPECT_EQ(sdk::find_row(array_of(rows_), asked, TSR_DECODE, 8), std::nullopt);
 }
 
 TEST_F(LinearCapability, ShapesThatDisagreeAreInvalid) {

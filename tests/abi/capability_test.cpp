@@ -204,23 +204,23 @@ INSTANTIATE_TEST_SUITE_P(
                     SmallOp{TSR_OP_EMBEDDING, "table"},
                     SmallOp{TSR_OP_GATHER_ROWS, "table"}),
     [](const testing::TestParamInfo<SmallOp>& param) {
-      return names::op(param.param.kind);
+      return sdk::names::op(param.param.kind);
     });
 
 TEST(UnknownValue, NamesWhatALaterVersionBrought) {
   tsr_kernel_desc row = make_row(TSR_OP_ADD);
   row.error_class = TSR_ERROR_FLOAT;
-  EXPECT_EQ(unknown_value(row), "");
+  EXPECT_EQ(sdk::unknown_value(row), "");
   row.x_dtypes |= 1U << 31;  // a type that nobody here asks for
-  EXPECT_EQ(unknown_value(row), "");
+  EXPECT_EQ(sdk::unknown_value(row), "");
   row.weight_format = 99;
-  EXPECT_EQ(unknown_value(row), "weight_format 99");
+  EXPECT_EQ(sdk::unknown_value(row), "weight_format 99");
   row.determinism = 9;
-  EXPECT_EQ(unknown_value(row), "determinism 9");
+  EXPECT_EQ(sdk::unknown_value(row), "determinism 9");
   row.op = 13;
-  EXPECT_EQ(unknown_value(row), "op 13");
+  EXPECT_EQ(sdk::unknown_value(row), "op 13");
   row = make_row(TSR_OP_EXTENSION);
-  EXPECT_EQ(unknown_value(row), "error_class 0");
+  EXPECT_EQ(sdk::unknown_value(row), "error_class 0");
 }
 
 TEST_F(Capability, RefusesAnOpKindFromLater) {

@@ -153,7 +153,7 @@ TEST(DraftOps, PayloadsAreReadByName) {
       {make_extension("com.vendor.other", 0, {1}),
        make_extension(TSR_DRAFT_LOW_RANK, TSR_MUST_UNDERSTAND, payload)});
   const auto record = builder.build();
-  const ProgramView view(as_program(record));
+  const sdk::ProgramView view(as_program(record));
   tsr_draft_low_rank read{};
   ASSERT_TRUE(view.ops()[0].extensions().find(TSR_DRAFT_LOW_RANK, &read));
   EXPECT_EQ(read.up, 4u);

@@ -104,7 +104,7 @@ TEST_F(Growth, TheTablesSizeSaysWhichFunctionsAreThere) {
 TEST_F(Growth, RowsOfAnotherSizeAreReadAndUnknownOnesSkipped) {
   tsr_array array{};
   ASSERT_EQ(api().device_kernels(0, nullptr, &array), TSR_OK);
-  const Elements<tsr_kernel_desc> rows(array);
+  const sdk::Elements<tsr_kernel_desc> rows(array);
   std::vector<std::string> known;
   uint32_t skipped = 0;
   for (uint32_t i = 0; i < rows.size(); ++i) {
@@ -113,7 +113,7 @@ TEST_F(Growth, RowsOfAnotherSizeAreReadAndUnknownOnesSkipped) {
       ++skipped;
       continue;
     }
-    known.push_back(names::op(row.op));
+    known.push_back(sdk::names::op(row.op));
 #if TSR_ABI_MINOR >= 1
     EXPECT_EQ(row.next_minor, PROBE_MINOR >= 1 ? kFromPlugin : 0);
 #endif
@@ -132,7 +132,7 @@ TEST_F(Growth, ResultsFillWhatBothSidesKnow) {
   ASSERT_EQ(api().device_info(0, nullptr, &place.info), TSR_OK);
   EXPECT_STREQ(place.info.name, "probe device");
   EXPECT_EQ(place.guard, UINT64_MAX);
-  const Elements<tsr_memory_kind> kinds(place.info.memory_kinds);
+  const sdk::Elements<tsr_memory_kind> kinds(place.info.memory_kinds);
   ASSERT_EQ(kinds.size(), 1u);
   EXPECT_EQ(kinds[0].alignment, 64u);
 #if TSR_ABI_MINOR >= 1

@@ -39,7 +39,7 @@ TEST_P(NewerPlugin, OffersTheKernelsThatTheHostKnows) {
   ASSERT_TRUE(device.ok()) << device.status().message();
   std::vector<uint32_t> known;
   for (const tsr_kernel_desc& row : (*device)->kernels()) {
-    if (unknown_value(row).empty()) known.push_back(row.op);
+    if (sdk::unknown_value(row).empty()) known.push_back(row.op);
   }
   EXPECT_EQ(known, (std::vector<uint32_t>{TSR_OP_ADD, TSR_OP_LINEAR}));
 }

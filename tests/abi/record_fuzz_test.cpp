@@ -171,19 +171,19 @@ class RecordFuzz : public testing::Test {
   // Reads everything a view offers; true if the record is well-formed.
   bool read(const tsr_program_desc* program) {
     try {
-      const ProgramView view(program);
-      for (const OpRecord& op : view.ops()) {
+      const sdk::ProgramView view(program);
+      for (const sdk::OpRecord& op : view.ops()) {
         op.each_extension(
             [&](const tsr_record_ext&, const char* payload, uint32_t bytes) {
               for (uint32_t i = 0; i < bytes; ++i)
                 sum_ += static_cast<unsigned char>(payload[i]);
             });
-        sum_ += operands_of(op).reads.size();
+        sum_ += sdk::operands_of(op).reads.size();
       }
-      const ProgramQuestion question{view, {weight_.desc}, {pool_}};
-      sum_ += check_against(rows_, question).size();
+      const sdk::ProgramQuestion question{view, {weight_.desc}, {pool_}};
+      sum_ += sdk::check_against(rows_, question).size();
       return true;
-    } catch (const Error& error) {
+    } catch (const sdk::Error& error) {
       EXPECT_EQ(error.code(), TSR_INVALID_ARGUMENT) << error.what();
       return false;
     }
@@ -227,7 +227,7 @@ TEST_F(RecordFuzz, SubmissionViewsStayInBounds) {
   for (uint32_t i = 0; i < kSubmissions; ++i) {
     const ExactRecord record(mutator.mutate(seed));
     try {
-      const SubmissionView view(record.as<tsr_submission>());
+      const sdk::SubmissionView view(record.as<tsr_submission>());
       for (const tsr_point& p : view.waits().all()) sum_ += p.value;
       for (const tsr_point& p : view.signals().all()) sum_ += p.value;
       for (const tsr_binding& b : view.bindings().all()) sum_ += b.offset;
@@ -237,7 +237,7 @@ TEST_F(RecordFuzz, SubmissionViewsStayInBounds) {
             for (uint32_t at = 0; at < bytes; ++at)
               sum_ += static_cast<unsigned char>(payload[at]);
           });
-    } catch (const Error& error) {
+    } catch (const sdk::Error& error) {
       ASSERT_EQ(error.code(), TSR_INVALID_ARGUMENT) << error.what();
     }
   }

@@ -92,7 +92,7 @@ std::string describe_end(int status) {
 
 tsr_status fail_call(tsr_error* err, tsr_status code, uint32_t retry,
                      const std::string& message) {
-  return detail::fail(err, Error(code, message).retry(retry));
+  return sdk::detail::fail(err, sdk::Error(code, message).retry(retry));
 }
 
 Result<std::shared_ptr<ChildProcess>> ChildProcess::start(Log log) {
@@ -213,7 +213,7 @@ tsr_status RemoteCall::run(tsr_error* err) {
     const auto code = results().get<int64_t>();
     const auto error = results().get<tsr_error>();
     if (results().ok()) {
-      if (err != nullptr) detail::copy_out(error, err);
+      if (err != nullptr) sdk::detail::copy_out(error, err);
       return static_cast<tsr_status>(code);
     }
   }

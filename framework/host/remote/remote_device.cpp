@@ -151,7 +151,7 @@ tsr_status last_error(tsr_device* device, tsr_error* out_error) {
       remote_call(remote_device(device), CallId::kDeviceLastError);
   const tsr_status code = call.run(out_error);
   if (code != TSR_OK) return code;
-  detail::copy_out(call.results().get<tsr_error>(), out_error);
+  sdk::detail::copy_out(call.results().get<tsr_error>(), out_error);
   return TSR_OK;
 }
 

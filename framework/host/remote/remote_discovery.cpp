@@ -45,7 +45,7 @@ std::shared_ptr<RemotePlugin> plugin_with_device(size_t slot, uint32_t index,
 void put_options(WireWriter& writer, const tsr_array* options) {
   const auto values = options == nullptr
                           ? std::vector<tsr_option_value>()
-                          : Elements<tsr_option_value>(*options).all();
+                          : sdk::Elements<tsr_option_value>(*options).all();
   writer.put(uint64_t{values.size()});
   for (const tsr_option_value& value : values) {
     writer.put_text(value.key);
@@ -82,7 +82,7 @@ void fill_slot(tsr_api& api) {
                        tsr_device_info* out_info) -> tsr_status {
     const auto plugin = plugin_with_device(Slot, index, err);
     if (plugin == nullptr) return TSR_INVALID_ARGUMENT;
-    detail::copy_out(plugin->devices[index].info, out_info);
+    sdk::detail::copy_out(plugin->devices[index].info, out_info);
     return TSR_OK;
   };
   api.device_kernels = [](uint32_t index, tsr_error* err,

@@ -28,10 +28,10 @@ void put_question(WireWriter& writer, const tsr_program_desc& program,
   writer.put_bytes(bytes_of(program));
   const auto descs = weights == nullptr
                          ? std::vector<tsr_weight_desc>()
-                         : Elements<tsr_weight_desc>(*weights).all();
+                         : sdk::Elements<tsr_weight_desc>(*weights).all();
   writer.put(uint64_t{descs.size()});
   for (tsr_weight_desc desc : descs) {
-    std::vector<tsr_plane> planes = Elements<tsr_plane>(desc.planes).all();
+    std::vector<tsr_plane> planes = sdk::Elements<tsr_plane>(desc.planes).all();
     for (tsr_plane& plane : planes) plane.data = nullptr;
     desc.planes = {planes.data(), static_cast<uint32_t>(planes.size()),
                    sizeof(tsr_plane)};
@@ -39,7 +39,7 @@ void put_question(WireWriter& writer, const tsr_program_desc& program,
   }
   const auto pools = kv_pools == nullptr
                          ? std::vector<tsr_kv_desc>()
-                         : Elements<tsr_kv_desc>(*kv_pools).all();
+                         : sdk::Elements<tsr_kv_desc>(*kv_pools).all();
   writer.put(uint64_t{pools.size()});
   for (const tsr_kv_desc& pool : pools) put_kv_desc(writer, pool);
 }
@@ -79,10 +79,11 @@ tsr_status estimate(tsr_device* handle, const tsr_program_desc* program,
   RemoteDevice& device = remote_device(handle);
   RemoteCall call = remote_call(device, CallId::kEstimate);
   put_question(call.arguments(), *program, weights, kv_pools);
-  call.arguments().put(read_struct<tsr_step_shape>(step, step->struct_size));
+  call.arguments().put(
+      sdk::read_struct<tsr_step_shape>(step, step->struct_size));
   const tsr_status code = call.run(err);
   if (code != TSR_OK) return code;
-  detail::copy_out(call.results().get<tsr_estimate>(), out_estimate);
+  sdk::detail::copy_out(call.results().get<tsr_estimate>(), out_estimate);
   return TSR_OK;
 }
 
@@ -93,7 +94,7 @@ tsr_status create_program(tsr_device* handle, const tsr_program_desc* program,
   call.arguments().put_bytes(bytes_of(*program));
   const tsr_status code = call.run(err);
   if (code != TSR_OK) return code;
-  detail::copy_out(call.results().get<tsr_program_info>(), out_info);
+  sdk::detail::copy_out(call.results().get<tsr_program_info>(), out_info);
   return TSR_OK;
 }
 
@@ -105,7 +106,7 @@ tsr_status read_segment(tsr_device* handle, uint64_t program, uint32_t index,
   call.arguments().put(uint64_t{index});
   const tsr_status code = call.run(err);
   if (code != TSR_OK) return code;
-  detail::copy_out(call.results().get<tsr_segment>(), out_segment);
+  sdk::detail::copy_out(call.results().get<tsr_segment>(), out_segment);
   return TSR_OK;
 }
 

@@ -32,7 +32,7 @@ tsr_status put_with_bulk(RemoteCall& call, const tsr_weight_desc& desc,
 
 tsr_weight_desc without_data(const tsr_weight_desc& desc,
                              std::vector<tsr_plane>& out_planes) {
-  out_planes = Elements<tsr_plane>(desc.planes).all();
+  out_planes = sdk::Elements<tsr_plane>(desc.planes).all();
   for (tsr_plane& plane : out_planes) plane.data = nullptr;
   tsr_weight_desc result = desc;
   result.planes = {out_planes.data(), static_cast<uint32_t>(out_planes.size()),
@@ -53,7 +53,7 @@ tsr_status query_weight(tsr_device* handle, const tsr_weight_desc* desc,
     return fail_call(err, TSR_UNIMPLEMENTED, TSR_RETRY_NEVER,
                      "packing that keeps raw planes cannot be isolated");
   }
-  detail::copy_out(info, out_info);
+  sdk::detail::copy_out(info, out_info);
   return TSR_OK;
 }
 
@@ -131,7 +131,7 @@ tsr_status query_kv(tsr_device* handle, const tsr_kv_desc* desc, tsr_error* err,
   put_kv_desc(call.arguments(), *desc);
   const tsr_status code = call.run(err);
   if (code != TSR_OK) return code;
-  detail::copy_out(call.results().get<tsr_kv_info>(), out_info);
+  sdk::detail::copy_out(call.results().get<tsr_kv_info>(), out_info);
   return TSR_OK;
 }
 

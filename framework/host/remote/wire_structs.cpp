@@ -22,7 +22,7 @@ uint64_t data_bytes(const tsr_plane& plane) {
 }
 
 std::vector<tsr_plane> planes_of(const tsr_weight_desc& desc) {
-  return Elements<tsr_plane>(desc.planes).all();
+  return sdk::Elements<tsr_plane>(desc.planes).all();
 }
 
 template <typename Element>
@@ -64,8 +64,8 @@ tsr_array array_of(const std::vector<Element>& elements) {
 void put_kernel(WireWriter& writer, const tsr_kernel_desc& kernel) {
   writer.put(kernel);
   put_c_text(writer, kernel.name);
-  put_array(writer, Elements<tsr_plane_rule>(kernel.planes).all());
-  const auto extensions = Elements<const char*>(kernel.extensions).all();
+  put_array(writer, sdk::Elements<tsr_plane_rule>(kernel.planes).all());
+  const auto extensions = sdk::Elements<const char*>(kernel.extensions).all();
   writer.put(uint64_t{extensions.size()});
   for (const char* name : extensions) put_c_text(writer, name);
   put_extensions(writer, kernel.next);
@@ -136,7 +136,7 @@ const tsr_ext* get_extensions(WireReader& reader, WireExtensions& storage) {
 }
 
 void put_kv_desc(WireWriter& writer, const tsr_kv_desc& desc) {
-  const auto value = read_struct<tsr_kv_desc>(&desc, desc.struct_size);
+  const auto value = sdk::read_struct<tsr_kv_desc>(&desc, desc.struct_size);
   writer.put(value);
   put_extensions(writer, value.next);
 }

@@ -10,8 +10,8 @@ namespace {
 class FaultyQueue : public my::TemplateQueue {
  public:
   using TemplateQueue::TemplateQueue;
-  void submit(const tessera::SubmissionView&) override {
-    tessera::Error error(TSR_INTERNAL, "the device fell off the bus");
+  void submit(const tessera::sdk::SubmissionView&) override {
+    tessera::sdk::Error error(TSR_INTERNAL, "the device fell off the bus");
     error.retry(TSR_DEVICE_LOST, -19);
     throw error;
   }

@@ -8,10 +8,9 @@ namespace {
 
 class Backend : public faulty::SoundBackend {
  public:
-  static std::unique_ptr<tessera::Device> open(uint32_t,
-                                               const tessera::Options&,
-                                               const tsr_host_services&) {
-    tessera::Error error(TSR_RESOURCE_EXHAUSTED, "no memory for a device");
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t, const tessera::sdk::Options&, const tsr_host_services&) {
+    tessera::sdk::Error error(TSR_RESOURCE_EXHAUSTED, "no memory for a device");
     error.retry(TSR_RETRY_SMALLER);
     throw error;
   }

@@ -8,10 +8,9 @@ namespace {
 
 class Backend : public faulty::SoundBackend {
  public:
-  static std::unique_ptr<tessera::Device> open(uint32_t,
-                                               const tessera::Options&,
-                                               const tsr_host_services&) {
-    tessera::Error error(TSR_INTERNAL, "the driver's state is damaged");
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t, const tessera::sdk::Options&, const tsr_host_services&) {
+    tessera::sdk::Error error(TSR_INTERNAL, "the driver's state is damaged");
     error.retry(TSR_PLUGIN_POISONED, 77);
     throw error;
   }

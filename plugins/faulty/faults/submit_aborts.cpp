@@ -12,7 +12,7 @@ namespace {
 class FaultyQueue : public my::TemplateQueue {
  public:
   using TemplateQueue::TemplateQueue;
-  void submit(const tessera::SubmissionView&) override { std::abort(); }
+  void submit(const tessera::sdk::SubmissionView&) override { std::abort(); }
 };
 
 class Backend : public faulty::BackendWith<FaultyQueue> {};

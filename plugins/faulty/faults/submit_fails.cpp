@@ -12,8 +12,8 @@ class FaultyQueue : public my::TemplateQueue {
   using TemplateQueue::TemplateQueue;
 
  protected:
-  void run(const tessera::SubmissionView&) override {
-    throw tessera::Error(TSR_INTERNAL, "the kernel failed");
+  void run(const tessera::sdk::SubmissionView&) override {
+    throw tessera::sdk::Error(TSR_INTERNAL, "the kernel failed");
   }
 };
 

@@ -10,7 +10,7 @@ namespace {
 class FaultyQueue : public my::TemplateQueue {
  public:
   using TemplateQueue::TemplateQueue;
-  void submit(const tessera::SubmissionView&) override {}
+  void submit(const tessera::sdk::SubmissionView&) override {}
 };
 
 class Backend : public faulty::BackendWith<FaultyQueue> {};

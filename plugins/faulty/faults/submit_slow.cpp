@@ -15,7 +15,7 @@ class FaultyQueue : public my::TemplateQueue {
   using TemplateQueue::TemplateQueue;
 
  protected:
-  void run(const tessera::SubmissionView& submission) override {
+  void run(const tessera::sdk::SubmissionView& submission) override {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     TemplateQueue::run(submission);
   }

@@ -10,7 +10,7 @@ struct Spoil {
   static void spoil(tsr_api& api) {
     api.queue_submit = [](tsr_queue*, const tsr_submission*,
                           tsr_error*) -> tsr_status {
-      throw tessera::Error(TSR_INTERNAL, "not caught at the edge");
+      throw tessera::sdk::Error(TSR_INTERNAL, "not caught at the edge");
     };
   }
 };

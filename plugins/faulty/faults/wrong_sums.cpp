@@ -15,7 +15,7 @@ class FaultyQueue : public my::TemplateQueue {
       : TemplateQueue(device), device_(device) {}
 
  protected:
-  void run(const tessera::SubmissionView& submission) override {
+  void run(const tessera::sdk::SubmissionView& submission) override {
     TemplateQueue::run(submission);
     const auto bindings = submission.bindings();
     if (bindings.size() == 0) return;

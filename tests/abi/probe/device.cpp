@@ -45,7 +45,7 @@ tsr_kernel_desc next_minor_row() {
 #endif
 
 // The program holds weights and pools by id; `check` wants their descriptors.
-std::vector<tsr_weight_desc> describe_weights(const ProgramView& program,
+std::vector<tsr_weight_desc> describe_weights(const sdk::ProgramView& program,
                                               const ProbeDevice& device) {
   std::vector<tsr_weight_desc> descs;
   for (const uint64_t id : program.weights()) {
@@ -60,11 +60,11 @@ std::vector<tsr_weight_desc> describe_weights(const ProgramView& program,
   return descs;
 }
 
-class TransposedPacking final : public Packing {
+class TransposedPacking final : public sdk::Packing {
  public:
   TransposedPacking(const tsr_weight_desc& desc, float* out,
-                    std::shared_ptr<Weight> weight, IdTable<Weight>& weights,
-                    uint64_t id)
+                    std::shared_ptr<Weight> weight,
+                    sdk::IdTable<Weight>& weights, uint64_t id)
       : out_(out), weight_(std::move(weight)), weights_(weights), id_(id) {
     weight_->N = desc.N;
     weight_->K = desc.K;
@@ -73,7 +73,7 @@ class TransposedPacking final : public Packing {
 
   void slice(uint32_t n_begin, uint32_t n_end,
              const tsr_weight_desc& slice) override {
-    const tsr_plane codes = Elements<tsr_plane>(slice.planes)[0];
+    const tsr_plane codes = sdk::Elements<tsr_plane>(slice.planes)[0];
     for (uint32_t n = n_begin; n < n_end; ++n) {
       const auto* row =
           reinterpret_cast<const float*>(static_cast<const char*>(codes.data) +
@@ -86,9 +86,9 @@ class TransposedPacking final : public Packing {
   }
   void commit() override {
     if (packed_ != weight_->N) {
-      throw Error(TSR_FAILED_PRECONDITION, "packed " + std::to_string(packed_) +
-                                               " rows of " +
-                                               std::to_string(weight_->N));
+      throw sdk::Error(TSR_FAILED_PRECONDITION,
+                       "packed " + std::to_string(packed_) + " rows of " +
+                           std::to_string(weight_->N));
     }
     weights_.insert(id_, weight_);
   }
@@ -96,15 +96,15 @@ class TransposedPacking final : public Packing {
  private:
   float* out_;
   std::shared_ptr<Weight> weight_;
-  IdTable<Weight>& weights_;
+  sdk::IdTable<Weight>& weights_;
   uint64_t id_;
   std::atomic<uint32_t> packed_{0};
 };
 
 uint64_t weight_bytes(const tsr_weight_desc& desc) {
   if (desc.format != TSR_WEIGHT_F32) {
-    throw Error(TSR_UNIMPLEMENTED,
-                "weight format " + std::to_string(desc.format));
+    throw sdk::Error(TSR_UNIMPLEMENTED,
+                     "weight format " + std::to_string(desc.format));
   }
   return uint64_t{desc.N} * desc.K * sizeof(float);
 }
@@ -126,11 +126,12 @@ bool ProbeDevice::understands(const std::string& extension) const {
   return extension == "dev.tessera.probe";
 }
 
-std::vector<tsr_refusal> ProbeDevice::check(const ProgramQuestion& question) {
-  return check_against(kernel_table(), question);
+std::vector<tsr_refusal> ProbeDevice::check(
+    const sdk::ProgramQuestion& question) {
+  return sdk::check_against(kernel_table(), question);
 }
 
-tsr_estimate ProbeDevice::estimate(const ProgramQuestion& question,
+tsr_estimate ProbeDevice::estimate(const sdk::ProgramQuestion& question,
                                    const tsr_step_shape& step) {
   tsr_estimate estimate{};
   estimate.struct_size = sizeof(estimate);
@@ -157,10 +158,9 @@ tsr_packed_info ProbeDevice::weight_query(const tsr_weight_desc& desc) {
   return info;
 }
 
-std::unique_ptr<Packing> ProbeDevice::packing_begin(uint64_t weight,
-                                                    const tsr_weight_desc& desc,
-                                                    uint64_t buffer,
-                                                    uint64_t offset) {
+std::unique_ptr<sdk::Packing> ProbeDevice::packing_begin(
+    uint64_t weight, const tsr_weight_desc& desc, uint64_t buffer,
+    uint64_t offset) {
   auto* out = reinterpret_cast<float*>(
       this->buffer(buffer)->at(offset, weight_bytes(desc)));
   return std::make_unique<TransposedPacking>(
@@ -177,7 +177,8 @@ void ProbeDevice::weight_create(uint64_t weight, const tsr_weight_desc& desc,
 
 tsr_kv_info ProbeDevice::kv_query(const tsr_kv_desc& desc) {
   if (desc.format != TSR_KV_F32) {
-    throw Error(TSR_UNIMPLEMENTED, "kv format " + std::to_string(desc.format));
+    throw sdk::Error(TSR_UNIMPLEMENTED,
+                     "kv format " + std::to_string(desc.format));
   }
   tsr_kv_info info{};
   info.struct_size = sizeof(info);
@@ -197,15 +198,15 @@ void ProbeDevice::kv_create(uint64_t pool, const tsr_kv_desc& desc,
       pool, std::make_shared<Pool>(Pool{desc.num_blocks, block_bytes, memory}));
 }
 
-void ProbeDevice::copy_blocks(const SubmissionView& submission) const {
+void ProbeDevice::copy_blocks(const sdk::SubmissionView& submission) const {
   const auto pool = pools_.find(submission.value().src);
   const auto blocks = submission.blocks();
   for (uint32_t i = 0; i < blocks.size(); ++i) {
     const tsr_block_pair pair = blocks[i];
     if (std::max(pair.src, pair.dst) >= pool->num_blocks) {
-      throw Error(TSR_INVALID_ARGUMENT,
-                  "block " + std::to_string(std::max(pair.src, pair.dst)) +
-                      " of a pool of " + std::to_string(pool->num_blocks));
+      throw sdk::Error(TSR_INVALID_ARGUMENT,
+                       "block " + std::to_string(std::max(pair.src, pair.dst)) +
+                           " of a pool of " + std::to_string(pool->num_blocks));
     }
     std::memmove(pool->memory + pair.dst * pool->block_bytes,
                  pool->memory + pair.src * pool->block_bytes,
@@ -213,10 +214,10 @@ void ProbeDevice::copy_blocks(const SubmissionView& submission) const {
   }
 }
 
-tsr_program_info ProbeDevice::program_create(const ProgramView& program) {
+tsr_program_info ProbeDevice::program_create(const sdk::ProgramView& program) {
   const auto refusals = check({program, describe_weights(program, *this), {}});
   if (!refusals.empty()) {
-    throw Error(TSR_UNIMPLEMENTED, refusals.front().message);
+    throw sdk::Error(TSR_UNIMPLEMENTED, refusals.front().message);
   }
   auto compiled = std::make_shared<Program>(program, *this);
   tsr_program_info info{};
@@ -230,9 +231,9 @@ tsr_program_info ProbeDevice::program_create(const ProgramView& program) {
 tsr_segment ProbeDevice::program_segment(uint64_t program, uint32_t index) {
   const auto& kinds = programs_.find(program)->kinds();
   if (index >= kinds.size()) {
-    throw Error(TSR_INVALID_ARGUMENT, "segment " + std::to_string(index) +
-                                          " of " +
-                                          std::to_string(kinds.size()));
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "segment " + std::to_string(index) +
+                                               " of " +
+                                               std::to_string(kinds.size()));
   }
   tsr_segment segment{};
   segment.struct_size = sizeof(segment);
@@ -244,7 +245,7 @@ tsr_segment ProbeDevice::program_segment(uint64_t program, uint32_t index) {
   return segment;
 }
 
-std::unique_ptr<Queue> ProbeDevice::queue_create() {
+std::unique_ptr<sdk::Queue> ProbeDevice::queue_create() {
   return std::make_unique<ProbeQueue>(*this);
 }
 

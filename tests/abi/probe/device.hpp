@@ -37,20 +37,20 @@ struct Pool {
 
 class Program;
 
-class ProbeDevice final : public HostMemoryDevice {
+class ProbeDevice final : public sdk::HostMemoryDevice {
  public:
-  using HostMemoryDevice::HostMemoryDevice;
+  using sdk::HostMemoryDevice::HostMemoryDevice;
 
   bool understands(const std::string& extension) const override;
-  std::vector<tsr_refusal> check(const ProgramQuestion& question) override;
-  tsr_estimate estimate(const ProgramQuestion& question,
+  std::vector<tsr_refusal> check(const sdk::ProgramQuestion& question) override;
+  tsr_estimate estimate(const sdk::ProgramQuestion& question,
                         const tsr_step_shape& step) override;
 
   tsr_packed_info weight_query(const tsr_weight_desc& desc) override;
-  std::unique_ptr<Packing> packing_begin(uint64_t weight,
-                                         const tsr_weight_desc& desc,
-                                         uint64_t buffer,
-                                         uint64_t offset) override;
+  std::unique_ptr<sdk::Packing> packing_begin(uint64_t weight,
+                                              const tsr_weight_desc& desc,
+                                              uint64_t buffer,
+                                              uint64_t offset) override;
   void weight_create(uint64_t weight, const tsr_weight_desc& desc,
                      uint64_t buffer, uint64_t offset) override;
   void weight_destroy(uint64_t weight) override { weights_.erase(weight); }
@@ -60,11 +60,11 @@ class ProbeDevice final : public HostMemoryDevice {
                  uint64_t offset) override;
   void kv_destroy(uint64_t pool) override { pools_.erase(pool); }
 
-  tsr_program_info program_create(const ProgramView& program) override;
+  tsr_program_info program_create(const sdk::ProgramView& program) override;
   tsr_segment program_segment(uint64_t program, uint32_t index) override;
   void program_destroy(uint64_t program) override { programs_.erase(program); }
 
-  std::unique_ptr<Queue> queue_create() override;
+  std::unique_ptr<sdk::Queue> queue_create() override;
   std::vector<tsr_kernel_record> profile_read(uint32_t capacity) override;
 
   std::shared_ptr<Program> program(uint64_t id) const {
@@ -73,13 +73,13 @@ class ProbeDevice final : public HostMemoryDevice {
   std::shared_ptr<Weight> weight(uint64_t id) const {
     return weights_.find(id);
   }
-  void copy_blocks(const SubmissionView& submission) const;
+  void copy_blocks(const sdk::SubmissionView& submission) const;
   void record_profile(uint64_t program, uint32_t num_ops);
 
  private:
-  IdTable<Weight> weights_{"weight"};
-  IdTable<Pool> pools_{"kv pool"};
-  IdTable<Program> programs_{"program"};
+  sdk::IdTable<Weight> weights_{"weight"};
+  sdk::IdTable<Pool> pools_{"kv pool"};
+  sdk::IdTable<Program> programs_{"program"};
   std::mutex profile_mutex_;
   std::vector<tsr_kernel_record> profile_;
 };

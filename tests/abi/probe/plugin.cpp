@@ -18,7 +18,7 @@ tsr_memory_kind host_memory() {
   kind.struct_size = sizeof(kind);
   kind.flags = TSR_MEMORY_DEVICE | TSR_MEMORY_HOST_VISIBLE |
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
-  kind.alignment = tessera::HostMemoryDevice::kAlignment;
+  kind.alignment = tessera::sdk::HostMemoryDevice::kAlignment;
   kind.handles = TSR_HANDLE_HOST_POINTER;
   kind.max_alloc_bytes = UINT64_MAX;
   return kind;
@@ -62,13 +62,13 @@ class ProbeBackend {
     return tessera::probe::kernel_table();
   }
 
-  static std::unique_ptr<tessera::Device> open(uint32_t,
-                                               const tessera::Options& options,
-                                               const tsr_host_services& host) {
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t, const tessera::sdk::Options& options,
+      const tsr_host_services& host) {
     for (const auto& [key, value] : options) {
       if (key != "trace" || (value != "0" && value != "1")) {
-        throw tessera::Error(TSR_INVALID_ARGUMENT,
-                             "probe: no option " + key + "=" + value);
+        throw tessera::sdk::Error(TSR_INVALID_ARGUMENT,
+                                  "probe: no option " + key + "=" + value);
       }
     }
     return std::make_unique<ProbeDevice>(host);

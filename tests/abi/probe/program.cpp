@@ -4,11 +4,11 @@
 
 namespace tessera::probe {
 
-Program::Program(const ProgramView& program, const ProbeDevice& device)
+Program::Program(const sdk::ProgramView& program, const ProbeDevice& device)
     : desc_(program.desc()),
       tensors_(program.tensors()),
       places_(program, device) {
-  for (const OpRecord& op : program.ops()) {
+  for (const sdk::OpRecord& op : program.ops()) {
     kinds_.push_back(op.kind());
     if (op.kind() == TSR_OP_ADD) {
       adds_.push_back(op.as<tsr_op_elementwise>());
@@ -20,8 +20,8 @@ Program::Program(const ProgramView& program, const ProbeDevice& device)
   }
 }
 
-void Program::run(const SubmissionView& step) {
-  check_step(desc_, step.value());
+void Program::run(const sdk::SubmissionView& step) {
+  sdk::check_step(desc_, step.value());
   places_.bind(step);
   size_t next_add = 0;
   size_t next_linear = 0;
@@ -38,7 +38,7 @@ void Program::add(const tsr_op_elementwise& op,
                   const tsr_submission& step) const {
   const tsr_tensor& tensor = tensors_[op.y];
   const uint64_t count =
-      num_rows(tensor, step) * tensor.dims[tensor.rank - 1].max;
+      sdk::num_rows(tensor, step) * tensor.dims[tensor.rank - 1].max;
   const auto* a = places_.at<float>(op.a);
   const auto* b = places_.at<float>(op.b);
   auto* y = places_.at<float>(op.y);
@@ -50,7 +50,7 @@ void Program::linear(const Linear& linear, const tsr_submission& step) const {
   const Weight& w = *linear.weight;
   const auto* x = places_.at<float>(linear.op.x);
   auto* y = places_.at<float>(linear.op.y);
-  const uint64_t M = num_rows(tensors_[linear.op.y], step);
+  const uint64_t M = sdk::num_rows(tensors_[linear.op.y], step);
   for (uint64_t m = 0; m < M; ++m) {
     for (uint64_t n = 0; n < w.N; ++n) {
       float sum = 0;
@@ -62,7 +62,7 @@ void Program::linear(const Linear& linear, const tsr_submission& step) const {
   }
 }
 
-void ProbeQueue::run(const SubmissionView& submission) {
+void ProbeQueue::run(const sdk::SubmissionView& submission) {
   const tsr_submission& value = submission.value();
   switch (value.kind) {
     case TSR_SUBMIT_PROGRAM: {
@@ -81,9 +81,9 @@ void ProbeQueue::run(const SubmissionView& submission) {
       device_.copy_blocks(submission);
       return;
     default:
-      throw Error(TSR_UNIMPLEMENTED, "submissions of kind " +
-                                         std::to_string(value.kind) +
-                                         " are not supported");
+      throw sdk::Error(TSR_UNIMPLEMENTED, "submissions of kind " +
+                                              std::to_string(value.kind) +
+                                              " are not supported");
   }
 }
 

@@ -13,9 +13,9 @@ namespace tessera::probe {
 
 class Program {
  public:
-  Program(const ProgramView& program, const ProbeDevice& device);
+  Program(const sdk::ProgramView& program, const ProbeDevice& device);
 
-  void run(const SubmissionView& step);
+  void run(const sdk::SubmissionView& step);
 
   const std::vector<uint32_t>& kinds() const { return kinds_; }
   uint64_t workspace_bytes() const { return places_.workspace_bytes(); }
@@ -34,16 +34,16 @@ class Program {
   std::vector<uint32_t> kinds_;  // of the ops, in order
   std::vector<tsr_op_elementwise> adds_;
   std::vector<Linear> linears_;
-  TensorPlaces places_;
+  sdk::TensorPlaces places_;
 };
 
-class ProbeQueue final : public BlockingQueue {
+class ProbeQueue final : public sdk::BlockingQueue {
  public:
   explicit ProbeQueue(ProbeDevice& device)
-      : BlockingQueue(device), device_(device) {}
+      : sdk::BlockingQueue(device), device_(device) {}
 
  protected:
-  void run(const SubmissionView& submission) override;
+  void run(const sdk::SubmissionView& submission) override;
 
  private:
   ProbeDevice& device_;

@@ -245,8 +245,8 @@ void attention(const Attention& op, const AttentionWorkspace& workspace,
                const Parallel& parallel, Isa isa) {
   const AttentionKernel* kernel = select_attention_kernel(op.kv.format, isa);
   if (kernel == nullptr) {
-    throw Error(TSR_UNIMPLEMENTED, "attention: no kernel for kv format " +
-                                       std::to_string(op.kv.format));
+    throw sdk::Error(TSR_UNIMPLEMENTED, "attention: no kernel for kv format " +
+                                            std::to_string(op.kv.format));
   }
   run_attention(*kernel, op, workspace, parallel);
 }

@@ -17,7 +17,7 @@ constexpr int64_t kMaxIntegerKeys = 133000;
 
 [[noreturn]] void refuse(const std::string& message,
                          tsr_status code = TSR_INVALID_ARGUMENT) {
-  throw Error(code, "attention: " + message);
+  throw sdk::Error(code, "attention: " + message);
 }
 
 std::string named(const char* name, int64_t value) {

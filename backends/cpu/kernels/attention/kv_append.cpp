@@ -18,7 +18,7 @@ constexpr int64_t kElementsPerTask = 16384;
 constexpr int64_t kMaxHeadDim = 4096;
 
 [[noreturn]] void refuse(const std::string& message) {
-  throw Error(TSR_INVALID_ARGUMENT, "kv_append: " + message);
+  throw sdk::Error(TSR_INVALID_ARGUMENT, "kv_append: " + message);
 }
 
 std::string named(const char* name, int64_t value) {

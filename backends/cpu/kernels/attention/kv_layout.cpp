@@ -27,8 +27,8 @@ uint32_t code_dtype(uint32_t format) {
     case TSR_KV_I8_HEAD:
       return TSR_I8;
     default:
-      throw Error(TSR_INVALID_ARGUMENT,
-                  "kv pool: unknown format " + std::to_string(format));
+      throw sdk::Error(TSR_INVALID_ARGUMENT,
+                       "kv pool: unknown format " + std::to_string(format));
   }
 }
 
@@ -44,8 +44,8 @@ int64_t align64(uint64_t bytes) {
 void check_sizes(const tsr_kv_desc& desc) {
   const auto check = [](const char* name, uint32_t value) {
     if (value == 0) {
-      throw Error(TSR_INVALID_ARGUMENT,
-                  std::string("kv pool: ") + name + " is 0");
+      throw sdk::Error(TSR_INVALID_ARGUMENT,
+                       std::string("kv pool: ") + name + " is 0");
     }
   };
   check("num_kv_heads", desc.num_kv_heads);
@@ -57,21 +57,21 @@ void check_sizes(const tsr_kv_desc& desc) {
   uint64_t bytes = times(desc.num_kv_heads, desc.head_dim);
   bytes = times(times(bytes, desc.block_size), 64 * uint64_t{4});
   if (times(bytes, desc.num_blocks) > kMaxPoolBytes) {
-    throw Error(TSR_INVALID_ARGUMENT,
-                "kv pool: num_kv_heads=" + std::to_string(desc.num_kv_heads) +
-                    " head_dim=" + std::to_string(desc.head_dim) +
-                    " block_size=" + std::to_string(desc.block_size) +
-                    " num_blocks=" + std::to_string(desc.num_blocks) +
-                    " is too large");
+    throw sdk::Error(
+        TSR_INVALID_ARGUMENT,
+        "kv pool: num_kv_heads=" + std::to_string(desc.num_kv_heads) +
+            " head_dim=" + std::to_string(desc.head_dim) +
+            " block_size=" + std::to_string(desc.block_size) +
+            " num_blocks=" + std::to_string(desc.num_blocks) + " is too large");
   }
 }
 
 void check_block(const char* which, uint32_t block, int64_t num_blocks) {
   if (block >= num_blocks) {
-    throw Error(TSR_INVALID_ARGUMENT, std::string("kv copy: ") + which +
-                                          " block " + std::to_string(block) +
-                                          " is not in the pool of " +
-                                          std::to_string(num_blocks));
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     std::string("kv copy: ") + which + " block " +
+                         std::to_string(block) + " is not in the pool of " +
+                         std::to_string(num_blocks));
   }
 }
 

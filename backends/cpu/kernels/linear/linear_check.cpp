@@ -18,7 +18,7 @@ namespace tessera::cpu {
 namespace {
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw Error(TSR_INVALID_ARGUMENT, "linear: " + why);
+  throw sdk::Error(TSR_INVALID_ARGUMENT, "linear: " + why);
 }
 
 bool is_float(uint32_t dtype) {

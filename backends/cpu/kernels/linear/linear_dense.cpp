@@ -76,7 +76,7 @@ class DenseRun {
                        failed = true;
                      }
                    });
-    if (failed) throw Error(TSR_INTERNAL, "linear: oneDNN matmul failed");
+    if (failed) throw sdk::Error(TSR_INTERNAL, "linear: oneDNN matmul failed");
   }
 
  private:

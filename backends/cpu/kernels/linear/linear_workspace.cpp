@@ -69,10 +69,10 @@ Workspace carve_workspace(LinearWorkspace workspace,
   const size_t needed = linear_workspace_bytes(limits);
   if (workspace.bytes < needed ||
       reinterpret_cast<uintptr_t>(workspace.data) % 64 != 0) {
-    throw Error(TSR_INVALID_ARGUMENT,
-                "linear: workspace of " + std::to_string(workspace.bytes) +
-                    " bytes; needs " + std::to_string(needed) +
-                    ", aligned to 64");
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "linear: workspace of " + std::to_string(workspace.bytes) +
+                         " bytes; needs " + std::to_string(needed) +
+                         ", aligned to 64");
   }
   const Sizes s = sizes_of(limits);
   auto* floats = static_cast<float*>(workspace.data);

@@ -52,10 +52,10 @@ bool expand_tile(const SparseTile& tile) {
 
 [[noreturn]] void damaged(int64_t tile, int64_t begin, int64_t end,
                           int64_t num_bytes) {
-  throw Error(TSR_INVALID_ARGUMENT,
-              "sparse tile " + std::to_string(tile) + ": bytes " +
-                  std::to_string(begin) + " to " + std::to_string(end) +
-                  " of " + std::to_string(num_bytes) + " do not hold it");
+  throw sdk::Error(TSR_INVALID_ARGUMENT,
+                   "sparse tile " + std::to_string(tile) + ": bytes " +
+                       std::to_string(begin) + " to " + std::to_string(end) +
+                       " of " + std::to_string(num_bytes) + " do not hold it");
 }
 
 }  // namespace
@@ -64,13 +64,13 @@ std::vector<int8_t> expand_sparse(const tsr_plane& codes,
                                   const tsr_plane& index, int64_t N,
                                   int64_t K) {
   if (codes.data == nullptr || index.data == nullptr) {
-    throw Error(TSR_INVALID_ARGUMENT, "sparse weight without data");
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "sparse weight without data");
   }
   const int64_t num_bytes = codes.cols;
   if (num_bytes < N * K / 2) {  // before memory is asked for
-    throw Error(TSR_INVALID_ARGUMENT,
-                std::to_string(num_bytes) + " bytes of sparse codes for " +
-                    std::to_string(N) + " x " + std::to_string(K));
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     std::to_string(num_bytes) + " bytes of sparse codes for " +
+                         std::to_string(N) + " x " + std::to_string(K));
   }
   std::vector<int8_t> values(static_cast<size_t>(N * K));
   int64_t tile = 0;

@@ -74,8 +74,8 @@ std::vector<T> vector_plane(const tsr_weight_desc& desc, uint32_t role) {
   const tsr_plane plane = find_plane(desc, role);
   if (!exists(plane)) return values;
   if (plane.data == nullptr) {
-    throw Error(TSR_INVALID_ARGUMENT,
-                "plane of role " + std::to_string(role) + " has no data");
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "plane of role " + std::to_string(role) + " has no data");
   }
   values.reserve(size_t{plane.rows} * plane.cols);
   for (int64_t row = 0; row < plane.rows; ++row) {
@@ -90,9 +90,9 @@ void read_small_planes(const tsr_weight_desc& desc, LinearWeight& weight) {
   weight.permutation = vector_plane<int32_t>(desc, TSR_PLANE_PERMUTATION);
   for (const int32_t feature : weight.permutation) {
     if (feature < 0 || feature >= weight.shape.K) {
-      throw Error(TSR_INVALID_ARGUMENT, "permutation names feature " +
-                                            std::to_string(feature) + " of " +
-                                            std::to_string(weight.shape.K));
+      throw sdk::Error(TSR_INVALID_ARGUMENT,
+                       "permutation names feature " + std::to_string(feature) +
+                           " of " + std::to_string(weight.shape.K));
     }
   }
   weight.input_multiplier =
@@ -104,9 +104,9 @@ void read_small_planes(const tsr_weight_desc& desc, LinearWeight& weight) {
   const auto zero = vector_plane<int32_t>(desc, TSR_PLANE_ACT_ZERO_POINT);
   if (scale.empty() || inv.empty()) return;
   if (!std::isfinite(scale[0]) || !std::isfinite(inv[0])) {
-    throw Error(TSR_INVALID_ARGUMENT, "act_scale " + std::to_string(scale[0]) +
-                                          ", act_inv " +
-                                          std::to_string(inv[0]));
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "act_scale " + std::to_string(scale[0]) + ", act_inv " +
+                         std::to_string(inv[0]));
   }
   weight.static_activation =
       StaticActivation{scale[0], inv[0], zero.empty() ? 0 : zero[0]};
@@ -115,8 +115,8 @@ void read_small_planes(const tsr_weight_desc& desc, LinearWeight& weight) {
 tsr_plane data_plane(const tsr_weight_desc& desc, uint32_t role) {
   const tsr_plane plane = find_plane(desc, role);
   if (exists(plane) && plane.data == nullptr) {
-    throw Error(TSR_INVALID_ARGUMENT,
-                "plane of role " + std::to_string(role) + " has no data");
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "plane of role " + std::to_string(role) + " has no data");
   }
   return plane;
 }
@@ -125,9 +125,9 @@ void open_packed(const std::byte* packed, LinearWeight& weight) {
   const WeightShape& shape = weight.shape;
   if (packed == nullptr ||
       reinterpret_cast<uintptr_t>(packed) % kPackedAlignment != 0) {
-    throw Error(TSR_INVALID_ARGUMENT, "packed weight is not aligned to " +
-                                          std::to_string(kPackedAlignment) +
-                                          " bytes");
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "packed weight is not aligned to " +
+                         std::to_string(kPackedAlignment) + " bytes");
   }
   const auto floats = [&](size_t offset) {
     return reinterpret_cast<const float*>(packed + offset);

@@ -148,23 +148,25 @@ void check_slice(const WeightShape& shape, const tsr_weight_desc& slice,
   if (n_begin < 0 || n_begin >= n_end || n_end > shape.N ||
       n_begin % kTileCols != 0 ||
       (n_end % kTileCols != 0 && n_end != shape.N)) {
-    throw Error(TSR_INVALID_ARGUMENT, range() + " are not whole tiles of " +
-                                          std::to_string(kTileCols));
+    throw sdk::Error(
+        TSR_INVALID_ARGUMENT,
+        range() + " are not whole tiles of " + std::to_string(kTileCols));
   }
   const WeightShape part = weight_shape(slice);
   if (part.format != shape.format || part.K != shape.K ||
       part.N != n_end - n_begin || part.group_size != shape.group_size ||
       part.layout != shape.layout || part.has_zeros != shape.has_zeros ||
       part.has_scale2 != shape.has_scale2) {
-    throw Error(TSR_INVALID_ARGUMENT,
-                range() + " do not have the planes of the whole weight");
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     range() + " do not have the planes of the whole weight");
   }
   for (const uint32_t role : {TSR_PLANE_CODES, TSR_PLANE_SCALE,
                               TSR_PLANE_SCALE2, TSR_PLANE_ZERO_POINT}) {
     const tsr_plane plane = find_plane(slice, static_cast<uint32_t>(role));
     if (exists(plane) && plane.data == nullptr) {
-      throw Error(TSR_INVALID_ARGUMENT,
-                  "plane of role " + std::to_string(role) + " has no data");
+      throw sdk::Error(
+          TSR_INVALID_ARGUMENT,
+          "plane of role " + std::to_string(role) + " has no data");
     }
   }
 }

@@ -65,7 +65,7 @@ const FormatRule* find_rule(uint32_t format) {
 uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
 [[noreturn]] void bad(const char* plane, const std::string& why) {
-  throw Error(TSR_INVALID_ARGUMENT, std::string(plane) + " plane: " + why);
+  throw sdk::Error(TSR_INVALID_ARGUMENT, std::string(plane) + " plane: " + why);
 }
 
 void check_dtype(const char* name, const tsr_plane& plane, uint32_t allowed) {
@@ -122,10 +122,10 @@ void check_codes(const tsr_weight_desc& desc, const FormatRule* rule) {
   if (!exists(codes)) bad("codes", "missing");
   if (const GgufBlock* block = find_gguf_block(desc.format)) {
     if (desc.K % block->values != 0) {
-      throw Error(TSR_INVALID_ARGUMENT,
-                  "K=" + std::to_string(desc.K) +
-                      " is not a multiple of the block of " +
-                      std::to_string(block->values));
+      throw sdk::Error(TSR_INVALID_ARGUMENT,
+                       "K=" + std::to_string(desc.K) +
+                           " is not a multiple of the block of " +
+                           std::to_string(block->values));
     }
     check_dtype("codes", codes, bit(TSR_U8));
     check_shape("codes", codes, desc.N,
@@ -210,7 +210,7 @@ void check_vectors(const tsr_weight_desc& desc) {
 }  // namespace
 
 tsr_plane find_plane(const tsr_weight_desc& desc, uint32_t role) {
-  const Elements<tsr_plane> planes(desc.planes);
+  const sdk::Elements<tsr_plane> planes(desc.planes);
   for (uint32_t i = 0; i < planes.size(); ++i) {
     const tsr_plane plane = planes[i];
     if (plane.role == role) return plane;
@@ -259,19 +259,20 @@ const GgufBlock* find_gguf_block(uint32_t format) {
 void check_planes(const tsr_weight_desc& desc) {
   const FormatRule* rule = find_rule(desc.format);
   if (rule == nullptr && find_gguf_block(desc.format) == nullptr) {
-    throw Error(TSR_UNIMPLEMENTED,
-                "weight format " + std::to_string(desc.format));
+    throw sdk::Error(TSR_UNIMPLEMENTED,
+                     "weight format " + std::to_string(desc.format));
   }
   for (const tsr_ext* ext = desc.next; ext != nullptr; ext = ext->next) {
     if ((ext->flags & TSR_MUST_UNDERSTAND) != 0) {
-      throw Error(TSR_UNIMPLEMENTED, std::string("weight extension ") +
-                                         (ext->name ? ext->name : "?"));
+      throw sdk::Error(TSR_UNIMPLEMENTED, std::string("weight extension ") +
+                                              (ext->name ? ext->name : "?"));
     }
   }
   constexpr uint32_t kMaxSize = 1U << 30;  // so that sizes fit an int64_t
   if (desc.N == 0 || desc.K == 0 || desc.N > kMaxSize || desc.K > kMaxSize) {
-    throw Error(TSR_INVALID_ARGUMENT, "weight of [" + std::to_string(desc.N) +
-                                          ", " + std::to_string(desc.K) + "]");
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "weight of [" +
+                                               std::to_string(desc.N) + ", " +
+                                               std::to_string(desc.K) + "]");
   }
   check_codes(desc, rule);
   if (rule != nullptr) check_scales(desc, *rule);

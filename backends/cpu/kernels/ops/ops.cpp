@@ -17,7 +17,7 @@ namespace tessera::cpu {
 namespace {
 
 [[noreturn]] void refuse(const std::string& message) {
-  throw Error(TSR_INVALID_ARGUMENT, message);
+  throw sdk::Error(TSR_INVALID_ARGUMENT, message);
 }
 
 void check_size(const std::string& op, int64_t num_rows, int64_t D) {

@@ -9,7 +9,8 @@
 //   Types    tensors F32, F16 or BF16, each its own; f32 inside, and one
 //            rounding to nearest even at the end
 //   Rows     row r of a tensor starts at element r * row_stride; y may be x
-//   Errors   throw tessera::Error: INVALID_ARGUMENT if a type, size or stride
+//   Errors   throw tessera::sdk::Error: INVALID_ARGUMENT if a type, size or
+//   stride
 //            makes no sense, naming it; y is then untouched
 //   Threads  rows are shared out; the result does not depend on how
 

@@ -15,7 +15,7 @@
 #include "tessera/detail/row_match.hpp"
 #include "tessera/op_facts.hpp"
 
-namespace tessera {
+namespace tessera::sdk {
 
 // The first row of `rows` (of tsr_kernel_desc) that runs `facts` for a step of
 // M rows in `phase` (TSR_PREFILL or TSR_DECODE); none if there is no such row.
@@ -186,4 +186,4 @@ inline std::vector<tsr_refusal> check_against(const tsr_array& rows,
   return refusals;
 }
 
-}  // namespace tessera
+}  // namespace tessera::sdk

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // tessera/error.hpp - the edge where exceptions end: plugin code throws
-// tessera::Error, guard() turns it into a status.
+// tessera::sdk::Error, guard() turns it into a status.
 
 #pragma once
 
@@ -13,7 +13,7 @@
 
 #include "tessera/types.h"
 
-namespace tessera {
+namespace tessera::sdk {
 
 // What plugin code throws to choose the code the host will see.
 class Error : public std::exception {
@@ -86,4 +86,4 @@ tsr_status guard(tsr_error* err, Body&& body) noexcept {
 }
 
 }  // namespace detail
-}  // namespace tessera
+}  // namespace tessera::sdk

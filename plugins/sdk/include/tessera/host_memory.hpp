@@ -13,7 +13,7 @@
 
 #include "tessera/plugin.hpp"
 
-namespace tessera {
+namespace tessera::sdk {
 
 // Host ids and what they name.  Any thread.
 template <typename Object>
@@ -201,4 +201,4 @@ class BlockingQueue : public Queue {
   HostMemoryDevice& device_;
 };
 
-}  // namespace tessera
+}  // namespace tessera::sdk

@@ -11,7 +11,7 @@
 #include "tessera/ops.h"
 #include "tessera/types.h"
 
-namespace tessera::names {
+namespace tessera::sdk::names {
 
 namespace detail {
 
@@ -88,4 +88,4 @@ inline std::string rope_style(uint32_t value) {
   return detail::word(words, "rope style", value);
 }
 
-}  // namespace tessera::names
+}  // namespace tessera::sdk::names

@@ -13,7 +13,7 @@
 #include "tessera/plugin.h"
 #include "tessera/record.hpp"
 
-namespace tessera {
+namespace tessera::sdk {
 
 // One op of a program, checked.  M, N and K count what they count in a
 // tsr_kernel_desc.
@@ -421,4 +421,4 @@ inline OpFacts read_op_facts(const ProgramQuestion& question, uint32_t index) {
   return detail::FactReader(question, index).read();
 }
 
-}  // namespace tessera
+}  // namespace tessera::sdk

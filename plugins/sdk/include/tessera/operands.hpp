@@ -10,7 +10,7 @@
 
 #include "tessera/record.hpp"
 
-namespace tessera {
+namespace tessera::sdk {
 
 // Tensor ids of one op, TSR_NONE left out.  `known` is false for a kind whose
 // operands this SDK cannot name: it may touch any tensor.
@@ -97,4 +97,4 @@ inline Operands operands_of(const OpRecord& op) {
   }
 }
 
-}  // namespace tessera
+}  // namespace tessera::sdk

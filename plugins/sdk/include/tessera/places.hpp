@@ -14,7 +14,7 @@
 #include "tessera/operands.hpp"
 #include "tessera/workspace.hpp"
 
-namespace tessera {
+namespace tessera::sdk {
 
 // Bits of one element; 0 for an unknown dtype.
 inline uint32_t element_bits(uint32_t dtype) {
@@ -211,4 +211,4 @@ class TensorPlaces {
   std::unique_ptr<HostBuffer> workspace_;
 };
 
-}  // namespace tessera
+}  // namespace tessera::sdk

@@ -15,7 +15,7 @@
 #include "tessera/error.hpp"
 #include "tessera/ops.h"
 
-namespace tessera {
+namespace tessera::sdk {
 
 // Today's Struct from `bytes` readable bytes at `data`: what the writer did not
 // know is zero.
@@ -442,4 +442,4 @@ inline void check_step(const tsr_program_desc& program,
   at_most("num_decode_tokens", step.num_decode_tokens, step.num_tokens);
 }
 
-}  // namespace tessera
+}  // namespace tessera::sdk

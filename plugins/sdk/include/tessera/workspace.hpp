@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace tessera {
+namespace tessera::sdk {
 
 // One tensor: needed from op `first` to op `last`, both included.
 struct Lifetime {
@@ -61,4 +61,4 @@ inline WorkspacePlan plan_workspace(const std::vector<Lifetime>& lifetimes,
   return plan;
 }
 
-}  // namespace tessera
+}  // namespace tessera::sdk

@@ -41,7 +41,7 @@ TEST(ProgramBuilder, WritesWhatAPluginReads) {
   builder.bind(1, 99, 64);
 
   const std::vector<std::byte> record = builder.build();
-  const ProgramView view(
+  const sdk::ProgramView view(
       reinterpret_cast<const tsr_program_desc*>(record.data()));
   EXPECT_EQ(view.desc().record_bytes, record.size());
   EXPECT_EQ(view.desc().max_tokens, 8u);
@@ -63,7 +63,7 @@ TEST(ProgramBuilder, WritesWhatAPluginReads) {
 
 TEST(ProgramBuilder, AnEmptyProgramIsARecord) {
   const std::vector<std::byte> record = ProgramBuilder().build();
-  const ProgramView view(
+  const sdk::ProgramView view(
       reinterpret_cast<const tsr_program_desc*>(record.data()));
   EXPECT_TRUE(view.ops().empty());
 }
@@ -78,7 +78,7 @@ TEST(SubmissionBuilder, KeepsArraysApartAsTheyGrow) {
     EXPECT_EQ(
         builder.add_binding({static_cast<uint32_t>(i), 0, 30 + i, 40 + i}), i);
   }
-  const SubmissionView view(&builder.record());
+  const sdk::SubmissionView view(&builder.record());
   EXPECT_EQ(view.value().program, 5u);
   EXPECT_EQ(view.value().kind, uint32_t{TSR_SUBMIT_PROGRAM});
   ASSERT_EQ(view.waits().size(), 5u);
@@ -100,7 +100,7 @@ TEST(SubmissionBuilder, IsPatchedInPlace) {
   builder.block(0).dst = 7;
   builder.record().num_tokens = 4;
   EXPECT_EQ(before, &builder.record());
-  const SubmissionView view(before);
+  const sdk::SubmissionView view(before);
   EXPECT_EQ(view.signals()[0].value, 9u);
   EXPECT_EQ(view.blocks()[0].dst, 7u);
   EXPECT_EQ(view.value().num_tokens, 4u);

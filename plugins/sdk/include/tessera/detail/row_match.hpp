@@ -13,7 +13,7 @@
 #include "tessera/op_facts.hpp"
 #include "tessera/plugin.h"
 
-namespace tessera::detail {
+namespace tessera::sdk::detail {
 
 // Why a row does not run an op.  `progress` counts the tests it passed before:
 // the row that came furthest explains a refusal best.
@@ -322,4 +322,4 @@ inline MaybeMismatch find_mismatch(const tsr_kernel_desc& row,
   return std::nullopt;
 }
 
-}  // namespace tessera::detail
+}  // namespace tessera::sdk::detail

@@ -7,7 +7,7 @@
 
 #include "tessera/plugin.hpp"
 
-namespace tessera::detail {
+namespace tessera::sdk::detail {
 
 inline Device& device_of(tsr_device* device) {
   return *reinterpret_cast<Device*>(device);
@@ -448,4 +448,4 @@ const tsr_plugin_header* plugin_header() {
   return &header;
 }
 
-}  // namespace tessera::detail
+}  // namespace tessera::sdk::detail

@@ -158,7 +158,7 @@ std::string error_of(const Attention& op, size_t workspace_bytes) {
   try {
     attention(op, {workspace.data(), workspace.size()}, Parallel{},
               Isa::kScalar);
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     return std::to_string(error.code()) + ": " + error.what();
   }
   return "no error";

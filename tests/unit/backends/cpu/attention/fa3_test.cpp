@@ -123,7 +123,7 @@ TEST(IntegerSums, RefusesMoreKeysThanInt32SumsHold) {
   try {
     attention(op, {}, Parallel{}, Isa::kScalar);
     FAIL() << "not refused";
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     EXPECT_EQ(error.code(), TSR_UNIMPLEMENTED);
     EXPECT_STREQ(error.what(),
                  "attention: sequence 0: 133001 visible keys are more than "

@@ -260,7 +260,7 @@ TEST(KvAppend, RefusesSlotsAndPositionsOutOfRangeBeforeItStores) {
     try {
       kv_append(op, {&serial, Isa::kScalar});
       FAIL() << "not refused";
-    } catch (const Error& error) {
+    } catch (const sdk::Error& error) {
       EXPECT_STREQ(error.what(), c.message);
     }
   }

@@ -37,7 +37,7 @@ TEST(KvLayout, StartsEachPartAtAMultipleOf64) {
 std::string error_of(const tsr_kv_desc& desc) {
   try {
     make_kv_layout(desc);
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     return error.what();
   }
   return "no error";
@@ -83,7 +83,7 @@ TEST(KvCopy, RefusesBlocksOutsideThePoolsBeforeItCopies) {
   try {
     kv_copy(layout, {src.data(), 2}, {dst.data(), 2}, pairs, 2);
     FAIL() << "not refused";
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     EXPECT_STREQ(error.what(),
                  "kv copy: destination block 2 is not in the pool of 2");
   }

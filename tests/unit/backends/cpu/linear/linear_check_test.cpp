@@ -65,7 +65,7 @@ TEST_P(LinearRefuses, AndNamesWhatClashes) {
   try {
     run_linear(weight.linear(), op, best_isa());
     FAIL() << "was taken";
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     EXPECT_EQ(error.code(), TSR_INVALID_ARGUMENT);
     EXPECT_EQ(error.what(), GetParam().message);
   }
@@ -87,7 +87,7 @@ TEST(LinearWorkspace, TooSmallIsRefused) {
   AlignedBytes workspace(64);
   EXPECT_THROW(linear(weight.linear(), op, {workspace.data(), 64},
                       {nullptr, best_isa()}),
-               Error);
+               sdk::Error);
 }
 
 }  // namespace

@@ -271,7 +271,7 @@ TEST(LinearIntegerOverflow, RefusesAGroupThatCouldOverflow) {
   try {
     run_linear(weight.linear(), op, best_isa());
     FAIL() << "K=" << kLongK << " was taken";
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     EXPECT_EQ(error.code(), TSR_INVALID_ARGUMENT);
     EXPECT_STREQ(error.what(),
                  "linear: K=132105 could overflow an i32 accumulator; at most "

@@ -136,7 +136,7 @@ TEST_P(WeightRefuses, AndNamesThePlane) {
   try {
     weight_shape(desc);
     FAIL() << "was taken";
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     EXPECT_EQ(error.what(), GetParam().message);
   }
 }
@@ -153,7 +153,8 @@ TEST(WeightPacking, RefusesRowsThatCutATile) {
   std::vector<std::byte> packed(shape.packed_bytes);
   const auto slice = weight.planes().slice(8, 40);
   ASSERT_TRUE(slice.ok());
-  EXPECT_THROW(pack_rows(shape, slice->desc(), 8, 40, packed.data()), Error);
+  EXPECT_THROW(pack_rows(shape, slice->desc(), 8, 40, packed.data()),
+               sdk::Error);
 }
 
 }  // namespace

@@ -349,7 +349,7 @@ TEST(Ops, ResultsDoNotDependOnTheNumberOfThreads) {
 std::string error_of(const std::function<void()>& call) {
   try {
     call();
-  } catch (const Error& error) {
+  } catch (const sdk::Error& error) {
     return std::to_string(error.code()) + ": " + error.what();
   }
   return "no error";

@@ -74,7 +74,8 @@ TEST_F(IsolatedPlugin, IsDescribedAsInProcess) {
     EXPECT_STREQ(remote.options.at(0).key, "die");
     ASSERT_EQ(remote.kernels.size(), here.kernels.size());
     EXPECT_STREQ(remote.kernels[0].name, here.kernels[0].name);
-    const auto rules = Elements<tsr_plane_rule>(remote.kernels[0].planes).all();
+    const auto rules =
+        sdk::Elements<tsr_plane_rule>(remote.kernels[0].planes).all();
     ASSERT_EQ(rules.size(), 2u);
     EXPECT_EQ(rules[1].role, uint32_t{TSR_PLANE_INPUT_MULTIPLIER});
   }

@@ -15,7 +15,7 @@
 
 namespace {
 
-using tessera::Error;
+using tessera::sdk::Error;
 
 // W[N, K] = scale[N] * codes[N, K], and what x is multiplied by.
 struct ToyWeight {
@@ -31,7 +31,8 @@ uint64_t codes_bytes(const tsr_weight_desc& desc) {
 }
 
 tsr_plane find_plane(const tsr_weight_desc& desc, uint32_t role) {
-  for (const auto& plane : tessera::Elements<tsr_plane>(desc.planes).all()) {
+  for (const auto& plane :
+       tessera::sdk::Elements<tsr_plane>(desc.planes).all()) {
     if (plane.role == role) return plane;
   }
   return {};
@@ -49,27 +50,27 @@ std::shared_ptr<ToyWeight> describe(const tsr_weight_desc& desc) {
   return weight;
 }
 
-class ToyDevice final : public tessera::HostMemoryDevice {
+class ToyDevice final : public tessera::sdk::HostMemoryDevice {
  public:
   ToyDevice(const tsr_host_services& host, bool packs, bool dies)
       : HostMemoryDevice(host), packs_(packs), dies_(dies) {}
 
   std::vector<tsr_refusal> check(
-      const tessera::ProgramQuestion& question) override;
+      const tessera::sdk::ProgramQuestion& question) override;
   tsr_packed_info weight_query(const tsr_weight_desc& desc) override;
-  std::unique_ptr<tessera::Packing> packing_begin(uint64_t weight,
-                                                  const tsr_weight_desc& desc,
-                                                  uint64_t buffer,
-                                                  uint64_t offset) override;
+  std::unique_ptr<tessera::sdk::Packing> packing_begin(
+      uint64_t weight, const tsr_weight_desc& desc, uint64_t buffer,
+      uint64_t offset) override;
   void weight_create(uint64_t weight, const tsr_weight_desc& desc,
                      uint64_t buffer, uint64_t offset) override;
   void weight_destroy(uint64_t weight) override { weights_.erase(weight); }
   tsr_kv_info kv_query(const tsr_kv_desc& desc) override;
   void kv_create(uint64_t, const tsr_kv_desc&, uint64_t, uint64_t) override {}
-  tsr_program_info program_create(const tessera::ProgramView& view) override;
+  tsr_program_info program_create(
+      const tessera::sdk::ProgramView& view) override;
   tsr_segment program_segment(uint64_t program, uint32_t index) override;
   void program_destroy(uint64_t program) override { programs_.erase(program); }
-  std::unique_ptr<tessera::Queue> queue_create() override;
+  std::unique_ptr<tessera::sdk::Queue> queue_create() override;
 
   struct Program {
     tsr_program_desc desc;
@@ -87,11 +88,11 @@ class ToyDevice final : public tessera::HostMemoryDevice {
  private:
   bool packs_;
   bool dies_;
-  tessera::IdTable<ToyWeight> weights_{"weight"};
-  tessera::IdTable<Program> programs_{"program"};
+  tessera::sdk::IdTable<ToyWeight> weights_{"weight"};
+  tessera::sdk::IdTable<Program> programs_{"program"};
 };
 
-class ToyPacking final : public tessera::Packing {
+class ToyPacking final : public tessera::sdk::Packing {
  public:
   ToyPacking(ToyDevice& device, uint64_t id, const tsr_weight_desc& desc,
              char* memory)
@@ -130,18 +131,18 @@ class ToyPacking final : public tessera::Packing {
   std::atomic<uint32_t> rows_{0};
 };
 
-class ToyQueue final : public tessera::BlockingQueue {
+class ToyQueue final : public tessera::sdk::BlockingQueue {
  public:
   explicit ToyQueue(ToyDevice& device)
       : BlockingQueue(device), device_(device) {}
 
  protected:
-  void run(const tessera::SubmissionView& submission) override {
+  void run(const tessera::sdk::SubmissionView& submission) override {
     const tsr_submission& step = submission.value();
     if (device_.dies()) std::abort();
     if (step.kind == TSR_SUBMIT_COPY) return run_copy(step);
     const auto program = device_.program(step.program);
-    tessera::check_step(program->desc, step);
+    tessera::sdk::check_step(program->desc, step);
     for (const tsr_op_linear& op : program->ops) {
       run_linear(*program, submission, op);
     }
@@ -149,8 +150,8 @@ class ToyQueue final : public tessera::BlockingQueue {
 
  private:
   float* find_tensor(const ToyDevice::Program& program,
-                     const tessera::SubmissionView& submission, uint32_t id,
-                     uint64_t bytes) {
+                     const tessera::sdk::SubmissionView& submission,
+                     uint32_t id, uint64_t bytes) {
     for (uint32_t i = 0; i < submission.bindings().size(); ++i) {
       const tsr_binding binding = submission.bindings()[i];
       if (binding.tensor == id) return place(binding, bytes);
@@ -166,7 +167,7 @@ class ToyQueue final : public tessera::BlockingQueue {
   }
 
   void run_linear(const ToyDevice::Program& program,
-                  const tessera::SubmissionView& submission,
+                  const tessera::sdk::SubmissionView& submission,
                   const tsr_op_linear& op) {
     struct Work {
       const ToyWeight* weight;
@@ -205,10 +206,10 @@ class ToyQueue final : public tessera::BlockingQueue {
 };
 
 std::vector<tsr_refusal> ToyDevice::check(
-    const tessera::ProgramQuestion& question) {
+    const tessera::sdk::ProgramQuestion& question) {
   std::vector<tsr_refusal> refusals;
   for (uint32_t i = 0; i < question.program.ops().size(); ++i) {
-    const tessera::OpRecord& op = question.program.ops()[i];
+    const tessera::sdk::OpRecord& op = question.program.ops()[i];
     tsr_refusal refusal{};
     refusal.struct_size = sizeof(refusal);
     refusal.op = i;
@@ -243,7 +244,7 @@ tsr_packed_info ToyDevice::weight_query(const tsr_weight_desc& desc) {
   return info;
 }
 
-std::unique_ptr<tessera::Packing> ToyDevice::packing_begin(
+std::unique_ptr<tessera::sdk::Packing> ToyDevice::packing_begin(
     uint64_t weight, const tsr_weight_desc& desc, uint64_t buffer_id,
     uint64_t offset) {
   char* memory =
@@ -273,12 +274,13 @@ tsr_kv_info ToyDevice::kv_query(const tsr_kv_desc& desc) {
   return info;
 }
 
-tsr_program_info ToyDevice::program_create(const tessera::ProgramView& view) {
+tsr_program_info ToyDevice::program_create(
+    const tessera::sdk::ProgramView& view) {
   auto program = std::make_shared<Program>();
   program->desc = view.desc();
   program->weights = view.weights();
   program->bindings = view.bindings();
-  for (const tessera::OpRecord& op : view.ops()) {
+  for (const tessera::sdk::OpRecord& op : view.ops()) {
     if (op.kind() != TSR_OP_LINEAR) {
       throw Error(TSR_UNIMPLEMENTED, "only linears");
     }
@@ -304,7 +306,7 @@ tsr_segment ToyDevice::program_segment(uint64_t program, uint32_t index) {
   return segment;
 }
 
-std::unique_ptr<tessera::Queue> ToyDevice::queue_create() {
+std::unique_ptr<tessera::sdk::Queue> ToyDevice::queue_create() {
   return std::make_unique<ToyQueue>(*this);
 }
 
@@ -314,7 +316,7 @@ constexpr tsr_memory_kind kMemory = {
         TSR_MEMORY_IMPORT_HOST,
     0,
     UINT64_MAX,
-    tessera::HostMemoryDevice::kAlignment,
+    tessera::sdk::HostMemoryDevice::kAlignment,
     TSR_HANDLE_HOST_POINTER};
 
 constexpr tsr_option kOptions[] = {{sizeof(tsr_option), TSR_OPTION_BOOLEAN,
@@ -376,9 +378,9 @@ class ToyBackend {
     static const tsr_kernel_desc row = kernel();
     return {&row, 1, sizeof(row)};
   }
-  static std::unique_ptr<tessera::Device> open(uint32_t index,
-                                               const tessera::Options& options,
-                                               const tsr_host_services& host) {
+  static std::unique_ptr<tessera::sdk::Device> open(
+      uint32_t index, const tessera::sdk::Options& options,
+      const tsr_host_services& host) {
     bool dies = false;
     for (const auto& [key, value] : options) {
       if (key != "die") {
