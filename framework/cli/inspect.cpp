@@ -68,7 +68,7 @@ Result<std::vector<LayerEntry>> list_layers(const Graph& graph,
       }
     }
     for (const std::string& name : sources) {
-      TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source(name));
+      TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(name));
       add_tensor(tensor, entry);
     }
     if (!sources.empty()) entries.push_back(std::move(entry));

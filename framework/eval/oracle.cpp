@@ -33,7 +33,7 @@ namespace {
 Result<std::vector<float>> read_constant(const GraphTensor& tensor,
                                          const WeightSource& source) {
   if (tensor.source.empty()) return tensor.values;
-  TSR_ASSIGN_OR_RETURN(const SourceTensor found, source(tensor.source));
+  TSR_ASSIGN_OR_RETURN(const SourceTensor found, source.tensor(tensor.source));
   std::vector<float> values(found.bytes.size() /
                             std::max<size_t>(dtype_bytes(found.dtype, 1), 1));
   for (size_t i = 0; i < values.size(); ++i) {

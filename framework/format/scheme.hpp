@@ -25,6 +25,19 @@ struct Scheme {
   uint32_t kv_format = 0;  // TSR_KV_*: of the cache unless the user says other
   uint32_t head_format =
       0;  // TSR_WEIGHT_*: of the projection to the vocabulary
+  // Weights that the file has quantized are taken as they are, whatever stands
+  // above.
+  bool as_stored = false;
+};
+
+// How the linear of a weight is run.
+struct LinearChoice {
+  uint32_t format = 0;      // TSR_WEIGHT_*
+  uint32_t group_size = 0;  // weights per scale along K; 0: all of K
+  bool symmetric = true;
+  uint32_t act_quant = 0;  // TSR_ACT_*
+
+  bool operator==(const LinearChoice&) const = default;
 };
 
 // The scheme of that name: one of scheme_names(), where w4a16 may carry _g32,

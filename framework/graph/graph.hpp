@@ -6,11 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/format/scheme.hpp"
 #include "tessera/ops.h"
 
 namespace tessera {
@@ -46,6 +48,8 @@ struct GraphWeight {
   uint32_t N = 0;
   uint32_t K = 0;
   bool is_head = false;  // projects to the vocabulary
+  // How the file has it, if that is not plain floats.
+  std::optional<LinearChoice> stored;
 };
 
 struct GraphKv {

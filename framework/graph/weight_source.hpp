@@ -7,11 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/format/scheme.hpp"
+#include "framework/format/weight.hpp"
+#include "framework/graph/graph.hpp"
 
 namespace tessera {
 
@@ -20,11 +25,28 @@ struct SourceTensor {
   uint32_t dtype = 0;  // TSR_F32, TSR_F16 or TSR_BF16
   std::vector<uint64_t> shape;
   std::span<const std::byte> bytes;
+  // Holds `bytes` where they were decoded from something else; else null.
+  std::shared_ptr<const std::vector<std::byte>> owner;
 };
 
-// Finds a tensor by its name in the file; the bytes outlive the source's user.
-// Errors: NOT_FOUND, naming the tensor.
-using WeightSource =
-    std::function<Result<SourceTensor>(const std::string& name)>;
+struct WeightSource {
+  // Finds a tensor by its name in the file; bytes without an owner outlive the
+  // source's user.  Of a quantized tensor, its values.
+  // Errors: NOT_FOUND, naming the tensor.
+  std::function<Result<SourceTensor>(const std::string& name)> tensor;
+
+  // Sources that have only plain floats leave the rest empty.
+
+  // How the file stores a weight, if not in plain floats.  Reads no numbers.
+  std::function<std::optional<LinearChoice>(const std::string& name)>
+      stored_choice;
+
+  // The weight itself.
+  // Requires: stored_choice(name) has a value.
+  std::function<Result<format::WeightData>(const std::string& name)> stored;
+};
+
+// Notes in every weight of the graph how `source` has it.
+void mark_stored(const WeightSource& source, Graph& graph);
 
 }  // namespace tessera

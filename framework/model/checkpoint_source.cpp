@@ -5,11 +5,14 @@
 namespace tessera {
 
 WeightSource checkpoint_source(const Checkpoint& checkpoint) {
-  return [&checkpoint](const std::string& name) -> Result<SourceTensor> {
+  WeightSource source;
+  source.tensor =
+      [&checkpoint](const std::string& name) -> Result<SourceTensor> {
     const TensorView* const view = checkpoint.find(name);
     if (view == nullptr) return Status(TSR_NOT_FOUND, "no tensor " + name);
-    return SourceTensor{view->dtype, view->shape, view->data};
+    return SourceTensor{view->dtype, view->shape, view->data, {}};
   };
+  return source;
 }
 
 }  // namespace tessera

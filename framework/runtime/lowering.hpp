@@ -60,14 +60,8 @@ uint32_t value_dtype(const GraphTensor& tensor, const LayerPlan& writer);
 // file for tables (two dimensions), F32 for vectors.
 uint32_t constant_dtype(const GraphTensor& tensor, uint32_t source_dtype);
 
-// How the linear of a weight is to be run under a scheme: the head keeps a
-// float type and float activations.
-struct LinearChoice {
-  uint32_t format = 0;  // TSR_WEIGHT_*
-  uint32_t group_size = 0;
-  bool symmetric = true;
-  uint32_t act_quant = 0;  // TSR_ACT_*
-};
+// How the linear of a weight is to be run under a scheme: as the file has it if
+// the scheme says so; else the head keeps a float type and float activations.
 LinearChoice choose_linear(const GraphWeight& weight, const Scheme& scheme);
 
 // The program for `range`, all ids renumbered.  `source_dtype` gives the dtype

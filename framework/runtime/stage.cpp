@@ -52,7 +52,7 @@ Result<std::unique_ptr<Stage>> Stage::create(const StageInputs& inputs,
   stage->device_ = std::move(device);
   const auto source_dtype = [&inputs](const GraphTensor& tensor) {
     if (tensor.source.empty()) return uint32_t{TSR_F32};
-    const Result<SourceTensor> found = inputs.source(tensor.source);
+    const Result<SourceTensor> found = inputs.source.tensor(tensor.source);
     return found.ok() ? found->dtype : uint32_t{TSR_DTYPE_NONE};
   };
   const Lowered lowered =
@@ -139,15 +139,17 @@ Status Stage::bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
                             const tsr_tensor& tensor, uint32_t program_tensor) {
   const GraphTensor& constant = inputs.graph.tensors[graph_tensor];
   const uint64_t count = element_count(tensor);
-  SourceTensor source{TSR_F32, {}, std::as_bytes(std::span(constant.values))};
+  SourceTensor source{
+      TSR_F32, {}, std::as_bytes(std::span(constant.values)), {}};
   if (!constant.source.empty()) {
-    TSR_ASSIGN_OR_RETURN(source, inputs.source(constant.source));
+    TSR_ASSIGN_OR_RETURN(source, inputs.source.tensor(constant.source));
   }
   const uint64_t found = source.bytes.size() / dtype_bytes(source.dtype, 1);
   if (found != count) return wrong_size(constant, found, count);
 
   // A table as the file has it is used where it lies.
-  if (!constant.source.empty() && source.dtype == tensor.dtype &&
+  if (!constant.source.empty() && source.owner == nullptr &&
+      source.dtype == tensor.dtype &&
       device_->memory_kind_with(TSR_MEMORY_IMPORT_HOST).ok()) {
     const auto address = reinterpret_cast<uintptr_t>(source.bytes.data());
     const uint64_t offset = address % kPageBytes;

@@ -59,9 +59,10 @@ void widen_row(const SourceTensor& tensor, uint64_t first,
 Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
                                        const WeightSource& source) {
-  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source(weight.source));
+  if (weight.stored == choice) return source.stored(weight.source);
+  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(weight.source));
   TSR_RETURN_IF_ERROR(check_source(weight, tensor));
-  if (dense_format(tensor.dtype) == choice.format) {
+  if (dense_format(tensor.dtype) == choice.format && tensor.owner == nullptr) {
     return format::borrow_dense_weight(choice.format, weight.N, weight.K,
                                        tensor.bytes);
   }

@@ -17,12 +17,11 @@
 
 namespace tessera {
 
-// The weight in the format that `choice` asks for.  Borrows the file's bytes
-// where they are that already.
+// The weight in the format that `choice` asks for, encoded from the file's
+// values unless the file has it so.  Borrows the file's bytes where it can.
 //
 // Errors  those of the source and of the encoder; INVALID_ARGUMENT if the
-// file's
-//         tensor is not [N, K] of a float type
+//         file's tensor is not [N, K] of a float type
 Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
                                        const WeightSource& source);

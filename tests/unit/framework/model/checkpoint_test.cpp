@@ -72,13 +72,13 @@ TEST(Checkpoint, IsAWeightSource) {
   ASSERT_TRUE(opened.ok()) << opened.status().message();
   const WeightSource source = checkpoint_source(*opened);
   for (const char* name : {"head", "embed"}) {
-    const auto tensor = source(name);
+    const auto tensor = source.tensor(name);
     ASSERT_TRUE(tensor.ok());
     EXPECT_EQ(tensor->dtype, TSR_U8);
     EXPECT_THAT(tensor->shape, ElementsAre(1));
     EXPECT_EQ(static_cast<char>(tensor->bytes[0]), 'x');
   }
-  EXPECT_EQ(source("none").status().message(), "no tensor none");
+  EXPECT_EQ(source.tensor("none").status().message(), "no tensor none");
 }
 
 TEST(Checkpoint, NamesAMissingShard) {
