@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The product with AVX2 and FMA; only dense_product.cpp calls it, after asking
+// the CPU.
+
+#define Eigen TesseraEigenAvx2
+#include "framework/quant/dense_product_kernel.hpp"
+
+namespace tessera::quant {
+
+void add_product_avx2(const DenseProduct& p) { add_product_with_eigen(p); }
+
+}  // namespace tessera::quant
