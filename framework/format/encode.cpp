@@ -49,6 +49,10 @@ Kind kind_of(uint32_t format) {
 }
 
 Status check_integers(const WeightScheme& scheme) {
+  if (scheme.two_level &&
+      (scheme.format != TSR_WEIGHT_I4 || scheme.per_tensor)) {
+    return Status(TSR_INVALID_ARGUMENT, "two levels of scales");
+  }
   if (!scheme.symmetric && (kind_of(scheme.format) != Kind::kInteger ||
                             scheme.format == TSR_WEIGHT_I4)) {
     return Status(TSR_INVALID_ARGUMENT, "the format has no zero point");
@@ -85,14 +89,30 @@ Status check_scheme(const WeightScheme& scheme, uint32_t N, uint32_t K) {
   return check_integers(scheme);
 }
 
+Status check_importance(std::span<const float> importance, uint32_t K) {
+  if (!importance.empty() && importance.size() != K) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  "importance of " + std::to_string(importance.size()) +
+                      " columns for K=" + std::to_string(K));
+  }
+  for (size_t k = 0; k < importance.size(); ++k) {
+    if (std::isfinite(importance[k]) && importance[k] >= 0.0f) continue;
+    return Status(TSR_INVALID_ARGUMENT, "importance of column " +
+                                            std::to_string(k) + " is " +
+                                            std::to_string(importance[k]));
+  }
+  return {};
+}
+
 // One weight on its way from rows to planes.
 class Encoder {
  public:
   Encoder(const WeightScheme& scheme, uint32_t N, uint32_t K,
-          const RowSource& rows)
+          const RowSource& rows, std::span<const float> importance)
       : scheme_(scheme),
         kind_(kind_of(scheme.format)),
         rows_(rows),
+        importance_(importance),
         row_(K),
         weight_{scheme.format, N, K, {}} {
     scheme_.per_tensor = scheme_.per_tensor && has_scale();
@@ -144,7 +164,12 @@ class Encoder {
       add_scale_plane(TSR_PLANE_SCALE, TSR_F8E4M3);
       add_plane(TSR_PLANE_SCALE2, TSR_F32, 1, weight_.N, row_size());
     }
-    if (has_scale()) add_scale_plane(TSR_PLANE_SCALE, scheme_.scale_dtype);
+    if (scheme_.two_level) {
+      add_scale_plane(TSR_PLANE_SCALE, TSR_U8);
+      add_plane(TSR_PLANE_SCALE2, scheme_.scale_dtype, 1, 1, row_size());
+    } else if (has_scale()) {
+      add_scale_plane(TSR_PLANE_SCALE, scheme_.scale_dtype);
+    }
     if (has_scale() && !scheme_.symmetric) {
       add_scale_plane(TSR_PLANE_ZERO_POINT,
                       scheme_.format == TSR_WEIGHT_I8 ? TSR_I8 : TSR_U8);
@@ -212,6 +237,7 @@ class Encoder {
       default:
         break;
     }
+    if (scheme_.two_level) return encode_two_levels(n);
     for (uint32_t g = 0; g < num_groups(); ++g) {
       switch (kind_) {
         case Kind::kInteger:
@@ -249,7 +275,9 @@ class Encoder {
     std::vector<double> decoded(block->values);
     std::byte* row = codes(n);
     for (size_t k = 0; k < row_.size(); k += block->values) {
-      encode_gguf_block(scheme_.format, row_.data() + k, row);
+      encode_gguf_block(scheme_.format, row_.data() + k,
+                        importance_.empty() ? nullptr : importance_.data() + k,
+                        row);
       decode_gguf_block(scheme_.format, row, decoded.data());
       for (const double value : decoded) {
         if (!std::isfinite(value)) return scale_overflow(TSR_F16);
@@ -272,6 +300,20 @@ class Encoder {
     store_codes(n, g, [&](float value) {
       return static_cast<float>(integer_code(grid, chosen, value));
     });
+    return {};
+  }
+
+  Status encode_two_levels(uint32_t n) {
+    const float scale2 = choose_scale2(scheme_, range_of(row_).amax());
+    if (!std::isfinite(scale2)) return scale_overflow(scheme_.scale_dtype);
+    set_plane(TSR_PLANE_SCALE2, n, 0, scale2);
+    for (uint32_t g = 0; g < num_groups(); ++g) {
+      const int32_t scale = choose_two_level_scale(group(g), scale2);
+      set_plane(TSR_PLANE_SCALE, n, g, static_cast<float>(scale));
+      store_codes(n, g, [&](float value) {
+        return static_cast<float>(two_level_code(scale, scale2, value));
+      });
+    }
     return {};
   }
 
@@ -329,6 +371,7 @@ class Encoder {
   WeightScheme scheme_;
   Kind kind_;
   const RowSource& rows_;
+  std::span<const float> importance_;  // [K] or empty
   std::vector<float> row_;
   WeightData weight_;
   Range tensor_range_;
@@ -338,28 +381,31 @@ class Encoder {
 }  // namespace
 
 Result<WeightData> encode_rows(const WeightScheme& scheme, uint32_t N,
-                               uint32_t K, const RowSource& rows) {
+                               uint32_t K, const RowSource& rows,
+                               std::span<const float> importance) {
   const std::string what = "encode " + weight_format_name(scheme.format);
   TSR_RETURN_IF_ERROR(check_scheme(scheme, N, K).annotate(what));
-  Encoder encoder(scheme, N, K, rows);
+  TSR_RETURN_IF_ERROR(check_importance(importance, K).annotate(what));
+  Encoder encoder(scheme, N, K, rows, importance);
   TSR_RETURN_IF_ERROR(encoder.run().annotate(what));
   return std::move(encoder).take();
 }
 
 Result<WeightData> encode_weight(const WeightScheme& scheme, uint32_t N,
-                                 uint32_t K, std::span<const float> values) {
+                                 uint32_t K, std::span<const float> values,
+                                 std::span<const float> importance) {
   if (values.size() != uint64_t{N} * K) {
     return Status(TSR_INVALID_ARGUMENT,
                   "encode " + weight_format_name(scheme.format) + ": " +
                       std::to_string(values.size()) + " values for [" +
                       std::to_string(N) + ", " + std::to_string(K) + "]");
   }
-  return encode_rows(scheme, N, K,
-                     [&](uint32_t n, std::span<float> out_row) -> Status {
-                       const auto row = values.subspan(size_t{n} * K, K);
-                       std::copy(row.begin(), row.end(), out_row.begin());
-                       return {};
-                     });
+  const auto read_row = [&](uint32_t n, std::span<float> out_row) -> Status {
+    const auto row = values.subspan(size_t{n} * K, K);
+    std::copy(row.begin(), row.end(), out_row.begin());
+    return {};
+  };
+  return encode_rows(scheme, N, K, read_row, importance);
 }
 
 }  // namespace tessera::format

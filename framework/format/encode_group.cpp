@@ -45,8 +45,15 @@ IntegerGrid integer_grid(const WeightScheme& scheme) {
   if (!scheme.symmetric) {
     return {lo, hi, lo, static_cast<float>(2 * half - 1)};
   }
-  if (scheme.scale_rule == ScaleRule::kHalfRange) {
-    return {lo, hi, zero, static_cast<float>(half)};
+  switch (scheme.scale_rule) {
+    case ScaleRule::kHalfRange:
+      return {lo, hi, zero, static_cast<float>(half)};
+    case ScaleRule::kHalfSpan:
+      return {lo, hi, zero, static_cast<float>(half) - 0.5f};
+    case ScaleRule::kSignedMax:
+      return {lo, hi, zero, static_cast<float>(-half)};
+    default:
+      break;
   }
   // Eight bits leave out -128, which int8 kernels may not be able to multiply.
   return {four_bits ? lo : lo + 1, hi, zero, static_cast<float>(half - 1)};
@@ -61,9 +68,11 @@ float round_scale(uint32_t scale_dtype, float scale) {
 GroupScale choose_integer_scale(const WeightScheme& scheme, Range range) {
   const IntegerGrid grid = integer_grid(scheme);
   if (range.amax() < kSmallestAmax) return {1.0f, grid.zero_point};
-  const double extent = scheme.symmetric
-                            ? double{range.amax()}
-                            : double{range.max} - double{range.min};
+  const bool is_signed = grid.divisor < 0.0f;
+  const double extent = !scheme.symmetric
+                            ? double{range.max} - double{range.min}
+                        : is_signed ? double{range.signed_amax()}
+                                    : double{range.amax()};
   const float scale = round_scale(scheme.scale_dtype,
                                   static_cast<float>(extent / grid.divisor));
   if (scheme.symmetric || scale == 0.0f) return {scale, grid.zero_point};
@@ -90,6 +99,46 @@ GroupScale choose_float_scale(const WeightScheme& scheme, Range range) {
   return {
       round_scale(scheme.scale_dtype, range.amax() / max_finite(scheme.format)),
       0};
+}
+
+float choose_scale2(const WeightScheme& scheme, float row_amax) {
+  if (row_amax < kSmallestAmax) return 1.0f;
+  const float scale2 =
+      round_scale(scheme.scale_dtype, row_amax / kTwoLevelUnits);
+  return scale2 == 0.0f ? 1.0f : scale2;  // all codes are 0 then
+}
+
+// Codes -8 .. 7 that no scale up to 18 lets S * code leave s8 by.
+int32_t two_level_code(int32_t scale, float scale2, float value) {
+  const float step = static_cast<float>(scale) * scale2;
+  const auto code = static_cast<int32_t>(
+      std::clamp(std::nearbyint(value / step), -8.0f, 7.0f));
+  const int32_t most = std::min(7, 127 / scale);
+  const int32_t least = std::max(-8, -127 / scale);
+  return std::clamp(code, least, most);
+}
+
+int32_t choose_two_level_scale(std::span<const float> values, float scale2) {
+  const float amax = range_of(values).amax() / scale2;
+  const auto nearest = static_cast<int32_t>(std::nearbyint(amax / 7.0f));
+  int32_t best = 1;
+  double best_error = INFINITY;
+  const int32_t last = std::clamp(nearest + 1, 1, kTwoLevelUnits / 7);
+  // Smaller scales cut the largest value off, which may pay for finer steps.
+  for (int32_t scale = std::clamp(nearest - 2, 1, last); scale <= last;
+       ++scale) {
+    double error = 0.0;
+    for (const float value : values) {
+      const double decoded =
+          double{scale2} * scale * two_level_code(scale, scale2, value);
+      error += (decoded - value) * (decoded - value);
+    }
+    if (error < best_error) {
+      best_error = error;
+      best = scale;
+    }
+  }
+  return best;
 }
 
 int32_t integer_code(const IntegerGrid& grid, GroupScale group, float value) {

@@ -19,6 +19,8 @@ struct Range {
   float max = 0.0f;
 
   float amax() const { return -min > max ? -min : max; }
+  // The one of min and max whose magnitude is amax; max if both are.
+  float signed_amax() const { return -min > max ? min : max; }
 };
 
 Range range_of(std::span<const float> values);
@@ -29,7 +31,9 @@ struct IntegerGrid {
   int32_t lo;
   int32_t hi;
   int32_t zero_point;  // symmetric: the code of 0
-  float divisor;       // scale = amax / divisor, or (max - min) / divisor
+  // scale = amax / divisor, or (max - min) / divisor; negative: the value of
+  // largest magnitude / divisor
+  float divisor;
 };
 IntegerGrid integer_grid(const WeightScheme& scheme);
 
@@ -46,6 +50,13 @@ GroupScale choose_integer_scale(const WeightScheme& scheme, Range range);
 // Largest finite value of F8E4M3, F8E5M2 or F4E2M1.
 float max_finite(uint32_t format);
 GroupScale choose_float_scale(const WeightScheme& scheme, Range range);
+
+// I4 in two levels: the integer scale of a group, in units of SCALE2 > 0, that
+// errs least, and the nearest code that keeps |scale * code| within 127.
+float choose_scale2(const WeightScheme& scheme, float row_amax);
+inline constexpr int32_t kTwoLevelUnits = 126;  // amax of a row / SCALE2
+int32_t choose_two_level_scale(std::span<const float> values, float scale2);
+int32_t two_level_code(int32_t scale, float scale2, float value);
 
 int32_t integer_code(const IntegerGrid& grid, GroupScale group, float value);
 

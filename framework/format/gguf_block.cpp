@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shapes of GGUF blocks and their decoders.  All products and sums below
-// fit in 53 bits, so doubles are exact.
+// The shapes of GGUF blocks, and the decoders of those of 32 values.  All
+// products and sums below fit in 53 bits, so doubles are exact.
 
 #include "framework/format/gguf_block.hpp"
 
 #include <cassert>
 
 #include "framework/format/element.hpp"
+#include "framework/format/gguf_k_block.hpp"
 #include "framework/tensor/half.hpp"
 #include "tessera/types.h"
 
@@ -22,8 +23,12 @@ constexpr GgufBlock kBlocks[] = {
     {TSR_WEIGHT_Q5_0,   32,     22,    true},
     {TSR_WEIGHT_Q5_1,   32,     24,    true},
     {TSR_WEIGHT_Q8_0,   32,     34,    true},
-    {TSR_WEIGHT_Q4_K,  256,    144,    false},
-    {TSR_WEIGHT_Q6_K,  256,    210,    false},
+    {TSR_WEIGHT_Q2_K,  256,     84,    false},
+    {TSR_WEIGHT_Q3_K,  256,    110,    false},
+    {TSR_WEIGHT_Q4_K,  256,    144,    true},
+    {TSR_WEIGHT_Q5_K,  256,    176,    true},
+    {TSR_WEIGHT_Q6_K,  256,    210,    true},
+    {TSR_WEIGHT_IQ4_NL, 32,     18,    false},
 };
 // clang-format on
 
@@ -47,43 +52,9 @@ int five_bit_code(const std::byte* qh, const std::byte* qs, int j) {
   return nibble_code(qs, j) | static_cast<int>(bits >> j & 1U) << 4;
 }
 
-void decode_q4_k(const std::byte* block, double* out) {
-  const double d = half_at(block, 0);
-  const double dmin = half_at(block, 2);
-  const std::byte* scales = block + 4;
-  const std::byte* qs = block + 16;
-  for (size_t j = 0; j < 8; ++j) {  // sub-blocks of 32
-    int sc = 0;
-    int m = 0;
-    if (j < 4) {
-      sc = byte_at(scales, j) & 63;
-      m = byte_at(scales, j + 4) & 63;
-    } else {
-      const int low = byte_at(scales, j + 4);
-      sc = (low & 15) | (byte_at(scales, j - 4) >> 6) << 4;
-      m = (low >> 4) | (byte_at(scales, j) >> 6) << 4;
-    }
-    for (size_t l = 0; l < 32; ++l) {
-      const int pair = byte_at(qs, 32 * (j / 2) + l);
-      const int q = j % 2 == 0 ? pair & 15 : pair >> 4;
-      out[32 * j + l] = d * sc * q - dmin * m;
-    }
-  }
-}
-
-void decode_q6_k(const std::byte* block, double* out) {
-  const double d = half_at(block, 208);
-  for (size_t i = 0; i < 256; ++i) {
-    const size_t n = i / 128;
-    const size_t k = i % 128 / 32;
-    const size_t l = i % 32;
-    const int ql = byte_at(block, 64 * n + 32 * (k % 2) + l);
-    const int qh = byte_at(block, 128 + 32 * n + l);
-    const int low = k < 2 ? ql & 15 : ql >> 4;
-    const int q = low | (qh >> (2 * k) & 3) << 4;
-    out[i] = d * load_element<int8_t>(block + 192, i / 16) * (q - 32);
-  }
-}
+// The values that the codes of IQ4_NL stand for, before d.
+constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                   1,    13,   25,  38,  53,  69,  89,  113};
 
 }  // namespace
 
@@ -96,8 +67,9 @@ const GgufBlock* find_gguf_block(uint32_t format) {
 
 void decode_gguf_block(uint32_t format, const std::byte* block,
                        double* out_values) {
-  if (format == TSR_WEIGHT_Q4_K) return decode_q4_k(block, out_values);
-  if (format == TSR_WEIGHT_Q6_K) return decode_q6_k(block, out_values);
+  if (find_gguf_block(format)->values == 256) {
+    return decode_k_block(format, block, out_values);
+  }
 
   const double d = half_at(block, 0);
   for (int j = 0; j < 32; ++j) {
@@ -117,6 +89,9 @@ void decode_gguf_block(uint32_t format, const std::byte* block,
         break;
       case TSR_WEIGHT_Q8_0:
         value = load_element<int8_t>(block + 2, static_cast<size_t>(j)) * d;
+        break;
+      case TSR_WEIGHT_IQ4_NL:
+        value = kIq4Values[nibble_code(block + 2, j)] * d;
         break;
       default:
         assert(!"not a GGUF format");

@@ -20,13 +20,23 @@ struct GgufBlock {
 // The shape of a block; null if `format` is not a GGUF format.
 const GgufBlock* find_gguf_block(uint32_t format);
 
-// Encodes one block of 32 values, bit for bit as the published rounding has it:
-// truncation after an added constant, half away from zero in Q8_0, codes from
-// the unrounded d.
+// Encodes one block.
 //
-// Requires  x finite; format Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0.
-// Source    ggml-quants.c, quantize_row_*_ref.
-void encode_gguf_block(uint32_t format, const float* x, std::byte* out_block);
+// Without `importance` the bytes are those of ggml's reference quantizers:
+// blocks of 32 truncate after an added constant (Q8_0: half away from zero) and
+// take codes from the unrounded d; Q4_K, Q5_K and Q6_K search for the scales of
+// their sub-blocks by least squares.
+//
+// `importance` holds a weight per value, such as the mean squared activation of
+// its column; all formats but Q8_0 then choose scales that lower the weighted
+// squared error.  Weights that are zero all over a block are ignored.
+//
+// Requires  x finite; importance finite, >= 0, or null; a format with an
+//           encoder
+// Source    ggml-quants.c, quantize_row_*_ref and what quantize_* says of its
+//           quant_weights
+void encode_gguf_block(uint32_t format, const float* x, const float* importance,
+                       std::byte* out_block);
 
 // The values of one block, exactly: what ggml has in f32 is this, rounded once.
 //

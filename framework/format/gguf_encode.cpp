@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Encoders of the five simple GGUF blocks.  Every line is one f32 operation in
-// ggml's order, so this file must be compiled without FMA contraction.
+// Encoders of the five simple GGUF blocks, plain and by importance.  Every line
+// is one f32 operation in ggml's order, so this file must be compiled without
+// FMA contraction.
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
+#include <span>
 
 #include "framework/format/element.hpp"
 #include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf_k_block.hpp"
+#include "framework/format/gguf_scale_search.hpp"
 #include "framework/tensor/half.hpp"
 #include "tessera/types.h"
 
@@ -88,37 +93,94 @@ void encode_q8_0(const float* x, std::byte* block) {
   }
 }
 
-}  // namespace
-
-void encode_gguf_block(uint32_t format, const float* x, std::byte* out_block) {
-  int codes[32] = {};
+// What the bits of a block hold, before they are laid out.
+struct Block32 {
   float d = 0.0f;
   float m = 0.0f;
-  switch (format) {
-    case TSR_WEIGHT_Q4_0:
-      encode_symmetric(x, 8, &d, codes);
-      store_codes(codes, nullptr, out_block + 2);
-      break;
-    case TSR_WEIGHT_Q4_1:
-      encode_with_min(x, 15, &d, &m, codes);
-      store_half(out_block, 2, m);
-      store_codes(codes, nullptr, out_block + 4);
-      break;
-    case TSR_WEIGHT_Q5_0:
-      encode_symmetric(x, 16, &d, codes);
-      store_codes(codes, out_block + 2, out_block + 6);
-      break;
-    case TSR_WEIGHT_Q5_1:
-      encode_with_min(x, 31, &d, &m, codes);
-      store_half(out_block, 2, m);
-      store_codes(codes, out_block + 4, out_block + 8);
-      break;
-    case TSR_WEIGHT_Q8_0:
-      return encode_q8_0(x, out_block);
-    default:
-      assert(!"no encoder for this format");
+  int codes[32] = {};
+};
+
+bool has_min(uint32_t format) {
+  return format == TSR_WEIGHT_Q4_1 || format == TSR_WEIGHT_Q5_1;
+}
+
+bool has_five_bits(uint32_t format) {
+  return format == TSR_WEIGHT_Q5_0 || format == TSR_WEIGHT_Q5_1;
+}
+
+// The scale, and the min, that lower the squared error where the importance of
+// a value grows with its size from the block's root mean square up.
+Block32 find_weighted(uint32_t format, const float* x,
+                      const float* importance) {
+  const std::span<const float> values(x, 32);
+  float squares = 0.0f;
+  for (const float value : values) squares += value * value;
+  std::array<float, 32> weights{};
+  for (size_t j = 0; j < 32; ++j) {
+    weights[j] = importance[j] * std::sqrt(squares / 32.0f + x[j] * x[j]);
   }
-  store_half(out_block, 0, d);
+
+  Block32 block;
+  std::array<uint8_t, 32> codes{};
+  const int half = has_five_bits(format) ? 16 : 8;
+  if (has_min(format)) {
+    const ScaleAndMin fit = search_scale_and_min(values, weights, 2 * half - 1,
+                                                 {-0.9f, 0.05f, 36}, codes);
+    block.d = fit.scale;
+    block.m = -fit.min;
+  } else {
+    block.d = search_symmetric_scale(values, weights, half, codes);
+  }
+  std::copy(codes.begin(), codes.end(), block.codes);
+  return block;
+}
+
+Block32 find_plain(uint32_t format, const float* x) {
+  Block32 block;
+  const int half = has_five_bits(format) ? 16 : 8;
+  if (has_min(format)) {
+    encode_with_min(x, 2 * half - 1, &block.d, &block.m, block.codes);
+  } else {
+    encode_symmetric(x, half, &block.d, block.codes);
+  }
+  return block;
+}
+
+void store_block(uint32_t format, const Block32& block, std::byte* out) {
+  size_t end = 2;
+  store_half(out, 0, block.d);
+  if (has_min(format)) {
+    store_half(out, end, block.m);
+    end += 2;
+  }
+  std::byte* qh = has_five_bits(format) ? out + end : nullptr;
+  if (qh != nullptr) end += 4;
+  store_codes(block.codes, qh, out + end);
+}
+
+// Importance that says nothing would make every scale equally good.
+const float* useful(const float* importance, size_t count) {
+  if (importance == nullptr) return nullptr;
+  const bool some = std::any_of(importance, importance + count,
+                                [](float weight) { return weight > 0.0f; });
+  return some ? importance : nullptr;
+}
+
+}  // namespace
+
+void encode_gguf_block(uint32_t format, const float* x, const float* importance,
+                       std::byte* out_block) {
+  const GgufBlock* shape = find_gguf_block(format);
+  assert(shape != nullptr && shape->has_encoder);
+  if (format == TSR_WEIGHT_Q8_0) return encode_q8_0(x, out_block);
+  const float* weights = useful(importance, shape->values);
+  if (shape->values == 256) {
+    return encode_k_block(format, x, weights, out_block);
+  }
+  store_block(format,
+              weights == nullptr ? find_plain(format, x)
+                                 : find_weighted(format, x, weights),
+              out_block);
 }
 
 }  // namespace tessera::format

@@ -40,6 +40,10 @@ constexpr FormatName kFormatNames[] = {
     {TSR_WEIGHT_Q6_K, "q6_k"},
     {TSR_WEIGHT_SPARSE_FIXED, "sparse_fixed"},
     {TSR_WEIGHT_SPARSE_ENTROPY, "sparse_entropy"},
+    {TSR_WEIGHT_Q2_K, "q2_k"},
+    {TSR_WEIGHT_Q3_K, "q3_k"},
+    {TSR_WEIGHT_Q5_K, "q5_k"},
+    {TSR_WEIGHT_IQ4_NL, "iq4_nl"},
 };
 
 tsr_plane c_plane(const Plane& plane) {

@@ -50,7 +50,7 @@ inline std::string unknown_value(const tsr_kernel_desc& row) {
   if (row.error_class == 0 || row.error_class > TSR_ERROR_HALF_PRODUCTS) {
     return field("error_class", row.error_class);
   }
-  if (row.weight_format > TSR_WEIGHT_SPARSE_ENTROPY) {
+  if (row.weight_format > TSR_WEIGHT_IQ4_NL) {
     return field("weight_format", row.weight_format);
   }
   const Elements<tsr_plane_rule> rules(row.planes);

@@ -215,10 +215,22 @@ enum {
 //     m = scales[j + 4] & 63; else sc = (scales[j + 4] & 15) |
 //     (scales[j - 4] >> 6) << 4, m = (scales[j + 4] >> 4) | (scales[j] >> 6) <<
 //     4
+//   Q5_K   0 d | 2 dmin | 4 scales[12] | 16 qh[32] | 48 qs[128]
+//     as Q4_K; bit 4 of value l of sub-block j is bit j of qh[l]
 //   Q6_K   0 ql[128] | 128 qh[64] | 192 scales i8[16] | 208 d
 //     half n, l = 0..31, L = ql + 64 n, H = qh + 32 n: values 128 n + 32 k + l
 //     have low bits L[l] & 15, L[l + 32] & 15, L[l] >> 4, L[l + 32] >> 4 and
 //     high bits (H[l] >> 2 k) & 3, k = 0..3; d * scales[i / 16] * (q - 32)
+//   Q2_K   0 scales[16] | 16 qs[64] | 80 d | 82 dmin
+//     half n, l = 0..31: value 128 n + 32 k + l is (qs[32 n + l] >> 2 k) & 3;
+//     s = scales[i / 16]; d * (s & 15) * q - dmin * (s >> 4)
+//   Q3_K   0 hmask[32] | 32 qs[64] | 96 scales[12] | 108 d
+//     low bits as Q2_K, minus 4 where bit 4 n + k of hmask[l] is 0; scale j of
+//     16: low four bits scales[j] & 15 for j < 8, else scales[j - 8] >> 4, high
+//     two (scales[8 + j % 4] >> 2 (j / 4)) & 3; d * (scale - 32) * q
+//   IQ4_NL 0 d | 2 qs[16]                           T[q] * d
+//     32 values, as Q4_0; T: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69
+//     89 113
 //   Source: ggml, docs/gguf.md and ggml-quants.c.
 //
 // SPARSE_FIXED: s8 codes of tiles of 256 rows x 128 columns, row by row of
@@ -254,6 +266,10 @@ enum {
   TSR_WEIGHT_Q6_K = 19,
   TSR_WEIGHT_SPARSE_FIXED = 20,
   TSR_WEIGHT_SPARSE_ENTROPY = 21,
+  TSR_WEIGHT_Q2_K = 22,
+  TSR_WEIGHT_Q3_K = 23,
+  TSR_WEIGHT_Q5_K = 24,
+  TSR_WEIGHT_IQ4_NL = 25,
 };
 
 typedef struct tsr_plane {

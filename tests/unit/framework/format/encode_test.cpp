@@ -311,7 +311,7 @@ TEST(Encode, RefusesSchemesThatDoNotExist) {
        "group_size=8"},
       {{.format = TSR_WEIGHT_I8, .scale_dtype = TSR_I8}, "scales of i8"},
       {{.format = TSR_WEIGHT_Q4_0}, "K=40 is not a multiple"},
-      {{.format = TSR_WEIGHT_Q4_K}, "no encoder"},
+      {{.format = TSR_WEIGHT_Q2_K}, "no encoder"},
       {{.format = 77}, "encode weight format 77: no encoder"},
   };
   for (const auto& [scheme, message] : cases) {

@@ -26,7 +26,7 @@ WeightData make_weight(const WeightScheme& scheme, uint32_t N, uint32_t K) {
 }
 
 TEST(Weight, FormatNamesRoundTrip) {
-  for (uint32_t format = TSR_WEIGHT_F32; format <= TSR_WEIGHT_SPARSE_ENTROPY;
+  for (uint32_t format = TSR_WEIGHT_F32; format <= TSR_WEIGHT_IQ4_NL;
        ++format) {
     EXPECT_EQ(weight_format_from_name(weight_format_name(format)), format);
   }
@@ -134,8 +134,18 @@ Status check_changed(const WeightScheme& scheme, const Change& change) {
 }
 
 TEST(CheckWeight, AcceptsWhatTheEncoderWrites) {
+  std::vector<WeightScheme> schemes = {
+      {.format = TSR_WEIGHT_I4, .group_size = 32, .two_level = true}};
   for (uint32_t format = TSR_WEIGHT_F32; format <= TSR_WEIGHT_Q8_0; ++format) {
-    const Status status = check_changed({.format = format}, [](auto&) {});
+    schemes.push_back({.format = format});
+  }
+  for (const uint32_t format :
+       {TSR_WEIGHT_Q4_K, TSR_WEIGHT_Q5_K, TSR_WEIGHT_Q6_K}) {
+    schemes.push_back({.format = format});
+  }
+  for (const WeightScheme& scheme : schemes) {
+    const Status status =
+        check_weight(make_weight(scheme, 4, 256).view().desc());
     EXPECT_TRUE(status.ok()) << status.message();
   }
 }
