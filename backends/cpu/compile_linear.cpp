@@ -41,7 +41,7 @@ class LinearOp final : public CompiledOp {
     Linear one = describe({1, 1, 1, 1});
     one.M = 1;
     name_ =
-        linear_kernel_name(weight_->linear().shape, one, input.device.isa());
+        linear_kernel_name(weight_->linear().shape, one, input.device.exec());
   }
 
   uint64_t scratch_bytes() const override { return workspace_bytes_; }

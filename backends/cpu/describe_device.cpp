@@ -71,6 +71,9 @@ tsr_device_info describe_device() {
   static const tsr_option kOptions[] = {
       option(TSR_OPTION_TEXT, "isa", "best",
              "newest instruction set to use: scalar, avx2, avx512, avx512vnni"),
+      option(TSR_OPTION_TEXT, "onednn", "auto",
+             "products of many rows that oneDNN computes: auto (what it is "
+             "faster at), always, never"),
       option(TSR_OPTION_INTEGER, "threads", "0",
              "tasks to split work into; 0: the host's threads"),
   };
@@ -93,7 +96,7 @@ tsr_device_info describe_device() {
   info.max_queues = 1;
   info.memory_bytes = kKinds[0].bytes;
   info.memory_kinds = {kKinds, 1, sizeof(tsr_memory_kind)};
-  info.options = {kOptions, 2, sizeof(tsr_option)};
+  info.options = {kOptions, 3, sizeof(tsr_option)};
   return info;
 }
 

@@ -20,6 +20,13 @@ namespace {
                    "cpu: option " + key + "=" + value + " is not known");
 }
 
+UseOneDnn parse_use_onednn(const std::string& value) {
+  if (value == "auto") return UseOneDnn::kAuto;
+  if (value == "always") return UseOneDnn::kAlways;
+  if (value != "never") refuse_option("onednn", value);
+  return UseOneDnn::kNever;
+}
+
 Parallel host_parallel(const tsr_host_services& host, uint32_t num_threads) {
   Parallel parallel;
   parallel.num_threads = num_threads == 0 ? host.num_threads : num_threads;
@@ -48,6 +55,8 @@ DeviceOptions read_options(const sdk::Options& options) {
                          "cpu: this machine has no " + value);
       }
       result.isa = *isa;
+    } else if (key == "onednn") {
+      result.use_onednn = parse_use_onednn(value);
     } else if (key == "threads") {
       const char* end = value.data() + value.size();
       const auto parsed =

@@ -12,6 +12,7 @@
 
 #include "backends/cpu/kernels/attention/kv_layout.hpp"
 #include "backends/cpu/kernels/isa.hpp"
+#include "backends/cpu/kernels/ops/ops.hpp"
 #include "backends/cpu/kernels/parallel.hpp"
 #include "tessera/host_memory.hpp"
 
@@ -31,6 +32,7 @@ struct KvPoolPlace {
 struct DeviceOptions {
   Isa isa = Isa::kScalar;
   uint32_t num_threads = 0;  // 0: all of the host's
+  UseOneDnn use_onednn = UseOneDnn::kAuto;
 };
 
 // Throws INVALID_ARGUMENT for an unknown key or value.
@@ -65,7 +67,8 @@ class CpuDevice final : public sdk::HostMemoryDevice {
   std::unique_ptr<sdk::Queue> queue_create() override;
   std::vector<tsr_kernel_record> profile_read(uint32_t capacity) override;
 
-  Isa isa() const { return options_.isa; }
+  // What kernels run with.
+  Exec exec() const { return {&parallel_, options_.isa, options_.use_onednn}; }
   const Parallel& parallel() const { return parallel_; }
   std::shared_ptr<PackedWeight> weight(uint64_t id) const {
     return weights_.find(id);

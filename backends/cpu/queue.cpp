@@ -29,7 +29,7 @@ void CpuQueue::run(const sdk::SubmissionView& submission) {
 
 void CpuQueue::run_program(const sdk::SubmissionView& submission) {
   const auto program = device_.program(submission.value().program);
-  const Exec exec{&device_.parallel(), device_.isa()};
+  const Exec exec = device_.exec();
   const bool profile = (submission.value().flags & TSR_SUBMIT_PROFILE) != 0;
   if (!profile) return program->run(submission, exec, nullptr);
   records_.clear();

@@ -15,14 +15,19 @@ namespace {
 std::atomic<uint64_t> num_allocations{0};
 }  // namespace
 
-void* operator new(size_t bytes) {
+// Inlined on one side only, they would look mismatched to the compiler.
+[[gnu::noinline]] void* operator new(size_t bytes) {
   ++num_allocations;
   void* memory = std::malloc(bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
 
 namespace tessera::e2e {
 namespace {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fails if clang-tidy warns about a translation unit of ours.
 
-Usage: check_tidy.py ROOT BUILD_FOLDER
+Usage: check_tidy.py ROOT BUILD_FOLDER [CHECKS]: CHECKS are added to those of .clang-tidy.
 
 Parsing the system's headers takes seconds per file, so a clean result is remembered, by all that it
 depends on, in $XDG_CACHE_HOME/tessera/tidy (~/.cache by default), where every checkout finds it again.
@@ -100,9 +100,9 @@ def translation_units(root, build):
     return sorted(entries.values(), key=lambda entry: -os.path.getsize(entry["file"]))
 
 
-def warnings(tool, build, entry):
+def warnings(tool, build, checks, entry):
     """What clang-tidy prints about one translation unit; empty if it is clean."""
-    done = subprocess.run([tool, "-quiet", "-p", str(build), entry["file"]], capture_output=True, text=True)
+    done = subprocess.run([tool, "-quiet", "-p", str(build), f"-checks={checks}", entry["file"]], capture_output=True, text=True)
     return (done.stdout or done.stderr) if done.returncode or done.stdout else ""
 
 
@@ -112,19 +112,19 @@ def forget_old(cache):
             path.unlink(missing_ok=True)
 
 
-def main(root, build):
+def main(root, build, checks=""):
     tool, version = clang_tool.find("clang-tidy")
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     forget_old(cache)
     sources = Sources(root)
-    constants = [version, *configuration(root)]
+    constants = [version, checks, *configuration(root)]
 
     def check(entry):
         """(warnings, whether clang-tidy had to run)"""
         remembered = cache / key_of(sources, entry, constants)
         fresh = not remembered.exists()
-        found = warnings(tool, build, entry) if fresh else ""
+        found = warnings(tool, build, checks, entry) if fresh else ""
         if not found:
             remembered.touch()
         return found, fresh
@@ -136,4 +136,4 @@ def main(root, build):
 
 
 if __name__ == "__main__":
-    sys.exit(main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()))
+    sys.exit(main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve(), *sys.argv[3:]))

@@ -3,7 +3,7 @@
 // Linear against the limits of the machine, measured in the same run: memory
 // reads for M=1 (cold: the weights rotate over more than 1 GiB), int8 and f32
 // multiply-add peaks for many rows.  Rows are named
-// <scheme>/<isa>/M<M>/<N>x<K>.  CPU_BENCH_THREADS limits the threads.
+// <scheme>/<isa>[+onednn]/M<M>/<N>x<K>.  CPU_BENCH_THREADS limits the threads.
 
 #include <benchmark/benchmark.h>
 
@@ -150,7 +150,7 @@ class Weights {
 };
 
 void run_linear(benchmark::State& state, const Scheme& scheme,
-                const Shape& shape, Isa isa) {
+                const Shape& shape, Isa isa, UseOneDnn use_onednn) {
   Weights weights(scheme, shape, shape.M == 1 ? kColdBytes : 0);
   std::vector<std::byte> x(static_cast<size_t>(shape.M * shape.K * 4));
   std::mt19937 rng(42);
@@ -163,12 +163,13 @@ void run_linear(benchmark::State& state, const Scheme& scheme,
   op.act_quant = scheme.act_quant;
 
   const Parallel& parallel = BenchThreads::all().parallel();
+  const Exec exec{&parallel, isa, use_onednn};
   const size_t bytes =
       linear_workspace_bytes({shape.M, shape.K, parallel.num_threads});
   Memory workspace;
   workspace.resize(bytes);
   for ([[maybe_unused]] auto _ : state) {
-    linear(weights.next(), op, {workspace.data(), bytes}, {&parallel, isa});
+    linear(weights.next(), op, {workspace.data(), bytes}, exec);
   }
   using benchmark::Counter;
   state.counters["GOP/s"] =
@@ -177,7 +178,7 @@ void run_linear(benchmark::State& state, const Scheme& scheme,
   state.counters["GB/s"] =
       Counter(1e-9 * static_cast<double>(weights.canonical_bytes()),
               Counter::kIsIterationInvariantRate);
-  state.SetLabel(linear_kernel_name(weights.next().shape, op, isa));
+  state.SetLabel(linear_kernel_name(weights.next().shape, op, exec));
 }
 
 // ---- Limits ----------------------------------------------------------------
@@ -288,23 +289,33 @@ void register_limits() {}
 
 #endif
 
+void register_one(const Scheme& scheme, const Shape& shape, Isa isa,
+                  UseOneDnn use_onednn) {
+  const std::string name =
+      std::string(scheme.name) + "/" + isa_name(isa) +
+      (use_onednn == UseOneDnn::kAlways ? "+onednn/M" : "/M") +
+      std::to_string(shape.M) + "/" + std::to_string(shape.N) + "x" +
+      std::to_string(shape.K);
+  benchmark::RegisterBenchmark(
+      name.c_str(),
+      [scheme, shape, isa, use_onednn](benchmark::State& state) {
+        run_linear(state, scheme, shape, isa, use_onednn);
+      })
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
 void register_linear() {
   constexpr Shape kShapes[] = {{1, 4096, 4096}, {512, 4096, 4096}};
   for (const Shape& shape : kShapes) {
     for (const Scheme& scheme : kSchemes) {
       for (const Isa isa : {best_isa(), Isa::kAvx2}) {
         if (isa > best_isa()) continue;
-        const std::string name =
-            std::string(scheme.name) + "/" + isa_name(isa) + "/M" +
-            std::to_string(shape.M) + "/" + std::to_string(shape.N) + "x" +
-            std::to_string(shape.K);
-        benchmark::RegisterBenchmark(
-            name.c_str(),
-            [scheme, shape, isa](benchmark::State& state) {
-              run_linear(state, scheme, shape, isa);
-            })
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
+        register_one(scheme, shape, isa, UseOneDnn::kNever);
+      }
+      // Labels say where oneDNN cannot and ours ran again.
+      if (shape.M > 1) {
+        register_one(scheme, shape, best_isa(), UseOneDnn::kAlways);
       }
     }
   }

@@ -61,9 +61,25 @@ Isa detect() {
   return has_all(c, bit_AVX512VNNI) ? Isa::kAvx512Vnni : Isa::kAvx512;
 }
 
+bool detect_amx_int8() {
+  constexpr uint64_t kTileState = 0x60000;  // XTILECFG and XTILEDATA
+  constexpr uint32_t kAmxTile = 1U << 24;   // leaf 7, edx
+  constexpr uint32_t kAmxInt8 = 1U << 25;
+  uint32_t a = 0;
+  uint32_t b = 0;
+  uint32_t c = 0;
+  uint32_t d = 0;
+  if (detect() != Isa::kAvx512Vnni || !has_all(read_xcr0(), kTileState)) {
+    return false;
+  }
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+         has_all(d, kAmxTile | kAmxInt8);
+}
+
 #else
 
 Isa detect() { return Isa::kScalar; }
+bool detect_amx_int8() { return false; }
 
 #endif
 
@@ -72,6 +88,11 @@ Isa detect() { return Isa::kScalar; }
 Isa best_isa() {
   static const Isa best = detect();
   return best;
+}
+
+bool has_amx_int8() {
+  static const bool has = detect_amx_int8();
+  return has;
 }
 
 const char* isa_name(Isa isa) {

@@ -22,6 +22,10 @@ enum class Isa {
 // Threads: any; the answer never changes.
 Isa best_isa();
 
+// Whether int8 tiles (AMX) can be used; no kernels of ours need them yet.
+// Threads: any; the answer never changes.
+bool has_amx_int8();
+
 // "scalar", "avx2", "avx512" or "avx512vnni", as in the names of kernels.
 const char* isa_name(Isa isa);
 

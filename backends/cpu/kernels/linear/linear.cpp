@@ -246,16 +246,13 @@ void linear(const LinearWeight& weight, const Linear& op,
 }
 
 const char* linear_kernel_name(const WeightShape& shape, const Linear& op,
-                               Isa isa) {
+                               const Exec& exec) {
   const bool dense = shape.format == TSR_WEIGHT_F32 ||
                      shape.format == TSR_WEIGHT_F16 ||
                      shape.format == TSR_WEIGHT_BF16;
-  if (wants_dense(shape, op, isa)) {
-    return shape.format == TSR_WEIGHT_BF16 ? "linear_bf16_bf16__onednn"
-                                           : "linear_f16_f16__onednn";
-  }
+  if (wants_dense(shape, op, exec)) return dense_kernel_name(shape);
   return select_linear_kernel(shape, dense, is_integer_act(op.act_quant), op.M,
-                              isa)
+                              exec.isa)
       .name;
 }
 

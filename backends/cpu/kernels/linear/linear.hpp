@@ -66,7 +66,7 @@ void linear(const LinearWeight& weight, const Linear& op,
 
 // The kernel that linear() would run: "linear_f32_bf16__avx512_4x1".
 const char* linear_kernel_name(const WeightShape& shape, const Linear& op,
-                               Isa isa);
+                               const Exec& exec);
 
 // The largest K whose accumulator cannot overflow an i32 under `act_quant`, for
 // codes of `shape` and activation zero point `zero_point` (STATIC and MIX).

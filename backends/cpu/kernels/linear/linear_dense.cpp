@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "backends/cpu/kernels/linear/chunks.hpp"
+#include "backends/cpu/kernels/linear/decode.hpp"
 #include "backends/cpu/kernels/linear/linear_check.hpp"
 #include "backends/cpu/kernels/linear/onednn_matmul.hpp"
 #include "tessera/error.hpp"
@@ -37,6 +38,7 @@ class DenseRun {
         op_(op),
         workspace_(workspace),
         row_ops_(linear_row_ops(exec.isa)),
+        is_integer_(is_integer_act(op.act_quant)),
         rows_{round_up_rows(op.M), kDenseRows},
         columns_{op.n_end - op.n_begin, kDenseCols} {
     if (exec.parallel != nullptr) parallel_ = *exec.parallel;
@@ -47,13 +49,15 @@ class DenseRun {
     for (const bool last_rows : {false, true}) {
       for (const bool last_columns : {false, true}) {
         DenseShape shape;
-        shape.dtype = weight_.raw_codes.dtype;
+        shape.dtype = is_integer_ ? uint32_t{TSR_I8} : weight_.raw_codes.dtype;
         shape.M = rows_.length(last_rows ? rows_.count() - 1 : 0);
         shape.N = columns_.length(last_columns ? columns_.count() - 1 : 0);
         shape.K = weight_.shape.K;
         shape.src_stride = padded_input(shape.K);
         shape.weights_stride =
-            static_cast<int64_t>(weight_.raw_codes.row_bytes) / element_bytes();
+            is_integer_ ? 0
+                        : static_cast<int64_t>(weight_.raw_codes.row_bytes) /
+                              element_bytes();
         shape.dst_stride = kDenseCols;
         auto& product = products_[last_rows ? 1 : 0][last_columns ? 1 : 0];
         product = find_dense_matmul(shape);
@@ -81,6 +85,7 @@ class DenseRun {
 
  private:
   int64_t element_bytes() const {
+    if (is_integer_) return 1;
     return weight_.raw_codes.dtype == TSR_F32 ? 4 : 2;
   }
 
@@ -93,7 +98,7 @@ class DenseRun {
     const auto bytes = static_cast<size_t>(weight_.shape.K * element_bytes());
     if (m >= op_.M) {
       std::memset(row(m), 0, bytes);
-    } else if (weight_.raw_codes.dtype == TSR_F32) {
+    } else if (is_integer_ || weight_.raw_codes.dtype == TSR_F32) {
       prepare_row(weight_, op_, m, row_ops_, scratch.rows, workspace_.input);
     } else {
       copy_half_row(m, bytes);
@@ -115,52 +120,140 @@ class DenseRun {
   bool multiply(int64_t i, int64_t j, const WorkerScratch& scratch) const {
     const int64_t m = rows_.begin(i);
     const int64_t n = op_.n_begin + columns_.begin(j);
-    const auto* weights =
-        static_cast<const std::byte*>(weight_.raw_codes.data) +
-        static_cast<uint64_t>(n) * weight_.raw_codes.row_bytes;
     const DenseMatmul& product =
         *products_[rows_.is_last(i) ? 1 : 0][columns_.is_last(j) ? 1 : 0];
-    if (!product.run(row(m), weights, scratch.dense_sums)) return false;
+    if (!product.run(row(m), weights_at(n), scratch.dense_sums)) return false;
 
     Finish work{};
     work.M = std::min(rows_.length(i), op_.M - m);
     work.num_cols = columns_.length(j);
     work.sums = scratch.dense_sums;
     work.sums_stride = kDenseCols;
-    apply_epilogue(op_, m, n, work);
-    row_ops_.finish(work);
+    if (is_integer_) {
+      finish_integers(m, n, work, scratch);
+    } else {
+      apply_epilogue(op_, m, n, work);
+      row_ops_.finish(work);
+    }
     return true;
+  }
+
+  const std::byte* weights_at(int64_t n) const {
+    if (is_integer_) {
+      return weight_.codes + n / kTileCols * weight_.shape.tile_bytes;
+    }
+    return static_cast<const std::byte*>(weight_.raw_codes.data) +
+           static_cast<uint64_t>(n) * weight_.raw_codes.row_bytes;
+  }
+
+  // Takes the zero points of x out of the sums, a row scratch at a time, and
+  // scales.
+  void finish_integers(int64_t m, int64_t n, const Finish& product,
+                       const WorkerScratch& scratch) const {
+    auto* sums = reinterpret_cast<int32_t*>(scratch.dense_sums);
+    for (int64_t j = 0; j < product.num_cols; j += kChunkCols) {
+      Finish work = product;
+      work.num_cols = std::min(kChunkCols, product.num_cols - j);
+      work.sums = sums + j;
+      work.sums_are_i32 = true;
+      work.row_scale = workspace_.input.scales + m;
+      work.col_scale = scratch.col_scale;
+      for (int64_t c = 0; c < work.num_cols; ++c) {
+        scratch.col_scale[c] = weight_scale(weight_, n + j + c, 0);
+      }
+      for (int64_t r = 0; r < work.M; ++r) {
+        subtract_zeros(n + j, work.num_cols, workspace_.input.zeros[m + r],
+                       sums + r * kDenseCols + j);
+      }
+      apply_epilogue(op_, m, n + j, work);
+      row_ops_.finish(work);
+    }
+  }
+
+  // Modulo 2^32, as the sums are.
+  void subtract_zeros(int64_t n, int64_t num_cols, int32_t zero,
+                      int32_t* sums) const {
+    for (int64_t c = 0; c < num_cols; ++c) {
+      sums[c] =
+          static_cast<int32_t>(static_cast<uint32_t>(sums[c]) -
+                               static_cast<uint32_t>(zero) *
+                                   static_cast<uint32_t>(weight_.sums[n + c]));
+    }
   }
 
   const LinearWeight& weight_;
   const Linear& op_;
   const Workspace& workspace_;
   const LinearRowOps& row_ops_;
+  bool is_integer_;
   Split rows_;
   Split columns_;
   Parallel parallel_;
   std::shared_ptr<const DenseMatmul> products_[2][2];
 };
 
+// The type of a weight of plain floats; NONE for others.
+uint32_t dense_dtype(const WeightShape& shape) {
+  switch (shape.format) {
+    case TSR_WEIGHT_F32:
+      return TSR_F32;
+    case TSR_WEIGHT_F16:
+      return TSR_F16;
+    case TSR_WEIGHT_BF16:
+      return TSR_BF16;
+    default:
+      return TSR_DTYPE_NONE;
+  }
+}
+
 }  // namespace
 
-bool wants_dense(const WeightShape& shape, const Linear& op, Isa isa) {
+bool wants_dense(const WeightShape& shape, const Linear& op, const Exec& exec) {
   // A lower ISA than the machine's is asked for to get just that.
-  if (isa != best_isa() || op.M < kMinDenseRows) return false;
-  if (op.act_quant != TSR_ACT_FLOAT) return false;
+  if (exec.isa != best_isa() || op.M < kMinDenseRows) return false;
+  if (exec.use_onednn == UseOneDnn::kNever) return false;
+  const bool always = exec.use_onednn == UseOneDnn::kAlways;
+  if (is_integer_act(op.act_quant)) {
+    // Our own kernels are faster where both have only VNNI; without it oneDNN's
+    // sums of u8 * s8 saturate.
+    return (always || has_amx_int8()) && exec.isa == Isa::kAvx512Vnni &&
+           shape.layout == Layout::kI8Tiles && !shape.has_zeros &&
+           !shape.has_scale2 && is_per_channel(shape) &&
+           op.y.dtype != TSR_I32 && op.n_begin % kTileCols == 0 &&
+           has_dense_matmul(TSR_I8);
+  }
+  // x must not be rounded to the weight's type.
+  const uint32_t dtype = dense_dtype(shape);
+  if (op.act_quant != TSR_ACT_FLOAT || dtype == TSR_DTYPE_NONE ||
+      op.x.dtype != dtype) {
+    return false;
+  }
   // Of f32 our own kernels make more; f16 and bf16 only oneDNN multiplies as
-  // such.  x must not be rounded to the weight's type.
-  const bool bf16 = shape.format == TSR_WEIGHT_BF16 && op.x.dtype == TSR_BF16;
-  const bool f16 = shape.format == TSR_WEIGHT_F16 && op.x.dtype == TSR_F16;
-  return (bf16 || f16) && has_dense_matmul(op.x.dtype);
+  // such.
+  return (always || dtype != TSR_F32) && has_dense_matmul(dtype);
+}
+
+const char* dense_kernel_name(const WeightShape& shape) {
+  switch (dense_dtype(shape)) {
+    case TSR_F32:
+      return "linear_f32_f32__onednn";
+    case TSR_F16:
+      return "linear_f16_f16__onednn";
+    case TSR_BF16:
+      return "linear_bf16_bf16__onednn";
+    default:
+      return "linear_i8_i8__onednn";
+  }
 }
 
 bool run_dense(const LinearWeight& weight, const Linear& op,
                const Workspace& workspace, const Exec& exec) {
-  if (!wants_dense(weight.shape, op, exec.isa) || !weight.has_dense_rows() ||
-      !weight.input_multiplier.empty()) {
-    return false;
-  }
+  if (!wants_dense(weight.shape, op, exec)) return false;
+  const bool ready =
+      is_integer_act(op.act_quant)
+          ? weight.quant_bias.empty()
+          : weight.has_dense_rows() && weight.input_multiplier.empty();
+  if (!ready) return false;
   DenseRun run(weight, op, workspace, exec);
   if (!run.find_products()) return false;
   run.run();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many rows times an unquantized weight through oneDNN, where that is faster
-// than our own kernels.
+// Many rows times a weight through oneDNN, where that is faster than our own
+// kernels: dense floats, and s8 per channel with s8 or u8 activations.
 
 #pragma once
 
@@ -18,7 +18,10 @@ namespace tessera::cpu {
 bool run_dense(const LinearWeight& weight, const Linear& op,
                const Workspace& workspace, const Exec& exec);
 
+// "linear_bf16_bf16__onednn"; for shapes that wants_dense accepts.
+const char* dense_kernel_name(const WeightShape& shape);
+
 // True if run_dense would take an op of these types.
-bool wants_dense(const WeightShape& shape, const Linear& op, Isa isa);
+bool wants_dense(const WeightShape& shape, const Linear& op, const Exec& exec);
 
 }  // namespace tessera::cpu

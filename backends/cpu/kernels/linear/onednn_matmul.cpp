@@ -59,10 +59,22 @@ dnnl::memory::data_type data_type(uint32_t dtype) {
 }
 
 struct Descs {
+  using Type = dnnl::memory::data_type;
+
   explicit Descs(const DenseShape& s)
-      : src({s.M, s.K}, data_type(s.dtype), {s.src_stride, 1}),
-        weights({s.K, s.N}, data_type(s.dtype), {1, s.weights_stride}),
-        dst({s.M, s.N}, dnnl::memory::data_type::f32, {s.dst_stride, 1}) {}
+      : src({s.M, s.K}, s.dtype == TSR_I8 ? Type::u8 : data_type(s.dtype),
+            {s.src_stride, 1}),
+        weights(weights_desc(s)),
+        dst({s.M, s.N}, s.dtype == TSR_I8 ? Type::s32 : Type::f32,
+            {s.dst_stride, 1}) {}
+
+  // kI8Tiles is what oneDNN calls BA16a16b4a, of K rows and N columns.
+  static dnnl::memory::desc weights_desc(const DenseShape& s) {
+    if (s.dtype == TSR_I8) {
+      return {{s.K, s.N}, Type::s8, dnnl::memory::format_tag::BA16a16b4a};
+    }
+    return {{s.K, s.N}, data_type(s.dtype), {1, s.weights_stride}};
+  }
 
   dnnl::memory::desc src;
   dnnl::memory::desc weights;
@@ -89,7 +101,7 @@ class OneDnnMatmul final : public DenseMatmul {
   OneDnnMatmul(const Descs& descs, const dnnl::matmul::primitive_desc& desc)
       : descs_(descs), scratch_(desc.scratchpad_desc()), primitive_(desc) {}
 
-  bool run(const void* src, const void* weights, float* dst) const override {
+  bool run(const void* src, const void* weights, void* dst) const override {
     const OneThread one_thread;
     try {
       execute(src, weights, dst);
@@ -100,7 +112,7 @@ class OneDnnMatmul final : public DenseMatmul {
   }
 
  private:
-  void execute(const void* src, const void* weights, float* dst) const {
+  void execute(const void* src, const void* weights, void* dst) const {
     // oneDNN wants cache lines of scratch, and const data without const.
     thread_local std::vector<std::byte> scratch;
     if (scratch.size() < scratch_.get_size() + 64) {
@@ -192,9 +204,12 @@ bool has_dense_matmul(uint32_t dtype) {
   const auto probe = [](uint32_t type) {
     return find_dense_matmul({type, 16, 16, 64, 64, 64, 16}) != nullptr;
   };
+  static const bool has_f32 = probe(TSR_F32);
   static const bool has_bf16 = probe(TSR_BF16);
   static const bool has_f16 = probe(TSR_F16);
-  return (dtype == TSR_BF16 && has_bf16) || (dtype == TSR_F16 && has_f16);
+  static const bool has_i8 = probe(TSR_I8);
+  return (dtype == TSR_F32 && has_f32) || (dtype == TSR_BF16 && has_bf16) ||
+         (dtype == TSR_F16 && has_f16) || (dtype == TSR_I8 && has_i8);
 }
 
 }  // namespace tessera::cpu

@@ -136,9 +136,17 @@ struct Gather {
 };
 
 // Where and how an op runs.
+// Which many-row products go to oneDNN, where it has fast code for them.
+enum class UseOneDnn {
+  kAuto,    // those that it is faster at on this machine
+  kAlways,  // all that it can do
+  kNever,
+};
+
 struct Exec {
   const Parallel* parallel = nullptr;
   Isa isa = Isa::kScalar;  // the best that may be used
+  UseOneDnn use_onednn = UseOneDnn::kAuto;
 };
 
 // Compute y.

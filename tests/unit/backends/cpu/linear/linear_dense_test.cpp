@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many 16-bit rows, which oneDNN multiplies where it is there.
+// Many rows, which oneDNN multiplies where it is there.
 
 #include <gtest/gtest.h>
 
@@ -58,6 +58,87 @@ TEST(LinearDense, StaysWithinTheBoundAcrossItsSplits) {
   }
 }
 
+std::vector<float> product(const TestWeight& weight, Linear op,
+                           UseOneDnn use_onednn) {
+  TestTensor y(TSR_F32, op.M, weight.num_rows() - op.n_begin);
+  op.y = y.output();
+  const size_t bytes = linear_workspace_bytes({op.M, weight.depth(), 1});
+  AlignedBytes workspace(bytes);
+  linear(weight.linear(), op, {workspace.data(), bytes},
+         {nullptr, best_isa(), use_onednn});
+  EXPECT_TRUE(y.gaps_untouched());
+  return y.values();
+}
+
+// Our own kernels give the oracle's bits (linear_integer_test.cpp), so oneDNN
+// must too.
+TEST(LinearDense, GivesTheBitsOfOurOwnIntegerKernels) {
+  if (best_isa() < Isa::kAvx512Vnni || !has_dense_matmul(TSR_I8)) {
+    GTEST_SKIP() << "no oneDNN for int8 here";
+  }
+  constexpr int64_t kN = 300;
+  std::mt19937 rng(42);
+  for (const int64_t K : {64, 129, 1000}) {
+    const TestWeight random =
+        random_weight({"i8", {.format = TSR_WEIGHT_I8}}, kN, K, rng);
+    format::WeightData planes = random.planes();
+    add_static_activation(planes, 5);
+    const TestWeight weight(std::move(planes));
+    for (const int64_t M : {16, 31, 530}) {
+      const TestTensor x(TSR_BF16, M, K, rng);
+      const std::vector<float> bias(kN, 0.25f);
+      for (const uint32_t mode :
+           {TSR_ACT_I8_DYNAMIC, TSR_ACT_I8_STATIC, TSR_ACT_U8_STATIC,
+            TSR_ACT_I8_MIX, TSR_ACT_I4_DYNAMIC}) {
+        Linear op;
+        op.M = M;
+        op.x = x.input();
+        op.n_begin = M == 31 ? 16 : 0;
+        op.act_quant = mode;
+        op.num_decode_rows = M / 2;
+        op.bias = bias.data();
+        op.activation = TSR_EPILOGUE_SILU;
+        op.y.dtype = TSR_F32;
+        ASSERT_STREQ(
+            linear_kernel_name(weight.linear().shape, op,
+                               {nullptr, best_isa(), UseOneDnn::kAlways}),
+            "linear_i8_i8__onednn");
+        ASSERT_EQ(product(weight, op, UseOneDnn::kAlways),
+                  product(weight, op, UseOneDnn::kNever))
+            << "M=" << M << " K=" << K << " act_quant=" << mode << " seed 42";
+      }
+    }
+  }
+}
+
+TEST(LinearDense, ComputesF32WhenAsked) {
+  if (!has_dense_matmul(TSR_F32)) GTEST_SKIP() << "no oneDNN for f32 here";
+  constexpr int64_t kM = 40;
+  constexpr int64_t kN = 300;
+  constexpr int64_t kK = 129;
+  std::mt19937 rng(42);
+  const TestWeight weight =
+      random_weight({"f32", {.format = TSR_WEIGHT_F32}}, kN, kK, rng);
+  const TestTensor x(TSR_F32, kM, kK, rng);
+  Linear op;
+  op.M = kM;
+  op.x = x.input();
+  const std::vector<float> y = product(weight, op, UseOneDnn::kAlways);
+
+  const std::vector<float> values = x.values();
+  reference::Linear p;
+  p.weight = &weight.oracle();
+  p.M = kM;
+  p.x = values.data();
+  std::vector<double> expected(kM * kN);
+  std::vector<double> magnitudes(kM * kN);
+  ASSERT_TRUE(reference::linear(p, expected.data()).ok());
+  ASSERT_TRUE(reference::linear_magnitudes(p, magnitudes.data()).ok());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(y[i], expected[i], gamma(kK + 1) * magnitudes[i]) << i;
+  }
+}
+
 // The host owns the threads: oneDNN runs in those that call it.
 TEST(LinearDense, StartsNoThreads) {
   const std::filesystem::path tasks = "/proc/self/task";
@@ -86,12 +167,13 @@ TEST(LinearDense, NamesTheKernelThatRuns) {
   op.M = 64;
   op.x.dtype = TSR_BF16;
   const std::string name =
-      linear_kernel_name(weight.linear().shape, op, best_isa());
+      linear_kernel_name(weight.linear().shape, op, {nullptr, best_isa()});
   EXPECT_EQ(name == "linear_bf16_bf16__onednn", has_dense_matmul(TSR_BF16))
       << name;
   op.x.dtype = TSR_F32;  // must not be rounded to bf16
-  EXPECT_STRNE(linear_kernel_name(weight.linear().shape, op, best_isa()),
-               "linear_bf16_bf16__onednn");
+  EXPECT_STRNE(
+      linear_kernel_name(weight.linear().shape, op, {nullptr, best_isa()}),
+      "linear_bf16_bf16__onednn");
 }
 
 }  // namespace
