@@ -107,14 +107,6 @@ std::span<const float> row_of(std::span<const float> logits, size_t position,
   return logits.subspan(position * vocab_size, vocab_size);
 }
 
-double largest_difference(std::span<const float> a, std::span<const float> b) {
-  double largest = 0.0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::abs(double{a[i]} - double{b[i]}));
-  }
-  return largest;
-}
-
 }  // namespace
 
 Status visit_logits(Session& session, const std::vector<Document>& documents,
@@ -202,10 +194,6 @@ Result<std::vector<DocumentScores>> score_documents(
   return scores;
 }
 
-bool Agreement::agrees() const {
-  return kl_between <= 2.0 * kl_order_floor && argmax_agreement == 1.0;
-}
-
 Result<Agreement> measure_agreement(Session& session,
                                     const std::vector<Document>& documents,
                                     uint32_t phase, const Oracle& ascending,
@@ -216,11 +204,7 @@ Result<Agreement> measure_agreement(Session& session,
   const uint32_t threads = std::max(1U, std::thread::hardware_concurrency());
   TSR_RETURN_IF_ERROR(first.prepare(threads, nullptr));
   TSR_RETURN_IF_ERROR(second.prepare(threads, nullptr));
-  double kl = 0.0;
-  double floor = 0.0;
-  size_t decided = 0;
-  size_t equal = 0;
-  size_t count = 0;
+  AgreementSums sums;
   Status failure;
   const Status visited = visit_logits(
       session, documents, phase,
@@ -232,27 +216,11 @@ Result<Agreement> measure_agreement(Session& session,
           return;
         }
         const auto up = row_of(*a, position, vocab_size);
-        const auto down = row_of(*b, position, vocab_size);
-        kl += kl_divergence(up, logits);
-        floor += kl_divergence(up, down);
-        ++count;
-        if (double{top2_margin(up)} <= 2.0 * largest_difference(up, down)) {
-          return;
-        }
-        ++decided;
-        equal += argmax(up) == argmax(logits) ? 1 : 0;
+        sums.add({up, logits, up, row_of(*b, position, vocab_size)});
       });
   TSR_RETURN_IF_ERROR(visited);
   TSR_RETURN_IF_ERROR(failure);
-  const auto n = static_cast<double>(std::max<size_t>(count, 1));
-  Agreement agreement;
-  agreement.kl_between = kl / n;
-  agreement.kl_order_floor = floor / n;
-  agreement.decided_share = static_cast<double>(decided) / n;
-  agreement.argmax_agreement =
-      static_cast<double>(equal) /
-      static_cast<double>(std::max<size_t>(decided, 1));
-  return agreement;
+  return sums.result();
 }
 
 }  // namespace tessera

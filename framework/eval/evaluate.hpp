@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/eval/agreement.hpp"
 #include "framework/eval/metrics.hpp"
 #include "framework/eval/oracle.hpp"
 #include "framework/runtime/sampler.hpp"
@@ -61,17 +62,6 @@ class ReferenceLogits {
 Result<std::vector<DocumentScores>> score_documents(
     Session& session, const std::vector<Document>& documents, uint32_t phase,
     ReferenceLogits& reference, const std::function<void(double)>& on_progress);
-
-// How two implementations of one scheme agree; numerics.md section 4.
-struct Agreement {
-  double kl_between = 0.0;        // mean KL(a || b)
-  double kl_order_floor = 0.0;    // the same between two orders of the oracle
-  double argmax_agreement = 0.0;  // over the decided positions
-  double decided_share =
-      0.0;  // positions where the oracle's top-2 margin exceeds
-            // twice the largest difference between its orders
-  bool agrees() const;
-};
 
 // Holds `session` against the oracle of the same scheme, summed in two orders.
 Result<Agreement> measure_agreement(Session& session,

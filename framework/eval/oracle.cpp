@@ -117,6 +117,7 @@ class Pass {
     p.mask = o.mask;
     p.window = o.window;
     p.scale = o.scale;
+    p.sum_order = order_;
     return reference::attention(p, pools_[o.kv], write(o.out));
   }
   Status operator()(const tsr_op_kv_append& o) {
@@ -139,6 +140,7 @@ class Pass {
     p.x = read(o.x);
     p.weight = read(o.weight);
     p.eps = o.eps;
+    p.sum_order = order_;
     if (o.op.kind == TSR_OP_RMS_NORM) {
       reference::rms_norm(p, write(o.y));
       return {};

@@ -15,10 +15,22 @@ namespace {
 std::atomic<uint64_t> num_allocations{0};
 }  // namespace
 
-// Inlined on one side only, they would look mismatched to the compiler.
-[[gnu::noinline]] void* operator new(size_t bytes) {
+// All forms, or one library's new would meet another's delete.  Inlined on one
+// side only, they would look mismatched to the compiler.
+[[gnu::noinline]] void* operator new(size_t bytes,
+                                     const std::nothrow_t&) noexcept {
   ++num_allocations;
-  void* memory = std::malloc(bytes);
+  return std::malloc(bytes);
+}
+[[gnu::noinline]] void* operator new(size_t bytes) {
+  void* memory = operator new(bytes, std::nothrow);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void* operator new(size_t bytes, std::align_val_t alignment) {
+  ++num_allocations;
+  const auto align = static_cast<size_t>(alignment);
+  void* memory = std::aligned_alloc(align, (bytes + align - 1) / align * align);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -26,6 +38,14 @@ std::atomic<uint64_t> num_allocations{0};
   std::free(memory);
 }
 [[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory,
+                                       std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, size_t,
+                                       std::align_val_t) noexcept {
   std::free(memory);
 }
 

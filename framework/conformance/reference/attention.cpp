@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Float attention: scores, softmax and weighted sum, one token and head at a
-// time, in double.
+// time, in double; in f32 for the other summation orders.
 
 #include "framework/conformance/reference/attention.hpp"
 
@@ -34,25 +34,32 @@ struct Cache {
   std::vector<double> values;  // [seq_len, head_dim]
 };
 
-// One query against positions seen.begin .. seen.end - 1.
-template <typename Out>
-void attend(const float* q, const Cache& cache, Visible seen, double scale,
-            std::span<Out> out) {
+// One query against positions seen.begin .. seen.end - 1, summed in Sum.
+template <typename Sum, typename Out>
+void attend(const float* q, const Cache& cache, Visible seen,
+            const Attention& p, std::span<Out> out) {
   const size_t D = out.size();
   const size_t count = seen.end - seen.begin;
-  std::vector<double> weights(count);
-  for (size_t i = 0; i < D; ++i) {
+  std::vector<Sum> scores(count);
+  for_each_term(p.sum_order, D, [&](size_t i) {
     const double* keys = &cache.keys[i * cache.seq_len + seen.begin];
-    for (size_t j = 0; j < count; ++j) weights[j] += q[i] * keys[j];
-  }
-  for (double& weight : weights) weight *= scale;
-  softmax_row(weights.data(), count);
-
-  std::vector<double> sums(D);
+    for (size_t j = 0; j < count; ++j) {
+      scores[j] += static_cast<Sum>(q[i] * keys[j]);
+    }
+  });
+  std::vector<double> weights(count);
   for (size_t j = 0; j < count; ++j) {
-    const double* values = &cache.values[(seen.begin + j) * D];
-    for (size_t i = 0; i < D; ++i) sums[i] += weights[j] * values[i];
+    weights[j] = static_cast<Sum>(scores[j] * static_cast<Sum>(p.scale));
   }
+  softmax_row(weights.data(), count, p.sum_order);
+
+  std::vector<Sum> sums(D);
+  for_each_term(p.sum_order, count, [&](size_t j) {
+    const double* values = &cache.values[(seen.begin + j) * D];
+    for (size_t i = 0; i < D; ++i) {
+      sums[i] += static_cast<Sum>(weights[j] * values[i]);
+    }
+  });
   for (size_t i = 0; i < D; ++i) out[i] = static_cast<Out>(sums[i]);
 }
 
@@ -76,8 +83,12 @@ Status attention(const Attention& p, const KvPool& pool, Out* out) {
         for (uint32_t h = 0; h < heads_per_kv; ++h) {
           const size_t row =
               size_t{first + t} * p.num_q_heads + (kv_head * heads_per_kv + h);
-          attend(p.q + row * D, cache, seen, p.scale,
-                 std::span<Out>(out + row * D, D));
+          const std::span<Out> to(out + row * D, D);
+          if (p.sum_order == SumOrder::kDouble) {
+            attend<double>(p.q + row * D, cache, seen, p, to);
+          } else {
+            attend<float>(p.q + row * D, cache, seen, p, to);
+          }
         }
       }
     }

@@ -8,6 +8,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/reference/kv.hpp"
+#include "framework/conformance/reference/sum_order.hpp"
 #include "tessera/ops.h"
 
 namespace tessera::reference {
@@ -26,14 +27,15 @@ struct Attention {
   uint32_t window = 0;  // TSR_MASK_SLIDING only
   float scale = 1.0f;
   const float* kv_scale = nullptr;  // static I8 formats; as in KvPool::read
+  SumOrder sum_order = SumOrder::kDouble;  // float attention only
   // fa3 only
   const float* q_inv = nullptr;         // [num_q_heads]
   const int32_t* thresholds = nullptr;  // [num_q_heads, 127]
 };
 
-// out = softmax(scale * q . k^T + mask) . v per sequence and head, in double,
-// rounded once to Out; query head h reads KV head h / (num_q_heads /
-// num_kv_heads).
+// out = softmax(scale * q . k^T + mask) . v per sequence and head, in double
+// or as sum_order says, rounded once to Out; query head h reads KV head h /
+// (num_q_heads / num_kv_heads).
 //
 // Shapes  out as q
 // Errors  INVALID_ARGUMENT if num_q_heads % num_kv_heads != 0, for an unknown

@@ -10,15 +10,11 @@
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/reference/epilogue.hpp"
+#include "framework/conformance/reference/sum_order.hpp"
 #include "framework/conformance/reference/weight.hpp"
 #include "tessera/ops.h"
 
 namespace tessera::reference {
-
-// How the float modes sum over k.  The f32 orders round every product and sum;
-// the KL divergence between the two is what numerics.md section 4 measures
-// devices with.
-enum class SumOrder { kDouble, kF32Ascending, kF32Descending };
 
 struct Linear {
   const Weight* weight = nullptr;
@@ -29,7 +25,8 @@ struct Linear {
   uint32_t act_quant = TSR_ACT_FLOAT;
   uint32_t num_decode_tokens = 0;  // I8_MIX: the first so many are decode
   Epilogue epilogue;
-  SumOrder sum_order = SumOrder::kDouble;  // of FLOAT, F8_DYNAMIC and Q8
+  // Over k; of FLOAT, F8_DYNAMIC and Q8.
+  SumOrder sum_order = SumOrder::kDouble;
 
   uint32_t num_columns() const {
     return (n_end == 0 ? weight->N() : n_end) - n_begin;

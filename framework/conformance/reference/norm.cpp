@@ -13,9 +13,8 @@ void rms_norm(const Norm& p, Out* y) {
   const auto D = static_cast<double>(p.D);
   for (size_t row = 0; row < p.rows; ++row) {
     const float* x = p.x + row * p.D;
-    double squares = 0.0;
-    for (size_t i = 0; i < p.D; ++i) squares += double{x[i]} * x[i];
-
+    const double squares = sum_terms(
+        p.sum_order, p.D, [&](size_t i) { return double{x[i]} * x[i]; });
     const double root = std::sqrt(squares / D + p.eps);
     for (size_t i = 0; i < p.D; ++i) {
       y[row * p.D + i] = static_cast<Out>(x[i] / root * p.weight[i]);
@@ -28,13 +27,11 @@ void layer_norm(const Norm& p, Out* y) {
   const auto D = static_cast<double>(p.D);
   for (size_t row = 0; row < p.rows; ++row) {
     const float* x = p.x + row * p.D;
-    double sum = 0.0;
-    for (size_t i = 0; i < p.D; ++i) sum += x[i];
-    const double mean = sum / D;
-
-    double squares = 0.0;
-    for (size_t i = 0; i < p.D; ++i) squares += (x[i] - mean) * (x[i] - mean);
-
+    const double mean =
+        sum_terms(p.sum_order, p.D, [&](size_t i) { return double{x[i]}; }) / D;
+    const double squares = sum_terms(p.sum_order, p.D, [&](size_t i) {
+      return (x[i] - mean) * (x[i] - mean);
+    });
     const double root = std::sqrt(squares / D + p.eps);
     for (size_t i = 0; i < p.D; ++i) {
       const double bias = p.bias == nullptr ? 0.0 : p.bias[i];

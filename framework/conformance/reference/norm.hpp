@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RMS_NORM and LAYER_NORM over the last dimension, in double.
+// RMS_NORM and LAYER_NORM over the last dimension, in double or as sum_order
+// says.
 
 #pragma once
 
 #include <cstddef>
+
+#include "framework/conformance/reference/sum_order.hpp"
 
 namespace tessera::reference {
 
@@ -15,6 +18,7 @@ struct Norm {
   const float* weight = nullptr;  // [D]
   const float* bias = nullptr;    // [D]; LAYER_NORM only, may be null
   float eps = 0.0f;
+  SumOrder sum_order = SumOrder::kDouble;
 };
 
 // y = x / sqrt(mean(x^2) + eps) * weight, rounded once to Out.

@@ -10,13 +10,10 @@
 
 namespace tessera::reference {
 
-void softmax_row(double* row, size_t D) {
+void softmax_row(double* row, size_t D, SumOrder order) {
   const double max = *std::max_element(row, row + D);
-  double sum = 0.0;
-  for (size_t i = 0; i < D; ++i) {
-    row[i] = std::exp(row[i] - max);
-    sum += row[i];
-  }
+  for (size_t i = 0; i < D; ++i) row[i] = std::exp(row[i] - max);
+  const double sum = sum_terms(order, D, [&](size_t i) { return row[i]; });
   for (size_t i = 0; i < D; ++i) row[i] /= sum;
 }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SOFTMAX over the last dimension, in double.
+// SOFTMAX over the last dimension, in double or as an
+// order says.
 
 #pragma once
 
 #include <cstddef>
+
+#include "framework/conformance/reference/sum_order.hpp"
 
 namespace tessera::reference {
 
@@ -16,6 +19,6 @@ template <typename Out>
 void softmax(const float* x, size_t rows, size_t D, float scale, Out* y);
 
 // The same for one row of doubles, in place.
-void softmax_row(double* row, size_t D);
+void softmax_row(double* row, size_t D, SumOrder order = SumOrder::kDouble);
 
 }  // namespace tessera::reference
