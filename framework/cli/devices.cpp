@@ -31,6 +31,15 @@ struct DevicesOptions {
 // No certificate can be earned before the conformance kit writes them.
 constexpr const char* kNoCertificate = "none";
 
+std::vector<std::string> skipped_texts(const DeviceFacts& facts) {
+  std::vector<std::string> texts;
+  texts.reserve(facts.skipped_kernels.size());
+  for (const tsr_kernel_desc& row : facts.skipped_kernels) {
+    texts.push_back(skipped_kernel_text(row));
+  }
+  return texts;
+}
+
 Json device_json(const DeviceEntry& entry) {
   const tsr_device_info& info = entry.facts.info;
   Json device;
@@ -44,6 +53,7 @@ Json device_json(const DeviceEntry& entry) {
   device["description"] = info.name;
   device["driver"] = info.driver;
   device["kernels"] = entry.facts.kernels.size();
+  device["skipped_kernels"] = skipped_texts(entry.facts);
   device["plugin_version"] = entry.plugin->version();
   device["plugin_path"] = entry.plugin->path();
   device["isolated"] = entry.plugin->is_isolated();
@@ -136,6 +146,16 @@ void print_devices(const Registry& registry, bool verbose) {
   write_out(table.text());
 }
 
+void print_skipped_kernels(const Registry& registry) {
+  for (const DeviceEntry& entry : registry.devices()) {
+    const std::vector<std::string> skipped = skipped_texts(entry.facts);
+    if (skipped.empty()) continue;
+    write_out(fmt::format(
+        "\n{}: skipped {} kernels, of a later ABI than this program's\n  {}\n",
+        entry.name, skipped.size(), fmt::join(skipped, "\n  ")));
+  }
+}
+
 void print_failures(const Registry& registry) {
   if (registry.failures().empty()) return;
   write_out("\nnot loaded\n");
@@ -154,6 +174,7 @@ void print_report(const Registry& registry, const DevicesOptions& options) {
                           fmt::join(read_environment().plugin_folders, ", ")));
   }
   print_devices(registry, options.verbose);
+  print_skipped_kernels(registry);
   print_failures(registry);
 }
 

@@ -51,22 +51,28 @@ void round_to(uint32_t dtype, std::vector<float>& values) {
   }
 }
 
+// What all passes read.
+struct PassModel {
+  const Graph& graph;
+  const Plan& plan;
+  reference::SumOrder order;
+  const std::vector<reference::Weight>& weights;
+  const std::vector<std::vector<float>>& constants;
+};
+
 // One text on its way through the graph.
 class Pass {
  public:
-  Pass(const Graph& graph, const Plan& plan, reference::SumOrder order,
-       const std::vector<reference::Weight>& weights,
-       const std::vector<std::vector<float>>& constants,
-       std::span<const int32_t> tokens, uint32_t phase)
-      : graph_(graph),
-        plan_(plan),
-        order_(order),
-        weights_(weights),
-        constants_(constants),
+  Pass(const PassModel& model, std::span<const int32_t> tokens, uint32_t phase)
+      : graph_(model.graph),
+        plan_(model.plan),
+        order_(model.order),
+        weights_(model.weights),
+        constants_(model.constants),
         tokens_(tokens),
         count_(static_cast<uint32_t>(tokens.size())),
         phase_(phase),
-        values_(graph.tensors.size()) {
+        values_(graph_.tensors.size()) {
     for (uint32_t i = 0; i < count_; ++i) {
       ascending_.push_back(static_cast<int32_t>(i));
     }
@@ -287,8 +293,9 @@ Result<std::vector<float>> Oracle::logits(std::span<const int32_t> tokens,
   if (tokens.empty()) {
     return Status(TSR_INVALID_ARGUMENT, "oracle: the text is empty");
   }
-  Pass pass(state_->graph, state_->plan, state_->order, state_->weights,
-            state_->constants, tokens, phase);
+  Pass pass({state_->graph, state_->plan, state_->order, state_->weights,
+             state_->constants},
+            tokens, phase);
   TSR_RETURN_IF_ERROR(pass.run().annotate("oracle"));
   return pass.take(state_->graph.logits);
 }

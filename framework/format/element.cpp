@@ -42,7 +42,7 @@ double element_value(uint32_t dtype, const std::byte* row, size_t index) {
     case TSR_E8M0:
       return e8m0_to_f32(byte());
     default:
-      assert(!"unknown dtype");
+      assert(false && "unknown dtype");
       return 0.0;
   }
 }
@@ -77,7 +77,7 @@ void set_element_value(uint32_t dtype, std::byte* row, size_t index,
     case TSR_E8M0:
       return store_element(row, index, f32_to_e8m0(value));
     default:
-      assert(!"unknown dtype");
+      assert(false && "unknown dtype");
   }
 }
 

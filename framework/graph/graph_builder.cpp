@@ -27,6 +27,7 @@ constexpr StepTensor kStepTensors[] = {
 
 std::vector<tsr_dim> fixed_dims(const std::vector<uint32_t>& shape) {
   std::vector<tsr_dim> dims;
+  dims.reserve(shape.size());
   for (const uint32_t size : shape) dims.push_back({size, TSR_DIM_FIXED});
   return dims;
 }
@@ -62,7 +63,7 @@ uint32_t GraphBuilder::step_tensor(uint32_t role) {
 }
 
 uint32_t GraphBuilder::constant(const std::string& source,
-                                std::vector<uint32_t> shape) {
+                                const std::vector<uint32_t>& shape) {
   const uint32_t id = add_tensor(source, Precision::kSource, fixed_dims(shape));
   graph_.tensors[id].constant = true;
   graph_.tensors[id].source = source;
@@ -70,7 +71,7 @@ uint32_t GraphBuilder::constant(const std::string& source,
 }
 
 uint32_t GraphBuilder::table(const std::string& name,
-                             std::vector<uint32_t> shape,
+                             const std::vector<uint32_t>& shape,
                              std::vector<float> values) {
   const uint32_t id = add_tensor(name, Precision::kF32, fixed_dims(shape));
   graph_.tensors[id].constant = true;

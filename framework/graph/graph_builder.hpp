@@ -17,9 +17,10 @@ class GraphBuilder {
   // The step tensor of that role, made at its first use.
   uint32_t step_tensor(uint32_t role);
   // A constant named in the file.
-  uint32_t constant(const std::string& source, std::vector<uint32_t> shape);
+  uint32_t constant(const std::string& source,
+                    const std::vector<uint32_t>& shape);
   // A constant F32 table made by the caller.
-  uint32_t table(const std::string& name, std::vector<uint32_t> shape,
+  uint32_t table(const std::string& name, const std::vector<uint32_t>& shape,
                  std::vector<float> values);
   uint32_t add_weight(GraphWeight weight);
   uint32_t add_kv(GraphKv kv);

@@ -51,6 +51,9 @@ class Device : public std::enable_shared_from_this<Device> {
   }
   // Best first among those that run the same op.
   const std::vector<tsr_kernel_desc>& kernels() const { return facts_.kernels; }
+  const std::vector<tsr_kernel_desc>& skipped_kernels() const {
+    return facts_.skipped_kernels;
+  }
 
   // The first memory kind that has all of `flags` (TSR_MEMORY_*).
   // Errors: NOT_FOUND.

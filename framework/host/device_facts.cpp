@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "framework/host/plugin_error.hpp"
+#include "tessera/capability.hpp"
 #include "tessera/record.hpp"
 
 namespace tessera {
@@ -35,6 +36,15 @@ void terminate(char (&text)[Size]) {
   text[Size - 1] = '\0';
 }
 
+// Rows with values of a later ABI are of no use here; nobody asks for them.
+void sort_kernels(const std::vector<tsr_kernel_desc>& rows,
+                  DeviceFacts& facts) {
+  for (const tsr_kernel_desc& row : rows) {
+    const bool known = sdk::unknown_value(row).empty();
+    (known ? facts.kernels : facts.skipped_kernels).push_back(row);
+  }
+}
+
 Result<DeviceFacts> read_device(const tsr_api& api, uint32_t index) {
   DeviceFacts facts{};
   facts.info.struct_size = sizeof(facts.info);
@@ -53,8 +63,9 @@ Result<DeviceFacts> read_device(const tsr_api& api, uint32_t index) {
   tsr_array kernels{};
   code = api.device_kernels(index, &error, &kernels);
   TSR_RETURN_IF_ERROR(plugin_status(code, error, "device_kernels"));
-  TSR_ASSIGN_OR_RETURN(facts.kernels,
+  TSR_ASSIGN_OR_RETURN(const std::vector<tsr_kernel_desc> rows,
                        read_elements<tsr_kernel_desc>(kernels, "kernels"));
+  sort_kernels(rows, facts);
   return facts;
 }
 
@@ -76,6 +87,11 @@ void name_devices(const std::string& plugin,
 }
 
 }  // namespace
+
+std::string skipped_kernel_text(const tsr_kernel_desc& row) {
+  return fmt::format("{}: {}", row.name == nullptr ? "no name" : row.name,
+                     sdk::unknown_value(row));
+}
 
 Result<std::vector<DeviceFacts>> read_devices(const tsr_api& api,
                                               const std::string& plugin) {

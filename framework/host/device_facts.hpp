@@ -18,8 +18,12 @@ struct DeviceFacts {
   tsr_device_info info;  // what it points at lives as long as the library
   std::vector<tsr_memory_kind> memory_kinds;
   std::vector<tsr_option> options;
-  std::vector<tsr_kernel_desc> kernels;
+  std::vector<tsr_kernel_desc> kernels;  // those that this host understands
+  std::vector<tsr_kernel_desc> skipped_kernels;  // of a later ABI
 };
+
+// Why a row was skipped: "linear_x: op 13".
+std::string skipped_kernel_text(const tsr_kernel_desc& row);
 
 // Asks `api` for its devices, unhealthy ones included, and checks what it says.
 //

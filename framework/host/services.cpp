@@ -36,7 +36,7 @@ std::string make_cache_folder(const std::string& root,
                               const std::string& plugin) {
   const std::string parent = root.empty() ? default_cache_root() : root;
   if (parent.empty()) return "";
-  const std::string folder = parent + "/" + plugin;
+  std::string folder = parent + "/" + plugin;
   if (create_folders(folder)) return folder;
   log(TSR_LOG_WARNING, "no cache folder for plugin " + plugin + ": " + folder +
                            ": " + std::strerror(errno));

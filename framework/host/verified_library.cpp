@@ -17,7 +17,7 @@
 namespace tessera {
 namespace {
 
-constexpr size_t kMaxManifestBytes = 64 * 1024;
+constexpr size_t kMaxManifestBytes = size_t{64} << 10;
 
 Result<std::string> read_text(int fd) {
   std::vector<char> text(kMaxManifestBytes + 1);

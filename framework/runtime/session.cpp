@@ -273,7 +273,7 @@ Status Session::step(std::span<const Feed> feeds) {
   state.fill(feeds, StepArrays(state.stages[0]->arena(),
                                state.stages[0]->arena_layout(),
                                state.limits.max_blocks_per_seq));
-  const Status status = state.run_stages();
+  Status status = state.run_stages();
   if (!status.ok()) {
     state.undo(feeds, feeds.size());
     return status;

@@ -90,11 +90,11 @@ TEST_F(Growth, TheHeaderSaysWhichVersionsItSpeaks) {
 }
 
 TEST_F(Growth, TheTablesSizeSaysWhichFunctionsAreThere) {
-  constexpr int added = PROBE_MINOR - TSR_ABI_MINOR;
-  constexpr auto table_bytes = static_cast<int>(sizeof(tsr_api));
-  constexpr auto function_bytes = static_cast<int>(sizeof(void*));
+  constexpr int kAdded = PROBE_MINOR - TSR_ABI_MINOR;
+  constexpr auto kTableBytes = static_cast<int>(sizeof(tsr_api));
+  constexpr auto kFunctionBytes = static_cast<int>(sizeof(void*));
   EXPECT_EQ(static_cast<int>(api().struct_size),
-            table_bytes + added * function_bytes);
+            kTableBytes + kAdded * kFunctionBytes);
 #if TSR_ABI_MINOR >= 1
   EXPECT_EQ(api().struct_size > offsetof(tsr_api, next_minor),
             PROBE_MINOR >= 1);

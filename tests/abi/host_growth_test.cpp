@@ -33,15 +33,18 @@ TEST_P(NewerPlugin, SpeaksTheHostsVersion) {
   EXPECT_EQ(plugin_->abi_version(), kThisMinor);
 }
 
-// Rows with values from later are there for no one, or known to be unknown.
+// Rows with values from later are there for no one, and reported.
 TEST_P(NewerPlugin, OffersTheKernelsThatTheHostKnows) {
   const auto device = Device::open(plugin_, 0);
   ASSERT_TRUE(device.ok()) << device.status().message();
   std::vector<uint32_t> known;
   for (const tsr_kernel_desc& row : (*device)->kernels()) {
-    if (sdk::unknown_value(row).empty()) known.push_back(row.op);
+    known.push_back(row.op);
   }
   EXPECT_EQ(known, (std::vector<uint32_t>{TSR_OP_ADD, TSR_OP_LINEAR}));
+  ASSERT_EQ((*device)->skipped_kernels().size(), 1u);
+  EXPECT_THAT(skipped_kernel_text((*device)->skipped_kernels()[0]),
+              testing::HasSubstr(": op "));
 }
 
 TEST_P(NewerPlugin, RunsAProgram) {

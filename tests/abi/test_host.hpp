@@ -72,9 +72,9 @@ class TestPlugin {
   // The table for the highest version that both sides speak.
   const tsr_api& api() {
     if (api_ != nullptr) return *api_;
-    constexpr uint32_t newest = TSR_ABI_MAJOR << 16 | TSR_ABI_MINOR;
+    constexpr uint32_t kNewest = TSR_ABI_MAJOR << 16 | TSR_ABI_MINOR;
     const uint32_t version =
-        header_->abi_max < newest ? header_->abi_max : newest;
+        header_->abi_max < kNewest ? header_->abi_max : kNewest;
     if (header_->get_api(version, &services_, nullptr, &api_) != TSR_OK) {
       throw std::runtime_error("no table");
     }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fails if clang-tidy warns about a translation unit of ours.
 
-Usage: check_tidy.py ROOT BUILD_FOLDER [CHECKS]: CHECKS are added to those of .clang-tidy.
+Usage: check_tidy.py ROOT BUILD_FOLDER --quick|--deep
+
+--quick leaves out tests/; --deep adds the static analyzer.
 
 Parsing the system's headers takes seconds per file, so a clean result is remembered, by all that it
 depends on, in $XDG_CACHE_HOME/tessera/tidy (~/.cache by default), where every checkout finds it again.
@@ -90,11 +92,13 @@ def key_of(sources, entry, constants):
     return hashlib.sha256(json.dumps([constants, spelled, hashes]).encode()).hexdigest()
 
 
-def translation_units(root, build):
+def translation_units(root, build, with_tests):
     """The entries of our own files, one per file, the largest first: they take longest."""
     entries = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
+        if path.is_relative_to(root / "tests") and not with_tests:
+            continue
         if path.is_relative_to(root) and not path.is_relative_to(build):
             entries.setdefault(entry["file"], entry)
     return sorted(entries.values(), key=lambda entry: -os.path.getsize(entry["file"]))
@@ -112,7 +116,9 @@ def forget_old(cache):
             path.unlink(missing_ok=True)
 
 
-def main(root, build, checks=""):
+def main(root, build, depth):
+    deep = depth == "--deep"
+    checks = "clang-analyzer-*" if deep else ""
     tool, version = clang_tool.find("clang-tidy")
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
@@ -130,7 +136,7 @@ def main(root, build, checks=""):
         return found, fresh
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(check, translation_units(root, build)))
+        results = list(pool.map(check, translation_units(root, build, with_tests=deep)))
     print(f"{len(results)} files, {sum(fresh for _, fresh in results)} of them checked anew")
     return source_tree.report([found for found, _ in results if found])
 

@@ -144,6 +144,7 @@ tsr_status ChildServer::device_open(tsr_error* err) {
     texts.emplace_back(std::move(key), request_.get_text());
   }
   std::vector<tsr_option_value> values;
+  values.reserve(texts.size());
   for (const auto& [key, value] : texts) {
     values.push_back({sizeof(tsr_option_value), 0, key.c_str(), value.c_str()});
   }

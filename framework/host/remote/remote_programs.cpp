@@ -57,6 +57,8 @@ void copy_array(WireReader& reader, void* out, uint32_t capacity,
   }
 }
 
+// The ABI's parameters.
+// NOLINTNEXTLINE(readability-function-size)
 tsr_status check(tsr_device* handle, const tsr_program_desc* program,
                  const tsr_array* weights, const tsr_array* kv_pools,
                  tsr_error* err, tsr_refusal* out_refusals, uint32_t capacity,
@@ -72,6 +74,7 @@ tsr_status check(tsr_device* handle, const tsr_program_desc* program,
   return code;
 }
 
+// NOLINTNEXTLINE(readability-function-size)
 tsr_status estimate(tsr_device* handle, const tsr_program_desc* program,
                     const tsr_array* weights, const tsr_array* kv_pools,
                     const tsr_step_shape* step, tsr_error* err,

@@ -57,6 +57,8 @@ tsr_status query_weight(tsr_device* handle, const tsr_weight_desc* desc,
   return TSR_OK;
 }
 
+// The ABI's parameters.
+// NOLINTNEXTLINE(readability-function-size)
 tsr_status begin_packing(tsr_device* handle, uint64_t weight,
                          const tsr_weight_desc* desc, uint64_t buffer,
                          uint64_t offset, tsr_error* err,

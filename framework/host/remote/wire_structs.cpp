@@ -205,9 +205,9 @@ void put_device_facts(WireWriter& writer, const DeviceFacts& facts) {
   put_array(writer, facts.memory_kinds);
   writer.put(uint64_t{facts.options.size()});
   for (const tsr_option& option : facts.options) put_option(writer, option);
-  writer.put(uint64_t{facts.kernels.size()});
-  for (const tsr_kernel_desc& kernel : facts.kernels) {
-    put_kernel(writer, kernel);
+  writer.put(uint64_t{facts.kernels.size() + facts.skipped_kernels.size()});
+  for (const auto* rows : {&facts.kernels, &facts.skipped_kernels}) {
+    for (const tsr_kernel_desc& kernel : *rows) put_kernel(writer, kernel);
   }
   put_extensions(writer, facts.info.next);
 }

@@ -4,7 +4,7 @@
 #       -P tessera_write_manifest.cmake
 #
 # Writes <file>.json beside the library: what a host checks before it opens it.
-# Neither may be writable by others, whatever the umask.
+# Neither may be writable by others, nor their folder, whatever the umask.
 file(SHA256 ${LIBRARY} sha256)
 string(REGEX REPLACE "\\..*" ".0" abi_min ${ABI})
 get_filename_component(file ${LIBRARY} NAME)
@@ -19,6 +19,10 @@ file(WRITE ${manifest}
   \"sha256\": \"${sha256}\"
 }
 ")
+get_filename_component(folder ${LIBRARY} DIRECTORY)
+file(CHMOD ${folder} PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
+  WORLD_READ WORLD_EXECUTE)
 file(CHMOD ${LIBRARY} PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
   WORLD_READ WORLD_EXECUTE)

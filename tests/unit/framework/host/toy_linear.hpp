@@ -48,6 +48,8 @@ struct ToyWeightData {
                            K * 4, multipliers.data()));
   }
 
+  // All that a plane has.
+  // NOLINTNEXTLINE(readability-function-size)
   static tsr_plane plane(uint32_t role, uint32_t dtype, uint32_t rows,
                          uint32_t cols, uint32_t block_n, uint32_t block_k,
                          uint64_t row_bytes, const void* data) {
