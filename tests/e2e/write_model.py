@@ -2,11 +2,12 @@
 """Writes a synthetic Llama folder of random weights, of about a given size.
 
 Usage: write_model.py FOLDER [--gigabytes G] [--layers N] [--hidden H]
-                      [--tokenizer FILE] [--dtype bf16|f32]
+                      [--tokenizer FILE] [--dtype bf16|f32] [--zeros]
 
 The tokenizer.json is copied; its vocabulary sets the model's.  Without
 --gigabytes the sizes are as given.  Weights repeat one random megabyte, scaled
-like a trained model's, so that writing is bound by the disk.
+like a trained model's, so that writing is bound by the disk.  With --zeros they
+are a hole in the file, which takes no room and no time.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def elements(shape):
     return shape[0] * (shape[1] if len(shape) > 1 else 1)
 
 
-def write_safetensors(path, tensors, dtype):
+def write_safetensors(path, tensors, dtype, zeros):
     width = 2 if dtype == "bf16" else 4
     header, offset = {}, 0
     for name, shape in tensors:
@@ -68,9 +69,12 @@ def write_safetensors(path, tensors, dtype):
         offset = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    chunk = random_chunk(dtype)
+    chunk = b"" if zeros else random_chunk(dtype)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
+        if zeros:
+            file.truncate(file.tell() + offset)
+            return
         for name, shape in tensors:
             count = elements(shape)
             if len(shape) == 1:
@@ -88,6 +92,7 @@ def main():
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--dtype", choices=["bf16", "f32"], default="bf16")
+    parser.add_argument("--zeros", action="store_true")
     parser.add_argument("--tokenizer", type=pathlib.Path, required=True)
     args = parser.parse_args()
 
@@ -116,7 +121,7 @@ def main():
     (args.folder / "config.json").write_text(json.dumps(config, indent=1))
     shutil.copyfile(args.tokenizer, args.folder / "tokenizer.json")
     tensors = list(shapes(hidden, inner, heads, kv_heads, args.layers, vocab))
-    write_safetensors(args.folder / "model.safetensors", tensors, args.dtype)
+    write_safetensors(args.folder / "model.safetensors", tensors, args.dtype, args.zeros)
     print(f"{args.folder}: {args.layers} layers, "
           f"{sum(elements(s) for _, s in tensors) / 1e6:.1f} M parameters")
 

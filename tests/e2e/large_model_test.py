@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model of 3 GB is mapped, not copied.
+
+Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest large_model_test
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BINARY = pathlib.Path(os.environ["TSR_BINARY_DIR"]) / "bin" / "tessera"
+TOKENIZER = pathlib.Path(os.environ["TSR_SOURCE_DIR"]) / "models" / "tessera-5m" / "tokenizer.json"
+WRITER = pathlib.Path(__file__).with_name("write_model.py")
+GIGABYTES = 3
+
+
+def peak_bytes(*words):
+    """The largest resident memory of one run of the command."""
+    with subprocess.Popen([BINARY, *map(str, words)], stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise AssertionError(f"{words}: exit code {process.returncode}")
+    return usage.ru_maxrss * 1024
+
+
+def available_bytes():
+    text = pathlib.Path("/proc/meminfo").read_text()
+    return int(text.split("MemAvailable:")[1].split()[0]) * 1024
+
+
+class LargeModelTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if available_bytes() < 2 * GIGABYTES << 30:
+            raise unittest.SkipTest(f"less than {2 * GIGABYTES} GiB of memory available")
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        subprocess.run([sys.executable, WRITER, cls.folder.name, "--gigabytes", str(GIGABYTES),
+                        "--hidden", "2048", "--tokenizer", TOKENIZER, "--zeros"],
+                       check=True, stdout=subprocess.DEVNULL)
+        cls.bytes = (pathlib.Path(cls.folder.name) / "model.safetensors").stat().st_size
+
+    def test_running_holds_it_once(self):
+        # The pages of the file count; the rest is the program and its buffers.
+        peak = peak_bytes("run", self.folder.name, "-p", "package", "-n", 2, "--scheme", "bf16")
+        self.assertLess(peak, self.bytes + (512 << 20))
+
+    def test_inspecting_reads_none_of_it(self):
+        self.assertLess(peak_bytes("inspect", self.folder.name), 256 << 20)
+
+
+if __name__ == "__main__":
+    unittest.main()
