@@ -95,7 +95,8 @@ Result<ModelSize> model_size(const Graph& graph, const WeightSource& source,
   SizeSum sum;
   for (const GraphTensor& tensor : graph.tensors) {
     if (!tensor.constant || tensor.source.empty()) continue;
-    TSR_ASSIGN_OR_RETURN(const SourceTensor found, source.tensor(tensor.source));
+    TSR_ASSIGN_OR_RETURN(const SourceTensor found,
+                         source.tensor(tensor.source));
     const uint32_t dtype = constant_dtype(tensor, found.dtype);
     const uint64_t elements = element_count(tensor);
     sum.add(tensor.source, elements, dtype, dtype_bytes(dtype, elements));
