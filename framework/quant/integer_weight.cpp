@@ -24,6 +24,10 @@ Status check_scheme(const format::WeightScheme& scheme) {
   if (format == TSR_WEIGHT_I4 && !scheme.symmetric) {
     return Status(TSR_INVALID_ARGUMENT, "i4 has no zero point");
   }
+  if (scheme.two_level) {
+    return Status(TSR_UNIMPLEMENTED,
+                  "two-level scales: only rounding to nearest has them");
+  }
   if (scheme.per_tensor && scheme.group_size != 0) {
     return Status(TSR_INVALID_ARGUMENT, "per tensor and group_size=" +
                                             std::to_string(scheme.group_size) +
