@@ -217,11 +217,14 @@ void append_nibbles(std::span<const uint8_t> symbols,
                     const SparseTileShape& shape,
                     std::vector<std::byte>& out_fixed) {
   const uint8_t* symbol = symbols.data();
+  const size_t begin = out_fixed.size();
+  out_fixed.resize(begin + size_t{shape.rows} * ((shape.cols + 1) / 2));
+  std::byte* next = &out_fixed[begin];
   for (uint32_t r = 0; r < shape.rows; ++r) {
     for (uint32_t c = 0; c + 1 < shape.cols; c += 2, symbol += 2) {
-      out_fixed.push_back(static_cast<std::byte>(symbol[0] | symbol[1] << 4));
+      *next++ = static_cast<std::byte>(symbol[0] | symbol[1] << 4);
     }
-    if (shape.cols % 2 == 1) out_fixed.push_back(std::byte{*symbol++});
+    if (shape.cols % 2 == 1) *next++ = std::byte{*symbol++};
   }
 }
 

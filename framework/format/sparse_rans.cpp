@@ -110,7 +110,22 @@ Status decode_rans(const RansFrequencies& frequencies,
   const std::array<Slot, kRansTotal> slots = make_slots(frequencies);
   const size_t num_words = words.size() / sizeof(uint16_t);
   size_t next = 0;
-  for (size_t i = 0; i < out_symbols.size(); ++i) {
+  size_t i = 0;
+  // A round of the lanes reads at most a word each, so that no read needs a
+  // check of its own; without a branch the lanes overlap.
+  while (out_symbols.size() - i >= kRansLanes &&
+         num_words - next >= kRansLanes) {
+    for (uint32_t& x : states) {
+      const Slot& slot = slots[x % kRansTotal];
+      out_symbols[i++] = static_cast<uint8_t>(slot.symbol);
+      x = slot.frequency * (x >> kRansBits) + slot.offset;
+      const uint32_t word = load_element<uint16_t>(words.data(), next);
+      const bool reads = x < kLowest;
+      x = reads ? x << kWordBits | word : x;
+      next += reads ? 1 : 0;
+    }
+  }
+  for (; i < out_symbols.size(); ++i) {
     uint32_t& x = states[i % kRansLanes];
     const Slot& slot = slots[x % kRansTotal];
     out_symbols[i] = static_cast<uint8_t>(slot.symbol);

@@ -140,6 +140,8 @@ format::WeightData ProtectedWeight::dense() const {
   plane.dtype = TSR_I8;
   plane.rows = N;
   plane.cols = K;
+  plane.block_n = 1;
+  plane.block_k = 1;
   const auto bytes = std::as_bytes(std::span(codes));
   plane.owned.assign(bytes.begin(), bytes.end());
   return {TSR_WEIGHT_I8, N, K, {std::move(plane), scale}};

@@ -197,6 +197,7 @@ TEST(ProtectFraction, DenseAndCompressedHoldTheSameCodes) {
   const ProtectedWeight weight = protect({}, 257, 130);
   const format::WeightData dense = weight.dense();
   EXPECT_EQ(dense.format, TSR_WEIGHT_I8);
+  EXPECT_TRUE(dense.slice(1, 5).ok());
   const auto compressed = weight.compressed();
   ASSERT_TRUE(compressed.ok()) << compressed.status().message();
   EXPECT_EQ(compressed->format, TSR_WEIGHT_SPARSE_FIXED);

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SPARSE_FIXED weights give the bits of the oracle, which expands tiles by
+// itself, on every ISA.
+
+#include <gtest/gtest.h>
+
+#include <bit>
+
+#include "framework/format/element.hpp"
+#include "framework/format/sparse_tile.hpp"
+#include "tests/unit/backends/cpu/linear/linear_case.hpp"
+#include "tests/unit/framework/format/sparse_codes.hpp"
+
+namespace tessera::cpu {
+namespace {
+
+format::WeightData sparse_planes(const format::CodeKind& kind, uint32_t N,
+                                 uint32_t K, std::mt19937& rng) {
+  format::Plane scale;
+  scale.role = TSR_PLANE_SCALE;
+  scale.dtype = TSR_F32;
+  scale.rows = N;
+  scale.cols = 1;
+  scale.block_n = 1;
+  scale.block_k = K;
+  std::uniform_real_distribution<float> value(0.001f, 0.01f);
+  std::vector<float> scales(N);
+  for (float& s : scales) s = value(rng);
+  const auto bytes = std::as_bytes(std::span(scales));
+  scale.owned.assign(bytes.begin(), bytes.end());
+  auto tiles = format::encode_sparse_fixed(N, K, kind.make(size_t{N} * K, rng));
+  EXPECT_TRUE(tiles.ok()) << tiles.status().message();
+  auto planes = format::sparse_fixed_weight(std::move(*tiles), scale);
+  EXPECT_TRUE(planes.ok()) << planes.status().message();
+  return std::move(*planes);
+}
+
+void expect_oracle_bits(const TestWeight& weight, int64_t M, Isa isa,
+                        std::mt19937& rng) {
+  const int64_t N = weight.num_rows();
+  const TestTensor x(TSR_F32, M, weight.depth(), rng);
+  TestTensor y(TSR_F32, M, N);
+  Linear op;
+  op.M = M;
+  op.x = x.input();
+  op.y = y.output();
+  op.act_quant = TSR_ACT_I8_DYNAMIC;
+  run_linear(weight.linear(), op, isa);
+
+  const std::vector<float> values = x.values();
+  reference::Linear p;
+  p.weight = &weight.oracle();
+  p.M = static_cast<uint32_t>(M);
+  p.x = values.data();
+  p.n_end = static_cast<uint32_t>(N);
+  p.act_quant = TSR_ACT_I8_DYNAMIC;
+  std::vector<float> expected(static_cast<size_t>(M * N));
+  const Status status = reference::linear(p, expected.data());
+  ASSERT_TRUE(status.ok()) << status.message();
+  for (int64_t m = 0; m < M; ++m) {
+    for (int64_t n = 0; n < N; ++n) {
+      ASSERT_EQ(
+          std::bit_cast<uint32_t>(y.at(m, n)),
+          std::bit_cast<uint32_t>(expected[static_cast<size_t>(m * N + n)]))
+          << "m=" << m << " n=" << n << " N=" << N << " K=" << weight.depth()
+          << " seed 42";
+    }
+  }
+}
+
+TEST(LinearSparse, HasTheBitsOfTheOracleOnEveryIsa) {
+  std::mt19937 rng(42);
+  for (const Isa isa : runnable_isas()) {
+    for (const format::CodeKind& kind : format::code_kinds()) {
+      for (const auto& [N, K] : format::sparse_shapes()) {
+        const TestWeight weight(sparse_planes(kind, N, K, rng));
+        for (const int64_t M : {1, 5}) {
+          SCOPED_TRACE(kind.name);
+          expect_oracle_bits(weight, M, isa, rng);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+// Weight-only and integer alike: a compressed weight computes what the same
+// codes uncompressed do, bit for bit.
+TEST(LinearSparse, ComputesWhatTheDenseCodesDo) {
+  std::mt19937 rng(42);
+  const format::WeightData sparse =
+      sparse_planes(format::code_kinds().back(), 257, 300, rng);
+  const auto tiles = [&] {
+    format::SparseTiles t{257, 300, sparse.find(TSR_PLANE_CODES)->owned, {}};
+    t.index.resize(sparse.find(TSR_PLANE_INDEX)->cols);
+    for (size_t i = 0; i < t.index.size(); ++i) {
+      t.index[i] = format::load_element<int64_t>(
+          sparse.find(TSR_PLANE_INDEX)->row(0), i);
+    }
+    return t;
+  }();
+  const auto codes = format::decode_sparse_fixed(tiles);
+  ASSERT_TRUE(codes.ok()) << codes.status().message();
+  format::Plane plane;
+  plane.role = TSR_PLANE_CODES;
+  plane.dtype = TSR_I8;
+  plane.rows = 257;
+  plane.cols = 300;
+  plane.block_n = 1;
+  plane.block_k = 1;
+  const auto bytes = std::as_bytes(std::span(*codes));
+  plane.owned.assign(bytes.begin(), bytes.end());
+  const TestWeight compressed(sparse);
+  const TestWeight dense(format::WeightData{
+      TSR_WEIGHT_I8, 257, 300, {plane, *sparse.find(TSR_PLANE_SCALE)}});
+  for (const Isa isa : runnable_isas()) {
+    for (const uint32_t act_quant : {TSR_ACT_FLOAT, TSR_ACT_I8_DYNAMIC}) {
+      const TestTensor x(TSR_F32, 3, 300, rng);
+      TestTensor y(TSR_F32, 3, 257);
+      TestTensor expected(TSR_F32, 3, 257);
+      Linear op;
+      op.M = 3;
+      op.x = x.input();
+      op.act_quant = act_quant;
+      op.y = y.output();
+      run_linear(compressed.linear(), op, isa);
+      op.y = expected.output();
+      run_linear(dense.linear(), op, isa);
+      EXPECT_EQ(y.values(), expected.values());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::cpu
