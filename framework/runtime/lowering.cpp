@@ -44,6 +44,9 @@ std::vector<Place> find_places(const Graph& graph, const OpRange& range) {
       if (written[id]) places[id] = Place::kOutput;
     }
   }
+  for (const uint32_t id : range.observed) {
+    if (written[id]) places[id] = Place::kOutput;
+  }
   return places;
 }
 
@@ -100,7 +103,7 @@ std::vector<OpRange> split_by_device(const Graph& graph, const Plan& plan) {
   for (uint32_t i = 0; i < graph.ops.size(); ++i) {
     const std::string& device = plan.at(graph.ops[i].layer).device;
     if (ranges.empty() || ranges.back().device != device) {
-      ranges.push_back({i, i, device});
+      ranges.push_back({i, i, device, {}});
     }
     ranges.back().last = i + 1;
   }

@@ -28,6 +28,8 @@ struct OpRange {
   uint32_t first = 0;
   uint32_t last = 0;
   std::string device;
+  // Tensors that the host wants to see, though no later op reads them.
+  std::vector<uint32_t> observed;
 };
 
 // Cuts the graph where the plan changes device.

@@ -190,7 +190,7 @@ Status Stage::bind_boundary(uint32_t graph_tensor, const tsr_tensor& tensor,
                           &memory));
   bindings_.push_back({program_tensor, 0, buffer.id(), 0});
   buffers_.push_back(std::move(buffer));
-  BoundaryTensor boundary{graph_tensor, tensor.dims[0].symbol,
+  BoundaryTensor boundary{graph_tensor, tensor.dims[0].symbol, tensor.dtype,
                           row_bytes(tensor), static_cast<std::byte*>(memory)};
   (place == Place::kInput ? inputs_ : outputs_).push_back(boundary);
   return {};

@@ -24,6 +24,7 @@ namespace tessera {
 struct BoundaryTensor {
   uint32_t graph_tensor = TSR_NONE;
   uint32_t symbol = TSR_DIM_FIXED;  // of its leading dimension
+  uint32_t dtype = TSR_DTYPE_NONE;
   uint64_t row_bytes = 0;
   std::byte* memory = nullptr;  // mapped on the host
 };

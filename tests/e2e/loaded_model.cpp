@@ -11,15 +11,6 @@
 namespace tessera::e2e {
 namespace {
 
-Result<std::shared_ptr<Device>> open_cpu(const LoadOptions& options,
-                                         bool isolate) {
-  RegistryOptions registry;
-  registry.folders = {std::string(TSR_BINARY_DIR) + "/plugins"};
-  if (isolate) registry.isolate = {"cpu"};
-  registry.host.num_threads = options.num_threads;
-  return Registry::discover(registry).open("cpu", options.device_options);
-}
-
 Plan make_plan(const Graph& graph, const LoadOptions& options,
                const Scheme& scheme) {
   Plan plan = uniform_plan(graph, "cpu", scheme);
@@ -56,6 +47,15 @@ Result<Generation> LoadedModel::generate(const std::vector<int32_t>& prompt,
       GenerationResult result,
       tessera::generate(*session, {request}, model.config.eos_ids, nullptr));
   return std::move(result.generations[0]);
+}
+
+Result<std::shared_ptr<Device>> open_cpu(const LoadOptions& options,
+                                         bool isolate) {
+  RegistryOptions registry;
+  registry.folders = {std::string(TSR_BINARY_DIR) + "/plugins"};
+  if (isolate) registry.isolate = {"cpu"};
+  registry.host.num_threads = options.num_threads;
+  return Registry::discover(registry).open("cpu", options.device_options);
 }
 
 Result<std::unique_ptr<LoadedModel>> load(const std::string& folder,

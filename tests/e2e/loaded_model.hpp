@@ -41,6 +41,10 @@ struct LoadedModel {
 std::string default_model_folder();
 std::string shared_model_folder(const std::string& name);
 
+// The cpu backend of the build tree, in this process or in a child.
+Result<std::shared_ptr<Device>> open_cpu(const LoadOptions& options,
+                                         bool isolate);
+
 Result<std::unique_ptr<LoadedModel>> load(const std::string& folder,
                                           const LoadOptions& options);
 
