@@ -27,14 +27,26 @@ constexpr SchemeRow kSchemes[] = {
     {"f32",          TSR_WEIGHT_F32,    0,   TSR_ACT_FLOAT,      TSR_F32,  TSR_KV_F32},
     {"w16a16",       TSR_WEIGHT_F16,    0,   TSR_ACT_FLOAT,      TSR_F16,  TSR_KV_F16},
     {"bf16",         TSR_WEIGHT_BF16,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"w8a8",         TSR_WEIGHT_I8,     0,   TSR_ACT_I8_STATIC,  TSR_F32,  TSR_KV_F32},
     {"w8a8_dynamic", TSR_WEIGHT_I8,     0,   TSR_ACT_I8_DYNAMIC, TSR_F32,  TSR_KV_F32},
+    {"w8a8_mix",     TSR_WEIGHT_I8,     0,   TSR_ACT_I8_MIX,     TSR_F32,  TSR_KV_F32},
     {"w8a16",        TSR_WEIGHT_I8,     0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"w4a16",        TSR_WEIGHT_U4,     128, TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"w4a8",         TSR_WEIGHT_I4,     128, TSR_ACT_I8_DYNAMIC, TSR_F32,  TSR_KV_F32},
+    {"w4a4",         TSR_WEIGHT_I4,     0,   TSR_ACT_I4_DYNAMIC, TSR_F32,  TSR_KV_F32},
+    {"fp8",          TSR_WEIGHT_F8E4M3, 0,   TSR_ACT_F8_DYNAMIC, TSR_F32,  TSR_KV_F32},
+    {"fp8a16",       TSR_WEIGHT_F8E4M3, 0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"fp4",          TSR_WEIGHT_F4E2M1, 32,  TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"mxfp4",        TSR_WEIGHT_MXFP4,  32,  TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"nvfp4",        TSR_WEIGHT_NVFP4,  16,  TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"q4_0",         TSR_WEIGHT_Q4_0,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"q4_1",         TSR_WEIGHT_Q4_1,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"q5_0",         TSR_WEIGHT_Q5_0,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"q5_1",         TSR_WEIGHT_Q5_1,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"q8_0",         TSR_WEIGHT_Q8_0,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q4_k",         TSR_WEIGHT_Q4_K,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q5_k",         TSR_WEIGHT_Q5_K,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
+    {"q6_k",         TSR_WEIGHT_Q6_K,   0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
 };
 // clang-format on
 
@@ -80,7 +92,9 @@ bool apply_suffix(std::string_view suffix, Scheme& scheme) {
   } else if (take("_channel")) {
     scheme.group_size = 0;
   }
-  if (take("_asym")) scheme.symmetric = false;
+  if (scheme.weight_format == TSR_WEIGHT_U4 && take("_asym")) {
+    scheme.symmetric = false;
+  }
   return suffix.empty();
 }
 
@@ -92,7 +106,8 @@ Result<Scheme> find_scheme(std::string_view name) {
   if (kv8) base.remove_suffix(kKv8.size());
   for (const SchemeRow& row : kSchemes) {
     Scheme scheme = from_row(row);
-    const bool has_groups = row.weight_format == TSR_WEIGHT_U4;
+    const bool has_groups = row.weight_format == TSR_WEIGHT_U4 ||
+                            row.weight_format == TSR_WEIGHT_I4;
     if (base != row.name &&
         !(has_groups && base.starts_with(row.name) &&
           apply_suffix(base.substr(row.name.size()), scheme))) {

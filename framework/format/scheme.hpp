@@ -40,8 +40,9 @@ struct LinearChoice {
   bool operator==(const LinearChoice&) const = default;
 };
 
-// The scheme of that name: one of scheme_names(), where w4a16 may carry _g32,
-// _g64, _g128 or _channel, then _asym ("w4a16" is "w4a16_g128"), and any name
+// The scheme of that name: one of scheme_names(), where w4a16, w4a8 and w4a4
+// may carry _g32, _g64, _g128 or _channel, w4a16 then _asym ("w4a16" is
+// "w4a16_g128"), and any name
 // _kv8 for an int8 KV cache with one scale per token and head.
 // Errors: INVALID_ARGUMENT, naming the schemes there are.
 Result<Scheme> find_scheme(std::string_view name);

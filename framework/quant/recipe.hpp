@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What to do to a model, as plain values.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "framework/quant/clip_search.hpp"
+#include "framework/quant/fallback.hpp"
+#include "framework/quant/gptq.hpp"
+#include "framework/quant/sensitivity.hpp"
+#include "framework/quant/smooth.hpp"
+#include "framework/quant/static_activation.hpp"
+
+namespace tessera::quant {
+
+// How codes are chosen within the scales of an integer format.  Other formats
+// round to nearest by their own rule.
+enum class WeightMethod {
+  kNearest,  // with clip.num_steps > 0, scales of least error
+  kGptq,
+};
+
+// What is done about channels with large activations, before any rounding.
+enum class OutlierMethod {
+  kNone,
+  kSmoothQuant,      // m1, m2: norms and what follows them
+  kAwq,              // m3: searched on the outputs' error; norms, v-o, up-down
+  kIterativeSmooth,  // m4: all subgraphs
+  kFlexSmooth,       // m6: all subgraphs, exponents searched
+};
+
+struct OutlierOptions {
+  OutlierMethod method = OutlierMethod::kNone;
+  SmoothExponents exponents;        // kSmoothQuant, kIterativeSmooth
+  std::vector<Subgraph> subgraphs;  // empty: those of the method
+};
+
+struct Recipe {
+  // schemes.default_scheme is the scheme; a layer in fallback keeps the
+  // floats of the file unless fallback_scheme names something else.
+  SchemeRules schemes;
+  SensitivityMetric metric = SensitivityMetric::kKurtosis;
+  WeightMethod weights = WeightMethod::kNearest;
+  GptqOptions gptq;
+  ClipSearch clip;
+  OutlierOptions outliers;
+  RangeOptions activations;    // of static schemes
+  uint32_t search_rows = 512;  // of calibration, for searched scales
+};
+
+// "nearest" and "gptq".
+// Errors: INVALID_ARGUMENT, naming them.
+Result<WeightMethod> find_weight_method(std::string_view name);
+
+// "none", "smooth_quant", "awq", "iterative_smooth" and "flex_smooth", or m1 to
+// m4 and m6 as msModelSlim calls them.
+// Errors: INVALID_ARGUMENT, naming them.
+Result<OutlierMethod> find_outlier_method(std::string_view name);
+
+}  // namespace tessera::quant
