@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Quantized tiny models come as close to their originals as an independent
+// evaluator says such schemes do.
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "framework/eval/evaluate.hpp"
+#include "framework/host/thread_pool.hpp"
+#include "framework/model/build_graph.hpp"
+#include "framework/model/checkpoint_source.hpp"
+#include "framework/quant/quantized_weights.hpp"
+#include "tests/e2e/loaded_model.hpp"
+#include "tests/e2e/stories.hpp"
+
+namespace tessera::e2e {
+namespace {
+
+using quant::OutlierMethod;
+using quant::Recipe;
+using quant::Subgraph;
+using quant::WeightMethod;
+
+// Against an anchor: at most 1.2 times (numerics.md section 4).
+constexpr double kAllowance = 1.2;
+
+struct Row {
+  const char* name;
+  Recipe recipe;
+  double anchors[2];  // KL of TinyStories-656K and stories260K, nats
+};
+
+Recipe nearest(const std::string& scheme) {
+  Recipe recipe;
+  recipe.schemes.default_scheme = scheme;
+  recipe.schemes.fallback_scheme = "float";
+  return recipe;
+}
+
+Recipe gptq(const std::string& scheme) {
+  Recipe recipe = nearest(scheme);
+  recipe.weights = WeightMethod::kGptq;
+  return recipe;
+}
+
+Recipe smoothed(OutlierMethod method, double alpha) {
+  Recipe recipe = nearest("w8a8");
+  recipe.outliers.method = method;
+  recipe.outliers.exponents = {alpha, 1.0 - alpha};
+  return recipe;
+}
+
+Recipe without(Recipe recipe, const char* glob) {
+  recipe.schemes.disable_names = {glob};
+  return recipe;
+}
+
+Recipe with_codes(Recipe recipe, quant::ActivationCodes codes) {
+  recipe.activations.codes = codes;
+  return recipe;
+}
+
+Recipe awq(const std::string& scheme) {
+  Recipe recipe = nearest(scheme);
+  recipe.outliers.method = OutlierMethod::kAwq;
+  recipe.outliers.subgraphs = {Subgraph::kNormAttention, Subgraph::kNormMlp};
+  return recipe;
+}
+
+// KL anchors of the reference evaluation, both models.
+std::vector<Row> rows() {
+  return {
+      {"w8a16", nearest("w8a16"), {0.00030, 0.00046}},
+      {"w8a8_dynamic", nearest("w8a8_dynamic"), {0.00146, 0.00129}},
+      {"w8a8", nearest("w8a8"), {0.01711, 0.01009}},
+      {"w8a8 asymmetric",
+       with_codes(nearest("w8a8"), quant::ActivationCodes::kAsymmetricS8),
+       {0.01209, 0.00816}},
+      {"w8a8 SmoothQuant 0.5",
+       smoothed(OutlierMethod::kSmoothQuant, 0.5),
+       {0.01683, 0.01042}},
+      {"w8a8 without down_proj",
+       without(nearest("w8a8"), "*.down_proj"),
+       {0.00147, 0.00114}},
+      {"w4a16_g128", nearest("w4a16_g128"), {0.10319, 0.17285}},
+      {"w4a16_g32_asym", nearest("w4a16_g32_asym"), {0.04499, 0.09004}},
+      {"w4a16_g128 GPTQ", gptq("w4a16_g128"), {0.06867, 0.12554}},
+      {"w4a16_g32_asym GPTQ", gptq("w4a16_g32_asym"), {0.03213, 0.06202}},
+      {"w4a16_g128_asym AWQ", awq("w4a16_g128_asym"), {0.06885, 0.11333}},
+      {"w4a8_g128", nearest("w4a8_g128"), {0.10470, 0.17467}},
+      {"w4a8_g128 GPTQ", gptq("w4a8_g128"), {0.07006, 0.12710}},
+      {"w4a4_channel", nearest("w4a4_channel"), {0.48181, 0.59994}},
+      {"fp8", nearest("fp8"), {0.00831, 0.01242}},
+      {"mxfp4", nearest("mxfp4"), {0.09025, 0.19465}},
+      {"nvfp4", nearest("nvfp4"), {0.05905, 0.12388}},
+  };
+}
+
+class Anchors : public testing::Test {
+ protected:
+  void open(const StoryProtocol& protocol) {
+    const std::string folder = shared_model_folder(protocol.model);
+    if (folder.empty()) GTEST_SKIP() << "no model " << protocol.model;
+    auto model = open_model(folder);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    model_.emplace(std::move(*model));
+    source_ = checkpoint_source(model_->checkpoint);
+    const auto root = std::filesystem::path(folder).parent_path().parent_path();
+    auto texts = read_stories(protocol, model_->tokenizer,
+                              root / "text" / "tinystories_sample.txt");
+    ASSERT_TRUE(texts.ok()) << texts.status().message();
+    texts_ = std::move(*texts);
+    auto device = open_cpu({}, false);
+    ASSERT_TRUE(device.ok()) << device.status().message();
+    device_ = *device;
+    auto graph = build_graph(model_->config, protocol.context);
+    ASSERT_TRUE(graph.ok()) << graph.status().message();
+    graph_ = std::move(*graph);
+    auto oracle = Oracle::create(
+        graph_, uniform_plan(graph_, "oracle", *find_scheme("f32")), source_,
+        reference::SumOrder::kDouble);
+    ASSERT_TRUE(oracle.ok()) << oracle.status().message();
+    oracle_.emplace(std::move(*oracle));
+    reference_.emplace(*oracle_, texts_.scored, TSR_PREFILL);
+    ASSERT_TRUE(reference_->prepare(available_cores(), nullptr).ok());
+  }
+
+  // Mean KL of the model under this recipe.
+  double measure(const Recipe& recipe) {
+    quant::QuantizedWeights weights;
+    const auto report =
+        quant::quantize_model({model_->config, source_, device_,
+                               texts_.calibration, quant::run_on(pool_)},
+                              recipe, weights);
+    EXPECT_TRUE(report.ok()) << report.status().message();
+    if (!report.ok()) return 0.0;
+    const WeightSource quantized = weights.source(source_);
+    Graph graph = graph_;
+    mark_stored(quantized, graph);
+    // As the anchors have it: all but the rounded linears in f32.
+    Scheme scheme = *find_scheme("f32");
+    scheme.as_stored = true;
+    const Plan plan = uniform_plan(graph, "cpu", scheme);
+    SessionOptions options;
+    options.max_context = 512;
+    options.max_tokens = options.max_outputs = 512;
+    auto session = Session::create(std::move(graph), plan, quantized,
+                                   {{"cpu", device_}}, options);
+    EXPECT_TRUE(session.ok()) << session.status().message();
+    if (!session.ok()) return 0.0;
+    const auto scores = score_documents(**session, texts_.scored, TSR_PREFILL,
+                                        *reference_, [](double) {});
+    EXPECT_TRUE(scores.ok()) << scores.status().message();
+    return scores.ok() ? summarize(*scores).kl_mean.value : 0.0;
+  }
+
+  void hold(size_t model) {
+    for (const Row& row : rows()) {
+      SCOPED_TRACE(row.name);
+      const double kl = measure(row.recipe);
+      std::printf("%-24s KL %.5f, anchor %.5f, ratio %.2f\n", row.name, kl,
+                  row.anchors[model], kl / row.anchors[model]);
+      EXPECT_GT(kl, 0.0);
+      EXPECT_LE(kl, kAllowance * row.anchors[model]);
+    }
+  }
+
+  ThreadPool pool_;
+  std::optional<Model> model_;
+  WeightSource source_;
+  StoryTexts texts_;
+  std::shared_ptr<Device> device_;
+  Graph graph_;
+  std::optional<Oracle> oracle_;
+  std::optional<ReferenceLogits> reference_;
+};
+
+TEST_F(Anchors, TinyStories656K) {
+  open({"tinystories656k", 96, "\n", 30000});
+  if (!IsSkipped() && !HasFatalFailure()) hold(0);
+}
+
+TEST_F(Anchors, Stories260K) {
+  open({"stories260K", 256, "\n\n", 24576});
+  if (!IsSkipped() && !HasFatalFailure()) hold(1);
+}
+
+}  // namespace
+}  // namespace tessera::e2e
