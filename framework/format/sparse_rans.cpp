@@ -111,19 +111,24 @@ Status decode_rans(const RansFrequencies& frequencies,
   const size_t num_words = words.size() / sizeof(uint16_t);
   size_t next = 0;
   size_t i = 0;
+  const auto step = [&](uint32_t& x) {
+    const Slot& slot = slots[x % kRansTotal];
+    out_symbols[i++] = static_cast<uint8_t>(slot.symbol);
+    x = slot.frequency * (x >> kRansBits) + slot.offset;
+    const uint32_t word = load_element<uint16_t>(words.data(), next);
+    const bool reads = x < kLowest;
+    x = reads ? x << kWordBits | word : x;
+    next += reads ? 1 : 0;
+  };
   // A round of the lanes reads at most a word each, so that no read needs a
-  // check of its own; without a branch the lanes overlap.
+  // check of its own; without branches, and written out, the lanes overlap.
+  static_assert(kRansLanes == 4);
   while (out_symbols.size() - i >= kRansLanes &&
          num_words - next >= kRansLanes) {
-    for (uint32_t& x : states) {
-      const Slot& slot = slots[x % kRansTotal];
-      out_symbols[i++] = static_cast<uint8_t>(slot.symbol);
-      x = slot.frequency * (x >> kRansBits) + slot.offset;
-      const uint32_t word = load_element<uint16_t>(words.data(), next);
-      const bool reads = x < kLowest;
-      x = reads ? x << kWordBits | word : x;
-      next += reads ? 1 : 0;
-    }
+    step(states[0]);
+    step(states[1]);
+    step(states[2]);
+    step(states[3]);
   }
   for (; i < out_symbols.size(); ++i) {
     uint32_t& x = states[i % kRansLanes];
