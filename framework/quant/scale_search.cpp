@@ -231,8 +231,8 @@ Result<double> error_of(const ScaleProblem& problem, std::span<const float> s,
     sum += part;
     outputs += linear->N;
   }
-  return sum / outputs /
-         static_cast<double>(problem.rows.size() / columns.size());
+  const size_t num_rows = problem.rows.size() / columns.size();
+  return sum / outputs / static_cast<double>(num_rows);
 }
 
 // Keeps the best of the scales it is shown.
@@ -288,12 +288,14 @@ Result<std::vector<float>> merge(const ScaleProblem& problem,
 std::vector<float> awq_scales(std::span<const float> means, double ratio) {
   constexpr double kSmallestScale = 1e-4;
   std::vector<double> s;
+  s.reserve(means.size());
   for (const float mean : means) {
     s.push_back(std::max(std::pow(double{mean}, ratio), kSmallestScale));
   }
   const auto [low, high] = std::minmax_element(s.begin(), s.end());
   const double centre = std::sqrt(*low * *high);
   std::vector<float> scales;
+  scales.reserve(s.size());
   for (const double value : s) {
     scales.push_back(static_cast<float>(value / centre));
   }

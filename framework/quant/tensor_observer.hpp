@@ -27,7 +27,8 @@ class Histogram {
   double width() const { return width_; }
   double center(uint32_t bin) const { return lower_edge(bin) + width_ / 2; }
   double lower_edge(uint32_t bin) const {
-    return (double{1} * bin - kBins / 2) * width_;
+    constexpr auto kZero = static_cast<int32_t>(kBins / 2);
+    return (static_cast<int32_t>(bin) - kZero) * width_;
   }
 
   // The q-quantile (0 to 1), linear within a bin: off by at most one width,
