@@ -30,6 +30,8 @@ constexpr SchemeRow kSchemes[] = {
     {"w8a8",         TSR_WEIGHT_I8,     0,   TSR_ACT_I8_STATIC,  TSR_F32,  TSR_KV_F32},
     {"w8a8_dynamic", TSR_WEIGHT_I8,     0,   TSR_ACT_I8_DYNAMIC, TSR_F32,  TSR_KV_F32},
     {"w8a8_mix",     TSR_WEIGHT_I8,     0,   TSR_ACT_I8_MIX,     TSR_F32,  TSR_KV_F32},
+    {"w8a8s",        TSR_WEIGHT_I8,     0,   TSR_ACT_I8_STATIC,  TSR_F32,  TSR_KV_F32},
+    {"w8a8sc",       TSR_WEIGHT_SPARSE_FIXED, 0, TSR_ACT_I8_STATIC, TSR_F32, TSR_KV_F32},
     {"w8a16",        TSR_WEIGHT_I8,     0,   TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"w4a16",        TSR_WEIGHT_U4,     128, TSR_ACT_FLOAT,      TSR_BF16, TSR_KV_BF16},
     {"w4a8",         TSR_WEIGHT_I4,     128, TSR_ACT_I8_DYNAMIC, TSR_F32,  TSR_KV_F32},
@@ -73,6 +75,7 @@ Scheme from_row(const SchemeRow& row) {
   scheme.act_dtype = row.act_dtype;
   scheme.kv_format = row.kv_format;
   scheme.head_format = head_format(row);
+  scheme.sparsified = row.name == "w8a8s" || row.name == "w8a8sc";
   return scheme;
 }
 

@@ -25,6 +25,8 @@ struct Scheme {
   uint32_t kv_format = 0;  // TSR_KV_*: of the cache unless the user says other
   uint32_t head_format =
       0;  // TSR_WEIGHT_*: of the projection to the vocabulary
+  // W8A8S: s8 weights that take few values, but for a few protected ones.
+  bool sparsified = false;
   // Weights that the file has quantized are taken as they are, whatever stands
   // above.
   bool as_stored = false;

@@ -6,6 +6,7 @@
 
 #include "framework/conformance/reference/weight.hpp"
 #include "framework/format/encode.hpp"
+#include "framework/format/gguf_block.hpp"
 #include "framework/quant/clip_search.hpp"
 #include "framework/quant/gptq.hpp"
 #include "tessera/ops.h"
@@ -25,22 +26,47 @@ std::vector<float> importance_of(const CapturedInput* input) {
   return importance;
 }
 
+Result<std::vector<float>> factors_of(const LinearTask& task) {
+  const ColumnStatistics* columns =
+      task.input == nullptr ? nullptr : &task.input->statistics.columns();
+  return importance_factors(task.recipe.sparsity.importance, task.linear.K,
+                            columns, task.factor);
+}
+
+const GptqFactor* gptq_factor(const LinearTask& task) {
+  return task.recipe.weights == WeightMethod::kGptq ? task.factor : nullptr;
+}
+
+Result<format::WeightData> sparsify(const LinearTask& task,
+                                    std::span<const float> values,
+                                    const ParallelFor& run) {
+  TSR_ASSIGN_OR_RETURN(const std::vector<float> factors, factors_of(task));
+  TSR_ASSIGN_OR_RETURN(
+      const ProtectedWeight weight,
+      protect_fraction(task.recipe.sparsity.protect, task.linear.N, values,
+                       factors, gptq_factor(task), run));
+  if (task.scheme.weight_format == TSR_WEIGHT_I8) return weight.dense();
+  return weight.compressed();
+}
+
 Result<format::WeightData> round_weight(const LinearTask& task,
+                                        std::span<const float> values,
                                         const ParallelFor& run) {
   const FloatLinear& linear = task.linear;
+  if (task.scheme.sparsified) return sparsify(task, values, run);
   const format::WeightScheme scheme = weight_scheme_of(task.scheme);
   if (!is_integer_scheme(task.scheme)) {
-    return format::encode_weight(scheme, linear.N, linear.K, linear.weight);
+    return format::encode_weight(scheme, linear.N, linear.K, values);
   }
-  if (task.factor != nullptr) {
+  if (const GptqFactor* factor = gptq_factor(task)) {
     TSR_ASSIGN_OR_RETURN(GptqResult result,
-                         quantize_gptq(scheme, task.recipe.gptq, *task.factor,
-                                       linear.N, linear.weight, run));
+                         quantize_gptq(scheme, task.recipe.gptq, *factor,
+                                       linear.N, values, run));
     return std::move(result.weight);
   }
   const bool searches = task.recipe.clip.num_steps > 0;
   return round_with_search(
-      scheme, task.recipe.clip, linear.N, linear.weight,
+      scheme, task.recipe.clip, linear.N, values,
       searches ? importance_of(task.input) : std::vector<float>(), run);
 }
 
@@ -72,10 +98,30 @@ bool is_integer_scheme(const Scheme& scheme) {
   }
 }
 
+std::string misfit(const Scheme& scheme, uint32_t K) {
+  const format::GgufBlock* block =
+      format::find_gguf_block(scheme.weight_format);
+  if (block == nullptr || K % block->values == 0) return "";
+  return fmt::format("K={} is no multiple of {}", K, block->values);
+}
+
+bool uses_factor(const Scheme& scheme) {
+  return is_integer_scheme(scheme) || scheme.sparsified;
+}
+
 Result<QuantizedLinear> quantize_linear(const LinearTask& task,
                                         const ParallelFor& run) {
   QuantizedLinear result;
-  TSR_ASSIGN_OR_RETURN(result.weight, round_weight(task, run));
+  std::vector<float> zeroed;
+  std::span<const float> values = task.linear.weight;
+  if (task.recipe.sparsity.zero_fraction > 0.0) {
+    zeroed = task.linear.weight;
+    TSR_ASSIGN_OR_RETURN(const std::vector<float> factors, factors_of(task));
+    TSR_RETURN_IF_ERROR(
+        zero_fraction(task.recipe.sparsity.zero_fraction, factors, zeroed));
+    values = zeroed;
+  }
+  TSR_ASSIGN_OR_RETURN(result.weight, round_weight(task, values, run));
   TSR_ASSIGN_OR_RETURN(const std::vector<float> decoded,
                        decode_values(result.weight));
   result.error.add(task.linear.weight, decoded);

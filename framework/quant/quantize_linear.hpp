@@ -27,12 +27,18 @@ format::WeightScheme weight_scheme_of(const Scheme& scheme);
 // True for I8, U8, I4 and U4.
 bool is_integer_scheme(const Scheme& scheme);
 
+// True if weights of that scheme are rounded with a factor where there is one.
+bool uses_factor(const Scheme& scheme);
+
+// Why a weight with K columns cannot have this scheme; empty if it can.
+std::string misfit(const Scheme& scheme, uint32_t K);
+
 struct LinearTask {
   const FloatLinear& linear;
   const Scheme& scheme;
   const Recipe& recipe;
   const CapturedInput* input;  // null without calibration
-  const GptqFactor* factor;    // null unless GPTQ
+  const GptqFactor* factor;    // null unless needs_hessian(recipe)
 };
 
 struct QuantizedLinear {

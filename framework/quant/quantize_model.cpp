@@ -150,7 +150,7 @@ class ModelQuantizer {
     if (calibrator_) {
       TSR_RETURN_IF_ERROR(suppress(layer, &block));
       CaptureOptions options;
-      options.with_hessian = recipe_.weights == WeightMethod::kGptq;
+      options.with_hessian = needs_hessian(recipe_);
       TSR_ASSIGN_OR_RETURN(
           capture, calibrator_->capture(
                        layer, block_source(inputs_.source, block, layer),
@@ -227,9 +227,9 @@ class ModelQuantizer {
       CapturedInput* input = capture == nullptr
                                  ? nullptr
                                  : &capture->input_of(weight_of(layer, part));
-      const bool gptq = recipe_.weights == WeightMethod::kGptq &&
-                        scheme != nullptr && is_integer_scheme(*scheme);
-      if (gptq && factored != input_of_part(part)) {
+      const bool with_factor =
+          needs_hessian(recipe_) && scheme != nullptr && uses_factor(*scheme);
+      if (with_factor && factored != input_of_part(part)) {
         TSR_ASSIGN_OR_RETURN(
             Hessian hessian,
             std::move(input->statistics).take_hessian(inputs_.run));
@@ -238,7 +238,7 @@ class ModelQuantizer {
         factored = input_of_part(part);
       }
       TSR_RETURN_IF_ERROR(quantize_part(layer, part, original, input,
-                                        gptq ? &*factor : nullptr, block)
+                                        with_factor ? &*factor : nullptr, block)
                               .annotate(block_parts()[part].name));
     }
     return {};
@@ -269,6 +269,12 @@ class ModelQuantizer {
                            input_sensitivity(recipe_.metric, input->observer));
     }
     const Scheme* scheme = scheme_of(layer, part);
+    if (scheme != nullptr) report.note = misfit(*scheme, linear.K);
+    if (!report.note.empty()) {
+      scheme = nullptr;
+      report.scheme = kFloat;
+      report.fallback = true;
+    }
     const bool changed =
         linear.weight != (original.*block_parts()[part].linear).weight;
     if (scheme == nullptr) {
@@ -330,7 +336,8 @@ Result<bool> needs_calibration(const Recipe& recipe) {
   const bool is_static = std::any_of(
       schemes.begin(), schemes.end(),
       [](const auto& row) { return has_static_activations(row.second); });
-  return is_static || recipe.weights == WeightMethod::kGptq ||
+  return is_static || needs_hessian(recipe) ||
+         recipe.sparsity.importance == Importance::kWanda ||
          recipe.outliers.method != OutlierMethod::kNone ||
          recipe.clip.num_steps > 0 || recipe.schemes.disable_level > 0;
 }

@@ -31,6 +31,20 @@ Result<WeightMethod> find_weight_method(std::string_view name) {
                 fmt::format("weight method {}: not nearest or gptq", name));
 }
 
+Result<Importance> find_importance(std::string_view name) {
+  if (name == "magnitude") return Importance::kMagnitude;
+  if (name == "wanda") return Importance::kWanda;
+  if (name == "sparsegpt") return Importance::kSparseGpt;
+  return Status(
+      TSR_INVALID_ARGUMENT,
+      fmt::format("importance {}: not magnitude, wanda or sparsegpt", name));
+}
+
+bool needs_hessian(const Recipe& recipe) {
+  return recipe.weights == WeightMethod::kGptq ||
+         recipe.sparsity.importance == Importance::kSparseGpt;
+}
+
 Result<OutlierMethod> find_outlier_method(std::string_view name) {
   for (const OutlierName& row : kOutlierNames) {
     if (name == row.name || name == row.alias) return row.method;

@@ -11,8 +11,10 @@
 #include "framework/quant/clip_search.hpp"
 #include "framework/quant/fallback.hpp"
 #include "framework/quant/gptq.hpp"
+#include "framework/quant/importance.hpp"
 #include "framework/quant/sensitivity.hpp"
 #include "framework/quant/smooth.hpp"
+#include "framework/quant/sparsify.hpp"
 #include "framework/quant/static_activation.hpp"
 
 namespace tessera::quant {
@@ -39,6 +41,14 @@ struct OutlierOptions {
   std::vector<Subgraph> subgraphs;  // empty: those of the method
 };
 
+struct SparsityOptions {
+  double zero_fraction = 0.0;  // of the weights, set to zero before rounding
+  // Of the schemes w8a8s and w8a8sc; half a bit a weight would be scales where
+  // rows are short, were they F32.
+  ProtectOptions protect = {.scale_dtype = TSR_F16};
+  Importance importance = Importance::kMagnitude;
+};
+
 struct Recipe {
   // schemes.default_scheme is the scheme; a layer in fallback keeps the
   // floats of the file unless fallback_scheme names something else.
@@ -48,6 +58,7 @@ struct Recipe {
   GptqOptions gptq;
   ClipSearch clip;
   OutlierOptions outliers;
+  SparsityOptions sparsity;
   RangeOptions activations;    // of static schemes
   uint32_t search_rows = 512;  // of calibration, for searched scales
 };
@@ -55,6 +66,13 @@ struct Recipe {
 // "nearest" and "gptq".
 // Errors: INVALID_ARGUMENT, naming them.
 Result<WeightMethod> find_weight_method(std::string_view name);
+
+// "magnitude", "wanda" and "sparsegpt".
+// Errors: INVALID_ARGUMENT, naming them.
+Result<Importance> find_importance(std::string_view name);
+
+// True if the recipe reads Hessians: GPTQ, and SparseGPT's importance.
+bool needs_hessian(const Recipe& recipe);
 
 // "none", "smooth_quant", "awq", "iterative_smooth" and "flex_smooth", or m1 to
 // m4 and m6 as msModelSlim calls them.

@@ -72,6 +72,12 @@ Recipe awq(const std::string& scheme) {
   return recipe;
 }
 
+Recipe sparsified(const std::string& scheme) {
+  Recipe recipe = gptq(scheme);
+  recipe.gptq.act_order = true;
+  return recipe;
+}
+
 // KL anchors of the reference evaluation, both models.
 std::vector<Row> rows() {
   return {
@@ -130,15 +136,25 @@ class Anchors : public testing::Test {
     ASSERT_TRUE(reference_->prepare(available_cores(), nullptr).ok());
   }
 
-  // Mean KL of the model under this recipe.
-  double measure(const Recipe& recipe) {
-    quant::QuantizedWeights weights;
-    const auto report =
-        quant::quantize_model({model_->config, source_, device_,
+  quant::QuantizeReport quantize(const Recipe& recipe,
+                                 const WeightSource& source,
+                                 quant::QuantizedWeights& weights) {
+    auto report =
+        quant::quantize_model({model_->config, source, device_,
                                texts_.calibration, quant::run_on(pool_)},
                               recipe, weights);
     EXPECT_TRUE(report.ok()) << report.status().message();
-    if (!report.ok()) return 0.0;
+    return report.ok() ? *report : quant::QuantizeReport();
+  }
+
+  // Mean KL of the model under this recipe.
+  double measure(const Recipe& recipe) {
+    quant::QuantizedWeights weights;
+    quantize(recipe, source_, weights);
+    return score(weights);
+  }
+
+  double score(const quant::QuantizedWeights& weights) {
     const WeightSource quantized = weights.source(source_);
     Graph graph = graph_;
     mark_stored(quantized, graph);
@@ -179,6 +195,46 @@ class Anchors : public testing::Test {
   std::optional<Oracle> oracle_;
   std::optional<ReferenceLogits> reference_;
 };
+
+double bits_per_weight(const quant::QuantizeReport& report) {
+  double bits = 0.0;
+  double weights = 0.0;
+  for (const quant::LayerReport& layer : report.layers) {
+    bits += 8.0 * static_cast<double>(layer.bytes_out);
+    weights += static_cast<double>(layer.parameters);
+  }
+  return bits / weights;
+}
+
+// The claim of W8A8SC: with the same activations, no worse than Q4_0 weights
+// and no larger.
+TEST_F(Anchors, SparseWeightsAreNoWorseThanQ4) {
+  open({"tinystories656k", 96, "\n", 30000});
+  if (IsSkipped() || HasFatalFailure()) return;
+  quant::QuantizedWeights sparse;
+  const auto report = quantize(sparsified("w8a8sc"), source_, sparse);
+  EXPECT_LE(bits_per_weight(report), 4.5);
+
+  // Q4_0 has no integer activations of its own: its values, in s8 as well.
+  quant::QuantizedWeights q4;
+  EXPECT_NEAR(bits_per_weight(quantize(nearest("q4_0"), source_, q4)), 4.5,
+              1e-9);
+  const WeightSource q4_source = q4.source(source_);
+  quant::QuantizedWeights q4_static;
+  quantize(nearest("w8a8"), q4_source, q4_static);
+  const double sparse_kl = score(sparse);
+  const double q4_kl = score(q4_static);
+  std::printf("w8a8sc KL %.5f at %.3f bits, q4_0 values %.5f\n", sparse_kl,
+              bits_per_weight(report), q4_kl);
+  EXPECT_LE(sparse_kl, q4_kl);
+}
+
+// Compression changes nothing.
+TEST_F(Anchors, CompressedWeightsAreTheSparsifiedOnes) {
+  open({"tinystories656k", 96, "\n", 30000});
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ(measure(sparsified("w8a8s")), measure(sparsified("w8a8sc")));
+}
 
 TEST_F(Anchors, TinyStories656K) {
   open({"tinystories656k", 96, "\n", 30000});
