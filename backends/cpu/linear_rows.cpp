@@ -54,8 +54,12 @@ constexpr FormatRow kFormats[] = {
     {"linear_q5_0",          nullptr,           TSR_WEIGHT_Q5_0,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
     {"linear_q5_1",          nullptr,           TSR_WEIGHT_Q5_1,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
     {"linear_q8_0",          nullptr,           TSR_WEIGHT_Q8_0,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
+    {"linear_q2_k",          nullptr,           TSR_WEIGHT_Q2_K,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
+    {"linear_q3_k",          nullptr,           TSR_WEIGHT_Q3_K,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
     {"linear_q4_k",          nullptr,           TSR_WEIGHT_Q4_K,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
+    {"linear_q5_k",          nullptr,           TSR_WEIGHT_Q5_K,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
     {"linear_q6_k",          nullptr,           TSR_WEIGHT_Q6_K,          0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
+    {"linear_iq4_nl",        nullptr,           TSR_WEIGHT_IQ4_NL,        0,                     0,            0,      0,    kFloatAct | bit(TSR_ACT_Q8),           Layout::kRaw},
 };
 // clang-format on
 

@@ -108,7 +108,6 @@ float choose_scale2(const WeightScheme& scheme, float row_amax) {
   return scale2 == 0.0f ? 1.0f : scale2;  // all codes are 0 then
 }
 
-// Codes -8 .. 7 that no scale up to 18 lets S * code leave s8 by.
 int32_t two_level_code(int32_t scale, float scale2, float value) {
   const float step = static_cast<float>(scale) * scale2;
   const auto code = static_cast<int32_t>(

@@ -7,81 +7,29 @@
 
 #include <algorithm>
 
+#include "backends/cpu/kernels/linear/decode_gguf.hpp"
 #include "backends/cpu/kernels/linear/weight_planes.hpp"
 #include "backends/cpu/kernels/ops/convert.hpp"
 
 namespace tessera::cpu {
 namespace {
 
-double half_at(const std::byte* block, int64_t offset) {
-  return f32_from_f16(load_as<uint16_t>(block + offset, 0));
-}
-
 int byte_at(const std::byte* block, int64_t offset) {
   return std::to_integer<int>(block[offset]);
 }
 
-// Code j of 32: value j in the low nibble of qs[j], j + 16 in the high one.
-int nibble_code(const std::byte* qs, int64_t j) {
-  const int pair = byte_at(qs, j % 16);
-  return j < 16 ? pair & 15 : pair >> 4;
-}
-
-// The same with bit 4 from bit j of qh.
-int five_bit_code(const std::byte* qh, const std::byte* qs, int64_t j) {
-  const auto bits = load_as<uint32_t>(qh, 0);
-  return nibble_code(qs, j) | static_cast<int>(bits >> j & 1U) << 4;
-}
-
-double value_of_32(uint32_t format, const std::byte* block, int64_t j) {
-  const double d = half_at(block, 0);
-  switch (format) {
-    case TSR_WEIGHT_Q4_0:
-      return (nibble_code(block + 2, j) - 8) * d;
-    case TSR_WEIGHT_Q4_1:
-      return nibble_code(block + 4, j) * d + half_at(block, 2);
-    case TSR_WEIGHT_Q5_0:
-      return (five_bit_code(block + 2, block + 6, j) - 16) * d;
-    case TSR_WEIGHT_Q5_1:
-      return five_bit_code(block + 4, block + 8, j) * d + half_at(block, 2);
-    default:  // Q8_0
-      return load_as<int8_t>(block + 2, j) * d;
+// Whole blocks; the last one may reach past k_end.
+void decode_blocks(const GgufBlock& format, const std::byte* block,
+                   int64_t count, float* out) {
+  for (int64_t k = 0; k < count; k += format.values, block += format.bytes) {
+    if (k + format.values <= count) {
+      decode_gguf_block(format.format, block, out + k);
+      continue;
+    }
+    float values[kDecodeColumns];
+    decode_gguf_block(format.format, block, values);
+    std::copy_n(values, count - k, out + k);
   }
-}
-
-double value_of_q4_k(const std::byte* block, int64_t i) {
-  const std::byte* scales = block + 4;
-  const int64_t j = i / 32;
-  int sc = 0;
-  int m = 0;
-  if (j < 4) {
-    sc = byte_at(scales, j) & 63;
-    m = byte_at(scales, j + 4) & 63;
-  } else {
-    const int low = byte_at(scales, j + 4);
-    sc = (low & 15) | (byte_at(scales, j - 4) >> 6) << 4;
-    m = (low >> 4) | (byte_at(scales, j) >> 6) << 4;
-  }
-  const int pair = byte_at(block + 16, 32 * (j / 2) + i % 32);
-  const int q = j % 2 == 0 ? pair & 15 : pair >> 4;
-  return half_at(block, 0) * sc * q - half_at(block, 2) * m;
-}
-
-double value_of_q6_k(const std::byte* block, int64_t i) {
-  const int64_t n = i / 128;
-  const int64_t k = i % 128 / 32;
-  const int64_t l = i % 32;
-  const int ql = byte_at(block, 64 * n + 32 * (k % 2) + l);
-  const int qh = byte_at(block, 128 + 32 * n + l);
-  const int low = k < 2 ? ql & 15 : ql >> 4;
-  const int q = low | (qh >> (2 * k) & 3) << 4;
-  return half_at(block, 208) * load_as<int8_t>(block + 192, i / 16) * (q - 32);
-}
-
-double gguf_value(const GgufBlock& format, const std::byte* block, int64_t i) {
-  if (format.format == TSR_WEIGHT_Q4_K) return value_of_q4_k(block, i);
-  if (format.format == TSR_WEIGHT_Q6_K) return value_of_q6_k(block, i);
-  return value_of_32(format.format, block, i);
 }
 
 double raw_zero_point(const LinearWeight& weight, int64_t n, int64_t k) {
@@ -148,11 +96,8 @@ void decode_row(const LinearWeight& weight, int64_t n, int64_t k_begin,
                 int64_t k_end, float* out) {
   const std::byte* row = plane_row(weight.raw_codes, n);
   if (const GgufBlock* block = find_gguf_block(weight.shape.format)) {
-    for (int64_t k = k_begin; k < k_end; ++k) {
-      const std::byte* place = row + k / block->values * block->bytes;
-      out[k - k_begin] =
-          static_cast<float>(gguf_value(*block, place, k % block->values));
-    }
+    decode_blocks(*block, row + k_begin / block->values * block->bytes,
+                  k_end - k_begin, out);
   } else if (exists(weight.raw_scale)) {
     decode_scaled_row(weight, n, k_begin, k_end, out);
   } else {

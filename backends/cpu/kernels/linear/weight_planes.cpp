@@ -50,8 +50,12 @@ constexpr GgufBlock kBlocks[] = {
     {TSR_WEIGHT_Q5_0,  32,  22},
     {TSR_WEIGHT_Q5_1,  32,  24},
     {TSR_WEIGHT_Q8_0,  32,  34},
+    {TSR_WEIGHT_Q2_K, 256,  84},
+    {TSR_WEIGHT_Q3_K, 256, 110},
     {TSR_WEIGHT_Q4_K, 256, 144},
+    {TSR_WEIGHT_Q5_K, 256, 176},
     {TSR_WEIGHT_Q6_K, 256, 210},
+    {TSR_WEIGHT_IQ4_NL, 32, 18},
 };
 // clang-format on
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
+#include "framework/format/gguf_block.hpp"
 #include "framework/tensor/half.hpp"
 
 namespace tessera::cpu {
@@ -84,15 +86,63 @@ std::vector<WeightKindCase> weight_kinds() {
       {"q5_0", make(TSR_WEIGHT_Q5_0, 0, true), 32},
       {"q5_1", make(TSR_WEIGHT_Q5_1, 0, true), 32},
       {"q8_0", make(TSR_WEIGHT_Q8_0, 0, true), 32},
+      {"iq4_nl", make(TSR_WEIGHT_IQ4_NL, 0, true), 32},
+      {"q2_k", make(TSR_WEIGHT_Q2_K, 0, true), 256},
+      {"q3_k", make(TSR_WEIGHT_Q3_K, 0, true), 256},
+      {"q4_k", make(TSR_WEIGHT_Q4_K, 0, true), 256},
+      {"q5_k", make(TSR_WEIGHT_Q5_K, 0, true), 256},
+      {"q6_k", make(TSR_WEIGHT_Q6_K, 0, true), 256},
   };
   format::WeightScheme per_tensor = make(TSR_WEIGHT_I8, 0, true);
   per_tensor.per_tensor = true;
   kinds.push_back({"i8_tensor", per_tensor});
+  format::WeightScheme two_level = make(TSR_WEIGHT_I4, 32, true);
+  two_level.two_level = true;
+  kinds.push_back({"i4_g32_two_level", two_level});
   return kinds;
+}
+
+format::WeightData random_blocks(uint32_t format, int64_t N, int64_t K,
+                                 std::mt19937& rng) {
+  const format::GgufBlock& block = *format::find_gguf_block(format);
+  const auto row_bytes = static_cast<uint32_t>(K / block.values * block.bytes);
+  format::Plane codes;
+  codes.role = TSR_PLANE_CODES;
+  codes.dtype = TSR_U8;
+  codes.rows = static_cast<uint32_t>(N);
+  codes.cols = row_bytes;
+  codes.block_n = 1;
+  codes.owned.resize(static_cast<size_t>(N) * row_bytes);
+  for (std::byte& byte : codes.owned)
+    byte = static_cast<std::byte>(rng() % 256);
+  // Offsets of d and of dmin or m; -1 where there is none.
+  const std::pair<int, int> halves =
+      format == TSR_WEIGHT_Q2_K   ? std::pair(80, 82)
+      : format == TSR_WEIGHT_Q3_K ? std::pair(108, -1)
+      : format == TSR_WEIGHT_Q6_K ? std::pair(208, -1)
+      : format == TSR_WEIGHT_Q4_K || format == TSR_WEIGHT_Q5_K ||
+              format == TSR_WEIGHT_Q4_1 || format == TSR_WEIGHT_Q5_1
+          ? std::pair(0, 2)
+          : std::pair(0, -1);
+  std::uniform_real_distribution<float> scale(-0.01f, 0.01f);
+  for (size_t at = 0; at < codes.owned.size(); at += block.bytes) {
+    for (const int offset : {halves.first, halves.second}) {
+      if (offset < 0) continue;
+      const uint16_t half = f32_to_f16(scale(rng));
+      std::memcpy(&codes.owned[at + static_cast<size_t>(offset)], &half, 2);
+    }
+  }
+  format::WeightData weight{format, codes.rows, static_cast<uint32_t>(K), {}};
+  weight.planes.push_back(std::move(codes));
+  return weight;
 }
 
 TestWeight random_weight(const WeightKindCase& kind, int64_t N, int64_t K,
                          std::mt19937& rng) {
+  const format::GgufBlock* block = format::find_gguf_block(kind.scheme.format);
+  if (block != nullptr && !block->has_encoder) {
+    return TestWeight(random_blocks(block->format, N, K, rng));
+  }
   std::normal_distribution<float> normal(0.0f, 0.1f);
   std::vector<float> values(static_cast<size_t>(N * K));
   for (float& v : values) v = normal(rng);

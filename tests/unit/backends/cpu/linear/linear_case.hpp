@@ -55,12 +55,22 @@ struct WeightKindCase {
   std::string name;
   format::WeightScheme scheme;
   int64_t depth_multiple = 1;
+
+  // K, or the next depth that the format can have.
+  int64_t depth(int64_t K) const {
+    return (K + depth_multiple - 1) / depth_multiple * depth_multiple;
+  }
 };
-// Every format that has an encoder, with its granularities.
+// Every format, with its granularities.
 std::vector<WeightKindCase> weight_kinds();
 
+// Random values encoded; random blocks of a format without an encoder.
 TestWeight random_weight(const WeightKindCase& kind, int64_t N, int64_t K,
                          std::mt19937& rng);
+
+// GGUF blocks of random bytes whose scales are finite, so every code is met.
+format::WeightData random_blocks(uint32_t format, int64_t N, int64_t K,
+                                 std::mt19937& rng);
 
 // Adds static activations: codes of about +-4 over the range.
 void add_static_activation(format::WeightData& planes, int32_t zero_point);

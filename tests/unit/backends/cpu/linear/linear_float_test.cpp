@@ -118,9 +118,10 @@ TEST(LinearFloatChunks, ManyRowsAndLongKStayWithinTheBound) {
 TEST(LinearFloatThreads, GiveTheSameBitsForAnyNumber) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
-    const TestWeight weight = random_weight(kind, 200, 640, rng);
+    const int64_t K = kind.depth(640);
+    const TestWeight weight = random_weight(kind, 200, K, rng);
     for (const int64_t M : {1, 40}) {
-      const TestTensor x(TSR_BF16, M, 640, rng);
+      const TestTensor x(TSR_BF16, M, K, rng);
       TestTensor one(TSR_F32, M, 200);
       TestTensor three(TSR_F32, M, 200);
       Linear op;
@@ -141,7 +142,7 @@ TEST(LinearKernels, EveryRunnableRowIsSelectedByACase) {
   std::set<std::string> reached;
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
-    const TestWeight weight = random_weight(kind, 16, 32, rng);
+    const TestWeight weight = random_weight(kind, 16, kind.depth(32), rng);
     for (const Isa isa : runnable_isas()) {
       for (const int64_t M : {1, 17}) {
         for (const bool is_integer : {false, true}) {
@@ -188,11 +189,12 @@ TEST(LinearFloatAlignment, DenseRowsMayStartAtAnyByte) {
 TEST(LinearFloatSpecials, NanAndInfinityReachOnlyTheirRow) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
-    const TestWeight weight = random_weight(kind, 20, 96, rng);
+    const int64_t K = kind.depth(96);
+    const TestWeight weight = random_weight(kind, 20, K, rng);
     for (const Isa isa : runnable_isas()) {
       for (const int64_t M : {3, 9}) {
-        TestTensor x(TSR_F32, M, 96, rng);
-        x.set(1, 95, NAN);
+        TestTensor x(TSR_F32, M, K, rng);
+        x.set(1, K - 1, NAN);
         x.set(2, 0, INFINITY);
         TestTensor y(TSR_F32, M, 20);
         Linear op;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "backends/cpu/kernels/linear/decode.hpp"
+#include "framework/format/gguf_block.hpp"
 #include "tests/unit/backends/cpu/linear/linear_case.hpp"
 
 namespace tessera::cpu {
@@ -15,7 +16,7 @@ namespace {
 TEST(WeightLayout, DenseAndBlockFormatsAreUsedInPlace) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
-    const TestWeight weight = random_weight(kind, 20, 96, rng);
+    const TestWeight weight = random_weight(kind, 20, kind.depth(96), rng);
     const WeightShape& shape = weight.linear().shape;
     const bool is_i8 =
         kind.name.starts_with("i8") || kind.name.starts_with("u8");
@@ -36,8 +37,7 @@ TEST(WeightLayout, DenseAndBlockFormatsAreUsedInPlace) {
 TEST(WeightPacking, LeavesNoByteUnwritten) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
-    const TestWeight weight =
-        random_weight(kind, 37, 75 * kind.depth_multiple, rng);
+    const TestWeight weight = random_weight(kind, 37, kind.depth(75), rng);
     const WeightShape& shape = weight.linear().shape;
     if (shape.layout == Layout::kRaw) continue;
     const format::WeightView view = weight.planes().view();
@@ -53,8 +53,7 @@ TEST(WeightPacking, LeavesNoByteUnwritten) {
 TEST(WeightDecode, IntegersAreTheOracles) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
-    const TestWeight weight =
-        random_weight(kind, 19, 45 * kind.depth_multiple, rng);
+    const TestWeight weight = random_weight(kind, 19, kind.depth(45), rng);
     if (!has_integers(weight.linear())) continue;
     const int64_t K = weight.depth();
     std::vector<int16_t> ours(static_cast<size_t>(K));
@@ -64,6 +63,27 @@ TEST(WeightDecode, IntegersAreTheOracles) {
       weight.oracle().integer_row(static_cast<uint32_t>(n), oracle);
       for (size_t k = 0; k < ours.size(); ++k) {
         ASSERT_EQ(ours[k], oracle[k]) << kind.name << " " << n << " " << k;
+      }
+    }
+  }
+}
+
+TEST(WeightDecode, GgufRowsAreTheOraclesRoundedOnce) {
+  std::mt19937 rng(42);
+  for (const WeightKindCase& kind : weight_kinds()) {
+    if (format::find_gguf_block(kind.scheme.format) == nullptr) continue;
+    const TestWeight weight(random_blocks(kind.scheme.format, 40, 512, rng));
+    std::vector<float> ours(256);
+    std::vector<double> oracle(512);
+    for (int64_t n = 0; n < weight.num_rows(); ++n) {
+      weight.oracle().decode_row(static_cast<uint32_t>(n), oracle);
+      for (const int64_t begin : {0, 256}) {
+        decode_row(weight.linear(), n, begin, begin + 256, ours.data());
+        for (int64_t k = 0; k < 256; ++k) {
+          ASSERT_EQ(ours[static_cast<size_t>(k)],
+                    static_cast<float>(oracle[static_cast<size_t>(begin + k)]))
+              << kind.name << " " << n << " " << begin + k;
+        }
       }
     }
   }
