@@ -132,7 +132,10 @@ uint32_t constant_dtype(const GraphTensor& tensor, uint32_t source_dtype) {
 
 LinearChoice choose_linear(const GraphWeight& weight, const Scheme& scheme) {
   if (scheme.as_stored && weight.stored) return *weight.stored;
-  if (weight.is_head) return {scheme.head_format, 0, true, TSR_ACT_FLOAT};
+  // What a quantized file keeps in floats was meant to stay so.
+  if (weight.is_head || scheme.as_stored) {
+    return {scheme.head_format, 0, true, TSR_ACT_FLOAT};
+  }
   return {scheme.weight_format, scheme.group_size, scheme.symmetric,
           scheme.act_quant};
 }

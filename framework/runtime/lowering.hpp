@@ -63,7 +63,8 @@ uint32_t value_dtype(const GraphTensor& tensor, const LayerPlan& writer);
 uint32_t constant_dtype(const GraphTensor& tensor, uint32_t source_dtype);
 
 // How the linear of a weight is to be run under a scheme: as the file has it if
-// the scheme says so; else the head keeps a float type and float activations.
+// the scheme says so; else the head, and what such a file has in floats, keep
+// a float type and float activations.
 LinearChoice choose_linear(const GraphWeight& weight, const Scheme& scheme);
 
 // The program for `range`, all ids renumbered.  `source_dtype` gives the dtype

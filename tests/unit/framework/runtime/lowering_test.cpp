@@ -98,5 +98,17 @@ TEST(Lowering, TheHeadKeepsFloatWeightsAndActivations) {
   EXPECT_EQ(choice.act_quant, uint32_t{TSR_ACT_FLOAT});
 }
 
+TEST(Lowering, AStoredWeightIsTakenAsItIs) {
+  GraphWeight weight;
+  Scheme scheme = *find_scheme("w8a8");
+  scheme.as_stored = true;
+  EXPECT_EQ(choose_linear(weight, scheme).act_quant, uint32_t{TSR_ACT_FLOAT})
+      << "the file keeps it in floats";
+  weight.stored = LinearChoice{TSR_WEIGHT_Q4_0, 0, true, TSR_ACT_FLOAT};
+  EXPECT_EQ(choose_linear(weight, scheme), *weight.stored);
+  scheme.as_stored = false;
+  EXPECT_EQ(choose_linear(weight, scheme).format, uint32_t{TSR_WEIGHT_I8});
+}
+
 }  // namespace
 }  // namespace tessera
