@@ -94,7 +94,7 @@ void decode_gguf_block(uint32_t format, const std::byte* block,
         value = kIq4Values[nibble_code(block + 2, j)] * d;
         break;
       default:
-        assert(!"not a GGUF format");
+        assert(false && "not a GGUF format");
     }
   }
 }

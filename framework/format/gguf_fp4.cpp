@@ -99,8 +99,8 @@ double gguf_nvfp4_scale(uint8_t code) {
 uint8_t gguf_nvfp4_scale_code(float scale) {
   if (!(scale > 0.0f)) return 0;
   if (scale < 0x1p-6f) {
-    return static_cast<uint8_t>(
-        std::min(static_cast<int>(scale * 512.0f + 0.5f), 7));
+    // Half up; of a positive number that is away from zero.
+    return static_cast<uint8_t>(std::min(std::lround(scale * 512.0f), 7L));
   }
   const int exponent = std::min(std::ilogb(scale), 8);
   // 8 .. 16 steps of the exponent, of which 16 is the next one's first.

@@ -117,7 +117,7 @@ void decode_k_block(uint32_t format, const std::byte* block,
     case TSR_WEIGHT_Q6_K:
       return decode_q6_k(block, out_values);
     default:
-      assert(!"not a super-block format");
+      assert(false && "not a super-block format");
   }
 }
 

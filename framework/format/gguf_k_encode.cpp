@@ -245,7 +245,7 @@ void encode_k_block(uint32_t format, const float* x, const float* importance,
     case TSR_WEIGHT_Q6_K:
       return encode_q6_k(x, importance, out_block);
     default:
-      assert(!"no encoder for this format");
+      assert(false && "no encoder for this format");
   }
 }
 
