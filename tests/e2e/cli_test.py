@@ -161,6 +161,27 @@ class CompareTest(CommandCase):
         self.assertLess(rows[1]["bytes"], rows[0]["bytes"])
 
 
+class TuneTest(CommandCase):
+    def test_fallback_recovers_static_int8(self):
+        # down_proj is where static activations fail; the search must find it.
+        report = self.json("tune", "--scheme", "w8a8", "--max-kl", 0.02, "--stages", "fallback",
+                           "--calib-tokens", 1000)
+        self.assertTrue(report["met_on_select"])
+        self.assertLess(report["kl_report_ci95"][1], 0.02)
+        self.assertTrue(all("down_proj" in name for name in report["disable_names"]))
+
+    def test_a_tolerance_out_of_reach_prints_everything_and_fails(self):
+        result = tessera("tune", "--scheme", "w8a8", "--max-kl", 1e-9, "--stages", "weights",
+                         "--calib-tokens", 500, "--json")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("--max-kl", result.stderr)
+        self.assertEqual(len(json.loads(result.stdout)["steps"]), 3)
+
+    def test_wrong_use(self):
+        self.refused(1, "stage speed", "tune", "--scheme", "w8a8", "--max-kl", 1, "--stages", "speed")
+        self.refused(1, "no such", "tune", "no/such/model", "--scheme", "w8a8", "--max-kl", 1)
+
+
 class BadInputTest(CommandCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

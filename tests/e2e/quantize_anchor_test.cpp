@@ -155,6 +155,21 @@ class Anchors : public testing::Test {
   }
 
   double score(const quant::QuantizedWeights& weights) {
+    return summarize(scores(weights)).kl_mean.value;
+  }
+
+  std::vector<DocumentScores> scores_of(const Recipe& recipe) {
+    quant::QuantizedWeights weights;
+    quantize(recipe, source_, weights);
+    return scores(weights);
+  }
+
+  // p of "the first recipe has the lower KL" being chance.
+  double chance(const Recipe& first, const Recipe& second) {
+    return paired_bootstrap(scores_of(first), scores_of(second));
+  }
+
+  std::vector<DocumentScores> scores(const quant::QuantizedWeights& weights) {
     const WeightSource quantized = weights.source(source_);
     Graph graph = graph_;
     mark_stored(quantized, graph);
@@ -168,11 +183,11 @@ class Anchors : public testing::Test {
     auto session = Session::create(std::move(graph), plan, quantized,
                                    {{"cpu", device_}}, options);
     EXPECT_TRUE(session.ok()) << session.status().message();
-    if (!session.ok()) return 0.0;
-    const auto scores = score_documents(**session, texts_.scored, TSR_PREFILL,
-                                        *reference_, [](double) {});
-    EXPECT_TRUE(scores.ok()) << scores.status().message();
-    return scores.ok() ? summarize(*scores).kl_mean.value : 0.0;
+    if (!session.ok()) return {};
+    auto scored = score_documents(**session, texts_.scored, TSR_PREFILL,
+                                  *reference_, [](double) {});
+    EXPECT_TRUE(scored.ok()) << scored.status().message();
+    return scored.ok() ? std::move(*scored) : std::vector<DocumentScores>();
   }
 
   void hold(size_t model) {
@@ -227,6 +242,34 @@ TEST_F(Anchors, SparseWeightsAreNoWorseThanQ4) {
   std::printf("w8a8sc KL %.5f at %.3f bits, q4_0 values %.5f\n", sparse_kl,
               bits_per_weight(report), q4_kl);
   EXPECT_LE(sparse_kl, q4_kl);
+}
+
+// Orders that users rely on, where the formats differ.
+TEST_F(Anchors, FinerGroupsAndBetterMethodsWin) {
+  open({"tinystories656k", 96, "\n", 30000});
+  if (IsSkipped() || HasFatalFailure()) return;
+  constexpr double kChance = 0.05;
+  EXPECT_LT(chance(nearest("w4a16_g32_asym"), nearest("w4a16_g64_asym")),
+            kChance);
+  EXPECT_LT(chance(nearest("w4a16_g64_asym"), nearest("w4a16_g128_asym")),
+            kChance);
+  EXPECT_LT(chance(nearest("w4a16_g128"), nearest("w4a16_channel")), kChance);
+  EXPECT_LT(chance(gptq("w4a16_g128"), nearest("w4a16_g128")), kChance);
+  EXPECT_LT(chance(awq("w4a16_g128_asym"), nearest("w4a16_g128_asym")),
+            kChance);
+}
+
+// What down_proj's outliers cost static activations.
+TEST_F(Anchors, DownProjInFloatRecoversStaticInt8) {
+  for (const auto& protocol :
+       {StoryProtocol{"tinystories656k", 96, "\n", 30000},
+        StoryProtocol{"stories260K", 256, "\n\n", 24576}}) {
+    open(protocol);
+    if (IsSkipped() || HasFatalFailure()) return;
+    EXPECT_LT(5.0 * measure(without(nearest("w8a8"), "*.down_proj")),
+              measure(nearest("w8a8")))
+        << protocol.model;
+  }
 }
 
 // Compression changes nothing.

@@ -103,5 +103,24 @@ TEST(Metrics, NoPositionsGiveNoFigures) {
   EXPECT_EQ(summarize({{}, {}}).num_tokens, 0u);
 }
 
+// Per document the first is better by 0.1 with a little noise, or not at all.
+TEST(PairedBootstrap, TellsADifferenceFromNoise) {
+  std::mt19937 rng(42);
+  std::normal_distribution<double> noise(0.0, 0.1);
+  std::vector<DocumentScores> better;
+  std::vector<DocumentScores> worse;
+  std::vector<DocumentScores> same;
+  for (int d = 0; d < 100; ++d) {
+    const double kl = 1.0 + std::abs(noise(rng));
+    better.push_back({PositionScore{0.0, kl, true, true}});
+    worse.push_back({PositionScore{0.0, kl + 0.1 + noise(rng), true, true}});
+    same.push_back({PositionScore{0.0, kl + noise(rng), true, true}});
+  }
+  EXPECT_LT(paired_bootstrap(better, worse), 0.05);
+  EXPECT_GT(paired_bootstrap(worse, better), 0.95);
+  EXPECT_GT(paired_bootstrap(better, same), 0.05);
+  EXPECT_EQ(paired_bootstrap(better, better), 1.0);
+}
+
 }  // namespace
 }  // namespace tessera
