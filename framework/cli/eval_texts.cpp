@@ -124,8 +124,9 @@ SessionOptions eval_session_options(const EvalTexts& texts, uint32_t phase,
 
 Result<Oracle> make_oracle(const LoadedModel& model, const Scheme& scheme,
                            reference::SumOrder order, uint32_t max_context) {
-  TSR_ASSIGN_OR_RETURN(const Graph graph,
+  TSR_ASSIGN_OR_RETURN(Graph graph,
                        build_graph(model.model->config, max_context));
+  mark_stored(model.source, graph);
   return Oracle::create(graph, uniform_plan(graph, "oracle", scheme),
                         model.source, order);
 }

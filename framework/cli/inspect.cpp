@@ -226,23 +226,13 @@ Json estimate_json(const std::vector<EstimateRow>& rows,
   return list;
 }
 
-uint64_t count_parameters(const Checkpoint& checkpoint) {
-  uint64_t count = 0;
-  for (const TensorView* tensor : checkpoint.tensors()) {
-    uint64_t elements = 1;
-    for (const uint64_t dim : tensor->shape) elements *= dim;
-    count += elements;
-  }
-  return count;
-}
-
 Json config_json(const Model& model) {
   const ModelConfig& config = model.config;
   Json json;
   json["model"] = model.folder;
   json["architecture"] = config.architecture;
-  json["parameters"] = count_parameters(model.checkpoint);
-  json["bytes"] = model.checkpoint.bytes();
+  json["parameters"] = model.totals.parameters;
+  json["bytes"] = model.totals.bytes;
   json["dtype"] = dtype_name(checkpoint_dtype(model));
   json["num_layers"] = config.num_layers;
   json["hidden_size"] = config.hidden_size;
@@ -265,8 +255,7 @@ std::string config_text(const Model& model) {
       config.intermediate_size, config.num_q_heads, config.num_kv_heads,
       config.head_dim, config.vocab_size,
       config.tie_word_embeddings ? " (tied)" : "", config.max_positions,
-      count_text(count_parameters(model.checkpoint)),
-      bytes_text(model.checkpoint.bytes()),
+      count_text(model.totals.parameters), bytes_text(model.totals.bytes),
       dtype_name(checkpoint_dtype(model)));
 }
 
@@ -285,7 +274,8 @@ Json layers_json(const std::vector<LayerEntry>& entries) {
 Status run_inspect(const InspectOptions& options) {
   TSR_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model));
   // Sizes do not depend on the context; the smallest has the smallest tables.
-  TSR_ASSIGN_OR_RETURN(const Graph graph, build_graph(loaded.model->config, 1));
+  TSR_ASSIGN_OR_RETURN(Graph graph, build_graph(loaded.model->config, 1));
+  mark_stored(loaded.source, graph);
   TSR_ASSIGN_OR_RETURN(const std::vector<LayerEntry> layers,
                        list_layers(graph, loaded.source));
   const std::vector<uint32_t> contexts = contexts_of(loaded.model->config);

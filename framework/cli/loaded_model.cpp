@@ -7,7 +7,6 @@
 
 #include "framework/cli/default_model.hpp"
 #include "framework/model/build_graph.hpp"
-#include "framework/model/checkpoint_source.hpp"
 #include "framework/model/tensor_names.hpp"
 #include "framework/planner/plan.hpp"
 
@@ -40,13 +39,17 @@ Result<LoadedModel> load_model(const std::string& folder) {
   TSR_ASSIGN_OR_RETURN(Model model, open_model(chosen));
   LoadedModel loaded;
   loaded.model = std::make_unique<const Model>(std::move(model));
-  loaded.source = checkpoint_source(loaded.model->checkpoint);
+  loaded.source = loaded.model->source;
   return loaded;
 }
 
 uint32_t checkpoint_dtype(const Model& model) {
-  const TensorView* const embedding = model.checkpoint.find(kEmbeddingName);
-  return embedding == nullptr ? uint32_t{TSR_F32} : embedding->dtype;
+  const WeightSource& source = model.source;
+  if (source.stored_choice && source.stored_choice(kEmbeddingName)) {
+    return TSR_F32;  // as which it is looked up
+  }
+  const auto embedding = source.tensor(kEmbeddingName);
+  return embedding.ok() ? embedding->dtype : uint32_t{TSR_F32};
 }
 
 Result<Scheme> choose_scheme(const Model& model, const std::string& name) {
@@ -66,6 +69,7 @@ Result<std::unique_ptr<Session>> open_session(
     const Scheme& scheme, const SessionOptions& options) {
   TSR_ASSIGN_OR_RETURN(Graph graph,
                        build_graph(model.model->config, options.max_context));
+  mark_stored(model.source, graph);
   const Plan plan = uniform_plan(graph, device->name(), scheme);
   return Session::create(std::move(graph), plan, model.source,
                          {{device->name(), device}}, options);

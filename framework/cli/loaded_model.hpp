@@ -19,7 +19,7 @@
 namespace tessera::cli {
 
 struct LoadedModel {
-  std::unique_ptr<const Model> model;  // stays where it is, for `source`
+  std::unique_ptr<const Model> model;
   WeightSource source;
 };
 

@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include <memory>
+
 #include "framework/graph/weight_source.hpp"
 #include "framework/model/checkpoint.hpp"
 
@@ -12,5 +14,8 @@ namespace tessera {
 // Finds tensors by their names and aliases.
 // Requires  `checkpoint` outlives the result and stays where it is.
 WeightSource checkpoint_source(const Checkpoint& checkpoint);
+
+// The same; the result and its copies keep the checkpoint.
+WeightSource checkpoint_source(std::shared_ptr<const Checkpoint> checkpoint);
 
 }  // namespace tessera

@@ -4,11 +4,28 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <utility>
 
+#include "framework/model/checkpoint_source.hpp"
 #include "framework/model/tensor_names.hpp"
 
 namespace tessera {
+namespace {
+
+StoredTotals totals_of(const Checkpoint& checkpoint) {
+  StoredTotals totals;
+  totals.bytes = checkpoint.bytes();
+  for (const TensorView* tensor : checkpoint.tensors()) {
+    uint64_t elements = 1;
+    for (const uint64_t dim : tensor->shape) elements *= dim;
+    totals.parameters += elements;
+    ++totals.tensors;
+  }
+  return totals;
+}
+
+}  // namespace
 
 Status check_tensors(const ModelConfig& config, const Checkpoint& checkpoint) {
   for (const TensorSpec& spec : required_tensors(config)) {
@@ -48,8 +65,9 @@ Result<Model> open_model(const std::string& folder) {
                     "config.json has vocab_size={}",
                     folder, tokenizer.vocab_size() - 1, config.vocab_size));
   }
-  return Model{std::move(config), std::move(checkpoint), std::move(tokenizer),
-               folder};
+  const auto files = std::make_shared<const Checkpoint>(std::move(checkpoint));
+  return Model{std::move(config), std::move(tokenizer), folder,
+               checkpoint_source(files), totals_of(*files)};
 }
 
 }  // namespace tessera

@@ -1,23 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Hugging Face model folder, opened and checked.
+// A model as it lies in files, opened and checked.
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "framework/base/status.hpp"
+#include "framework/graph/weight_source.hpp"
 #include "framework/model/checkpoint.hpp"
 #include "framework/model/config.hpp"
 #include "framework/model/tokenizer.hpp"
 
 namespace tessera {
 
+// What the files of a model hold, each tensor once.
+struct StoredTotals {
+  uint64_t tensors = 0;
+  uint64_t parameters = 0;
+  uint64_t bytes = 0;
+};
+
 struct Model {
   ModelConfig config;
-  Checkpoint checkpoint;
   Tokenizer tokenizer;
   std::string folder;
+  WeightSource source;  // keeps what it points into; a copy of it does too
+  StoredTotals totals;
 };
 
 // Opens `folder`: config.json, the checkpoint and tokenizer.json.  Weights are

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "framework/model/build_graph.hpp"
-#include "framework/model/checkpoint_source.hpp"
 #include "tests/e2e/loaded_model.hpp"
 
 namespace tessera::e2e {
@@ -29,7 +28,7 @@ class LayerByLayer : public testing::Test {
     auto loaded = load(default_model_folder(), options);
     ASSERT_TRUE(loaded.ok()) << loaded.status().message();
     loaded_ = std::move(*loaded);
-    source_ = checkpoint_source(loaded_->model.checkpoint);
+    source_ = loaded_->model.source;
     plan_ = uniform_plan(graph(), "cpu", *find_scheme("f32"));
     auto device = open_cpu(options, false);
     ASSERT_TRUE(device.ok()) << device.status().message();

@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "framework/model/build_graph.hpp"
-#include "framework/model/checkpoint_source.hpp"
 
 namespace tessera::e2e {
 namespace {
@@ -77,11 +76,9 @@ Result<std::unique_ptr<LoadedModel>> load(const std::string& folder,
     TSR_ASSIGN_OR_RETURN(devices["isolated cpu"], open_cpu(options, true));
   }
   const Plan plan = make_plan(graph, options, scheme);
-  TSR_ASSIGN_OR_RETURN(
-      loaded->session,
-      Session::create(std::move(graph), plan,
-                      checkpoint_source(loaded->model.checkpoint), devices,
-                      session));
+  TSR_ASSIGN_OR_RETURN(loaded->session,
+                       Session::create(std::move(graph), plan,
+                                       loaded->model.source, devices, session));
   return loaded;
 }
 

@@ -13,7 +13,6 @@
 #include "framework/eval/evaluate.hpp"
 #include "framework/host/thread_pool.hpp"
 #include "framework/model/build_graph.hpp"
-#include "framework/model/checkpoint_source.hpp"
 #include "framework/quant/quantized_weights.hpp"
 #include "tests/e2e/loaded_model.hpp"
 #include "tests/e2e/stories.hpp"
@@ -115,7 +114,7 @@ class Anchors : public testing::Test {
     auto model = open_model(folder);
     ASSERT_TRUE(model.ok()) << model.status().message();
     model_.emplace(std::move(*model));
-    source_ = checkpoint_source(model_->checkpoint);
+    source_ = model_->source;
     const auto root = std::filesystem::path(folder).parent_path().parent_path();
     auto texts = read_stories(protocol, model_->tokenizer,
                               root / "text" / "tinystories_sample.txt");

@@ -68,7 +68,7 @@ TEST_F(OpenModel, AcceptsAWholeModel) {
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->folder, folder_.path());
   EXPECT_EQ(model->config.head_dim, 4U);
-  EXPECT_NE(model->checkpoint.find(kEmbeddingName), nullptr);
+  EXPECT_TRUE(model->source.tensor(kEmbeddingName).ok());
   EXPECT_THAT(*model->tokenizer.encode("ab"), ElementsAre(2));
 }
 
@@ -157,10 +157,10 @@ TEST_P(RealModels, Open) {
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->config.model_type, GetParam().family);
   EXPECT_EQ(model->config.num_layers, GetParam().num_layers);
-  EXPECT_EQ(model->checkpoint.tensors().size(), GetParam().num_tensors);
+  EXPECT_EQ(model->totals.tensors, GetParam().num_tensors);
   EXPECT_EQ(model->config.eos_ids.size(), 1U);
   EXPECT_TRUE(model->config.tie_word_embeddings);
-  EXPECT_NE(model->checkpoint.find(kEmbeddingName), nullptr);
+  EXPECT_TRUE(model->source.tensor(kEmbeddingName).ok());
 }
 
 INSTANTIATE_TEST_SUITE_P(
