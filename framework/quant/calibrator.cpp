@@ -82,7 +82,7 @@ Result<std::unique_ptr<LayerRunner>> Calibrator::open(
   options.max_tokens = std::max(static_cast<uint32_t>(kBatchTokens), longest_);
   options.max_texts = kBatchTexts;
   options.max_context = longest_;
-  return LayerRunner::create(*graph_, layer, plan_, source, device_, observed,
+  return LayerRunner::create({*graph_, plan_, source, device_}, layer, observed,
                              options);
 }
 

@@ -3,6 +3,8 @@
 // The product with AVX2 and FMA; only dense_product.cpp calls it, after asking
 // the CPU.
 
+// The other copy of its templates must not be these.
+// NOLINTNEXTLINE(readability-identifier-naming)
 #define Eigen TesseraEigenAvx2
 #include "framework/quant/dense_product_kernel.hpp"
 

@@ -40,8 +40,7 @@ Result<OpRange> find_layer(const Graph& graph, int32_t layer) {
 }  // namespace
 
 Result<std::unique_ptr<LayerRunner>> LayerRunner::create(
-    const Graph& graph, int32_t layer, const Plan& plan,
-    const WeightSource& source, std::shared_ptr<Device> device,
+    const LayerRunnerInputs& inputs, int32_t layer,
     const std::vector<uint32_t>& observed, const LayerRunnerOptions& options) {
   if (options.max_tokens == 0 || options.max_texts == 0 ||
       options.max_context == 0) {
@@ -49,18 +48,18 @@ Result<std::unique_ptr<LayerRunner>> LayerRunner::create(
                   "layer runner: max_tokens, max_texts and max_context must be "
                   "at least 1");
   }
-  TSR_ASSIGN_OR_RETURN(OpRange range, find_layer(graph, layer));
-  range.device = device->name();
+  TSR_ASSIGN_OR_RETURN(OpRange range, find_layer(inputs.graph, layer));
+  range.device = inputs.device->name();
   range.observed = observed;
   const StepLimits limits{options.max_tokens, options.max_texts,
                           options.max_tokens, blocks_for(options.max_context)};
   std::unique_ptr<LayerRunner> runner(new LayerRunner(options, limits));
   // Every text may end in the middle of a block.
   const uint32_t kv_blocks = blocks_for(options.max_tokens) + options.max_texts;
-  TSR_ASSIGN_OR_RETURN(
-      runner->stage_,
-      Stage::create({graph, plan, source, limits, kBlockSize, kv_blocks, false},
-                    range, std::move(device)));
+  TSR_ASSIGN_OR_RETURN(runner->stage_,
+                       Stage::create({inputs.graph, inputs.plan, inputs.source,
+                                      limits, kBlockSize, kv_blocks, false},
+                                     range, inputs.device));
   runner->widened_.resize(runner->stage_->outputs().size());
   return runner;
 }

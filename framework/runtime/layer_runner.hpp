@@ -19,6 +19,14 @@
 
 namespace tessera {
 
+// All but the device outlives the runner.
+struct LayerRunnerInputs {
+  const Graph& graph;
+  const Plan& plan;
+  const WeightSource& source;
+  std::shared_ptr<Device> device;
+};
+
 struct LayerRunnerOptions {
   uint32_t max_tokens = 2048;  // of one run, all texts together
   uint32_t max_texts = 64;     // of one run
@@ -38,12 +46,10 @@ class LayerRunner {
   // `observed` are tensors that the layer writes.  What later layers read is
   // observed too.
   //
-  // Requires  graph, plan and source outlive the runner
-  // Errors    those of the device, naming the op or the weight; NOT_FOUND if
-  //           the graph has no such layer
+  // Errors  those of the device, naming the op or the weight; NOT_FOUND if the
+  //         graph has no such layer
   static Result<std::unique_ptr<LayerRunner>> create(
-      const Graph& graph, int32_t layer, const Plan& plan,
-      const WeightSource& source, std::shared_ptr<Device> device,
+      const LayerRunnerInputs& inputs, int32_t layer,
       const std::vector<uint32_t>& observed, const LayerRunnerOptions& options);
 
   // Tensors of earlier layers that this one reads.

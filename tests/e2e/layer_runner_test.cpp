@@ -39,7 +39,7 @@ class LayerByLayer : public testing::Test {
 
   std::unique_ptr<LayerRunner> runner(int32_t layer,
                                       const std::vector<uint32_t>& observed) {
-    auto made = LayerRunner::create(graph(), layer, plan_, source_, device_,
+    auto made = LayerRunner::create({graph(), plan_, source_, device_}, layer,
                                     observed, {128, 4, kContext});
     EXPECT_TRUE(made.ok()) << made.status().message();
     return std::move(*made);

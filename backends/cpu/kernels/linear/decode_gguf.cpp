@@ -71,7 +71,7 @@ void decode_q2_k(const std::byte* block, float* out) {
     const int scales = byte_at(block, i / 16);
     const float scale = scaled(d, scales & 15);
     const float min = scaled(dmin, scales >> 4);
-    const std::byte* qs = block + 16 + 32 * (i / 128) + i % 32;
+    const std::byte* qs = block + 16 + ptrdiff_t{32} * (i / 128) + i % 32;
     const int shift = 2 * (i % 128 / 32);
     for (int l = 0; l < 16; ++l) {
       out[i + l] = scaled(scale, byte_at(qs, l) >> shift & 3) - min;
@@ -93,7 +93,7 @@ void decode_q3_k(const std::byte* block, float* out) {
   for (int i = 0; i < 256; i += 16) {
     const float scale = scaled(d, q3_scale(block + 96, i / 16));
     const std::byte* mask = block + i % 32;
-    const std::byte* qs = block + 32 + 32 * (i / 128) + i % 32;
+    const std::byte* qs = block + 32 + ptrdiff_t{32} * (i / 128) + i % 32;
     const int shift = 2 * (i % 128 / 32);
     for (int l = 0; l < 16; ++l) {
       const int low = byte_at(qs, l) >> shift & 3;
@@ -124,7 +124,7 @@ void decode_with_min(const std::byte* block, const std::byte* qh,
     const ScaleAndMinCodes codes = scale_and_min_codes(block + 4, j);
     const float scale = scaled(d, codes.scale);
     const float min = scaled(dmin, codes.min);
-    const std::byte* pairs = qs + 32 * (j / 2);
+    const std::byte* pairs = qs + ptrdiff_t{32} * (j / 2);
     const int shift = 4 * (j % 2);
     for (int l = 0; l < 32; ++l) {
       int q = byte_at(pairs, l) >> shift & 15;
@@ -140,8 +140,9 @@ void decode_q6_k(const std::byte* block, float* out) {
     const int n = i / 128;
     const int k = i % 128 / 32;
     const float scale = scaled(d, load_as<int8_t>(block + 192, i / 16));
-    const std::byte* low = block + 64 * n + 32 * (k % 2) + i % 32;
-    const std::byte* high = block + 128 + 32 * n + i % 32;
+    const std::byte* low =
+        block + ptrdiff_t{64} * n + ptrdiff_t{32} * (k % 2) + i % 32;
+    const std::byte* high = block + 128 + ptrdiff_t{32} * n + i % 32;
     for (int l = 0; l < 16; ++l) {
       const int q = (byte_at(low, l) >> (k < 2 ? 0 : 4) & 15) |
                     (byte_at(high, l) >> (2 * k) & 3) << 4;
