@@ -67,6 +67,7 @@ class ModelQuantizer {
       step_done();
     }
     TSR_RETURN_IF_ERROR(keep_the_rest());
+    TSR_RETURN_IF_ERROR(sink_.finish());
     return std::move(report_);
   }
 

@@ -57,6 +57,8 @@ class QuantizedSink {
                             const std::vector<uint64_t>& shape) = 0;
   // Floats that are as in the file.
   virtual Status keep(const std::string& name) = 0;
+  // After everything was put: what is written appears now, or not at all.
+  virtual Status finish() { return {}; }
 };
 
 struct QuantizeInputs {
