@@ -157,7 +157,7 @@ double quantile(std::vector<double>& values, double q) {
 
 double paired_bootstrap(const std::vector<DocumentScores>& first,
                         const std::vector<DocumentScores>& second) {
-  constexpr uint32_t kResamples = 10000;
+  constexpr uint32_t kPairedResamples = 10000;
   std::vector<double> differences;  // of the KL sums, by document
   for (size_t d = 0; d < first.size(); ++d) {
     differences.push_back(sum_document(first[d]).kl -
@@ -167,14 +167,14 @@ double paired_bootstrap(const std::vector<DocumentScores>& first,
   std::mt19937 rng(42);
   std::uniform_int_distribution<size_t> choose(0, differences.size() - 1);
   uint32_t not_lower = 0;
-  for (uint32_t i = 0; i < kResamples; ++i) {
+  for (uint32_t i = 0; i < kPairedResamples; ++i) {
     double sum = 0.0;
     for (size_t k = 0; k < differences.size(); ++k) {
       sum += differences[choose(rng)];
     }
     if (sum >= 0.0) ++not_lower;
   }
-  return static_cast<double>(not_lower) / kResamples;
+  return static_cast<double>(not_lower) / kPairedResamples;
 }
 
 EvalMetrics summarize(const std::vector<DocumentScores>& documents) {
