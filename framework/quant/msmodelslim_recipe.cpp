@@ -268,7 +268,8 @@ Result<RecipeFile> read_msmodelslim(const YamlNode& root) {
 
 Status read_msmodelslim_process(const YamlNode& process, RecipeFile& file) {
   (void)file;
-  return yaml_error(process, "spec.process", "lists of processors are not read");
+  return yaml_error(process, "spec.process",
+                    "lists of processors are not read");
 }
 
 }  // namespace tessera::quant
