@@ -26,23 +26,6 @@ constexpr BlockPart kParts[] = {
      &Names::down_bias},
 };
 
-Result<std::vector<float>> read_values(const WeightSource& source,
-                                       const std::string& name,
-                                       uint64_t count) {
-  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(name));
-  const uint64_t found = tensor.bytes.size() / dtype_bytes(tensor.dtype, 1);
-  if (found != count) {
-    return Status(TSR_INVALID_ARGUMENT,
-                  fmt::format("{}: {} elements, not {}", name, found, count));
-  }
-  std::vector<float> values(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    values[i] = static_cast<float>(
-        format::element_value(tensor.dtype, tensor.bytes.data(), i));
-  }
-  return values;
-}
-
 bool has_bias(const ModelConfig& config, uint32_t part) {
   if (part < 3) return config.qkv_bias;
   return part == 3 ? config.o_bias : config.mlp_bias;
@@ -79,6 +62,23 @@ SourceTensor borrow(const std::vector<float>& values,
 }  // namespace
 
 std::span<const BlockPart> block_parts() { return kParts; }
+
+Result<std::vector<float>> read_values(const WeightSource& source,
+                                       const std::string& name,
+                                       uint64_t count) {
+  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(name));
+  const uint64_t found = tensor.bytes.size() / dtype_bytes(tensor.dtype, 1);
+  if (found != count) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  fmt::format("{}: {} elements, not {}", name, found, count));
+  }
+  std::vector<float> values(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    values[i] = static_cast<float>(
+        format::element_value(tensor.dtype, tensor.bytes.data(), i));
+  }
+  return values;
+}
 
 uint32_t input_of_part(uint32_t part) {
   if (part < 3) return 0;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/graph/weight_source.hpp"
@@ -31,6 +32,11 @@ std::span<const BlockPart> block_parts();
 // The part that reads the same input and comes first: q for k and v, gate for
 // up, else the part itself.  An index of block_parts().
 uint32_t input_of_part(uint32_t part);
+
+// A tensor of `count` elements, widened to f32.
+// Errors: those of `source`; INVALID_ARGUMENT for another size.
+Result<std::vector<float>> read_values(const WeightSource& source,
+                                       const std::string& name, uint64_t count);
 
 // Layer `layer` widened to f32.
 //

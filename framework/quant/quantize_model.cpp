@@ -12,6 +12,7 @@
 #include "framework/quant/block_parts.hpp"
 #include "framework/quant/calibrator.hpp"
 #include "framework/quant/quantize_linear.hpp"
+#include "framework/quant/rotated_model.hpp"
 #include "framework/quant/suppress_outliers.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/ops.h"
@@ -330,6 +331,34 @@ class ModelQuantizer {
   uint32_t num_steps_ = 1;
 };
 
+// What nothing in a turned model is: as in the file.
+class TurnedSink final : public QuantizedSink {
+ public:
+  TurnedSink(const WeightSource& turned, QuantizedSink& sink)
+      : turned_(turned), sink_(sink) {}
+
+  Status put_weight(const std::string& name, format::WeightData weight,
+                    const LinearChoice& choice) override {
+    return sink_.put_weight(name, std::move(weight), choice);
+  }
+  Status put_floats(const std::string& name, std::vector<float> values,
+                    const std::vector<uint64_t>& shape) override {
+    return sink_.put_floats(name, std::move(values), shape);
+  }
+  Status keep(const std::string& name) override {
+    TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, turned_.tensor(name));
+    const uint64_t count = tensor.bytes.size() / dtype_bytes(tensor.dtype, 1);
+    TSR_ASSIGN_OR_RETURN(std::vector<float> values,
+                         read_values(turned_, name, count));
+    return sink_.put_floats(name, std::move(values), tensor.shape);
+  }
+  Status finish() override { return sink_.finish(); }
+
+ private:
+  const WeightSource& turned_;
+  QuantizedSink& sink_;
+};
+
 }  // namespace
 
 Result<bool> needs_calibration(const Recipe& recipe) {
@@ -346,7 +375,18 @@ Result<bool> needs_calibration(const Recipe& recipe) {
 Result<QuantizeReport> quantize_model(const QuantizeInputs& inputs,
                                       const Recipe& recipe,
                                       QuantizedSink& sink) {
-  return ModelQuantizer(inputs, recipe, sink).run();
+  if (!recipe.rotation_seed) return ModelQuantizer(inputs, recipe, sink).run();
+  TSR_ASSIGN_OR_RETURN(const RotatedModel rotated,
+                       rotate_model(inputs.config, inputs.source,
+                                    *recipe.rotation_seed, inputs.run));
+  const QuantizeInputs turned{rotated.config, rotated.source,
+                              inputs.device,  inputs.texts,
+                              inputs.run,     inputs.on_progress};
+  TurnedSink turned_sink(rotated.source, sink);
+  TSR_ASSIGN_OR_RETURN(QuantizeReport report,
+                       ModelQuantizer(turned, recipe, turned_sink).run());
+  report.untied_head = inputs.config.tie_word_embeddings;
+  return report;
 }
 
 }  // namespace tessera::quant

@@ -43,6 +43,8 @@ struct LayerReport {
 struct QuantizeReport {
   std::vector<LayerReport> layers;
   std::vector<std::string> warnings;
+  // The result has a head of its own though the original has not.
+  bool untied_head = false;
 };
 
 // Takes the parts of the result as they are made, layers in ascending order.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,9 @@ struct Recipe {
   WeightMethod weights = WeightMethod::kNearest;
   GptqOptions gptq;
   ClipSearch clip;
+  // Turn the residual stream and the value heads first, by matrices of this
+  // seed; the head is tied to the embedding no more.
+  std::optional<uint32_t> rotation_seed;
   OutlierOptions outliers;
   SparsityOptions sparsity;
   RangeOptions activations;    // of static schemes
