@@ -266,10 +266,4 @@ Result<RecipeFile> read_msmodelslim(const YamlNode& root) {
   return file;
 }
 
-Status read_msmodelslim_process(const YamlNode& process, RecipeFile& file) {
-  (void)file;
-  return yaml_error(process, "spec.process",
-                    "lists of processors are not read");
-}
-
 }  // namespace tessera::quant
