@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <map>
 
 #include "framework/format/element.hpp"
 #include "framework/tensor/dtype.hpp"
+#include "framework/tensor/half.hpp"
 
 namespace tessera::quant {
 namespace {
@@ -73,9 +75,21 @@ Result<std::vector<float>> read_values(const WeightSource& source,
                   fmt::format("{}: {} elements, not {}", name, found, count));
   }
   std::vector<float> values(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    values[i] = static_cast<float>(
-        format::element_value(tensor.dtype, tensor.bytes.data(), i));
+  const std::byte* const bytes = tensor.bytes.data();
+  switch (tensor.dtype) {
+    case TSR_F32:
+      std::memcpy(values.data(), bytes, count * sizeof(float));
+      break;
+    case TSR_F16:
+      for (uint64_t i = 0; i < count; ++i) {
+        values[i] = f16_to_f32(format::load_element<uint16_t>(bytes, i));
+      }
+      break;
+    default:
+      for (uint64_t i = 0; i < count; ++i) {
+        values[i] = bf16_to_f32(format::load_element<uint16_t>(bytes, i));
+      }
+      break;
   }
   return values;
 }

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "framework/conformance/reference/weight.hpp"
 #include "framework/format/encode.hpp"
 #include "framework/format/gguf_block.hpp"
@@ -13,6 +15,8 @@
 
 namespace tessera::quant {
 namespace {
+
+constexpr uint32_t kRowsPerTask = 64;
 
 // Mean squares of the inputs, what llama.cpp calls the importance matrix.
 std::vector<float> importance_of(const CapturedInput* input) {
@@ -70,6 +74,23 @@ Result<format::WeightData> round_weight(const LinearTask& task,
       searches ? importance_of(task.input) : std::vector<float>(), run);
 }
 
+// Summed in pieces of a fixed size, so that threads change nothing.
+WeightError error_of(const FloatLinear& linear, std::span<const float> decoded,
+                     const ParallelFor& run) {
+  std::vector<WeightError> parts(num_pieces(linear.N, kRowsPerTask));
+  const std::span<const float> values = linear.weight;
+  const uint64_t piece = uint64_t{kRowsPerTask} * linear.K;
+  run(static_cast<uint32_t>(parts.size()), [&](uint32_t task) {
+    const uint64_t begin = task * piece;
+    const uint64_t count = std::min(piece, values.size() - begin);
+    parts[task].add(values.subspan(begin, count),
+                    decoded.subspan(begin, count));
+  });
+  WeightError error;
+  for (const WeightError& part : parts) error.merge(part);
+  return error;
+}
+
 }  // namespace
 
 bool has_static_activations(const Scheme& scheme) {
@@ -123,8 +144,8 @@ Result<QuantizedLinear> quantize_linear(const LinearTask& task,
   }
   TSR_ASSIGN_OR_RETURN(result.weight, round_weight(task, values, run));
   TSR_ASSIGN_OR_RETURN(const std::vector<float> decoded,
-                       decode_values(result.weight));
-  result.error.add(task.linear.weight, decoded);
+                       decode_values(result.weight, run));
+  result.error = error_of(task.linear, decoded, run);
   if (!has_static_activations(task.scheme)) return result;
   if (task.input == nullptr) {
     return Status(TSR_FAILED_PRECONDITION,
@@ -139,21 +160,25 @@ Result<QuantizedLinear> quantize_linear(const LinearTask& task,
   return result;
 }
 
-Result<std::vector<float>> decode_values(const format::WeightData& weight) {
+Result<std::vector<float>> decode_values(const format::WeightData& weight,
+                                         const ParallelFor& run) {
   TSR_ASSIGN_OR_RETURN(const reference::Weight opened,
                        reference::Weight::open(weight));
   const std::span<const int32_t> order = opened.permutation();
   std::vector<float> values(uint64_t{weight.N} * weight.K);
-  std::vector<double> row(weight.K);
-  for (uint32_t n = 0; n < weight.N; ++n) {
-    opened.decode_row(n, row);
-    float* out = values.data() + uint64_t{n} * weight.K;
-    for (uint32_t k = 0; k < weight.K; ++k) {
-      const auto feature =
-          order.empty() ? size_t{k} : static_cast<size_t>(order[k]);
-      out[feature] = static_cast<float>(row[k]);
+  run(num_pieces(weight.N, kRowsPerTask), [&](uint32_t task) {
+    std::vector<double> row(weight.K);
+    const uint32_t end = std::min((task + 1) * kRowsPerTask, weight.N);
+    for (uint32_t n = task * kRowsPerTask; n < end; ++n) {
+      opened.decode_row(n, row);
+      float* out = values.data() + uint64_t{n} * weight.K;
+      for (uint32_t k = 0; k < weight.K; ++k) {
+        const auto feature =
+            order.empty() ? size_t{k} : static_cast<size_t>(order[k]);
+        out[feature] = static_cast<float>(row[k]);
+      }
     }
-  }
+  });
   return values;
 }
 

@@ -55,6 +55,7 @@ Result<QuantizedLinear> quantize_linear(const LinearTask& task,
 // The values of a weight, [N, K], each column at its input feature.
 //
 // Errors  those of reference::Weight::open
-Result<std::vector<float>> decode_values(const format::WeightData& weight);
+Result<std::vector<float>> decode_values(const format::WeightData& weight,
+                                         const ParallelFor& run);
 
 }  // namespace tessera::quant

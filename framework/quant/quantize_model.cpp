@@ -297,7 +297,8 @@ class ModelQuantizer {
     report.cosine = result.error.cosine();
     report_.layers.push_back(std::move(report));
     if (calibrator_) {
-      TSR_ASSIGN_OR_RETURN(linear.weight, decode_values(result.weight));
+      TSR_ASSIGN_OR_RETURN(linear.weight,
+                           decode_values(result.weight, inputs_.run));
     }
     return sink_.put_weight(name, std::move(result.weight),
                             {scheme->weight_format, scheme->group_size,

@@ -23,7 +23,8 @@ format::WeightData borrow(const format::WeightData& weight) {
 }
 
 Result<SourceTensor> decoded_tensor(const format::WeightData& weight) {
-  TSR_ASSIGN_OR_RETURN(const std::vector<float> values, decode_values(weight));
+  TSR_ASSIGN_OR_RETURN(const std::vector<float> values,
+                       decode_values(weight, run_serially()));
   const auto bytes = std::as_bytes(std::span(values));
   auto owner = std::make_shared<const std::vector<std::byte>>(bytes.begin(),
                                                               bytes.end());
