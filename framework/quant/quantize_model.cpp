@@ -11,6 +11,7 @@
 #include "framework/model/build_graph.hpp"
 #include "framework/quant/block_parts.hpp"
 #include "framework/quant/calibrator.hpp"
+#include "framework/quant/measure_parts.hpp"
 #include "framework/quant/quantize_linear.hpp"
 #include "framework/quant/rotated_model.hpp"
 #include "framework/quant/suppress_outliers.hpp"
@@ -119,16 +120,26 @@ class ModelQuantizer {
   // A pass over the float model, for its sensitivities.
   Status measure(std::vector<LayerSensitivity>& layers) {
     TSR_RETURN_IF_ERROR(calibrator_->embed(inputs_.source));
+    const auto scheme = schemes_.find(recipe_.schemes.default_scheme);
+    CaptureOptions options;
+    options.with_hessian = recipe_.metric == SensitivityMetric::kLayerMse;
     for (uint32_t layer = 0; layer < inputs_.config.num_layers; ++layer) {
       TSR_ASSIGN_OR_RETURN(
           LayerCapture capture,
-          calibrator_->capture(layer, inputs_.source, {}, inputs_.run));
+          calibrator_->capture(layer, inputs_.source, options, inputs_.run));
+      TSR_ASSIGN_OR_RETURN(const DecoderBlock block,
+                           read_block(inputs_.config, inputs_.source, layer));
+      std::vector<CapturedInput*> inputs;
       for (uint32_t part = 0; part < kNumParts; ++part) {
-        TSR_ASSIGN_OR_RETURN(
-            layers[layer * kNumParts + part].metric,
-            input_sensitivity(
-                recipe_.metric,
-                capture.input_of(weight_of(layer, part)).observer));
+        inputs.push_back(&capture.input_of(weight_of(layer, part)));
+      }
+      TSR_ASSIGN_OR_RETURN(
+          const std::vector<double> metrics,
+          measure_parts(recipe_.metric, block, inputs,
+                        scheme == schemes_.end() ? nullptr : &scheme->second,
+                        inputs_.run));
+      for (uint32_t part = 0; part < kNumParts; ++part) {
+        layers[layer * kNumParts + part].metric = metrics[part];
       }
       TSR_RETURN_IF_ERROR(calibrator_->advance(layer, inputs_.source));
       step_done();
@@ -266,7 +277,8 @@ class ModelQuantizer {
                          inputs_.source.tensor(name));
     report.bytes_in = stored.bytes.size();
     report.bytes_out = report.bytes_in;
-    if (input != nullptr && choice.metric == 0.0) {
+    if (input != nullptr && choice.metric == 0.0 &&
+        recipe_.metric != SensitivityMetric::kLayerMse) {
       TSR_ASSIGN_OR_RETURN(report.metric,
                            input_sensitivity(recipe_.metric, input->observer));
     }

@@ -278,6 +278,34 @@ TEST_F(Anchors, DownProjInFloatRecoversStaticInt8) {
   }
 }
 
+// Every metric knows where the outliers are.
+TEST_F(Anchors, SensitivityPutsDownProjFirst) {
+  open({"tinystories656k", 96, "\n", 30000});
+  if (IsSkipped() || HasFatalFailure()) return;
+  for (const auto metric : {quant::SensitivityMetric::kKurtosis,
+                            quant::SensitivityMetric::kRangeParm}) {
+    Recipe recipe = nearest("w8a8");
+    recipe.metric = metric;
+    recipe.schemes.disable_level = 2;  // of two layers
+    quant::QuantizedWeights weights;
+    for (const auto& layer : quantize(recipe, source_, weights).layers) {
+      EXPECT_EQ(layer.fallback, layer.name.ends_with("down_proj"))
+          << layer.name;
+    }
+  }
+  // By the error of outputs another linear may lead, but a figure is there.
+  Recipe recipe = nearest("w4a16_g32");
+  recipe.metric = quant::SensitivityMetric::kLayerMse;
+  recipe.schemes.disable_level = 1;
+  quant::QuantizedWeights weights;
+  uint32_t num_fallbacks = 0;
+  for (const auto& layer : quantize(recipe, source_, weights).layers) {
+    EXPECT_GT(layer.metric, 0.0) << layer.name;
+    num_fallbacks += layer.fallback ? 1 : 0;
+  }
+  EXPECT_EQ(num_fallbacks, 1u);
+}
+
 Recipe rotated(Recipe recipe) {
   recipe.rotation_seed = 42;
   return recipe;
