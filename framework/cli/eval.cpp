@@ -28,6 +28,7 @@ constexpr const char* kAgainstOracle = "oracle";
 struct EvalOptions {
   TargetOptions target;
   EvalTextOptions text;
+  std::string reference;  // a model; empty: the one that is measured
   std::string phase = "prefill";
   std::string against;
   double max_kl = 0.0;     // 0: no gate
@@ -166,12 +167,34 @@ void print_results(const EvalOptions& options, const EvalSubject& subject,
   }
 }
 
+Result<F32Reference> reference_of(const EvalOptions& options,
+                                  const Evaluation& evaluation) {
+  if (options.reference.empty()) {
+    return make_f32_reference(evaluation.loaded, evaluation.texts,
+                              options.target.threads);
+  }
+  TSR_ASSIGN_OR_RETURN(const LoadedModel other,
+                       load_model(options.reference).annotate("--reference"));
+  const ModelConfig& mine = evaluation.loaded.model->config;
+  const ModelConfig& theirs = other.model->config;
+  if (mine.vocab_size != theirs.vocab_size ||
+      evaluation.texts.longest > theirs.max_positions) {
+    return Status(
+        TSR_INVALID_ARGUMENT,
+        fmt::format("--reference {}: vocab_size={} and texts of up to "
+                    "{} tokens, but MODEL has vocab_size={} and texts "
+                    "of {}",
+                    options.reference, theirs.vocab_size, theirs.max_positions,
+                    mine.vocab_size, evaluation.texts.longest));
+  }
+  return make_f32_reference(other, evaluation.texts, options.target.threads);
+}
+
 Status run_eval(const EvalOptions& options) {
   Evaluation evaluation;
   TSR_RETURN_IF_ERROR(prepare(options, evaluation));
   TSR_ASSIGN_OR_RETURN(F32Reference reference,
-                       make_f32_reference(evaluation.loaded, evaluation.texts,
-                                          options.target.threads));
+                       reference_of(options, evaluation));
   std::vector<PhaseResult> results;
   std::vector<std::string> missed;
   for (const uint32_t phase : phases_of(options.phase)) {
@@ -196,6 +219,10 @@ Command add_eval_command(CLI::App& tessera) {
   auto options = std::make_shared<EvalOptions>();
   add_target_options(*app, options->target);
   add_text_options(*app, options->text);
+  app->add_option("--reference", options->reference,
+                  "Unquantized model whose f32 is the truth; left out: MODEL "
+                  "with its weights decoded")
+      ->type_name("MODEL");
   app->add_option("--phase", options->phase,
                   "How tokens are fed: prefill, decode or both")
       ->check(CLI::IsMember({"prefill", "decode", "both"}))

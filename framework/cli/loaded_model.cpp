@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "framework/cli/default_model.hpp"
+#include "framework/format/weight.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/model/tensor_names.hpp"
 #include "framework/planner/plan.hpp"
@@ -19,11 +20,13 @@ Status check_folder(const std::string& folder) {
   if (!std::filesystem::exists(status)) {
     return {TSR_NOT_FOUND, "MODEL " + folder + ": no such folder"};
   }
-  if (!std::filesystem::is_directory(status)) {
+  const bool is_gguf = std::filesystem::is_regular_file(status) &&
+                       std::filesystem::path(folder).extension() == ".gguf";
+  if (!is_gguf && !std::filesystem::is_directory(status)) {
     return {TSR_INVALID_ARGUMENT,
             "MODEL " + folder +
                 ": not a folder; a model is a Hugging Face folder with "
-                "config.json, tokenizer.json and safetensors"};
+                "config.json, tokenizer.json and safetensors, or a .gguf file"};
   }
   return {};
 }
@@ -54,6 +57,13 @@ uint32_t checkpoint_dtype(const Model& model) {
 
 Result<Scheme> choose_scheme(const Model& model, const std::string& name) {
   if (!name.empty()) return find_scheme(name);
+  if (const uint32_t stored = model.totals.weight_format) {
+    // Weights that the file has as floats stay so, and so do activations.
+    TSR_ASSIGN_OR_RETURN(Scheme scheme, find_scheme("f32"));
+    scheme.name = format::weight_format_name(stored) + " (stored)";
+    scheme.as_stored = true;
+    return scheme;
+  }
   switch (checkpoint_dtype(model)) {
     case TSR_F16:
       return find_scheme("w16a16");

@@ -23,16 +23,19 @@ struct LoadedModel {
   WeightSource source;
 };
 
-// Opens the model in `folder`, or the default model if it is empty.
-// Errors  NOT_FOUND or INVALID_ARGUMENT if it is no model folder;
+// Opens the model in `folder`, which may be a .gguf file, or the default model
+// if it is empty. Errors  NOT_FOUND or INVALID_ARGUMENT if it is no model
+// folder;
 //         those of open_model()
 Result<LoadedModel> load_model(const std::string& folder);
 
 // The scheme named `name`, or that of the checkpoint's own floats if it is
-// empty: f32, w16a16 or bf16.
+// empty: f32, w16a16 or bf16; of a quantized checkpoint, its weights as they
+// are stored, with the rest in f32.
 Result<Scheme> choose_scheme(const Model& model, const std::string& name);
 
-// The element type of the checkpoint's embedding: TSR_F32, TSR_F16 or TSR_BF16.
+// The type that the checkpoint's embedding is read as: TSR_F32, TSR_F16 or
+// TSR_BF16; F32 if it is quantized.
 uint32_t checkpoint_dtype(const Model& model);
 
 // The whole model on one device in one scheme.

@@ -89,9 +89,10 @@ CLI::Validator share_validator() {
 
 void add_model_option(CLI::App& command, std::string& model) {
   command
-      .add_option("MODEL", model,
-                  "Hugging Face model folder; left out: the model that comes "
-                  "with tessera")
+      .add_option(
+          "MODEL", model,
+          "Hugging Face model folder or .gguf file; left out: the model "
+          "that comes with tessera")
       ->type_name("");
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "framework/base/mapped_file.hpp"
+#include "framework/model/gguf.hpp"
 #include "framework/model/json_document.hpp"
 #include "framework/model/json_object.hpp"
 
@@ -130,6 +131,13 @@ Result<ChatTemplate> recognize_chat_template(std::string_view jinja) {
 }
 
 Result<ChatTemplate> read_chat_template(const std::string& folder) {
+  std::error_code failure;
+  if (std::filesystem::is_regular_file(folder, failure)) {
+    TSR_ASSIGN_OR_RETURN(const Gguf file, Gguf::open(folder));
+    TSR_ASSIGN_OR_RETURN(const std::string jinja,
+                         file.string("tokenizer.chat_template"));
+    return recognize_chat_template(jinja).annotate(folder);
+  }
   const std::string config_path = folder + "/tokenizer_config.json";
   const std::string jinja_path = folder + "/chat_template.jinja";
   std::error_code code;

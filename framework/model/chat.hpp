@@ -31,7 +31,7 @@ struct ChatMessage {
 Result<ChatTemplate> recognize_chat_template(std::string_view jinja);
 
 // The template of `folder`: chat_template of tokenizer_config.json, or
-// chat_template.jinja.
+// chat_template.jinja; of a GGUF file, tokenizer.chat_template.
 // Errors  NOT_FOUND if the model has none; as above otherwise.
 Result<ChatTemplate> read_chat_template(const std::string& folder);
 

@@ -120,6 +120,16 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   return checkpoint;
 }
 
+Checkpoint Checkpoint::of_gguf(Gguf file, std::vector<TensorView> views) {
+  Checkpoint checkpoint;
+  checkpoint.gguf_ = std::move(file);
+  checkpoint.renamed_ = std::move(views);
+  for (const TensorView& view : checkpoint.renamed_) {
+    checkpoint.tensors_.emplace(view.name, &view);
+  }
+  return checkpoint;
+}
+
 const TensorView* Checkpoint::find(std::string_view name) const {
   const auto alias = aliases_.find(name);
   const auto it = tensors_.find(

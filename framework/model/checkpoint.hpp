@@ -7,11 +7,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/model/gguf.hpp"
 #include "framework/model/safetensors.hpp"
 
 namespace tessera {
@@ -28,6 +30,10 @@ class Checkpoint {
   //         shard that the index names
   //         INVALID_ARGUMENT if a file is damaged or a shard's name is a path
   static Result<Checkpoint> open(const std::string& folder);
+
+  // The tensors of a GGUF file under other names.
+  // Requires  `views` point into what `file` has mapped.
+  static Checkpoint of_gguf(Gguf file, std::vector<TensorView> views);
 
   // The tensor of that name or alias; null if there is none.  Valid, also after
   // a move, until this is destroyed.
@@ -46,6 +52,8 @@ class Checkpoint {
 
  private:
   std::vector<Safetensors> shards_;
+  std::optional<Gguf> gguf_;  // what renamed_ points into
+  std::vector<TensorView> renamed_;
   std::map<std::string_view, const TensorView*> tensors_;
   std::map<std::string, std::string, std::less<>> aliases_;
 };

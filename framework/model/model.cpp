@@ -4,10 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "framework/model/checkpoint_source.hpp"
+#include "framework/model/gguf_model.hpp"
 #include "framework/model/tensor_names.hpp"
 
 namespace tessera {
@@ -16,12 +21,20 @@ namespace {
 StoredTotals totals_of(const Checkpoint& checkpoint) {
   StoredTotals totals;
   totals.bytes = checkpoint.bytes();
+  std::map<uint32_t, uint64_t> quantized;  // bytes of each format
   for (const TensorView* tensor : checkpoint.tensors()) {
     uint64_t elements = 1;
     for (const uint64_t dim : tensor->shape) elements *= dim;
     totals.parameters += elements;
     ++totals.tensors;
+    if (tensor->weight_format != 0) {
+      quantized[tensor->weight_format] += tensor->data.size();
+    }
   }
+  const auto most = std::max_element(
+      quantized.begin(), quantized.end(),
+      [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most != quantized.end()) totals.weight_format = most->first;
   return totals;
 }
 
@@ -41,6 +54,7 @@ Status check_tensors(const ModelConfig& config, const Checkpoint& checkpoint) {
                                 spec.name, shape_text(view->shape),
                                 shape_text(spec.shape)));
     }
+    if (view->weight_format != 0) continue;
     if (view->dtype != TSR_F32 && view->dtype != TSR_F16 &&
         view->dtype != TSR_BF16) {
       return Status(TSR_UNIMPLEMENTED,
@@ -52,7 +66,35 @@ Status check_tensors(const ModelConfig& config, const Checkpoint& checkpoint) {
   return {};
 }
 
+namespace {
+
+Result<Model> open_gguf(const std::string& path) {
+  TSR_ASSIGN_OR_RETURN(Gguf file, Gguf::open(path));
+  // Texts of a file need not be UTF-8; what is not becomes U+FFFD.
+  const auto text = [](const nlohmann::json& document) {
+    return document.dump(-1, ' ', false,
+                         nlohmann::json::error_handler_t::replace);
+  };
+  TSR_ASSIGN_OR_RETURN(const nlohmann::json settings, gguf_config(file));
+  TSR_ASSIGN_OR_RETURN(ModelConfig config, parse_config(text(settings), path));
+  TSR_ASSIGN_OR_RETURN(const nlohmann::json words, gguf_tokenizer(file));
+  TSR_ASSIGN_OR_RETURN(Tokenizer tokenizer,
+                       Tokenizer::parse(text(words), path));
+  TSR_ASSIGN_OR_RETURN(std::vector<TensorView> views,
+                       gguf_tensors(file, config.num_layers));
+  Checkpoint checkpoint =
+      Checkpoint::of_gguf(std::move(file), std::move(views));
+  TSR_RETURN_IF_ERROR(check_tensors(config, checkpoint).annotate(path));
+  const auto kept = std::make_shared<const Checkpoint>(std::move(checkpoint));
+  return Model{std::move(config), std::move(tokenizer), path,
+               checkpoint_source(kept), totals_of(*kept)};
+}
+
+}  // namespace
+
 Result<Model> open_model(const std::string& folder) {
+  std::error_code code;
+  if (std::filesystem::is_regular_file(folder, code)) return open_gguf(folder);
   TSR_ASSIGN_OR_RETURN(ModelConfig config, read_config(folder));
   TSR_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(folder));
   TSR_RETURN_IF_ERROR(check_tensors(config, checkpoint).annotate(folder));

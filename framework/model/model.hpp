@@ -20,18 +20,20 @@ struct StoredTotals {
   uint64_t tensors = 0;
   uint64_t parameters = 0;
   uint64_t bytes = 0;
+  uint32_t weight_format = 0;  // TSR_WEIGHT_* that most bytes of quantized
+                               // weights are in; 0: there are none
 };
 
 struct Model {
   ModelConfig config;
   Tokenizer tokenizer;
-  std::string folder;
+  std::string folder;   // or the path of the GGUF file
   WeightSource source;  // keeps what it points into; a copy of it does too
   StoredTotals totals;
 };
 
 // Opens `folder`: config.json, the checkpoint and tokenizer.json.  Weights are
-// mapped, not read.
+// mapped, not read.  A file instead of a folder is read as GGUF.
 //
 // Errors  those of read_config(), Checkpoint::open() and Tokenizer::load()
 //         those of check_tensors()
