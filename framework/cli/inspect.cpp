@@ -18,6 +18,7 @@
 #include "framework/cli/model_size.hpp"
 #include "framework/cli/table.hpp"
 #include "framework/cli/target_options.hpp"
+#include "framework/format/weight.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/tensor/dtype.hpp"
 
@@ -50,6 +51,17 @@ void add_tensor(const SourceTensor& tensor, LayerEntry& entry) {
   entry.bytes += tensor.bytes.size();
 }
 
+// Adds a weight that the file has quantized.
+Status add_stored(const GraphWeight& weight, LayerEntry& entry) {
+  entry.shape = {weight.N, weight.K};
+  entry.scheme = format::weight_format_name(weight.stored->format);
+  TSR_ASSIGN_OR_RETURN(
+      const uint64_t bytes,
+      encoded_bytes(*weight.stored, weight.N, weight.K).annotate(weight.name));
+  entry.bytes += bytes;
+  return {};
+}
+
 Result<std::vector<LayerEntry>> list_layers(const Graph& graph,
                                             const WeightSource& source) {
   std::vector<LayerEntry> entries;
@@ -58,8 +70,14 @@ Result<std::vector<LayerEntry>> list_layers(const Graph& graph,
     entry.name = op.name;
     entry.op = op_kind_name(op_head(op.body).kind);
     std::vector<std::string> sources;
-    if (const auto* linear = std::get_if<tsr_op_linear>(&op.body)) {
-      sources.push_back(graph.weights[linear->weight].source);
+    const auto* linear = std::get_if<tsr_op_linear>(&op.body);
+    if (linear != nullptr) {
+      const GraphWeight& weight = graph.weights[linear->weight];
+      if (weight.stored) {
+        TSR_RETURN_IF_ERROR(add_stored(weight, entry));
+      } else {
+        sources.push_back(weight.source);
+      }
     }
     for (const uint32_t id : op_tensors(op.body).reads) {
       const GraphTensor& tensor = graph.tensors[id];
@@ -71,7 +89,7 @@ Result<std::vector<LayerEntry>> list_layers(const Graph& graph,
       TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(name));
       add_tensor(tensor, entry);
     }
-    if (!sources.empty()) entries.push_back(std::move(entry));
+    if (entry.bytes > 0) entries.push_back(std::move(entry));
   }
   return entries;
 }

@@ -80,6 +80,13 @@ Result<Model> open_gguf(const std::string& path) {
   TSR_ASSIGN_OR_RETURN(const nlohmann::json words, gguf_tokenizer(file));
   TSR_ASSIGN_OR_RETURN(Tokenizer tokenizer,
                        Tokenizer::parse(text(words), path));
+  if (static_cast<uint32_t>(tokenizer.vocab_size()) > config.vocab_size) {
+    return Status(
+        TSR_INVALID_ARGUMENT,
+        fmt::format("{}: the tokenizer has ids up to {}, but "
+                    "token_embd.weight has {} rows",
+                    path, tokenizer.vocab_size() - 1, config.vocab_size));
+  }
   TSR_ASSIGN_OR_RETURN(std::vector<TensorView> views,
                        gguf_tensors(file, config.num_layers));
   Checkpoint checkpoint =
