@@ -105,7 +105,8 @@ WeightSource checkpoint_source(const Checkpoint& checkpoint) {
       std::shared_ptr<const Checkpoint>(std::shared_ptr<void>(), &checkpoint));
 }
 
-WeightSource checkpoint_source(std::shared_ptr<const Checkpoint> kept) {
+WeightSource checkpoint_source(std::shared_ptr<const Checkpoint> checkpoint) {
+  const auto kept = std::move(checkpoint);
   WeightSource source;
   source.tensor = [kept](const std::string& name) -> Result<SourceTensor> {
     const TensorView* const view = kept->find(name);

@@ -52,8 +52,9 @@ Status expand_braces(const YamlNode& node, const std::string& pattern,
   size_t begin = open + 1;
   while (begin <= close) {
     const size_t end = std::min(pattern.find(',', begin), close);
-    TSR_RETURN_IF_ERROR(expand_braces(
-        node, head + pattern.substr(begin, end - begin) + tail, out));
+    std::string expanded = head;
+    expanded.append(pattern, begin, end - begin).append(tail);
+    TSR_RETURN_IF_ERROR(expand_braces(node, expanded, out));
     begin = end + 1;
   }
   return {};
