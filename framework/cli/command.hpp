@@ -32,6 +32,7 @@ Command add_inspect_command(CLI::App& tessera);
 Command add_run_command(CLI::App& tessera);
 Command add_eval_command(CLI::App& tessera);
 Command add_compare_command(CLI::App& tessera);
+Command add_quantize_command(CLI::App& tessera);
 Command add_tune_command(CLI::App& tessera);
 
 // Reads the command line and runs what it names.  Results go to stdout; errors,

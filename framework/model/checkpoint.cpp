@@ -17,6 +17,9 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kSingleFile = "model.safetensors";
+// msModelSlim's names, new and old.
+constexpr const char* kOtherSingleFiles[] = {"quant_model_weights.safetensors",
+                                             "quant_model_weight.safetensors"};
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
 // An index must not reach outside its folder.
@@ -91,7 +94,12 @@ Status open_shards(const std::string& folder,
 }  // namespace
 
 Result<Checkpoint> Checkpoint::open(const std::string& folder) {
-  const std::string single = folder + "/" + kSingleFile;
+  std::string single = folder + "/" + kSingleFile;
+  for (const char* name : kOtherSingleFiles) {
+    if (!exists(single) && exists(folder + "/" + name)) {
+      single = folder + "/" + name;
+    }
+  }
   const std::string index = folder + "/" + kIndexFile;
   Checkpoint checkpoint;
   if (exists(single)) {

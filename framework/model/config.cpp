@@ -132,23 +132,6 @@ Status read_identity(const JsonObject& config, ModelConfig& model) {
       config, fmt::format("{} is not supported; {}", found, kSupported));
 }
 
-Status refuse_quantized(const JsonObject& config) {
-  for (const char* key : {"quantization_config", "compression_config"}) {
-    const json* const value = config.find(key);
-    if (value == nullptr) continue;
-    std::string method = "unknown";
-    if (value->is_object()) {
-      const auto it = value->find("quant_method");
-      if (it != value->end() && it->is_string()) method = *it;
-    }
-    return unimplemented(
-        config, fmt::format("{} with quant_method \"{}\" is not supported; "
-                            "give the f32, f16 or bf16 model",
-                            key, method));
-  }
-  return {};
-}
-
 Status read_heads(const JsonObject& config, ModelConfig& model) {
   TSR_ASSIGN_OR_RETURN(model.num_q_heads,
                        count(config, "num_attention_heads", kHeads));
@@ -347,7 +330,6 @@ Result<ModelConfig> read_model(const json& document,
                        JsonObject::from(document, source));
   ModelConfig model;
   TSR_RETURN_IF_ERROR(read_identity(config, model));
-  TSR_RETURN_IF_ERROR(refuse_quantized(config));
   TSR_RETURN_IF_ERROR(read_sizes(config, model));
   TSR_RETURN_IF_ERROR(read_numerics(config, model));
   TSR_RETURN_IF_ERROR(read_biases(config, model));

@@ -13,6 +13,7 @@
 
 #include "framework/model/checkpoint_source.hpp"
 #include "framework/model/gguf_model.hpp"
+#include "framework/model/quantized_folder.hpp"
 #include "framework/model/tensor_names.hpp"
 
 namespace tessera {
@@ -97,6 +98,36 @@ Result<Model> open_gguf(const std::string& path) {
                checkpoint_source(kept), totals_of(*kept)};
 }
 
+// The format that most linears are stored in; 0 if all are in floats.
+uint32_t most_stored(const ModelConfig& config, const WeightSource& source) {
+  std::map<uint32_t, uint32_t> counts;
+  for (const TensorSpec& spec : required_tensors(config)) {
+    const auto choice = source.stored_choice(spec.name);
+    if (choice) ++counts[choice->format];
+  }
+  const auto most = std::max_element(
+      counts.begin(), counts.end(),
+      [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? 0 : most->first;
+}
+
+// What quantized_source() gives, which keeps the files.
+WeightSource kept_source(const std::shared_ptr<const Checkpoint>& files,
+                         std::shared_ptr<const QuantizedLayout> layout) {
+  const WeightSource inner = quantized_source(*files, std::move(layout));
+  WeightSource source;
+  source.tensor = [files, inner](const std::string& name) {
+    return inner.tensor(name);
+  };
+  source.stored_choice = [files, inner](const std::string& name) {
+    return inner.stored_choice(name);
+  };
+  source.stored = [files, inner](const std::string& name) {
+    return inner.stored(name);
+  };
+  return source;
+}
+
 }  // namespace
 
 Result<Model> open_model(const std::string& folder) {
@@ -104,7 +135,11 @@ Result<Model> open_model(const std::string& folder) {
   if (std::filesystem::is_regular_file(folder, code)) return open_gguf(folder);
   TSR_ASSIGN_OR_RETURN(ModelConfig config, read_config(folder));
   TSR_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(folder));
-  TSR_RETURN_IF_ERROR(check_tensors(config, checkpoint).annotate(folder));
+  TSR_ASSIGN_OR_RETURN(const auto layout, find_quantized_layout(folder));
+  TSR_RETURN_IF_ERROR(
+      (layout == nullptr ? check_tensors(config, checkpoint)
+                         : check_quantized_tensors(config, checkpoint, *layout))
+          .annotate(folder));
   TSR_ASSIGN_OR_RETURN(Tokenizer tokenizer,
                        Tokenizer::load(folder + "/tokenizer.json"));
   if (static_cast<uint32_t>(tokenizer.vocab_size()) > config.vocab_size) {
@@ -115,8 +150,12 @@ Result<Model> open_model(const std::string& folder) {
                     folder, tokenizer.vocab_size() - 1, config.vocab_size));
   }
   const auto files = std::make_shared<const Checkpoint>(std::move(checkpoint));
+  WeightSource source =
+      layout == nullptr ? checkpoint_source(files) : kept_source(files, layout);
+  StoredTotals totals = totals_of(*files);
+  if (layout != nullptr) totals.weight_format = most_stored(config, source);
   return Model{std::move(config), std::move(tokenizer), folder,
-               checkpoint_source(files), totals_of(*files)};
+               std::move(source), totals};
 }
 
 }  // namespace tessera

@@ -161,6 +161,44 @@ class CompareTest(CommandCase):
         self.assertLess(rows[1]["bytes"], rows[0]["bytes"])
 
 
+class QuantizeTest(CommandCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.out = pathlib.Path(folder.name) / "out"
+
+    def kl(self, *words):
+        return self.json("eval", *words, "--text", MODEL / "text" / "report.txt", "--limit", 300)["kl_mean"]
+
+    def test_a_folder_gives_what_its_scheme_gives(self):
+        for scheme in ("w8a8_dynamic", "w4a16_g128"):
+            report = self.json("quantize", "--scheme", scheme, "-o", self.out)
+            self.assertEqual(report["format"], "compressed-tensors")
+            self.assertLess(report["bytes_out"], report["bytes_in"])
+            self.assertEqual(len(report["layers"]) % 7, 0)
+            # Not bit for bit: the head and what lies between the ops keep f32.
+            self.assertLess(self.kl(self.out, "--reference", MODEL),
+                            1.2 * self.kl("--scheme", scheme))
+            shutil.rmtree(self.out)
+
+    def test_static_int8_with_smoothing_is_calibrated(self):
+        self.json("quantize", "--config", "w8a8_static", "-o", self.out, "--calib",
+                  MODEL / "text" / "calibrate.txt", "--calib-tokens", 2000)
+        description = json.loads((self.out / "quant_model_description.json").read_text())
+        self.assertIn("W8A8", description.values())
+        self.assertLess(self.kl(self.out, "--reference", MODEL), 0.02)
+
+    def test_an_output_that_exists_is_left_alone(self):
+        self.out.mkdir()
+        self.refused(1, "exists already", "quantize", "--scheme", "w8a16", "-o", self.out)
+        self.assertEqual(list(self.out.iterdir()), [])
+
+    def test_what_cannot_be_written_is_refused_before_the_work(self):
+        self.refused(1, "not written", "quantize", "--scheme", "q4_0", "-o", self.out)
+        self.assertFalse(self.out.exists())
+        self.assertFalse(self.out.with_name("out.partial").exists())
+
+
 class TuneTest(CommandCase):
     def test_fallback_recovers_static_int8(self):
         # down_proj is where static activations fail; the search must find it.
