@@ -434,8 +434,8 @@ class CompressedTensorsLayout final : public QuantizedLayout {
       const TensorView& view = *tensors.find(part);
       for (uint32_t row = 0; row < plane.rows; ++row) {
         for (uint32_t col = 0; col < plane.cols; ++col) {
-          const int32_t code = format::load_element<int8_t>(
-              view.data.data(), size_t{row} * plane.cols + col);
+          const int32_t code{format::load_element<int8_t>(
+              view.data.data(), size_t{row} * plane.cols + col)};
           if (code < -middle || code >= middle) {
             return tensors.error(
                 part, fmt::format("code {} has more than {} bits", code, bits));

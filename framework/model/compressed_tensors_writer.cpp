@@ -313,8 +313,9 @@ json compressed_config(const std::map<std::string, CompressedLinear>& linears,
                        const std::vector<std::string>& ignored) {
   std::vector<std::pair<CompressedLinear, json>> groups;  // and their targets
   for (const auto& [module, linear] : linears) {
-    auto group = std::find_if(groups.begin(), groups.end(),
-                              [&](const auto& g) { return g.first == linear; });
+    auto group = std::find_if(
+        groups.begin(), groups.end(),
+        [&wanted = linear](const auto& g) { return g.first == wanted; });
     if (group == groups.end()) {
       groups.emplace_back(linear, json::array());
       group = groups.end() - 1;

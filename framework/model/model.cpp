@@ -113,8 +113,8 @@ uint32_t most_stored(const ModelConfig& config, const WeightSource& source) {
 
 // What quantized_source() gives, which keeps the files.
 WeightSource kept_source(const std::shared_ptr<const Checkpoint>& files,
-                         std::shared_ptr<const QuantizedLayout> layout) {
-  const WeightSource inner = quantized_source(*files, std::move(layout));
+                         const std::shared_ptr<const QuantizedLayout>& layout) {
+  const WeightSource inner = quantized_source(*files, layout);
   WeightSource source;
   source.tensor = [files, inner](const std::string& name) {
     return inner.tensor(name);

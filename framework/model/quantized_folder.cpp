@@ -125,8 +125,9 @@ Result<std::shared_ptr<const QuantizedLayout>> find_quantized_layout(
   return std::shared_ptr<const QuantizedLayout>(std::move(layout));
 }
 
-WeightSource quantized_source(const Checkpoint& checkpoint,
-                              std::shared_ptr<const QuantizedLayout> layout) {
+WeightSource quantized_source(
+    const Checkpoint& checkpoint,
+    const std::shared_ptr<const QuantizedLayout>& layout) {
   WeightSource plain = checkpoint_source(checkpoint);
   WeightSource source;
   source.tensor = [&checkpoint, layout, plain = std::move(plain)](

@@ -28,8 +28,9 @@ Result<std::shared_ptr<const QuantizedLayout>> find_quantized_layout(
 // who asks for values, decoded.
 //
 // Requires  `checkpoint` outlives the result and stays where it is.
-WeightSource quantized_source(const Checkpoint& checkpoint,
-                              std::shared_ptr<const QuantizedLayout> layout);
+WeightSource quantized_source(
+    const Checkpoint& checkpoint,
+    const std::shared_ptr<const QuantizedLayout>& layout);
 
 // Whether the source has every tensor of required_tensors(), in floats or
 // quantized, with the right shape.
