@@ -61,7 +61,7 @@ Result<Scheme> choose_scheme(const Model& model, const std::string& name) {
     // Weights that the file has as floats stay so, and so do activations.
     TSR_ASSIGN_OR_RETURN(Scheme scheme, find_scheme("f32"));
     scheme.name = format::weight_format_name(stored) + " (stored)";
-    scheme.as_stored = true;
+    scheme.as_stored = scheme.kv_as_stored = true;
     return scheme;
   }
   switch (checkpoint_dtype(model)) {

@@ -18,14 +18,18 @@ const std::map<std::string, uint32_t>& kv_formats() {
       {"f32", TSR_KV_F32},
       {"f16", TSR_KV_F16},
       {"bf16", TSR_KV_BF16},
-      {"int8", TSR_KV_I8_TOKEN}};
+      {"int8", TSR_KV_I8_TOKEN},
+      {"int8_channel", TSR_KV_I8_CHANNEL},
+      {"fa3", TSR_KV_I8_HEAD}};
   return formats;
 }
 
 CLI::Validator kv_validator() {
   return {[](std::string& value) -> std::string {
             if (kv_formats().contains(value)) return {};
-            return fmt::format("{} is not one of f32, f16, bf16, int8", value);
+            return fmt::format(
+                "{} is not one of f32, f16, bf16, int8, int8_channel, fa3",
+                value);
           },
           ""};
 }
@@ -123,7 +127,9 @@ void add_target_options(CLI::App& command, TargetOptions& options) {
       ->type_name("SCHEME");
   command
       .add_option("--kv", options.kv,
-                  "KV cache: f32, f16, bf16 or int8; left out: the scheme's")
+                  "KV cache: f32, f16, bf16, int8 (a scale per token), or, of "
+                  "calibrated models, int8_channel or fa3 (int8 attention); "
+                  "left out: the scheme's")
       ->check(kv_validator())
       ->type_name("FORMAT");
   add_threads_option(command, options.threads);
@@ -133,7 +139,10 @@ void add_target_options(CLI::App& command, TargetOptions& options) {
 
 Scheme with_kv(Scheme scheme, const std::string& kv) {
   const auto found = kv_formats().find(kv);
-  if (found != kv_formats().end()) scheme.kv_format = found->second;
+  if (found != kv_formats().end()) {
+    scheme.kv_format = found->second;
+    scheme.kv_as_stored = false;
+  }
   return scheme;
 }
 

@@ -124,7 +124,13 @@ class Pass {
     p.window = o.window;
     p.scale = o.scale;
     p.sum_order = order_;
-    return reference::attention(p, pools_[o.kv], write(o.out));
+    if (o.kv_scale != TSR_NONE) p.kv_scale = read(o.kv_scale);
+    if (pools_[o.kv].desc().format != TSR_KV_I8_HEAD) {
+      return reference::attention(p, pools_[o.kv], write(o.out));
+    }
+    p.q_inv = read(o.q_inv);
+    p.thresholds = graph_.tensors[o.thresholds].indices.data();
+    return reference::attention_fa3(p, pools_[o.kv], write(o.out));
   }
   Status operator()(const tsr_op_kv_append& o) {
     reference::KvAppend p;
@@ -137,6 +143,7 @@ class Pass {
     p.max_positions = graph_.tensors[o.table].dims[0].max;
     p.style = o.style;
     p.rotary_dim = o.rotary_dim;
+    if (o.kv_inv != TSR_NONE) p.kv_inv = read(o.kv_inv);
     return reference::kv_append(p, pools_[o.kv]);
   }
   Status operator()(const tsr_op_norm& o) {
@@ -203,7 +210,7 @@ class Pass {
     for (size_t i = 0; i < graph_.kv.size(); ++i) {
       tsr_kv_desc desc{};
       desc.struct_size = sizeof(desc);
-      desc.format = plan_.layers[i].scheme.kv_format;
+      desc.format = choose_kv_format(graph_.kv[i], plan_.layers[i].scheme);
       desc.num_kv_heads = graph_.kv[i].num_kv_heads;
       desc.head_dim = graph_.kv[i].head_dim;
       desc.block_size = count_;
@@ -267,6 +274,7 @@ Result<Oracle> Oracle::create(const Graph& graph, const Plan& plan,
   state->graph = graph;
   state->plan = plan;
   state->order = order;
+  TSR_RETURN_IF_ERROR(bind_attention_scales(plan, state->graph));
   for (const GraphWeight& weight : graph.weights) {
     const LinearChoice choice =
         choose_linear(weight, plan.at(weight.layer).scheme);
@@ -279,11 +287,11 @@ Result<Oracle> Oracle::create(const Graph& graph, const Plan& plan,
                          reference::Weight::open(*state->weight_data.back()));
     state->weights.push_back(std::move(opened));
   }
-  state->constants.resize(graph.tensors.size());
-  for (size_t i = 0; i < graph.tensors.size(); ++i) {
-    if (!graph.tensors[i].constant) continue;
+  state->constants.resize(state->graph.tensors.size());
+  for (size_t i = 0; i < state->graph.tensors.size(); ++i) {
+    if (!state->graph.tensors[i].constant) continue;
     TSR_ASSIGN_OR_RETURN(state->constants[i],
-                         read_constant(graph.tensors[i], source));
+                         read_constant(state->graph.tensors[i], source));
   }
   return Oracle(std::move(state));
 }

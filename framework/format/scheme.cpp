@@ -52,7 +52,16 @@ constexpr SchemeRow kSchemes[] = {
 };
 // clang-format on
 
-constexpr std::string_view kKv8 = "_kv8";
+struct KvSuffix {
+  std::string_view text;
+  uint32_t kv_format;
+};
+
+constexpr KvSuffix kKvSuffixes[] = {
+    {"_kv8", TSR_KV_I8_TOKEN},
+    {"_kv8_channel", TSR_KV_I8_CHANNEL},
+    {"_fa3", TSR_KV_I8_HEAD},
+};
 
 // The head stays in a float type: the scheme's, or BF16 where weights are
 // integers (msModelSlim's disable_last_linear).
@@ -105,8 +114,11 @@ bool apply_suffix(std::string_view suffix, Scheme& scheme) {
 
 Result<Scheme> find_scheme(std::string_view name) {
   std::string_view base = name;
-  const bool kv8 = base.ends_with(kKv8);
-  if (kv8) base.remove_suffix(kKv8.size());
+  const KvSuffix* kv = nullptr;
+  for (const KvSuffix& suffix : kKvSuffixes) {
+    if (name.ends_with(suffix.text)) kv = &suffix;
+  }
+  if (kv != nullptr) base.remove_suffix(kv->text.size());
   for (const SchemeRow& row : kSchemes) {
     Scheme scheme = from_row(row);
     const bool has_groups = row.weight_format == TSR_WEIGHT_U4 ||
@@ -117,7 +129,7 @@ Result<Scheme> find_scheme(std::string_view name) {
       continue;
     }
     scheme.name = name;
-    if (kv8) scheme.kv_format = TSR_KV_I8_TOKEN;
+    if (kv != nullptr) scheme.kv_format = kv->kv_format;
     return scheme;
   }
   return Status(TSR_INVALID_ARGUMENT,

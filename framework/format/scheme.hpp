@@ -30,6 +30,8 @@ struct Scheme {
   // Weights that the file has quantized are taken as they are, whatever stands
   // above.
   bool as_stored = false;
+  // So is the form of the KV cache, where the file has scales for it.
+  bool kv_as_stored = false;
 };
 
 // How the linear of a weight is run.
@@ -44,8 +46,12 @@ struct LinearChoice {
 
 // The scheme of that name: one of scheme_names(), where w4a16, w4a8 and w4a4
 // may carry _g32, _g64, _g128 or _channel, w4a16 then _asym ("w4a16" is
-// "w4a16_g128"), and any name
-// _kv8 for an int8 KV cache with one scale per token and head.
+// "w4a16_g128"), and any name one of
+//
+//   _kv8          an int8 KV cache with one scale per token and head
+//   _kv8_channel  with static scales per channel, from calibration
+//   _fa3          int8 attention with static scales per head, from calibration
+//
 // Errors: INVALID_ARGUMENT, naming the schemes there are.
 Result<Scheme> find_scheme(std::string_view name);
 

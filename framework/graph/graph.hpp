@@ -13,6 +13,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/format/scheme.hpp"
+#include "framework/graph/attention_scales.hpp"
 #include "tessera/ops.h"
 
 namespace tessera {
@@ -35,10 +36,12 @@ struct GraphTensor {
   uint32_t role = TSR_ROLE_VALUE;
   // Dimensions with a symbol have max 0: the program's maxima come later.
   std::vector<tsr_dim> dims;
-  // CONSTANT tensors: the tensor's name in the file, or empty for `values`.
+  // CONSTANT tensors: the tensor's name in the file, or empty for `values`, or
+  // `indices` where the precision is kIndex.
   bool constant = false;
   std::string source;
   std::vector<float> values;
+  std::vector<int32_t> indices;
 };
 
 struct GraphWeight {
@@ -55,6 +58,8 @@ struct GraphWeight {
 struct GraphKv {
   uint32_t num_kv_heads = 0;
   uint32_t head_dim = 0;
+  // What the file's calibration found, if the file has such.
+  std::optional<AttentionScales> stored = std::nullopt;
 };
 
 using GraphOpBody =

@@ -44,9 +44,12 @@ struct WeightSource {
   // The weight itself.
   // Requires: stored_choice(name) has a value.
   std::function<Result<format::WeightData>(const std::string& name)> stored;
+
+  // Static scales of a layer's attention, if the file has some.
+  std::function<std::optional<AttentionScales>(uint32_t layer)> attention;
 };
 
-// Notes in every weight of the graph how `source` has it.
+// Notes in every weight and KV cache of the graph how `source` has it.
 void mark_stored(const WeightSource& source, Graph& graph);
 
 }  // namespace tessera

@@ -124,6 +124,7 @@ uint32_t value_dtype(const GraphTensor& tensor, const LayerPlan& writer) {
 }
 
 uint32_t constant_dtype(const GraphTensor& tensor, uint32_t source_dtype) {
+  if (tensor.precision == Precision::kIndex) return TSR_I32;
   if (tensor.precision != Precision::kSource || tensor.dims.size() < 2) {
     return TSR_F32;
   }
@@ -138,6 +139,19 @@ LinearChoice choose_linear(const GraphWeight& weight, const Scheme& scheme) {
   }
   return {scheme.weight_format, scheme.group_size, scheme.symmetric,
           scheme.act_quant};
+}
+
+uint32_t choose_kv_format(const GraphKv& kv, const Scheme& scheme) {
+  return scheme.kv_as_stored && kv.stored ? kv.stored->kv_format
+                                          : scheme.kv_format;
+}
+
+Status bind_attention_scales(const Plan& plan, Graph& graph) {
+  std::vector<uint32_t> formats;
+  for (size_t i = 0; i < graph.kv.size(); ++i) {
+    formats.push_back(choose_kv_format(graph.kv[i], plan.layers[i].scheme));
+  }
+  return bind_attention_scales(formats, graph);
 }
 
 std::vector<tsr_dim> with_maxima(const GraphTensor& tensor,

@@ -67,6 +67,14 @@ uint32_t constant_dtype(const GraphTensor& tensor, uint32_t source_dtype);
 // a float type and float activations.
 LinearChoice choose_linear(const GraphWeight& weight, const Scheme& scheme);
 
+// TSR_KV_* of a KV cache under a scheme: as the file has it if the scheme says
+// so.
+uint32_t choose_kv_format(const GraphKv& kv, const Scheme& scheme);
+
+// Gives the attention of every layer the scales that its KV format asks for.
+// Errors: those of bind_attention_scales.
+Status bind_attention_scales(const Plan& plan, Graph& graph);
+
 // The program for `range`, all ids renumbered.  `source_dtype` gives the dtype
 // of a named constant in the file.
 Lowered lower(const Graph& graph, const Plan& plan, const OpRange& range,

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "framework/runtime/kv_blocks.hpp"
+#include "framework/runtime/lowering.hpp"
 #include "framework/runtime/stage.hpp"
 
 namespace tessera {
@@ -229,6 +230,7 @@ Result<std::unique_ptr<Session>> Session::create(
   if (chosen.kv_blocks == 0) {
     chosen.kv_blocks = limits.max_blocks_per_seq * options.max_seqs;
   }
+  TSR_RETURN_IF_ERROR(bind_attention_scales(plan, graph));
   auto state = std::make_unique<State>(std::move(graph), chosen);
   const StageInputs inputs{
       state->graph,     plan,          source, limits, chosen.block_size,

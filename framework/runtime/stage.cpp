@@ -84,7 +84,8 @@ Status Stage::create_pools(const StageInputs& inputs, const Lowered& lowered) {
   for (const uint32_t index : lowered.kv) {
     tsr_kv_desc desc{};
     desc.struct_size = sizeof(desc);
-    desc.format = inputs.plan.layers[index].scheme.kv_format;
+    desc.format = choose_kv_format(inputs.graph.kv[index],
+                                   inputs.plan.layers[index].scheme);
     desc.num_kv_heads = inputs.graph.kv[index].num_kv_heads;
     desc.head_dim = inputs.graph.kv[index].head_dim;
     desc.block_size = inputs.block_size;
@@ -141,7 +142,9 @@ Status Stage::bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
   const uint64_t count = element_count(tensor);
   SourceTensor source{
       TSR_F32, {}, std::as_bytes(std::span(constant.values)), {}};
-  if (!constant.source.empty()) {
+  if (constant.precision == Precision::kIndex) {
+    source = {TSR_I32, {}, std::as_bytes(std::span(constant.indices)), {}};
+  } else if (!constant.source.empty()) {
     TSR_ASSIGN_OR_RETURN(source, inputs.source.tensor(constant.source));
   }
   const uint64_t found = source.bytes.size() / dtype_bytes(source.dtype, 1);
