@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "framework/model/msmodelslim_layout.hpp"
+#include "framework/model/layouts/msmodelslim_layout.hpp"
 #include "framework/quant/folder_sink.hpp"
 #include "framework/quant/quantize_linear.hpp"
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "framework/base/mapped_file.hpp"
-#include "framework/model/gguf.hpp"
+#include "framework/model/gguf/gguf.hpp"
 #include "framework/model/json_document.hpp"
 #include "framework/model/json_object.hpp"
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/model/gguf.hpp"
+#include "framework/model/gguf/gguf.hpp"
 #include "framework/model/safetensors.hpp"
 
 namespace tessera {

@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "framework/model/checkpoint_source.hpp"
-#include "framework/model/gguf_model.hpp"
-#include "framework/model/quantized_folder.hpp"
+#include "framework/model/gguf/model.hpp"
+#include "framework/model/layouts/quantized_folder.hpp"
 #include "framework/model/tensor_names.hpp"
 
 namespace tessera {

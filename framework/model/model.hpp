@@ -11,7 +11,7 @@
 #include "framework/graph/weight_source.hpp"
 #include "framework/model/checkpoint.hpp"
 #include "framework/model/config.hpp"
-#include "framework/model/tokenizer.hpp"
+#include "framework/model/tokenizer/tokenizer.hpp"
 
 namespace tessera {
 

@@ -12,7 +12,7 @@
 #include "framework/base/atomic_file.hpp"
 #include "framework/base/mapped_file.hpp"
 #include "framework/model/json_document.hpp"
-#include "framework/model/msmodelslim_layout.hpp"
+#include "framework/model/layouts/msmodelslim_layout.hpp"
 
 namespace tessera::quant {
 namespace {

@@ -15,8 +15,8 @@
 
 #include "framework/base/status.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/model/compressed_tensors_writer.hpp"
-#include "framework/model/named_tensor.hpp"
+#include "framework/model/layouts/compressed_tensors_writer.hpp"
+#include "framework/model/layouts/named_tensor.hpp"
 #include "framework/quant/quantize_model.hpp"
 
 namespace tessera::quant {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/model/tokenizer.hpp"
+#include "framework/model/tokenizer/tokenizer.hpp"
 
 namespace tessera::e2e {
 

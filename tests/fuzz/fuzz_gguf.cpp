@@ -6,8 +6,8 @@
 #include <functional>
 #include <span>
 
-#include "framework/model/gguf.hpp"
-#include "framework/model/gguf_model.hpp"
+#include "framework/model/gguf/gguf.hpp"
+#include "framework/model/gguf/model.hpp"
 #include "tests/fuzz/fuzz_target.hpp"
 
 namespace {

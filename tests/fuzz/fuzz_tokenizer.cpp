@@ -2,7 +2,7 @@
 //
 // Hostile tokenizer.json files, and what those that load make of a text.
 
-#include "framework/model/tokenizer.hpp"
+#include "framework/model/tokenizer/tokenizer.hpp"
 #include "tests/fuzz/fuzz_target.hpp"
 
 namespace {
