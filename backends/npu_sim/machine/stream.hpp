@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The instructions of the simulated chip, and a launch as streams of them.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "backends/npu_sim/problem/problem.hpp"
+
+namespace tessera::npu {
+
+// The queues of a core.  Each runs its instructions in order; only flags order
+// one pipe after another.
+enum class Pipe : uint8_t {
+  kScalar,
+  kCube,
+  kVector,
+  kMte1,     // L1 -> L0A, L0B
+  kMte2,     // GM -> L1, UB
+  kMte3,     // UB -> GM, L1
+  kFixpipe,  // L0C -> GM, with quantization
+};
+inline constexpr int kNumPipes = 7;
+const char* name_of(Pipe pipe);
+
+enum class Space : uint8_t { kGm, kL1, kL0a, kL0b, kL0c, kUb };
+const char* name_of(Space space);
+
+enum class Opcode : uint8_t {
+  kSetFlag,
+  kWaitFlag,
+  kCopyIn,   // GM -> L1 or UB; rows of row_bytes, row_stride apart
+  kUnzip,    // GM -> L1: tiles of W8A8SC, expanded
+  kLoadA,    // L1 (NZ) -> L0A (ZZ)
+  kLoadB,    // L1 (NZ) -> L0B (ZN)
+  kMmad,     // L0C += L0A . L0B
+  kFixpipe,  // L0C -> GM: quantize, NZ -> ND
+  kDrain,    // L0C -> UB on the vector pipe
+  kVector,   // UB -> UB
+  kCopyOut,  // UB -> GM or L1
+  kScalar,   // addresses and loop control
+};
+const char* name_of(Opcode opcode);
+
+// What a vector instruction does to its data.
+enum class VectorFunction : uint8_t {
+  kNone,  // timing only
+  kAdd,   // dst = src + src2
+  kMul,
+  kDequantS32,  // f16 dst[m, n] = f16(f32(s32 src[m, n]) * f32 src2[n])
+  kCastS8F16,   // f16 dst = s8 src * f16 src2[n]
+  kF32ToF16,    // f16 dst = f32 src, round to nearest even
+};
+
+// How the fixpipe turns an accumulator into an element.
+enum class FixpipeMode : uint8_t {
+  kNone,     // f32 or s32 as it is
+  kF16,      // f32 -> f16, round to nearest even
+  kDeqF16,   // s32 -> f16 by QUANT_PRE
+  kReq8,     // s32 -> s8 by QUANT_PRE
+  kQf322B8,  // f32 -> s8 by QUANT_PRE
+};
+
+// One instruction.  Fields that an opcode does not use are zero.
+struct Instruction {
+  Opcode opcode = Opcode::kScalar;
+  Pipe pipe = Pipe::kScalar;
+  Pipe peer = Pipe::kScalar;  // set: who waits; wait: who sets
+  uint8_t flag = 0;           // 0..15
+  uint8_t sibling = 0;        // set, wait: the core of the group it reaches
+  bool cross_core = false;
+  Type type = Type::kF16;  // of the source elements
+  Space src_space = Space::kGm;
+  Space dst_space = Space::kGm;
+  VectorFunction function = VectorFunction::kNone;
+  FixpipeMode fixpipe = FixpipeMode::kNone;
+  bool accumulate = false;   // kMmad: else the first of a sum
+  bool transpose = false;    // loads: swap the axes on the way
+  bool nd_to_nz = false;     // kCopyIn
+  bool rearranging = false;  // loads: 3D
+  bool relu = false;
+  bool conflicts = false;  // kVector: operands in one bank group
+  uint64_t dst = 0;        // byte offset in its space
+  uint64_t src = 0;
+  uint64_t src2 = 0;             // second operand, or scales
+  uint32_t m = 0;                // elements: rows
+  uint32_t n = 0;                // elements: columns
+  uint32_t k = 0;                // elements of the reduction
+  uint32_t row_bytes = 0;        // GM side
+  uint64_t row_stride = 0;       // GM side, bytes
+  uint32_t stored_bytes = 0;     // kUnzip: compressed bytes
+  float elements_per_cycle = 0;  // kVector: its rate
+  float cycles = 0;              // kScalar: its time; kVector: extra passes
+};
+
+// Why an instruction is what it is, one line: "mmad l0c[0] += ...".
+std::string disassemble(const Instruction& instruction);
+
+// What a launch puts on the chip.  Sections are made when the machine asks for
+// them, so that a large launch never lies in memory as a whole.
+struct Stream {
+  // Appends section `section` of core `core`; called in order for each core.
+  using Emit = std::function<void(int64_t core, int64_t section,
+                                  std::vector<Instruction>& out)>;
+  struct Core {
+    bool has_cube = false;
+    bool has_vector = false;
+    int64_t group = 0;    // cores that share flags: a cube and its vectors
+    int64_t sibling = 0;  // which of the group
+    int64_t num_sections = 0;
+  };
+
+  std::string label;
+  std::vector<Core> cores;
+  Emit emit;
+
+  // The instructions of all cores, at most `max_lines` lines of each.
+  std::string listing(int64_t max_lines = 200) const;
+
+  // A stream of lists, one for each unified core.
+  static Stream of(std::vector<std::vector<Instruction>> cores);
+};
+
+}  // namespace tessera::npu
