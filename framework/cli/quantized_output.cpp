@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "framework/model/layouts/msmodelslim_layout.hpp"
+#include "framework/quant/attention_observer.hpp"
 #include "framework/quant/folder_sink.hpp"
 #include "framework/quant/quantize_linear.hpp"
 
@@ -18,7 +19,8 @@ Result<QuantizedOutput> open_quantized_output(const Model& model,
   QuantizedOutput output;
   output.format = format;
   if (format == "auto") {
-    output.format = quant::has_static_activations(chosen)
+    output.format = quant::has_static_activations(chosen) ||
+                            quant::has_static_scales(chosen.kv_format)
                         ? "msmodelslim"
                         : "compressed-tensors";
   }
@@ -28,7 +30,9 @@ Result<QuantizedOutput> open_quantized_output(const Model& model,
   const bool msmodelslim = output.format == "msmodelslim";
   const Status known = msmodelslim ? msmodelslim_type(choice).status()
                                    : compressed_format(choice).status();
-  if (output.format == "gguf" || !known.ok()) {
+  const bool writes_attention =
+      msmodelslim || !quant::has_static_scales(chosen.kv_format);
+  if (output.format == "gguf" || !known.ok() || !writes_attention) {
     return Status(TSR_UNIMPLEMENTED,
                   fmt::format("--format {}: scheme {} is not written in it yet",
                               output.format, scheme));

@@ -125,6 +125,9 @@ WeightSource kept_source(const std::shared_ptr<const Checkpoint>& files,
   source.stored = [files, inner](const std::string& name) {
     return inner.stored(name);
   };
+  source.attention = [files, inner](uint32_t layer) {
+    return inner.attention(layer);
+  };
   return source;
 }
 

@@ -169,9 +169,13 @@ Result<LayerCapture> Calibrator::capture(uint32_t layer,
   return capture;
 }
 
-Status Calibrator::advance(uint32_t layer, const WeightSource& source) {
+Status Calibrator::advance(uint32_t layer, const WeightSource& source,
+                           AttentionObserver* attention) {
+  const AttentionInputs observed = attention_inputs(*graph_, layer);
+  std::vector<uint32_t> tensors;
+  if (attention != nullptr) tensors = {observed.q, observed.k, observed.v};
   TSR_ASSIGN_OR_RETURN(const std::unique_ptr<LayerRunner> runner,
-                       open(static_cast<int32_t>(layer), source, {}));
+                       open(static_cast<int32_t>(layer), source, tensors));
   uint32_t written = TSR_NONE;
   for (const GraphOp& op : graph_->ops) {
     if (op.layer != static_cast<int32_t>(layer)) continue;
@@ -183,6 +187,11 @@ Status Calibrator::advance(uint32_t layer, const WeightSource& source) {
     TSR_ASSIGN_OR_RETURN(const auto rows, runner->output(written));
     std::copy(rows.begin(), rows.end(),
               hidden_.data() + batch.row * hidden_size_);
+    if (attention == nullptr) continue;
+    TSR_ASSIGN_OR_RETURN(const auto q, runner->output(observed.q));
+    TSR_ASSIGN_OR_RETURN(const auto k, runner->output(observed.k));
+    TSR_ASSIGN_OR_RETURN(const auto v, runner->output(observed.v));
+    TSR_RETURN_IF_ERROR(attention->add(q, k, v));
   }
   hidden_tensor_ = written;
   return {};

@@ -15,6 +15,7 @@
 #include "framework/graph/graph.hpp"
 #include "framework/graph/weight_source.hpp"
 #include "framework/host/device.hpp"
+#include "framework/quant/attention_observer.hpp"
 #include "framework/quant/input_statistics.hpp"
 #include "framework/quant/parallel.hpp"
 #include "framework/quant/tensor_observer.hpp"
@@ -77,8 +78,10 @@ class Calibrator {
                                const CaptureOptions& options,
                                const ParallelFor& run);
 
-  // Runs layer `layer`; what it gives is what comes into the next.
-  Status advance(uint32_t layer, const WeightSource& source);
+  // Runs layer `layer`; what it gives is what comes into the next.  `attention`
+  // may be null; if not, the graph is one of with_rotated_keys().
+  Status advance(uint32_t layer, const WeightSource& source,
+                 AttentionObserver* attention);
 
  private:
   struct Batch {

@@ -12,6 +12,7 @@
 #include "framework/base/atomic_file.hpp"
 #include "framework/base/mapped_file.hpp"
 #include "framework/model/json_document.hpp"
+#include "framework/model/layouts/msmodelslim_attention.hpp"
 #include "framework/model/layouts/msmodelslim_layout.hpp"
 
 namespace tessera::quant {
@@ -109,6 +110,22 @@ Status FolderSink::put_floats(const std::string& name,
   if (is_block_linear(name, shape.size())) ignored_.push_back(module_of(name));
   return spool({name, TSR_F32, shape}, std::as_bytes(std::span(values)),
                kFloat);
+}
+
+Status FolderSink::put_attention(uint32_t layer, AttentionScales scales) {
+  if (format_ != FolderFormat::kMsModelSlim) {
+    return {TSR_UNIMPLEMENTED,
+            "static scales of attention are written in the format msmodelslim "
+            "only"};
+  }
+  const bool whole = scales.kv_format == TSR_KV_I8_HEAD;
+  for (const NamedTensor& tensor : write_msmodelslim_attention(layer, scales)) {
+    TSR_RETURN_IF_ERROR(spool(tensor.plan, tensor.bytes,
+                              whole ? kMsModelSlimFa3 : kMsModelSlimC8));
+  }
+  description_[whole ? "fa_quant_type" : "kv_cache_type"] =
+      whole ? kMsModelSlimFa3 : kMsModelSlimC8;
+  return {};
 }
 
 Status FolderSink::keep(const std::string& name) {

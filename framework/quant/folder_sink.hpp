@@ -43,6 +43,7 @@ class FolderSink final : public QuantizedSink {
                     const LinearChoice& choice) override;
   Status put_floats(const std::string& name, std::vector<float> values,
                     const std::vector<uint64_t>& shape) override;
+  Status put_attention(uint32_t layer, AttentionScales scales) override;
   Status keep(const std::string& name) override;
   Status finish() override;
 

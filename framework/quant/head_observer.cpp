@@ -18,8 +18,8 @@ namespace {
 float window_abs_max(std::vector<float>& values, double recall) {
   std::sort(values.begin(), values.end());
   const size_t n = values.size();
-  const size_t size =
-      std::max<size_t>(1, static_cast<size_t>(recall * static_cast<double>(n)));
+  const auto size =
+      static_cast<size_t>(std::ceil(recall * static_cast<double>(n)));
   size_t best = 0;
   for (size_t i = 1; i + size <= n; ++i) {
     if (values[i + size - 1] - values[i] <

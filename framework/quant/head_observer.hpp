@@ -17,8 +17,8 @@ namespace tessera::quant {
 
 // Streams q, k or v after RoPE.
 //
-// Of each batch and head the shortest range that holds int(recall * n) of the n
-// values counts; the ranges of all batches are united.  So a batch should be
+// Of each batch and head the shortest range that holds ceil(recall * n) of the
+// n values counts; the ranges of all batches are united.  So a batch should be
 // one call: recall 0.9999 drops values only from batches of 10,000 a head.
 //
 // Source  FA3 quantization of msModelSlim ("recall window", 0.9999)

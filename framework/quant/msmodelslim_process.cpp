@@ -143,8 +143,11 @@ class ProcessReader {
       return read_smooth(node, OutlierMethod::kSmoothQuant);
     }
     if (type == "dynamic_cache") {
-      kv_cache_ = true;
-      ignore(node, type, "read as one scale per token and head");
+      attention_ = "_kv8_channel";
+      return {};
+    }
+    if (type == "fa3_quant") {
+      attention_ = "_fa3";
       return {};
     }
     ignore(node, type, "no counterpart here");
@@ -296,8 +299,8 @@ class ProcessReader {
     }
     std::erase(schemes.disable_names, "*lm_head*");
     std::erase(schemes.disable_names, "lm_head");
-    if (kv_cache_ && schemes.default_scheme != "float") {
-      schemes.default_scheme += "_kv8";
+    if (schemes.default_scheme != "float") {
+      schemes.default_scheme += attention_;
     }
     return {};
   }
@@ -310,7 +313,7 @@ class ProcessReader {
 
   RecipeFile& file_;
   std::vector<LinearRule> rules_;
-  bool kv_cache_ = false;
+  std::string attention_;  // the scheme's ending
 };
 
 }  // namespace

@@ -33,6 +33,7 @@ struct Precision {
   bool co_sparse = false;
   bool w_sym = true;
   bool kv_cache = false;
+  bool attention = false;  // FA3
 };
 
 // Names a key of a map and what it is called in messages.
@@ -75,6 +76,7 @@ Status read_precision(const YamlNode& node, YamlFields& fields,
   TSR_RETURN_IF_ERROR(fields.read("co_sparse", &asked.co_sparse));
   TSR_RETURN_IF_ERROR(fields.read("w_sym", &asked.w_sym));
   TSR_RETURN_IF_ERROR(fields.read("use_kvcache_quant", &asked.kv_cache));
+  TSR_RETURN_IF_ERROR(fields.read("fa_quant", &asked.attention));
   const std::string name = scheme_of(asked);
   const Result<Scheme> scheme = find_scheme(name);
   if (name.empty() || !scheme.ok()) {
@@ -88,12 +90,13 @@ Status read_precision(const YamlNode& node, YamlFields& fields,
     ignore_field(*group, "spec.calib_cfg.group_size",
                  name + " has a scale per row", file);
   }
-  file.recipe.schemes.default_scheme = name + (asked.kv_cache ? "_kv8" : "");
-  if (asked.kv_cache) {
-    ignore_field(*find_field(node, "use_kvcache_quant"),
-                 "spec.calib_cfg.use_kvcache_quant",
-                 "read as one scale per token and head, not per channel", file);
+  if (asked.kv_cache && asked.attention) {
+    return yaml_error(node, "spec.calib_cfg",
+                      "use_kvcache_quant and fa_quant exclude each other");
   }
+  file.recipe.schemes.default_scheme = name +
+                                       (asked.kv_cache ? "_kv8_channel" : "") +
+                                       (asked.attention ? "_fa3" : "");
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "framework/model/build_graph.hpp"
+#include "framework/quant/attention_observer.hpp"
 #include "framework/quant/block_parts.hpp"
 #include "framework/quant/calibrator.hpp"
 #include "framework/quant/measure_parts.hpp"
@@ -52,6 +53,14 @@ Result<std::map<std::string, Scheme>> find_schemes(const Recipe& recipe) {
   return schemes;
 }
 
+// TSR_KV_* of the default scheme.
+uint32_t kv_format_of(const std::map<std::string, Scheme>& schemes,
+                      const Recipe& recipe) {
+  const auto found = schemes.find(recipe.schemes.default_scheme);
+  return found == schemes.end() ? uint32_t{TSR_KV_F32}
+                                : found->second.kv_format;
+}
+
 class ModelQuantizer {
  public:
   ModelQuantizer(const QuantizeInputs& inputs, const Recipe& recipe,
@@ -83,6 +92,9 @@ class ModelQuantizer {
       longest = std::max(longest, static_cast<uint32_t>(text.size()));
     }
     TSR_ASSIGN_OR_RETURN(graph_, build_graph(inputs_.config, longest));
+    if (has_static_scales(kv_format_of(schemes_, recipe_))) {
+      graph_ = with_rotated_keys(std::move(graph_));
+    }
     TSR_ASSIGN_OR_RETURN(const bool needed, needs_calibration(recipe_));
     const bool possible = inputs_.device != nullptr && !inputs_.texts.empty();
     if (needed && !possible) {
@@ -141,7 +153,7 @@ class ModelQuantizer {
       for (uint32_t part = 0; part < kNumParts; ++part) {
         layers[layer * kNumParts + part].metric = metrics[part];
       }
-      TSR_RETURN_IF_ERROR(calibrator_->advance(layer, inputs_.source));
+      TSR_RETURN_IF_ERROR(calibrator_->advance(layer, inputs_.source, nullptr));
       step_done();
     }
     return {};
@@ -173,9 +185,25 @@ class ModelQuantizer {
     TSR_RETURN_IF_ERROR(
         quantize_parts(layer, original, capture ? &*capture : nullptr, &block));
     if (!calibrator_) return {};
-    // The next layer is calibrated behind the weights as they are now.
-    return calibrator_->advance(layer,
-                                block_source(inputs_.source, block, layer));
+    return advance(layer, block_source(inputs_.source, block, layer));
+  }
+
+  // The next layer, and the attention of this one, are calibrated behind the
+  // weights as they are now.
+  Status advance(uint32_t layer, const WeightSource& source) {
+    const uint32_t kv_format = kv_format_of(schemes_, recipe_);
+    if (!has_static_scales(kv_format)) {
+      return calibrator_->advance(layer, source, nullptr);
+    }
+    const ModelConfig& config = inputs_.config;
+    TSR_ASSIGN_OR_RETURN(
+        AttentionObserver observer,
+        AttentionObserver::create(
+            kv_format,
+            {config.num_q_heads, config.num_kv_heads, config.head_dim}));
+    TSR_RETURN_IF_ERROR(calibrator_->advance(layer, source, &observer));
+    TSR_ASSIGN_OR_RETURN(AttentionScales scales, observer.scales());
+    return sink_.put_attention(layer, std::move(scales));
   }
 
   BlockPlan plan_of(uint32_t layer, LayerCapture& capture) const {
@@ -365,6 +393,9 @@ class TurnedSink final : public QuantizedSink {
                          read_values(turned_, name, count));
     return sink_.put_floats(name, std::move(values), tensor.shape);
   }
+  Status put_attention(uint32_t layer, AttentionScales scales) override {
+    return sink_.put_attention(layer, std::move(scales));
+  }
   Status finish() override { return sink_.finish(); }
 
  private:
@@ -379,7 +410,8 @@ Result<bool> needs_calibration(const Recipe& recipe) {
   const bool is_static = std::any_of(
       schemes.begin(), schemes.end(),
       [](const auto& row) { return has_static_activations(row.second); });
-  return is_static || needs_hessian(recipe) ||
+  return is_static || has_static_scales(kv_format_of(schemes, recipe)) ||
+         needs_hessian(recipe) ||
          recipe.sparsity.importance == Importance::kWanda ||
          recipe.outliers.method != OutlierMethod::kNone ||
          recipe.clip.num_steps > 0 || recipe.schemes.disable_level > 0;

@@ -57,6 +57,8 @@ class QuantizedSink {
   // Floats: norms, biases, embeddings and weights in fallback.
   virtual Status put_floats(const std::string& name, std::vector<float> values,
                             const std::vector<uint64_t>& shape) = 0;
+  // Static scales of a layer's attention, once the layer is rounded.
+  virtual Status put_attention(uint32_t layer, AttentionScales scales) = 0;
   // Floats that are as in the file.
   virtual Status keep(const std::string& name) = 0;
   // After everything was put: what is written appears now, or not at all.

@@ -52,6 +52,11 @@ Status QuantizedWeights::put_floats(const std::string& name,
   return {};
 }
 
+Status QuantizedWeights::put_attention(uint32_t layer, AttentionScales scales) {
+  attention_[layer] = std::move(scales);
+  return {};
+}
+
 Status QuantizedWeights::keep(const std::string& /*name*/) { return {}; }
 
 WeightSource QuantizedWeights::source(const WeightSource& original) const {
@@ -78,6 +83,11 @@ WeightSource QuantizedWeights::source(const WeightSource& original) const {
   source.stored =
       [this](const std::string& name) -> Result<format::WeightData> {
     return borrow(weights_.at(name).weight);
+  };
+  source.attention = [this](uint32_t layer) -> std::optional<AttentionScales> {
+    const auto found = attention_.find(layer);
+    if (found == attention_.end()) return std::nullopt;
+    return found->second;
   };
   return source;
 }

@@ -20,6 +20,7 @@ class QuantizedWeights final : public QuantizedSink {
                     const LinearChoice& choice) override;
   Status put_floats(const std::string& name, std::vector<float> values,
                     const std::vector<uint64_t>& shape) override;
+  Status put_attention(uint32_t layer, AttentionScales scales) override;
   Status keep(const std::string& name) override;
 
   // What was put; everything else comes from `original`.
@@ -37,6 +38,7 @@ class QuantizedWeights final : public QuantizedSink {
   };
   std::map<std::string, Stored> weights_;
   std::map<std::string, Floats> floats_;
+  std::map<uint32_t, AttentionScales> attention_;
 };
 
 }  // namespace tessera::quant

@@ -181,6 +181,20 @@ class QuantizeTest(CommandCase):
                             1.2 * self.kl("--scheme", scheme))
             shutil.rmtree(self.out)
 
+    def test_calibrated_attention_survives_the_file(self):
+        for suffix in ("kv8_channel", "fa3"):
+            report = self.json("quantize", "--scheme", "w8a8_dynamic_" + suffix, "-o", self.out)
+            self.assertEqual(report["format"], "msmodelslim")
+            kl = self.kl(self.out, "--reference", MODEL)
+            plain = self.kl(self.out, "--reference", MODEL, "--kv", "f32")
+            # Neither lost nor free.
+            self.assertNotEqual(kl, plain)
+            self.assertLess(kl, 10 * plain)
+            shutil.rmtree(self.out)
+
+    def test_calibrated_attention_needs_calibration(self):
+        self.refused(1, "needs scales from calibration", "run", "-p", "a", "-n", "1", "--kv", "fa3")
+
     def test_static_int8_with_smoothing_is_calibrated(self):
         self.json("quantize", "--config", "w8a8_static", "-o", self.out, "--calib",
                   MODEL / "text" / "calibrate.txt", "--calib-tokens", 2000)

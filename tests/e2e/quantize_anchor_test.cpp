@@ -77,11 +77,18 @@ Recipe sparsified(const std::string& scheme) {
   return recipe;
 }
 
+Recipe attention(const char* scheme) {
+  Recipe recipe = nearest(scheme);
+  recipe.schemes.disable_names = {"*"};
+  return recipe;
+}
+
 // KL anchors of the reference evaluation, both models.
 std::vector<Row> rows() {
   return {
       {"w8a16", nearest("w8a16"), {0.00030, 0.00046}},
       {"w8a8_dynamic", nearest("w8a8_dynamic"), {0.00146, 0.00129}},
+      {"w8a8_mix", nearest("w8a8_mix"), {0.00146, 0.00129}},
       {"w8a8", nearest("w8a8"), {0.01711, 0.01009}},
       {"w8a8 asymmetric",
        with_codes(nearest("w8a8"), quant::ActivationCodes::kAsymmetricS8),
@@ -103,6 +110,20 @@ std::vector<Row> rows() {
       {"fp8", nearest("fp8"), {0.00831, 0.01242}},
       {"mxfp4", nearest("mxfp4"), {0.09025, 0.19465}},
       {"nvfp4", nearest("nvfp4"), {0.05905, 0.12388}},
+      {"KV int8 per token", attention("f32_kv8"), {0.00010, 0.00199}},
+      {"KV int8 per channel", attention("f32_kv8_channel"), {0.00047, 0.00074}},
+      {"fa3", attention("f32_fa3"), {0.00073, 0.00607}},
+  };
+}
+
+// Token by token.  The evaluation knows no phases; in decode w8a8_mix is the
+// static scheme.
+std::vector<Row> decode_rows() {
+  return {
+      {"w8a8 decode", nearest("w8a8"), {0.01711, 0.01009}},
+      {"w8a8_mix decode", nearest("w8a8_mix"), {0.01711, 0.01009}},
+      {"KV int8 per token decode", attention("f32_kv8"), {0.00010, 0.00199}},
+      {"fa3 decode", attention("f32_fa3"), {0.00073, 0.00607}},
   };
 }
 
@@ -139,6 +160,7 @@ class Anchors : public testing::Test {
   quant::QuantizeReport quantize(const Recipe& recipe,
                                  const WeightSource& source,
                                  quant::QuantizedWeights& weights) {
+    scheme_ = recipe.schemes.default_scheme;
     auto report =
         quant::quantize_model({model_->config, source, device_,
                                texts_.calibration, quant::run_on(pool_)},
@@ -150,20 +172,21 @@ class Anchors : public testing::Test {
   }
 
   // Mean KL of the model under this recipe.
-  double measure(const Recipe& recipe) {
+  double measure(const Recipe& recipe, uint32_t phase = TSR_PREFILL) {
     quant::QuantizedWeights weights;
     quantize(recipe, source_, weights);
-    return score(weights);
+    return score(weights, phase);
   }
 
-  double score(const quant::QuantizedWeights& weights) {
-    return summarize(scores(weights)).kl_mean.value;
+  double score(const quant::QuantizedWeights& weights,
+               uint32_t phase = TSR_PREFILL) {
+    return summarize(scores(weights, phase)).kl_mean.value;
   }
 
   std::vector<DocumentScores> scores_of(const Recipe& recipe) {
     quant::QuantizedWeights weights;
     quantize(recipe, source_, weights);
-    return scores(weights);
+    return scores(weights, TSR_PREFILL);
   }
 
   // p of "the first recipe has the lower KL" being chance.
@@ -171,7 +194,8 @@ class Anchors : public testing::Test {
     return paired_bootstrap(scores_of(first), scores_of(second));
   }
 
-  std::vector<DocumentScores> scores(const quant::QuantizedWeights& weights) {
+  std::vector<DocumentScores> scores(const quant::QuantizedWeights& weights,
+                                     uint32_t phase) {
     const WeightSource quantized = weights.source(source_);
     ModelConfig config = model_->config;
     config.tie_word_embeddings = config.tie_word_embeddings && !untied_head_;
@@ -179,25 +203,27 @@ class Anchors : public testing::Test {
     mark_stored(quantized, graph);
     // As the anchors have it: all but the rounded linears in f32.
     Scheme scheme = *find_scheme("f32");
-    scheme.as_stored = true;
+    scheme.kv_format = find_scheme(scheme_)->kv_format;
+    scheme.as_stored = scheme.kv_as_stored = true;
     const Plan plan = uniform_plan(graph, "cpu", scheme);
     SessionOptions options;
     options.max_context = 512;
     options.max_tokens = options.max_outputs = 512;
+    options.max_seqs = phase == TSR_DECODE ? 8 : 1;
     auto session = Session::create(std::move(graph), plan, quantized,
                                    {{"cpu", device_}}, options);
     EXPECT_TRUE(session.ok()) << session.status().message();
     if (!session.ok()) return {};
-    auto scored = score_documents(**session, texts_.scored, TSR_PREFILL,
-                                  *reference_, [](double) {});
+    auto scored = score_documents(**session, texts_.scored, phase, *reference_,
+                                  [](double) {});
     EXPECT_TRUE(scored.ok()) << scored.status().message();
     return scored.ok() ? std::move(*scored) : std::vector<DocumentScores>();
   }
 
-  void hold(size_t model) {
-    for (const Row& row : rows()) {
+  void hold(const std::vector<Row>& rows, size_t model, uint32_t phase) {
+    for (const Row& row : rows) {
       SCOPED_TRACE(row.name);
-      const double kl = measure(row.recipe);
+      const double kl = measure(row.recipe, phase);
       std::printf("%-24s KL %.5f, anchor %.5f, ratio %.2f\n", row.name, kl,
                   row.anchors[model], kl / row.anchors[model]);
       EXPECT_GT(kl, 0.0);
@@ -205,7 +231,8 @@ class Anchors : public testing::Test {
     }
   }
 
-  bool untied_head_ = false;  // of the model quantized last
+  std::string scheme_;        // of the model quantized last
+  bool untied_head_ = false;  // likewise
   uint32_t context_ = 0;
   ThreadPool pool_;
   std::optional<Model> model_;
@@ -329,12 +356,16 @@ TEST_F(Anchors, CompressedWeightsAreTheSparsifiedOnes) {
 
 TEST_F(Anchors, TinyStories656K) {
   open({"tinystories656k", 96, "\n", 30000});
-  if (!IsSkipped() && !HasFatalFailure()) hold(0);
+  if (IsSkipped() || HasFatalFailure()) return;
+  hold(rows(), 0, TSR_PREFILL);
+  hold(decode_rows(), 0, TSR_DECODE);
 }
 
 TEST_F(Anchors, Stories260K) {
   open({"stories260K", 256, "\n\n", 24576});
-  if (!IsSkipped() && !HasFatalFailure()) hold(1);
+  if (IsSkipped() || HasFatalFailure()) return;
+  hold(rows(), 1, TSR_PREFILL);
+  hold(decode_rows(), 1, TSR_DECODE);
 }
 
 }  // namespace

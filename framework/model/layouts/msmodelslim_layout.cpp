@@ -13,6 +13,7 @@
 
 #include "framework/format/element.hpp"
 #include "framework/model/json_object.hpp"
+#include "framework/model/layouts/msmodelslim_attention.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/ops.h"
 
@@ -85,6 +86,11 @@ class MsModelSlimLayout final : public QuantizedLayout {
                       kMsModelSlimDescription, type->first, type->second));
     }
     return describe(tensors, *rule);
+  }
+
+  Result<std::optional<AttentionScales>> attention(
+      const Checkpoint& checkpoint, uint32_t layer) const override {
+    return read_msmodelslim_attention(checkpoint, layer);
   }
 
   Result<format::WeightData> read(const ModuleTensors& tensors,

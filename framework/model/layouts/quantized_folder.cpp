@@ -150,6 +150,12 @@ WeightSource quantized_source(
                       const std::string& name) -> Result<format::WeightData> {
     return read_stored(checkpoint, *layout, name);
   };
+  source.attention =
+      [&checkpoint, layout](uint32_t layer) -> std::optional<AttentionScales> {
+    Result<std::optional<AttentionScales>> scales =
+        layout->attention(checkpoint, layer);
+    return scales.ok() ? std::move(*scales) : std::nullopt;
+  };
   return source;
 }
 
@@ -180,6 +186,9 @@ Status check_quantized_tensors(const ModelConfig& config,
                                 "quantized",
                                 spec.name, view->dtype_name));
     }
+  }
+  for (uint32_t layer = 0; layer < config.num_layers; ++layer) {
+    TSR_RETURN_IF_ERROR(layout.attention(checkpoint, layer).status());
   }
   return {};
 }

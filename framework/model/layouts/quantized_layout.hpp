@@ -15,6 +15,7 @@
 #include "framework/base/status.hpp"
 #include "framework/format/scheme.hpp"
 #include "framework/format/weight.hpp"
+#include "framework/graph/attention_scales.hpp"
 #include "framework/model/checkpoint.hpp"
 
 namespace tessera {
@@ -68,6 +69,14 @@ class QuantizedLayout {
   //         one is missing, or has another shape or type than the layout says
   virtual Result<std::optional<StoredLinear>> find(
       const ModuleTensors& tensors) const = 0;
+
+  // Static scales of a layer's attention; nothing if there are none.
+  //
+  // Errors  as find()
+  virtual Result<std::optional<AttentionScales>> attention(
+      const Checkpoint& /*checkpoint*/, uint32_t /*layer*/) const {
+    return std::optional<AttentionScales>();
+  }
 
   // Requires  find() gave `stored`.
   // Errors    INVALID_ARGUMENT, naming the tensor, for numbers that cannot be

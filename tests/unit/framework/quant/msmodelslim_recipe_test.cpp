@@ -114,7 +114,8 @@ TEST(MsmodelslimRecipe, NamesTheSchemeOfEachPrecision) {
             "w4a8_g32");
   EXPECT_EQ(scheme("w_bit: 4, a_bit: 8, co_sparse: True"), "w8a8s");
   EXPECT_EQ(scheme("w_bit: 4, a_bit: 4"), "w4a4_channel");
-  EXPECT_EQ(scheme("use_kvcache_quant: True"), "w8a8_kv8");
+  EXPECT_EQ(scheme("use_kvcache_quant: True"), "w8a8_kv8_channel");
+  EXPECT_EQ(scheme("pdmix: True, fa_quant: True"), "w8a8_mix_fa3");
 }
 
 TEST(MsmodelslimRecipe, RefusesPrecisionsWithoutACounterpart) {
@@ -126,6 +127,9 @@ TEST(MsmodelslimRecipe, RefusesPrecisionsWithoutACounterpart) {
       HasSubstr("group_size 48"));
   EXPECT_THAT(refusal("spec: {calib_cfg: {w_bit: x}}"),
               HasSubstr("spec.calib_cfg.w_bit x is not a whole number"));
+  EXPECT_THAT(refusal("spec:\n  calib_cfg: {use_kvcache_quant: True, "
+                      "fa_quant: True}"),
+              HasSubstr("use_kvcache_quant and fa_quant exclude each other"));
   EXPECT_THAT(refusal("apiversion: modelslim_v0"), HasSubstr("no spec"));
   EXPECT_THAT(refusal("spec: {}"), HasSubstr("neither calib_cfg nor process"));
   EXPECT_THAT(refusal("spec: {calib_cfg: {}, anti_cfg: {anti_method: m9}}"),
@@ -174,7 +178,7 @@ spec:
   save: [{type: ascendv1_saver}]
 )");
   const Recipe& recipe = file.recipe;
-  EXPECT_EQ(recipe.schemes.default_scheme, "w8a8_kv8");
+  EXPECT_EQ(recipe.schemes.default_scheme, "w8a8_kv8_channel");
   EXPECT_THAT(recipe.schemes.disable_names, ElementsAre("*down_proj*"));
   EXPECT_THAT(recipe.schemes.schemes, IsEmpty());
   EXPECT_EQ(recipe.activations.codes, ActivationCodes::kAsymmetricS8);
@@ -185,8 +189,6 @@ spec:
   EXPECT_THAT(file.ignored,
               ElementsAre("spec.process.scale_min 1e-5: no meaning here",
                           "spec.process line 6 quarot: no counterpart here",
-                          "spec.process line 13 dynamic_cache: read as one "
-                          "scale per token and head",
                           "spec.save: no meaning here"));
 }
 
