@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Float attention.  Compiled without FMA contraction.
+
+#include "backends/npu_sim/function/attention/attention.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backends/npu_sim/function/attention/attention_walk.hpp"
+#include "backends/npu_sim/function/inner_loops.hpp"
+#include "tessera/portable_math.h"
+
+namespace tessera::npu {
+namespace {
+
+// What a block of queries keeps between tiles.
+class QueryRows {
+ public:
+  QueryRows(const Attention& op, std::vector<float>& memory)
+      : op_(op),
+        D_(op.pool.layout.head_dim),
+        heads_(op.num_q_heads / op.pool.layout.num_kv_heads),
+        type_(op.pool.layout.format == TSR_KV_BF16 ? Half::kBf16 : Half::kF16) {
+    const int64_t rows = kTokensPerBlock * heads_;
+    const auto total = static_cast<size_t>(2 * rows * D_ + 2 * rows +
+                                           2 * kKeyTile * D_ + kKeyTile + D_);
+    if (memory.size() < total) memory.resize(total);
+    float* next = memory.data();
+    const auto take = [&next](int64_t count) {
+      float* taken = next;
+      next += count;
+      return taken;
+    };
+    q_ = take(rows * D_);
+    o_ = take(rows * D_);
+    max_ = take(rows);
+    sum_ = take(rows);
+    keys_ = take(kKeyTile * D_);
+    values_ = take(kKeyTile * D_);
+    p_ = take(kKeyTile);
+    product_ = take(D_);
+  }
+
+  void run(const QueryBlock& block) {
+    begin(block);
+    const KeyRange all = visible_keys(op_, block);
+    for (int64_t tile = all.begin / kKeyTile * kKeyTile; tile < all.end;
+         tile += kKeyTile) {
+      const KeyRange range{std::max(tile, all.begin),
+                           std::min(tile + kKeyTile, all.end)};
+      load_tile(block, tile, range);
+      for (int64_t t = 0; t < block.num_tokens; ++t) {
+        const KeyRange seen =
+            visible_keys(op_, block.seq, block.first_position + t);
+        const KeyRange part{std::max(seen.begin, range.begin) - tile,
+                            std::min(seen.end, range.end) - tile};
+        if (part.begin >= part.end) continue;
+        for (int64_t h = 0; h < heads_; ++h) add_tile(t * heads_ + h, part);
+      }
+    }
+    finish(block);
+  }
+
+ private:
+  void begin(const QueryBlock& block) {
+    const int64_t width = heads_ * D_;
+    for (int64_t t = 0; t < block.num_tokens; ++t) {
+      load_row(op_.q, block.first_token + t, block.kv_head * width, width,
+               q_ + t * width);
+    }
+    const int64_t rows = block.num_tokens * heads_;
+    for (int64_t i = 0; i < rows * D_; ++i) {
+      q_[i] = rounded_to_half(type_, q_[i]);
+    }
+    std::fill_n(o_, rows * D_, 0.0f);
+    std::fill_n(sum_, rows, 0.0f);
+    std::fill_n(max_, rows, tsr_from_bits_f32(0xFF800000U));
+  }
+
+  // One head of a key or value as the cube takes it.
+  void load_head(const QueryBlock& block, KvPart part, int64_t key,
+                 float* out_row) const {
+    const KvLayout& layout = op_.pool.layout;
+    const int64_t slot = slot_of(op_, block.seq, key);
+    const std::byte* codes = op_.pool.codes(part, slot, block.kv_head);
+    if (layout.code_bytes == 2) {
+      const uint32_t dtype = type_ == Half::kF16 ? TSR_F16 : TSR_BF16;
+      return load_row({codes, dtype, 0}, 0, 0, D_, out_row);
+    }
+    float one = 0.0f;
+    const float* scale = &one;
+    if (layout.format == TSR_KV_I8_TOKEN) {
+      std::memcpy(&one, op_.pool.token_scale(part, slot, block.kv_head),
+                  sizeof(one));
+    } else {
+      scale = op_.kv_scale + op_.pool.static_scale_index(part, block.kv_head);
+    }
+    const int64_t step = layout.format == TSR_KV_I8_CHANNEL ? 1 : 0;
+    for (int64_t d = 0; d < D_; ++d) {
+      const auto code = static_cast<float>(static_cast<int8_t>(codes[d]));
+      const float value = code * scale[d * step];
+      out_row[d] = rounded_to_half(type_, value);
+    }
+  }
+
+  // Keys [D, 128], so that lanes are keys; values [128, D].
+  void load_tile(const QueryBlock& block, int64_t tile, KeyRange range) {
+    for (int64_t key = range.begin; key < range.end; ++key) {
+      const int64_t j = key - tile;
+      load_head(block, KvPart::kKey, key, product_);
+      for (int64_t d = 0; d < D_; ++d) keys_[d * kKeyTile + j] = product_[d];
+      load_head(block, KvPart::kValue, key, values_ + j * D_);
+    }
+  }
+
+  void add_tile(int64_t row, KeyRange part) {
+    const InnerLoops& loops = inner_loops();
+    const int64_t count = part.end - part.begin;
+    float* s = p_ + part.begin;
+    std::fill_n(s, count, 0.0f);
+    for (int64_t d = 0; d < D_; ++d) {
+      loops.add_scaled(q_[row * D_ + d], keys_ + d * kKeyTile + part.begin,
+                       count, s);
+    }
+    float top = max_[row];
+    for (int64_t j = 0; j < count; ++j) {
+      s[j] = s[j] * op_.scale;
+      top = s[j] > top ? s[j] : top;
+    }
+    const float factor = tsr_exp_f32(max_[row] - top);
+    float lanes[TSR_SUM_LANES] = {};
+    for (int64_t j = 0; j < count; ++j) {
+      const float p = tsr_exp_f32(s[j] - top);
+      float& lane = lanes[(part.begin + j) % TSR_SUM_LANES];
+      lane = lane + p;
+      s[j] = rounded_to_half(type_, p);
+    }
+    const float kept = sum_[row] * factor;
+    sum_[row] = kept + tsr_sum_lanes_f32(lanes);
+    max_[row] = top;
+    std::fill_n(product_, D_, 0.0f);
+    for (int64_t j = 0; j < count; ++j) {
+      loops.add_scaled(s[j], values_ + (part.begin + j) * D_, D_, product_);
+    }
+    float* o = o_ + row * D_;
+    for (int64_t d = 0; d < D_; ++d) {
+      const float rescaled = o[d] * factor;
+      o[d] = rescaled + product_[d];
+    }
+  }
+
+  void finish(const QueryBlock& block) {
+    for (int64_t row = 0; row < block.num_tokens * heads_; ++row) {
+      float* o = o_ + row * D_;
+      for (int64_t d = 0; d < D_; ++d) o[d] = o[d] / sum_[row];
+    }
+    const int64_t width = heads_ * D_;
+    for (int64_t t = 0; t < block.num_tokens; ++t) {
+      store_row(op_.out, block.first_token + t, block.kv_head * width, width,
+                o_ + t * width);
+    }
+  }
+
+  const Attention& op_;
+  int64_t D_;
+  int64_t heads_;  // query heads of one KV head
+  Half type_;
+  float* q_;
+  float* o_;
+  float* max_;
+  float* sum_;
+  float* keys_;
+  float* values_;
+  float* p_;
+  float* product_;
+};
+
+}  // namespace
+
+void attention(const Attention& op, AttentionScratch& scratch,
+               const Parallel& parallel) {
+  check_attention(op);
+  const std::vector<QueryBlock> blocks = query_blocks(op);
+  const auto units = static_cast<int64_t>(blocks.size());
+  const uint32_t count = num_tasks(units);
+  if (scratch.floats.size() < count) scratch.floats.resize(count);
+  parallel.run(count, [&](uint32_t task) {
+    QueryRows rows(op, scratch.floats[task]);
+    const UnitRange range = units_of(units, task, count);
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      rows.run(blocks[static_cast<size_t>(i)]);
+    }
+  });
+}
+
+}  // namespace tessera::npu

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Float linear.  Compiled without FMA contraction.
+
+#include <algorithm>
+
+#include "backends/npu_sim/function/inner_loops.hpp"
+#include "backends/npu_sim/function/linear/epilogue.hpp"
+#include "backends/npu_sim/function/linear/linear.hpp"
+#include "backends/npu_sim/function/linear/linear_input.hpp"
+#include "tessera/error.hpp"
+
+namespace tessera::npu {
+namespace {
+
+// Inputs rounded to the type that the cube takes.
+void round_inputs(const HalfWeight& weight, const Linear& op,
+                  LinearScratch& scratch, const Parallel& parallel) {
+  scratch.rows.resize(static_cast<size_t>(op.M * weight.K));
+  const uint32_t count = num_tasks(op.M);
+  parallel.run(count, [&](uint32_t task) {
+    std::vector<float> buffer;
+    const UnitRange range = units_of(op.M, task, count);
+    for (int64_t m = range.begin; m < range.end; ++m) {
+      float* row = scratch.rows.data() + m * weight.K;
+      read_input(weight.rules, op.x, m, weight.K, buffer, row);
+      for (int64_t k = 0; k < weight.K; ++k) {
+        row[k] = rounded_to_half(weight.type, row[k]);
+      }
+    }
+  });
+}
+
+// All rows of the columns of one tile.
+void run_tile(const HalfWeight& weight, const Linear& op,
+              const LinearScratch& scratch, int64_t tile) {
+  const InnerLoops& loops = inner_loops();
+  const auto multiply =
+      weight.type == Half::kF16 ? loops.f16_tile : loops.bf16_tile;
+  const uint16_t* w = weight.tiles.data() + tile * kTileColumns * weight.K;
+  const int64_t first = std::max(tile * kTileColumns, op.n_begin);
+  const int64_t last = std::min((tile + 1) * kTileColumns, op.n_end);
+  for (int64_t m = 0; m < op.M; m += kMaxRows) {
+    const int64_t rows = std::min(kMaxRows, op.M - m);
+    float acc[kMaxRows * kTileColumns] = {};
+    multiply(scratch.rows.data() + m * weight.K, weight.K, rows, w, weight.K,
+             acc);
+    for (int64_t r = 0; r < rows; ++r) {
+      finish_columns(op, m + r, first, last - first,
+                     acc + r * kTileColumns + first % kTileColumns);
+    }
+  }
+}
+
+}  // namespace
+
+void linear(const HalfWeight& weight, const Linear& op, LinearScratch& scratch,
+            const Parallel& parallel) {
+  check_linear(op, weight.N);
+  if (op.y.dtype == TSR_I32) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "linear: i32 accumulators of float activations");
+  }
+  if (op.M == 0) return;
+  round_inputs(weight, op, scratch, parallel);
+  const int64_t first = op.n_begin / kTileColumns;
+  const int64_t tiles = (op.n_end + kTileColumns - 1) / kTileColumns - first;
+  const uint32_t count = num_tasks(tiles);
+  parallel.run(count, [&](uint32_t task) {
+    const UnitRange range = units_of(tiles, task, count);
+    for (int64_t t = range.begin; t < range.end; ++t) {
+      run_tile(weight, op, scratch, first + t);
+    }
+  });
+}
+
+}  // namespace tessera::npu
