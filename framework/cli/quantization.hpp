@@ -16,8 +16,8 @@
 #include "framework/cli/loaded_model.hpp"
 #include "framework/host/device.hpp"
 #include "framework/host/thread_pool.hpp"
-#include "framework/quant/quantize_model.hpp"
-#include "framework/quant/recipe.hpp"
+#include "framework/quant/pipeline/quantize_model.hpp"
+#include "framework/quant/recipe/recipe.hpp"
 
 namespace tessera::cli {
 

@@ -20,7 +20,7 @@
 #include "framework/cli/quantized_output.hpp"
 #include "framework/cli/table.hpp"
 #include "framework/cli/target_options.hpp"
-#include "framework/quant/recipe_file.hpp"
+#include "framework/quant/recipe/recipe_file.hpp"
 
 namespace tessera::cli {
 namespace {

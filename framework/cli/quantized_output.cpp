@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include "framework/model/layouts/msmodelslim_layout.hpp"
-#include "framework/quant/attention_observer.hpp"
-#include "framework/quant/folder_sink.hpp"
-#include "framework/quant/quantize_linear.hpp"
+#include "framework/quant/output/folder_sink.hpp"
+#include "framework/quant/pipeline/attention_observer.hpp"
+#include "framework/quant/pipeline/quantize_linear.hpp"
 
 namespace tessera::cli {
 

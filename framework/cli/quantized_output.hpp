@@ -9,7 +9,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/model/model.hpp"
-#include "framework/quant/quantize_model.hpp"
+#include "framework/quant/pipeline/quantize_model.hpp"
 
 namespace tessera::cli {
 

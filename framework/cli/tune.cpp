@@ -21,7 +21,7 @@
 #include "framework/cli/table.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/model/build_graph.hpp"
-#include "framework/quant/quantized_weights.hpp"
+#include "framework/quant/output/quantized_weights.hpp"
 #include "framework/tuning/tune_recipe.hpp"
 
 namespace tessera::cli {

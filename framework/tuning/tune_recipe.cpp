@@ -8,8 +8,8 @@
 #include <cmath>
 #include <limits>
 
-#include "framework/quant/fallback_search.hpp"
-#include "framework/quant/quantize_linear.hpp"
+#include "framework/quant/fallback/fallback_search.hpp"
+#include "framework/quant/pipeline/quantize_linear.hpp"
 
 namespace tessera {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/quant/recipe.hpp"
+#include "framework/quant/recipe/recipe.hpp"
 
 namespace tessera {
 

@@ -13,7 +13,7 @@
 #include "framework/eval/evaluate.hpp"
 #include "framework/host/thread_pool.hpp"
 #include "framework/model/build_graph.hpp"
-#include "framework/quant/quantized_weights.hpp"
+#include "framework/quant/output/quantized_weights.hpp"
 #include "tests/e2e/loaded_model.hpp"
 #include "tests/e2e/stories.hpp"
 

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "framework/quant/decoder_block.hpp"
+#include "framework/quant/block/decoder_block.hpp"
 #include "tests/unit/framework/quant/random_values.hpp"
 
 namespace tessera::quant {
