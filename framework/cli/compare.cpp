@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tessera compare: size, speed, accuracy and memory, device by scheme.
+// tessera compare: size, speed, accuracy and memory of a model and of what it
+// was quantized to.
 
 #include <fmt/format.h>
 
@@ -11,15 +12,12 @@
 #include <vector>
 
 #include "framework/cli/command.hpp"
+#include "framework/cli/comparison_report.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/eval_texts.hpp"
-#include "framework/cli/figures.hpp"
-#include "framework/cli/json_output.hpp"
 #include "framework/cli/loaded_model.hpp"
 #include "framework/cli/model_size.hpp"
 #include "framework/cli/progress.hpp"
-#include "framework/cli/speed.hpp"
-#include "framework/cli/table.hpp"
 #include "framework/cli/target_options.hpp"
 
 namespace tessera::cli {
@@ -29,9 +27,9 @@ constexpr uint32_t kPromptTokens = 256;
 
 struct CompareOptions {
   std::string model;
-  std::vector<std::string> schemes = {"f32", "bf16", "w8a8_dynamic", "w8a16",
-                                      "w4a16"};
-  std::vector<std::string> devices;  // empty: all healthy ones on a wall clock
+  std::vector<std::string> schemes;
+  std::vector<std::string> quantized;  // models
+  std::vector<std::string> devices;    // empty: all healthy on a wall clock
   EvalTextOptions text;
   uint32_t tokens = 32;  // decoded to measure speed
   uint32_t threads = 0;
@@ -39,23 +37,27 @@ struct CompareOptions {
   bool json = false;
 };
 
-struct Row {
-  std::string device;
-  std::string clock;
-  std::string scheme;
-  Status status;  // why there are no figures, unless it is OK
-  ModelSize size;
-  EvalMetrics metrics;
-  std::optional<Speed> speed;  // none on a simulated clock
-  Session::Memory memory;
+// A model in one precision.
+struct Candidate {
+  std::string name;
+  const LoadedModel* loaded = nullptr;
+  Scheme scheme;
 };
 
 // What all rows share.
 struct Comparison {
   LoadedModel loaded;
+  std::vector<LoadedModel> quantized;
+  std::vector<Candidate> candidates;
   EvalTexts texts;
   std::vector<int32_t> prompt;
   uint32_t tokens = 0;
+};
+
+// A candidate at work on a device.
+struct Contender {
+  std::unique_ptr<Session> session;
+  ComparisonSide side;
 };
 
 // The first tokens of the texts, leaving room for what is decoded.
@@ -73,6 +75,45 @@ void choose_prompt(const CompareOptions& options, Comparison& comparison) {
   }
 }
 
+Status check_same_kind(const LoadedModel& original, const LoadedModel& other) {
+  const ModelConfig& mine = original.model->config;
+  const ModelConfig& theirs = other.model->config;
+  if (mine.vocab_size == theirs.vocab_size &&
+      mine.max_positions <= theirs.max_positions) {
+    return {};
+  }
+  return {
+      TSR_INVALID_ARGUMENT,
+      fmt::format("--quantized {}: vocab_size={} and max_positions={}, but "
+                  "MODEL has {} and {}",
+                  other.model->folder, theirs.vocab_size, theirs.max_positions,
+                  mine.vocab_size, mine.max_positions)};
+}
+
+Status choose_candidates(const CompareOptions& options,
+                         Comparison& comparison) {
+  comparison.quantized.reserve(options.quantized.size());
+  for (const std::string& path : options.quantized) {
+    TSR_ASSIGN_OR_RETURN(LoadedModel loaded,
+                         load_model(path).annotate("--quantized"));
+    TSR_RETURN_IF_ERROR(check_same_kind(comparison.loaded, loaded));
+    comparison.quantized.push_back(std::move(loaded));
+    const LoadedModel& kept = comparison.quantized.back();
+    TSR_ASSIGN_OR_RETURN(Scheme scheme, choose_scheme(*kept.model, ""));
+    comparison.candidates.push_back({path, &kept, std::move(scheme)});
+  }
+  std::vector<std::string> schemes = options.schemes;
+  if (schemes.empty() && options.quantized.empty()) {
+    schemes = {"w8a8_dynamic", "w8a16", "w4a16"};
+  }
+  for (const std::string& name : schemes) {
+    TSR_ASSIGN_OR_RETURN(Scheme scheme, find_scheme(name));
+    comparison.candidates.push_back(
+        {name, &comparison.loaded, std::move(scheme)});
+  }
+  return {};
+}
+
 SessionOptions session_options(const Comparison& comparison) {
   SessionOptions options =
       eval_session_options(comparison.texts, TSR_PREFILL,
@@ -83,27 +124,29 @@ SessionOptions session_options(const Comparison& comparison) {
   return options;
 }
 
-Status measure(const Comparison& comparison,
-               const std::shared_ptr<Device>& device, F32Reference& reference,
-               Row& row) {
-  TSR_ASSIGN_OR_RETURN(const Scheme scheme, find_scheme(row.scheme));
-  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
-                       open_session(comparison.loaded, device, scheme,
+// Everything but speed.
+Result<Contender> measure(const Comparison& comparison,
+                          const Candidate& candidate,
+                          const std::shared_ptr<Device>& device,
+                          F32Reference& reference) {
+  Contender contender;
+  TSR_ASSIGN_OR_RETURN(contender.session,
+                       open_session(*candidate.loaded, device, candidate.scheme,
                                     session_options(comparison)));
-  TSR_ASSIGN_OR_RETURN(
-      row.size, model_size(session->graph(), comparison.loaded.source, scheme));
-  row.memory = session->memory();
-  Progress progress(row.device + " " + row.scheme);
+  TSR_ASSIGN_OR_RETURN(const ModelSize size,
+                       model_size(contender.session->graph(),
+                                  candidate.loaded->source, candidate.scheme));
+  contender.side.parameters = size.parameters;
+  contender.side.stored_bytes = size.weight_bytes;
+  contender.side.memory = contender.session->memory();
+  Progress progress(device->name() + " " + candidate.name);
   TSR_ASSIGN_OR_RETURN(
       const std::vector<DocumentScores> scores,
-      score_documents(*session, comparison.texts.documents, TSR_PREFILL,
-                      *reference.logits,
+      score_documents(*contender.session, comparison.texts.documents,
+                      TSR_PREFILL, *reference.logits,
                       [&progress](double share) { progress.update(share); }));
-  row.metrics = summarize(scores);
-  if (device->info().clock != TSR_CLOCK_WALL) return {};
-  TSR_ASSIGN_OR_RETURN(
-      row.speed, measure_speed(*session, comparison.prompt, comparison.tokens));
-  return {};
+  contender.side.metrics = summarize(scores);
+  return contender;
 }
 
 Result<std::vector<std::shared_ptr<Device>>> open_devices(
@@ -129,92 +172,102 @@ Result<std::vector<std::shared_ptr<Device>>> open_devices(
   return devices;
 }
 
-uint64_t total(const Session::Memory& memory) {
-  return memory.weight_bytes + memory.kv_bytes + memory.workspace_bytes;
-}
+// All rows of one device.
+class DeviceComparison {
+ public:
+  DeviceComparison(const Comparison& comparison, std::shared_ptr<Device> device,
+                   F32Reference& reference)
+      : comparison_(comparison),
+        device_(std::move(device)),
+        reference_(reference) {}
 
-std::string speed_text(const Row& row, double Speed::*figure) {
-  return row.speed ? number_text((*row.speed).*figure) : "-";
-}
-
-std::string rows_text(const std::vector<Row>& rows) {
-  Table table({{"device"},
-               {"scheme"},
-               {"size", Align::kRight},
-               {"bits/weight", Align::kRight},
-               {"perplexity", Align::kRight},
-               {"KL mean [95 %]", Align::kRight},
-               {"top-1 %", Align::kRight},
-               {"prefill tok/s", Align::kRight},
-               {"decode tok/s", Align::kRight},
-               {"memory", Align::kRight}});
-  std::string refusals;
-  for (const Row& row : rows) {
-    if (!row.status.ok()) {
-      table.add_row(
-          {row.device, row.scheme, "-", "-", "-", "-", "-", "-", "-", "-"});
-      refusals += fmt::format("{} {}: {}\n", row.device, row.scheme,
-                              row.status.message());
-      continue;
+  // The original in the checkpoint's own precision, or the nearest float one
+  // that the device has.
+  ComparisonRow open_original() {
+    ComparisonRow row = new_row("");
+    row.is_original = true;
+    const Result<Scheme> own = choose_scheme(*comparison_.loaded.model, "");
+    row.status = own.status();
+    if (!own.ok()) return row;
+    row.name = own->name;
+    for (const Scheme& scheme :
+         {*own, *find_scheme("w16a16"), *find_scheme("f32")}) {
+      const Candidate candidate{scheme.name, &comparison_.loaded, scheme};
+      Result<Contender> opened =
+          measure(comparison_, candidate, device_, reference_);
+      row.status = opened.status();
+      if (!opened.ok() && opened.status().code() == TSR_UNIMPLEMENTED) continue;
+      if (!opened.ok()) return row;
+      row.name = scheme.name;
+      original_ = std::move(*opened);
+      break;
     }
-    table.add_row({row.device, row.scheme, bytes_text(row.size.weight_bytes),
-                   fmt::format("{:.2f}", row.size.bits_per_weight()),
-                   fmt::format("{:.3f}", row.metrics.perplexity.value),
-                   interval_text(row.metrics.kl_mean),
-                   fmt::format("{:.2f}", 100.0 * row.metrics.top1.value),
-                   speed_text(row, &Speed::prefill_tokens_per_s),
-                   speed_text(row, &Speed::decode_tokens_per_s),
-                   bytes_text(total(row.memory))});
+    row.name += " (original)";
+    if (original_.session == nullptr) return row;
+    row.original = row.candidate = original_.side;
+    row.status = add_speeds(*original_.session, row);
+    return row;
   }
-  return table.text() + (refusals.empty() ? "" : "\n" + refusals);
-}
 
-Json row_json(const Row& row) {
-  Json json;
-  json["device"] = row.device;
-  json["scheme"] = row.scheme;
-  json["clock"] = row.clock;
-  json["reason"] = row.status.message();
-  if (!row.status.ok()) return json;
-  json["bytes"] = row.size.weight_bytes;
-  json["bits_per_weight"] = row.size.bits_per_weight();
-  add_estimate(json, "perplexity", row.metrics.perplexity);
-  add_estimate(json, "kl_mean", row.metrics.kl_mean);
-  add_estimate(json, "kl_p99", row.metrics.kl_p99);
-  add_estimate(json, "top1", row.metrics.top1);
-  add_estimate(json, "accuracy", row.metrics.accuracy);
-  json["tokens"] = row.metrics.num_tokens;
-  json["prefill_tokens_per_s"] = nullptr;
-  json["decode_tokens_per_s"] = nullptr;
-  if (row.speed) {
-    json["prefill_tokens_per_s"] = row.speed->prefill_tokens_per_s;
-    json["decode_tokens_per_s"] = row.speed->decode_tokens_per_s;
+  // Requires  open_original() gave an OK row.
+  ComparisonRow compare(const Candidate& candidate) {
+    ComparisonRow row = new_row(candidate.name);
+    Result<Contender> opened =
+        measure(comparison_, candidate, device_, reference_);
+    row.status = opened.status();
+    if (!opened.ok()) return row;
+    row.original = original_.side;
+    row.candidate = opened->side;
+    row.status = add_speeds(*opened->session, row);
+    return row;
   }
-  json["memory_bytes"] = total(row.memory);
-  return json;
-}
+
+ private:
+  ComparisonRow new_row(std::string name) const {
+    ComparisonRow row;
+    row.device = device_->name();
+    row.clock = clock_name(device_->info().clock);
+    row.name = std::move(name);
+    return row;
+  }
+
+  Status add_speeds(Session& session, ComparisonRow& row) const {
+    if (device_->info().clock != TSR_CLOCK_WALL) return {};
+    std::vector<Session*> sessions = {original_.session.get()};
+    if (!row.is_original) sessions.push_back(&session);
+    TSR_ASSIGN_OR_RETURN(
+        const std::vector<Speed> speeds,
+        measure_speeds(sessions, comparison_.prompt, comparison_.tokens));
+    row.original_speed = speeds.front();
+    row.candidate_speed = speeds.back();
+    return {};
+  }
+
+  const Comparison& comparison_;
+  std::shared_ptr<Device> device_;
+  F32Reference& reference_;
+  Contender original_;
+};
 
 void print_rows(const CompareOptions& options, const Comparison& comparison,
-                const std::vector<Row>& rows) {
+                const std::vector<ComparisonRow>& rows) {
   if (options.json) {
-    Json list = Json::array();
-    for (const Row& row : rows) list.push_back(row_json(row));
-    print_json(list);
+    print_json(comparison_json(rows));
     return;
   }
   write_out(fmt::format(
       "{}\n{} tokens of {}; speed: prompt of {} tokens, {} decoded\n\n{}",
       comparison.loaded.model->folder, comparison.texts.num_positions,
       comparison.texts.path, comparison.prompt.size(), comparison.tokens,
-      rows_text(rows)));
+      comparison_text(rows)));
 }
 
 // A scheme that a device does not know is a result; anything else is a failure.
-Status failure_in(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
+Status failure_in(const std::vector<ComparisonRow>& rows) {
+  for (const ComparisonRow& row : rows) {
     if (!row.status.ok() && row.status.code() != TSR_UNIMPLEMENTED) {
       return {row.status.code(),
-              row.device + " " + row.scheme + ": " + row.status.message()};
+              row.device + " " + row.name + ": " + row.status.message()};
     }
   }
   return {};
@@ -223,6 +276,7 @@ Status failure_in(const std::vector<Row>& rows) {
 Status run_compare(const CompareOptions& options) {
   Comparison comparison;
   TSR_ASSIGN_OR_RETURN(comparison.loaded, load_model(options.model));
+  TSR_RETURN_IF_ERROR(choose_candidates(options, comparison));
   TSR_ASSIGN_OR_RETURN(comparison.texts,
                        read_texts(*comparison.loaded.model, options.text));
   choose_prompt(options, comparison);
@@ -230,15 +284,13 @@ Status run_compare(const CompareOptions& options) {
   TSR_ASSIGN_OR_RETURN(
       F32Reference reference,
       make_f32_reference(comparison.loaded, comparison.texts, options.threads));
-  std::vector<Row> rows;
+  std::vector<ComparisonRow> rows;
   for (const std::shared_ptr<Device>& device : devices) {
-    for (const std::string& scheme : options.schemes) {
-      Row row;
-      row.device = device->name();
-      row.clock = clock_name(device->info().clock);
-      row.scheme = scheme;
-      row.status = measure(comparison, device, reference, row);
-      rows.push_back(std::move(row));
+    DeviceComparison on_device(comparison, device, reference);
+    rows.push_back(on_device.open_original());
+    if (!rows.back().status.ok()) continue;
+    for (const Candidate& candidate : comparison.candidates) {
+      rows.push_back(on_device.compare(candidate));
     }
   }
   print_rows(options, comparison, rows);
@@ -249,15 +301,22 @@ Status run_compare(const CompareOptions& options) {
 
 Command add_compare_command(CLI::App& tessera) {
   CLI::App* app = tessera.add_subcommand(
-      "compare", "Compare size, speed, accuracy and memory, device by scheme");
+      "compare",
+      "Compare a model with quantized ones: size, speed, accuracy, memory");
   auto options = std::make_shared<CompareOptions>();
   add_model_option(*app, options->model);
-  app->add_option("--schemes", options->schemes, "Precisions, as in a,b,c")
+  app->add_option("--quantized", options->quantized,
+                  "Quantized models of MODEL, as in a,b")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("LIST");
+  app->add_option("--schemes", options->schemes,
+                  "Precisions to round MODEL to, as in a,b,c; left out, and "
+                  "without --quantized: w8a8_dynamic,w8a16,w4a16")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(scheme_validator())
-      ->type_name("LIST")
-      ->capture_default_str();
+      ->type_name("LIST");
   app->add_option("--devices", options->devices,
                   "Devices, as in x,y; left out: all that are healthy")
       ->delimiter(',')
@@ -273,7 +332,9 @@ Command add_compare_command(CLI::App& tessera) {
   app->add_flag("--isolate", options->isolate,
                 "Run plugins in a child process");
   add_json_option(*app, options->json);
-  app->footer("Example:\n  tessera compare --schemes f32,w8a16 --devices cpu");
+  app->footer(
+      "Example:\n  tessera compare --quantized small --schemes w8a16 --devices "
+      "cpu");
   return {app, [options] { return run_compare(*options); }};
 }
 

@@ -137,10 +137,11 @@ Result<PhaseResult> evaluate_phase(const EvalOptions& options,
     Progress progress(fmt::format("{} {} {}", evaluation.device->name(),
                                   evaluation.scheme.name, result.phase));
     TSR_ASSIGN_OR_RETURN(
-        const std::vector<DocumentScores> scores,
+        std::vector<DocumentScores> scores,
         score_documents(*session, evaluation.texts.documents, phase,
                         *reference.logits,
                         [&progress](double share) { progress.update(share); }));
+    evaluation.texts.keep_scored(scores);
     result.metrics = summarize(scores);
   }
   if (!options.against.empty()) {
@@ -219,6 +220,9 @@ Command add_eval_command(CLI::App& tessera) {
   auto options = std::make_shared<EvalOptions>();
   add_target_options(*app, options->target);
   add_text_options(*app, options->text);
+  app->add_flag("--llama-perplexity", options->text.llama_windows,
+                "Score as llama.cpp's perplexity does: windows of --context "
+                "tokens (512) over the whole file, the second half of each");
   app->add_option("--reference", options->reference,
                   "Unquantized model whose f32 is the truth; left out: MODEL "
                   "with its weights decoded")

@@ -21,6 +21,7 @@ namespace {
 
 constexpr uint32_t kMaxStepTokens = 512;
 constexpr uint32_t kDecodeWidth = 8;
+constexpr uint32_t kLlamaWindow = 512;  // llama.cpp's own default
 constexpr uint64_t kMaxLogitsBytes = UINT64_C(128) << 20;  // of one step
 constexpr uint64_t kMaxReferenceBytes = UINT64_C(2) << 30;
 
@@ -37,13 +38,14 @@ Result<std::string> choose_text(const Model& model, const std::string& text) {
 }
 
 Result<double> oracle_accuracy(ReferenceLogits& logits,
-                               const std::vector<Document>& documents) {
+                               const std::vector<Document>& documents,
+                               uint32_t first_scored) {
   uint64_t right = 0;
   uint64_t count = 0;
   for (size_t d = 0; d < documents.size(); ++d) {
     TSR_ASSIGN_OR_RETURN(const std::span<const float> rows, logits.get(d));
     const size_t vocab_size = rows.size() / documents[d].size();
-    for (size_t i = 0; i + 1 < documents[d].size(); ++i) {
+    for (size_t i = first_scored; i + 1 < documents[d].size(); ++i) {
       const auto row = rows.subspan(i * vocab_size, vocab_size);
       right += argmax(row) == documents[d][i + 1] ? 1 : 0;
       ++count;
@@ -69,12 +71,20 @@ void add_text_options(CLI::App& app, EvalTextOptions& options) {
       ->type_name("TOKENS");
 }
 
-void limit_positions(std::vector<Document>& documents, uint64_t limit) {
+void EvalTexts::keep_scored(std::vector<DocumentScores>& scores) const {
+  for (DocumentScores& document : scores) {
+    document.erase(document.begin(), document.begin() + first_scored);
+  }
+}
+
+void limit_positions(std::vector<Document>& documents, uint64_t limit,
+                     uint32_t first_scored) {
   size_t kept = 0;
   while (kept < documents.size() && limit > 0) {
     Document& document = documents[kept++];
-    const uint64_t positions = std::min<uint64_t>(document.size() - 1, limit);
-    document.resize(positions + 1);
+    const uint64_t positions =
+        std::min<uint64_t>(document.size() - 1 - first_scored, limit);
+    document.resize(first_scored + positions + 1);
     limit -= positions;
   }
   documents.resize(kept);
@@ -90,13 +100,25 @@ Result<EvalTexts> read_texts(const Model& model,
   }
   EvalTexts texts;
   TSR_ASSIGN_OR_RETURN(texts.path, choose_text(model, options.text));
-  TSR_ASSIGN_OR_RETURN(
-      texts.documents,
-      read_documents(model.tokenizer, texts.path,
-                     options.context == 0 ? max_positions : options.context));
-  if (options.limit > 0) limit_positions(texts.documents, options.limit);
+  if (options.llama_windows) {
+    const uint32_t window = options.context == 0
+                                ? std::min(kLlamaWindow, max_positions)
+                                : options.context;
+    TSR_ASSIGN_OR_RETURN(
+        texts.documents,
+        read_windows(model.tokenizer, texts.path, window, model.config.bos_id));
+    texts.first_scored = window / 2;
+  } else {
+    TSR_ASSIGN_OR_RETURN(
+        texts.documents,
+        read_documents(model.tokenizer, texts.path,
+                       options.context == 0 ? max_positions : options.context));
+  }
+  if (options.limit > 0) {
+    limit_positions(texts.documents, options.limit, texts.first_scored);
+  }
   for (const Document& document : texts.documents) {
-    texts.num_positions += document.size() - 1;
+    texts.num_positions += document.size() - 1 - texts.first_scored;
     texts.longest =
         std::max(texts.longest, static_cast<uint32_t>(document.size()));
   }
@@ -146,8 +168,9 @@ Result<F32Reference> make_f32_reference(const LoadedModel& model,
   TSR_RETURN_IF_ERROR(made.logits->prepare(
       num_threads == 0 ? available_cores() : num_threads,
       [&progress](double share) { progress.update(share); }));
-  TSR_ASSIGN_OR_RETURN(made.accuracy,
-                       oracle_accuracy(*made.logits, texts.documents));
+  TSR_ASSIGN_OR_RETURN(
+      made.accuracy,
+      oracle_accuracy(*made.logits, texts.documents, texts.first_scored));
   return made;
 }
 

@@ -22,12 +22,18 @@ struct EvalTexts {
   std::vector<Document> documents;
   uint64_t num_positions = 0;  // that are scored
   uint32_t longest = 0;        // tokens of the longest document
+  uint32_t first_scored = 0;   // position in each document
+
+  // Leaves out what stands before first_scored.
+  void keep_scored(std::vector<DocumentScores>& scores) const;
 };
 
 struct EvalTextOptions {
   std::string text;      // a file; empty: text/report.txt beside the model
   uint32_t context = 0;  // documents are cut to it; 0: what the model has
   uint64_t limit = 0;    // positions to score, at most; 0: all
+  // llama.cpp's windows of `context` tokens (0: 512), half of each scored.
+  bool llama_windows = false;
 };
 
 // Adds --text, --context and --limit.
@@ -39,8 +45,10 @@ void add_text_options(CLI::App& app, EvalTextOptions& options);
 Result<EvalTexts> read_texts(const Model& model,
                              const EvalTextOptions& options);
 
-// Cuts `documents` from the end until at most `limit` positions are left.
-void limit_positions(std::vector<Document>& documents, uint64_t limit);
+// Cuts `documents` from the end until at most `limit` positions are left, of
+// those from `first_scored` of each document.
+void limit_positions(std::vector<Document>& documents, uint64_t limit,
+                     uint32_t first_scored = 0);
 
 // The options of a session that visit_logits() can run in `phase`.
 SessionOptions eval_session_options(const EvalTexts& texts, uint32_t phase,

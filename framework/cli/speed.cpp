@@ -15,24 +15,37 @@ constexpr size_t kMinRounds = 3;
 constexpr size_t kMaxRounds = 9;
 constexpr std::chrono::seconds kEnough{2};
 
-}  // namespace
-
-Result<Speed> measure_speed(Session& session,
-                            const std::vector<int32_t>& prompt,
-                            uint32_t num_tokens) {
-  const std::vector<Request> requests = {{prompt, num_tokens, {}}};
-  const auto begin = std::chrono::steady_clock::now();
+struct Samples {
   std::vector<double> prefill;
   std::vector<double> decode;
-  while (prefill.size() < kMaxRounds) {
+};
+
+}  // namespace
+
+Result<std::vector<Speed>> measure_speeds(std::span<Session* const> sessions,
+                                          const std::vector<int32_t>& prompt,
+                                          uint32_t num_tokens) {
+  const std::vector<Request> requests = {{prompt, num_tokens, {}}};
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<Samples> samples(sessions.size());
+  for (size_t round = 0; round < kMaxRounds; ++round) {
     const auto passed = std::chrono::steady_clock::now() - begin;
-    if (prefill.size() >= kMinRounds && passed > kEnough) break;
-    TSR_ASSIGN_OR_RETURN(const GenerationResult result,
-                         generate(session, requests, {}, nullptr));
-    prefill.push_back(per_second(result.prompt_tokens, result.prefill_ns));
-    decode.push_back(per_second(result.decode_tokens, result.decode_ns));
+    if (round >= kMinRounds && passed > kEnough * sessions.size()) break;
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      TSR_ASSIGN_OR_RETURN(const GenerationResult result,
+                           generate(*sessions[i], requests, {}, nullptr));
+      samples[i].prefill.push_back(
+          per_second(result.prompt_tokens, result.prefill_ns));
+      samples[i].decode.push_back(
+          per_second(result.decode_tokens, result.decode_ns));
+    }
   }
-  return Speed{quantile(prefill, 0.5), quantile(decode, 0.5)};
+  std::vector<Speed> speeds;
+  for (Samples& of_session : samples) {
+    speeds.push_back(
+        {quantile(of_session.prefill, 0.5), quantile(of_session.decode, 0.5)});
+  }
+  return speeds;
 }
 
 }  // namespace tessera::cli

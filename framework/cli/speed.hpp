@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tokens per second of a session, prefill and decode apart.
+// Tokens per second of sessions, prefill and decode apart.
 
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "framework/base/status.hpp"
@@ -17,10 +18,12 @@ struct Speed {
   double decode_tokens_per_s = 0.0;
 };
 
-// Continues `prompt` by `num_tokens` again and again, and gives the medians:
-// nine rounds, or as many as fit into two seconds, but at least three.
-Result<Speed> measure_speed(Session& session,
-                            const std::vector<int32_t>& prompt,
-                            uint32_t num_tokens);
+// Continues `prompt` by `num_tokens` in one session after the other, again and
+// again, so that what the machine does meanwhile hits all alike.  Gives each
+// one's medians: nine rounds, or as many as fit into two seconds a session, but
+// at least three.
+Result<std::vector<Speed>> measure_speeds(std::span<Session* const> sessions,
+                                          const std::vector<int32_t>& prompt,
+                                          uint32_t num_tokens);
 
 }  // namespace tessera::cli

@@ -2,6 +2,8 @@
 
 #include "framework/eval/documents.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "framework/base/mapped_file.hpp"
@@ -15,6 +17,11 @@ std::string_view strip_newlines(std::string_view text) {
   const size_t begin = text.find_first_not_of("\r\n");
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of("\r\n") - begin + 1);
+}
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()),
+          file.bytes().size()};
 }
 
 }  // namespace
@@ -57,17 +64,37 @@ Result<std::vector<std::vector<int32_t>>> tokenize_documents(
 Result<std::vector<std::vector<int32_t>>> read_documents(
     const Tokenizer& tokenizer, const std::string& path, uint32_t max_tokens) {
   TSR_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  const std::string_view text(
-      reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   TSR_ASSIGN_OR_RETURN(
       auto tokenized,
-      tokenize_documents(tokenizer, split_documents(text), max_tokens)
+      tokenize_documents(tokenizer, split_documents(text_of(file)), max_tokens)
           .annotate(path));
   if (tokenized.empty()) {
     return Status(TSR_INVALID_ARGUMENT,
                   path + ": no document of at least two tokens");
   }
   return tokenized;
+}
+
+Result<std::vector<std::vector<int32_t>>> read_windows(
+    const Tokenizer& tokenizer, const std::string& path, uint32_t window,
+    std::optional<int32_t> bos_id) {
+  TSR_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  TSR_ASSIGN_OR_RETURN(
+      const std::vector<int32_t> tokens,
+      tokenizer.encode(std::string(text_of(file))).annotate(path));
+  if (tokens.size() / window < 2) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  fmt::format("{}: {} tokens are fewer than two windows of {}",
+                              path, tokens.size(), window));
+  }
+  const bool begins_with_bos = bos_id && tokens.front() == *bos_id;
+  std::vector<std::vector<int32_t>> windows;
+  for (size_t begin = 0; begin + window <= tokens.size(); begin += window) {
+    const auto first = tokens.begin() + static_cast<ptrdiff_t>(begin);
+    windows.emplace_back(first, first + window);
+    if (begins_with_bos) windows.back().front() = *bos_id;
+  }
+  return windows;
 }
 
 }  // namespace tessera

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,5 +29,16 @@ Result<std::vector<std::vector<int32_t>>> tokenize_documents(
 // Errors: NOT_FOUND; INVALID_ARGUMENT if no document is left.
 Result<std::vector<std::vector<int32_t>>> read_documents(
     const Tokenizer& tokenizer, const std::string& path, uint32_t max_tokens);
+
+// The windows of llama.cpp's perplexity: the whole file as one text, cut into
+// pieces of `window` tokens; what is left over is dropped.  Where the tokenizer
+// begins a text with BOS, so does every window, in place of its first token.
+// Only the second half of a window is scored.
+//
+// Errors  NOT_FOUND; INVALID_ARGUMENT if there are fewer than two windows
+// Source  ggml-org/llama.cpp, tools/perplexity/README.md
+Result<std::vector<std::vector<int32_t>>> read_windows(
+    const Tokenizer& tokenizer, const std::string& path, uint32_t window,
+    std::optional<int32_t> bos_id);
 
 }  // namespace tessera

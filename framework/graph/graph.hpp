@@ -53,6 +53,8 @@ struct GraphWeight {
   bool is_head = false;  // projects to the vocabulary
   // How the file has it, if that is not plain floats.
   std::optional<LinearChoice> stored;
+  // TSR_WEIGHT_* if a file with quantized weights has it in plain floats.
+  uint32_t stored_float = 0;
 };
 
 struct GraphKv {

@@ -134,6 +134,9 @@ uint32_t constant_dtype(const GraphTensor& tensor, uint32_t source_dtype) {
 LinearChoice choose_linear(const GraphWeight& weight, const Scheme& scheme) {
   if (scheme.as_stored && weight.stored) return *weight.stored;
   // What a quantized file keeps in floats was meant to stay so.
+  if (scheme.as_stored && weight.stored_float != 0) {
+    return {weight.stored_float, 0, true, TSR_ACT_FLOAT};
+  }
   if (weight.is_head || scheme.as_stored) {
     return {scheme.head_format, 0, true, TSR_ACT_FLOAT};
   }

@@ -158,7 +158,21 @@ class CompareTest(CommandCase):
         for row in rows:
             self.assertEqual(row["reason"], "")
             self.assertGreater(row["decode_tokens_per_s"], 0)
-        self.assertLess(rows[1]["bytes"], rows[0]["bytes"])
+        self.assertLess(rows[1]["model_size"]["quantized"], rows[0]["model_size"]["quantized"])
+
+    def test_a_quantized_model_stands_beside_its_original(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "out"
+            self.done("quantize", "--scheme", "w8a8_dynamic", "-o", out)
+            row = self.json("compare", "--quantized", out, "--limit", 100, "-n", 4, "--devices", "cpu")
+        size, speed, accuracy = row["model_size"], row["inference_speed"], row["accuracy"]
+        self.assertEqual(list(size), ["original", "quantized", "compression_ratio"])
+        self.assertEqual(list(speed), ["original", "quantized", "speedup"])
+        self.assertEqual(list(accuracy), ["original", "quantized", "degradation"])
+        self.assertAlmostEqual(size["compression_ratio"], size["original"] / size["quantized"])
+        self.assertAlmostEqual(speed["speedup"], speed["quantized"] / speed["original"])
+        self.assertAlmostEqual(accuracy["degradation"], accuracy["original"] - accuracy["quantized"])
+        self.assertGreater(size["compression_ratio"], 1.5)
 
 
 class QuantizeTest(CommandCase):

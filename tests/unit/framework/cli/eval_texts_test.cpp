@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
+
 namespace tessera::cli {
 namespace {
 
@@ -65,6 +68,45 @@ TEST(EvalTexts, ReadsTheReportSplitOfTheDefaultModel) {
   ASSERT_TRUE(texts.ok()) << texts.status().message();
   EXPECT_GE(texts->num_positions, 8000U);
   EXPECT_LE(texts->longest, loaded->model->config.max_positions);
+}
+
+// Source  ggml-org/llama.cpp, tools/perplexity/README.md
+TEST(EvalTexts, LlamasWindowsCoverTheFileAndScoreTheirSecondHalf) {
+  const auto loaded = load_model(kModel);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EvalTextOptions options;
+  options.llama_windows = true;
+  options.context = 100;
+  auto texts = read_texts(*loaded->model, options);
+  ASSERT_TRUE(texts.ok()) << texts.status().message();
+  EXPECT_EQ(texts->first_scored, 50u);
+  EXPECT_EQ(texts->num_positions, texts->documents.size() * 49);
+  for (const Document& window : texts->documents) {
+    EXPECT_EQ(window.size(), 100u);
+  }
+  std::vector<DocumentScores> scores(texts->documents.size(),
+                                     DocumentScores(99));
+  texts->keep_scored(scores);
+  EXPECT_EQ(scores.back().size(), 49u);
+
+  options.limit = 60;
+  texts = read_texts(*loaded->model, options);
+  ASSERT_TRUE(texts.ok());
+  EXPECT_EQ(texts->num_positions, 60u);
+  EXPECT_EQ(texts->documents.back().size(), 62u);
+}
+
+TEST(EvalTexts, TwoWindowsAreTheLeast) {
+  const auto loaded = load_model(kModel);
+  ASSERT_TRUE(loaded.ok());
+  const std::string path = testing::TempDir() + "/short_text.txt";
+  std::ofstream(path) << "a few words";
+  EvalTextOptions options;
+  options.llama_windows = true;
+  options.text = path;
+  EXPECT_THAT(read_texts(*loaded->model, options).status().message(),
+              HasSubstr("fewer than two windows of 512"));
+  std::remove(path.c_str());
 }
 
 TEST(EvalTexts, NamesTheFlagThatIsWrong) {

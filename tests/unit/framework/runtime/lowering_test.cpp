@@ -104,6 +104,8 @@ TEST(Lowering, AStoredWeightIsTakenAsItIs) {
   scheme.as_stored = true;
   EXPECT_EQ(choose_linear(weight, scheme).act_quant, uint32_t{TSR_ACT_FLOAT})
       << "the file keeps it in floats";
+  weight.stored_float = TSR_WEIGHT_F16;
+  EXPECT_EQ(choose_linear(weight, scheme).format, uint32_t{TSR_WEIGHT_F16});
   weight.stored = LinearChoice{TSR_WEIGHT_Q4_0, 0, true, TSR_ACT_FLOAT};
   EXPECT_EQ(choose_linear(weight, scheme), *weight.stored);
   scheme.as_stored = false;
