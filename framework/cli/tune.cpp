@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "framework/base/atomic_file.hpp"
 #include "framework/cli/command.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/eval_texts.hpp"
@@ -22,6 +23,7 @@
 #include "framework/cli/target_options.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/quant/output/quantized_weights.hpp"
+#include "framework/quant/recipe/recipe_writer.hpp"
 #include "framework/tuning/tune_recipe.hpp"
 
 namespace tessera::cli {
@@ -33,6 +35,7 @@ struct TuneCommandOptions {
   std::string stages = "weights,outliers,activations,calibration,fallback";
   EvalTextOptions select;
   EvalTextOptions report;
+  std::string output;  // the best recipe; empty: not written
   bool json = false;
 };
 
@@ -148,6 +151,20 @@ void print_steps(const TuneResult& result) {
   write_out(table.text());
 }
 
+Status write_best(const TuneCommandOptions& options, const TuneResult& result) {
+  if (options.output.empty()) return {};
+  quant::RecipeFile file;
+  file.recipe = result.best.recipe;
+  std::error_code code;
+  if (!options.quantization.calibration_text.empty()) {
+    file.calibration.text =
+        std::filesystem::absolute(options.quantization.calibration_text, code);
+  }
+  file.calibration.max_tokens = result.best.calibration_tokens;
+  return write_file_atomically(options.output, quant::recipe_text(file))
+      .annotate("-o");
+}
+
 Status print_result(const TuneCommandOptions& options, const TuneResult& result,
                     const EvalMetrics& report) {
   if (options.json) {
@@ -222,6 +239,7 @@ Status run_tune(const TuneCommandOptions& options) {
       open_split(quantization.loaded, options.report, threads));
   TSR_ASSIGN_OR_RETURN(const EvalMetrics metrics,
                        scorer.score(result.best, *report));
+  TSR_RETURN_IF_ERROR(write_best(options, result));
   return print_result(options, result, metrics);
 }
 
@@ -251,8 +269,12 @@ Command add_tune_command(CLI::App& tessera) {
                   "Documents that are scored once, at the end; left out: "
                   "text/report.txt of the model")
       ->type_name("FILE");
+  app->add_option("-o,--output", options->output,
+                  "Recipe to write, for tessera quantize --config")
+      ->type_name("FILE");
   add_json_option(*app, options->json);
-  app->footer("Example:\n  tessera tune --scheme w8a8 --max-kl 0.002");
+  app->footer(
+      "Example:\n  tessera tune --scheme w8a8 --max-kl 0.002 -o best.yaml");
   return {app, [options] { return run_tune(*options); }};
 }
 

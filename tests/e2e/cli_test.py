@@ -230,11 +230,16 @@ class QuantizeTest(CommandCase):
 class TuneTest(CommandCase):
     def test_fallback_recovers_static_int8(self):
         # down_proj is where static activations fail; the search must find it.
-        report = self.json("tune", "--scheme", "w8a8", "--max-kl", 0.02, "--stages", "fallback",
-                           "--calib-tokens", 1000)
+        with tempfile.TemporaryDirectory() as folder:
+            recipe = pathlib.Path(folder) / "best.yaml"
+            report = self.json("tune", "--scheme", "w8a8", "--max-kl", 0.02, "--stages", "fallback",
+                               "--calib-tokens", 1000, "-o", recipe)
+            written = self.json("quantize", "--config", recipe, "-o", pathlib.Path(folder) / "out")
         self.assertTrue(report["met_on_select"])
         self.assertLess(report["kl_report_ci95"][1], 0.02)
         self.assertTrue(all("down_proj" in name for name in report["disable_names"]))
+        fallbacks = [layer["name"] for layer in written["layers"] if layer["fallback"]]
+        self.assertEqual(sorted(fallbacks), sorted(report["disable_names"]))
 
     def test_a_tolerance_out_of_reach_prints_everything_and_fails(self):
         result = tessera("tune", "--scheme", "w8a8", "--max-kl", 1e-9, "--stages", "weights",
