@@ -25,6 +25,7 @@ enum class Pipe : uint8_t {
   kFixpipe,  // L0C -> GM, with quantization
 };
 inline constexpr int kNumPipes = 7;
+inline constexpr int kNumFlags = 16;  // of each ordered pair of pipes
 const char* name_of(Pipe pipe);
 
 enum class Space : uint8_t { kGm, kL1, kL0a, kL0b, kL0c, kUb };
@@ -43,6 +44,7 @@ enum class Opcode : uint8_t {
   kVector,   // UB -> UB
   kCopyOut,  // UB -> GM or L1
   kScalar,   // addresses and loop control
+  kSyncAll,  // no core goes on before all have finished
 };
 const char* name_of(Opcode opcode);
 

@@ -10,44 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "backends/npu_sim/compiler/options.hpp"
+#include "backends/npu_sim/energy/energy.hpp"
+#include "backends/npu_sim/machine/machine.hpp"
 #include "backends/npu_sim/machine/stream.hpp"
 #include "backends/npu_sim/problem/problem.hpp"
 #include "backends/npu_sim/profile/profile.hpp"
 
 namespace tessera::npu {
-
-// How a product is cut.  Zeros are chosen by the compiler.
-struct GemmTiling {
-  int64_t tile_m = 0;  // of one accumulator tile
-  int64_t tile_n = 0;
-  int64_t tile_k = 0;               // of one MMAD
-  int64_t packet_k = 0;             // along K brought to L1 at once
-  int64_t split_k = 0;              // cores that share one tile's K
-  int64_t swizzle = 0;              // rows of tiles visited before moving right
-  bool double_accumulator = false;  // two tiles in L0C
-};
-
-struct SimulateOptions {
-  bool trace = false;
-  GemmTiling tiling;          // what to force
-  bool double_buffer = true;  // false: one buffer of each kind
-  bool swizzle = true;        // false: row after row of tiles
-};
-
-// One busy interval of one pipe.
-struct TraceEvent {
-  int32_t core = 0;
-  Pipe pipe = Pipe::kScalar;
-  const char* name = "";
-  double begin_cycle = 0;
-  double end_cycle = 0;
-};
-
-struct EnergyEstimate {
-  // Joules: low, mid, high.  An estimate from tables, never a measurement.
-  std::array<double, 3> joules{};
-  std::array<double, 3> static_joules{};  // the part that time alone costs
-};
 
 struct Simulation {
   double cycles = 0;
@@ -59,22 +29,9 @@ struct Simulation {
   std::array<double, kNumPipes> busy_cycles{};
   std::array<double, kNumPipes> utilisation{};
 
-  // Bytes moved, all cores.
-  double dram_read_bytes = 0;
-  double dram_write_bytes = 0;
-  double l2_read_bytes = 0;  // by cores, hits and misses
-  double l2_write_bytes = 0;
-  double l1_read_bytes = 0;  // L1 -> L0
-  double l1_write_bytes = 0;
-  double l0_bytes = 0;
-  double ub_bytes = 0;
-  double unzip_bytes = 0;  // written by the unzip engines
+  // Bytes and work, all cores.
+  Counters counters;
   double l2_hit_rate = 0;  // of read bytes
-
-  double macs_f16 = 0;  // with the padding of fractals
-  double macs_s8 = 0;
-  double macs_s4 = 0;
-  double vector_elements = 0;
 
   double operations = 0;          // of the problem, without padding
   double cube_utilisation = 0;    // against the cube's peak for its type
@@ -83,7 +40,6 @@ struct Simulation {
   EnergyEstimate energy;
   GemmTiling tiling;   // of a Gemm
   std::string kernel;  // what was chosen, for people
-  int64_t instructions = 0;
   std::vector<TraceEvent> trace;
 };
 

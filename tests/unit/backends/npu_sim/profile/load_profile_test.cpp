@@ -57,7 +57,7 @@ TEST(Profile, CubePeaksFollowFromCoresAndClock) {
 
 TEST(Profile, UnknownNameSuggestsTheNearest) {
   EXPECT_THAT(refusal([] { load_profile("310q"); }), HasSubstr("'310p'"));
-  EXPECT_THAT(refusal([] { load_profile("910d"); }), HasSubstr("'910b'"));
+  EXPECT_THAT(refusal([] { load_profile("910d"); }), HasSubstr("'910c'"));
 }
 
 TEST(Profile, UnreadableFileIsNamed) {

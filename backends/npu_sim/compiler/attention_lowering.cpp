@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cube part computes scores of tile j + 1 before the values of tile j, so
+// that the softmax of j has the time of a product to finish.
+
+#include "backends/npu_sim/compiler/attention_lowering.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include "backends/npu_sim/compiler/attention_emitter.hpp"
+
+namespace tessera::npu {
+namespace {
+
+struct AttentionLowering {
+  Profile profile;
+  AttentionPlan plan;
+  std::vector<Pass> before;
+  std::vector<Pass> after;
+};
+
+std::vector<KeyTile> tiles_of(const AttentionPlan& plan, int64_t core,
+                              const AttentionWork& work) {
+  std::vector<KeyTile> tiles;
+  const int64_t count = plan.tiles_of(work);
+  for (int64_t j = 0; j < count; ++j) {
+    const int64_t begin = work.key_begin + j * plan.tile_keys;
+    tiles.push_back({&work, core, work.tiles_before + j, begin,
+                     std::min(plan.tile_keys, work.key_end - begin), j == 0,
+                     j + 1 == count});
+  }
+  return tiles;
+}
+
+void emit_cube_work(AttentionEmitter& emitter,
+                    const std::vector<KeyTile>& tiles, int64_t& steps) {
+  emitter.scores(tiles[0], steps);
+  for (size_t j = 0; j < tiles.size(); ++j) {
+    if (j + 1 < tiles.size()) emitter.scores(tiles[j + 1], steps);
+    emitter.values(tiles[j], steps);
+  }
+}
+
+void emit_vector_work(AttentionEmitter& emitter,
+                      const std::vector<KeyTile>& tiles, int64_t sibling) {
+  emitter.softmax(tiles[0], sibling);
+  for (size_t j = 0; j < tiles.size(); ++j) {
+    if (j + 1 < tiles.size()) emitter.softmax(tiles[j + 1], sibling);
+    emitter.update(tiles[j], sibling);
+  }
+}
+
+void emit_unified_work(AttentionEmitter& emitter,
+                       const std::vector<KeyTile>& tiles, int64_t& steps) {
+  emitter.scores(tiles[0], steps);
+  emitter.softmax(tiles[0], 0);
+  for (size_t j = 0; j < tiles.size(); ++j) {
+    if (j + 1 < tiles.size()) {
+      emitter.scores(tiles[j + 1], steps);
+      emitter.softmax(tiles[j + 1], 0);
+    }
+    emitter.values(tiles[j], steps);
+    if (tiles[j].is_last) {
+      emitter.write_result(tiles[j], 0, tiles[j].work->rows, 0,
+                           emitter.v_dim());
+    }
+  }
+}
+
+// A core of a launch: which of its group, and its lane of vector work.
+struct Place {
+  Place(const AttentionLowering& lowering, int64_t core)
+      : is_unified(lowering.profile.unified_cores) {
+    const int64_t width = is_unified ? 1 : 3;
+    group = core / width;
+    sibling = core % width;
+    lane = group * lowering.plan.num_lanes + (is_unified ? 0 : sibling - 1);
+  }
+  bool has_vector() const { return is_unified || sibling > 0; }
+
+  bool is_unified;
+  int64_t group = 0;
+  int64_t sibling = 0;
+  int64_t lane = 0;
+};
+
+void emit_passes(const AttentionLowering& lowering,
+                 const std::vector<Pass>& passes, const Place& place,
+                 Emitter& out) {
+  if (!place.has_vector()) return;
+  const int64_t lanes = lowering.plan.cores * lowering.plan.num_lanes;
+  for (const Pass& pass : passes) {
+    emit_pass(lowering.profile, pass, place.lane, lanes, out);
+  }
+}
+
+void emit_section(const AttentionLowering& lowering, int64_t core,
+                  int64_t section, std::vector<Instruction>& made) {
+  const AttentionPlan& plan = lowering.plan;
+  const Place place(lowering, core);
+  Emitter out(made);
+  AttentionEmitter emitter(lowering.profile, plan, out);
+  const auto& works = plan.work[static_cast<size_t>(place.group)];
+  if (section == 0) {
+    emit_passes(lowering, lowering.before, place, out);
+    if (!lowering.before.empty()) out.sync_all();
+    emitter.primes(place.sibling == 0, place.has_vector());
+  } else if (section <= static_cast<int64_t>(works.size())) {
+    const AttentionWork& work = works[static_cast<size_t>(section - 1)];
+    const std::vector<KeyTile> tiles = tiles_of(plan, place.group, work);
+    // Both buffers of L0 are free between works, so any may come first.
+    int64_t steps = 0;
+    if (place.is_unified) {
+      emit_unified_work(emitter, tiles, steps);
+    } else if (place.sibling == 0) {
+      emit_cube_work(emitter, tiles, steps);
+    } else {
+      emit_vector_work(emitter, tiles, place.sibling);
+    }
+  } else if (!lowering.after.empty()) {
+    out.sync_all();
+    emit_passes(lowering, lowering.after, place, out);
+  }
+}
+
+}  // namespace
+
+std::vector<Pass> attention_passes_before(const AttentionPlan& plan) {
+  if (!plan.widens_cache) return {};
+  const Attention& attention = plan.attention;
+  int64_t rows = 0;
+  for (const int64_t length : attention.seq_lens) {
+    rows += length * attention.num_kv_heads;
+  }
+  Pass keys;
+  keys.elements = rows * attention.qk_dim;
+  keys.input = Tensor::kWeight;
+  keys.output = Tensor::kWideWeight;
+  keys.in_bits = 8;
+  keys.passes = 2;
+  std::vector<Pass> passes = {keys};
+  if (!attention.v_in_k) {
+    Pass values = keys;
+    values.elements = rows * attention.v_dim;
+    values.input = Tensor::kOther;
+    values.output = Tensor::kCodes;
+    passes.push_back(values);
+  }
+  return passes;
+}
+
+std::vector<Pass> attention_passes_after(const AttentionPlan& plan) {
+  if (plan.num_splits == 1) return {};
+  int64_t tokens = 0;
+  for (const int64_t length : plan.attention.q_lens) tokens += length;
+  Pass pass;
+  pass.elements = tokens * plan.attention.num_q_heads * plan.attention.v_dim;
+  pass.num_inputs = plan.num_splits;
+  pass.input = Tensor::kPartials;
+  pass.in_bits = 32;
+  pass.elements_per_cycle = 64;
+  pass.passes = static_cast<double>(2 * plan.num_splits);
+  return {pass};
+}
+
+Stream lower_attention(const Profile& profile, const AttentionPlan& plan) {
+  auto lowering = std::make_shared<AttentionLowering>();
+  lowering->profile = profile;
+  lowering->plan = plan;
+  lowering->before = attention_passes_before(plan);
+  lowering->after = attention_passes_after(plan);
+  Stream stream;
+  stream.label = "attention";
+  const int64_t width = profile.unified_cores ? 1 : 3;
+  for (int64_t group = 0; group < plan.cores; ++group) {
+    for (int64_t sibling = 0; sibling < width; ++sibling) {
+      Stream::Core core;
+      core.has_cube = sibling == 0;
+      core.has_vector = profile.unified_cores || sibling > 0;
+      core.group = group;
+      core.sibling = sibling;
+      core.num_sections = 2 + static_cast<int64_t>(
+                                  plan.work[static_cast<size_t>(group)].size());
+      stream.cores.push_back(core);
+    }
+  }
+  stream.emit = [lowering](int64_t core, int64_t section,
+                           std::vector<Instruction>& out) {
+    emit_section(*lowering, core, section, out);
+  };
+  return stream;
+}
+
+}  // namespace tessera::npu

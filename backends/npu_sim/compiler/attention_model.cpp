@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention by formula: the slowest of cube, vector cores and loads, or the
+// chain from a tile's scores to its values, two tiles deep.
+
+#include <algorithm>
+#include <cmath>
+
+#include "backends/npu_sim/compiler/attention_lowering.hpp"
+#include "backends/npu_sim/compiler/attention_plan.hpp"
+#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/machine/costs.hpp"
+
+namespace tessera::npu {
+namespace {
+
+constexpr double kUbToL1Rate = 128;  // as costs.cpp
+
+double real(int64_t value) { return static_cast<double>(value); }
+
+// A product from L1: the cube's time and that of the loads.
+struct ProductTimes {
+  double cube = 0;
+  double mte1 = 0;
+};
+
+ProductTimes product_times(const Profile& profile, Type type, int64_t m,
+                           int64_t n, int64_t k) {
+  const int64_t k0 = fractal_k(type);
+  const int64_t fractals = std::max<int64_t>(
+      1, std::min(profile.local.l0a_bytes / 2 / fractal_bytes(m, k0, type),
+                  profile.local.l0b_bytes / 2 / fractal_bytes(n, k0, type)));
+  const double steps = std::ceil(real(k) / real(fractals * k0));
+  ProductTimes times;
+  times.cube =
+      mmad_cycles(profile, type, m, n, k) + steps * profile.cube.issue_cycles;
+  times.mte1 =
+      real(fractal_bytes(m, k, type)) / profile.local.l1_to_l0a_rate +
+      real(fractal_bytes(n, k, type)) / profile.local.l1_to_l0b_rate +
+      steps * (profile.local.load2d_cycles + profile.local.load3d_cycles);
+  return times;
+}
+
+struct TileCosts {
+  double scores = 0;  // on the cube side
+  double values = 0;
+  double softmax = 0;  // on the vector side
+  double update = 0;
+  double loads = 0;  // MTE2 of the cube side
+  double fixpipe = 0;
+  double chain = 0;  // from scores to weights in L1, latencies included
+};
+
+double passes_time(const Profile& profile, double elements, int64_t passes) {
+  return real(passes) * (elements / (profile.vector.bytes_per_cycle / 4) +
+                         profile.vector.issue_cycles);
+}
+
+// Bytes a cycle of one core from the cache in DRAM, all cores reading.
+double miss_rate(const Profile& profile, double busy_cores) {
+  const double own =
+      profile.global.dram_core_rate > 0
+          ? std::min(profile.global.dram_core_rate, profile.global.l2_read_rate)
+          : profile.global.l2_read_rate;
+  return std::min(own, profile.dram_rate() / busy_cores);
+}
+
+double l2_rate(const Profile& profile) {
+  return profile.global.l2_read_rate * profile.assumptions.l2_core_factor;
+}
+
+// Keys and values of a tile.  Those of one head are read again for each tile
+// of its rows.
+double cache_cycles(const Profile& profile, const AttentionPlan& plan,
+                    double busy_cores) {
+  const Attention& attention = plan.attention;
+  const double dims =
+      real(attention.qk_dim + (attention.v_in_k ? 0 : attention.v_dim));
+  const double bytes =
+      real(plan.tile_keys) * dims * real(bits_of(plan.cube)) / 8;
+  const double tiles = std::max(
+      1.0, real(attention.q_lens[0] * plan.group()) / real(plan.tile_rows));
+  const double misses = plan.widens_cache ? 0 : 1 / tiles;
+  return bytes * (misses / miss_rate(profile, busy_cores) +
+                  (1 - misses) / l2_rate(profile));
+}
+
+void add_local_costs(const Profile& profile, double elements, double sums,
+                     TileCosts& costs) {
+  const double drain = 4 / profile.exit.l0c_to_ub_rate;
+  costs.softmax += elements * drain + profile.vector.issue_cycles;
+  costs.update += sums * drain + profile.vector.issue_cycles;
+  costs.chain = costs.softmax + elements * 2 / kUbToL1Rate +
+                2 * profile.vector.latency_cycles;
+}
+
+// Cube and vector cores meet in GM.
+void add_exchange_costs(const Profile& profile, const AttentionPlan& plan,
+                        int64_t rows, double elements, TileCosts& costs) {
+  const double hop = profile.assumptions.cross_core_cycles +
+                     profile.global.write_latency_cycles +
+                     profile.assumptions.l2_latency_cycles;
+  const double l2 = l2_rate(profile);
+  const double write =
+      profile.global.l2_write_rate * profile.assumptions.l2_core_factor;
+  const double scores = real(rows * plan.tile_keys) * 4 / write;
+  const double sums = real(rows * plan.attention.v_dim) * 4 / write;
+  const double weights =
+      real(rows * plan.tile_keys) * real(bits_of(plan.cube)) / 8 / l2;
+  costs.fixpipe = scores + sums;
+  // The cube waits where a second tile of sums has no room.
+  if (plan.sum_slots == 1) costs.values += sums;
+  const double soft = costs.softmax;
+  costs.softmax = std::max(soft, elements * 4 / l2);
+  if (plan.sums_in_gm) costs.update = 0;
+  costs.loads += weights;
+  costs.chain = scores + 2 * hop + elements * 4 / l2 + soft +
+                elements * 2 / profile.vector.ub_to_gm_rate + weights +
+                profile.vector.latency_cycles + profile.cube.latency_cycles;
+}
+
+TileCosts tile_costs(const Profile& profile, const AttentionPlan& plan,
+                     int64_t rows, double busy_cores) {
+  const Attention& attention = plan.attention;
+  const int64_t keys = plan.tile_keys;
+  const double lane_rows = std::ceil(real(rows) / real(plan.num_lanes));
+  const ProductTimes qk =
+      product_times(profile, plan.cube, rows, keys, attention.qk_dim);
+  const ProductTimes pv =
+      product_times(profile, plan.cube, rows,
+                    std::min(plan.value_columns, attention.v_dim), keys);
+  TileCosts costs;
+  costs.scores = std::max(qk.cube, qk.mte1);
+  costs.values = real(plan.num_value_tiles()) * std::max(pv.cube, pv.mte1);
+  const double elements = lane_rows * real(keys);
+  const double sums = lane_rows * real(attention.v_dim);
+  costs.softmax = passes_time(profile, elements, kSoftmaxPasses) +
+                  elements / profile.vector.special_elements +
+                  profile.vector.issue_cycles;
+  costs.update = passes_time(profile, sums, kUpdatePasses);
+  costs.loads = cache_cycles(profile, plan, busy_cores);
+  if (profile.unified_cores) {
+    add_local_costs(profile, elements, sums, costs);
+  } else {
+    add_exchange_costs(profile, plan, rows, elements, costs);
+  }
+  return costs;
+}
+
+double passes_cycles(const Profile& profile, const AttentionPlan& plan) {
+  const int64_t lanes = plan.cores * (profile.unified_cores ? 1 : 2);
+  double cycles = 0;
+  for (const Pass& pass : attention_passes_before(plan)) {
+    cycles += pass_cycles(profile, pass, lanes);
+  }
+  for (const Pass& pass : attention_passes_after(plan)) {
+    cycles += pass_cycles(profile, pass, lanes);
+  }
+  return cycles;
+}
+
+}  // namespace
+
+double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
+  double busy = 0;
+  for (const auto& works : plan.work) busy += works.empty() ? 0 : 1;
+  double latest = 0;
+  for (const auto& works : plan.work) {
+    if (works.empty()) continue;
+    double cycles = 0;
+    for (const AttentionWork& work : works) {
+      const TileCosts costs = tile_costs(profile, plan, work.rows, busy);
+      const double cube = costs.scores + costs.values;
+      const double vector = costs.softmax + costs.update;
+      const double tile = std::max(
+          {cube, vector, costs.loads, costs.fixpipe, (cube + costs.chain) / 2});
+      const double first = costs.scores + costs.chain + costs.values;
+      cycles += tile * real(plan.tiles_of(work) - 1) + first;
+    }
+    const TileCosts last = tile_costs(profile, plan, works[0].rows, busy);
+    cycles += profile.global.read_latency_cycles + last.loads + last.update +
+              profile.global.write_latency_cycles;
+    latest = std::max(latest, cycles);
+  }
+  return latest + passes_cycles(profile, plan);
+}
+
+}  // namespace tessera::npu

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A step of attention after all choices: tiles of queries and keys, and who
+// streams which keys.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "backends/npu_sim/compiler/options.hpp"
+#include "backends/npu_sim/problem/problem.hpp"
+#include "backends/npu_sim/profile/profile.hpp"
+
+namespace tessera::npu {
+
+// Rows of one sequence and one KV head against a range of its keys.
+struct AttentionWork {
+  int64_t sequence = 0;
+  int64_t kv_head = 0;
+  int64_t row = 0;  // of the stacked (token, query head of the group) rows
+  int64_t rows = 0;
+  int64_t key_begin = 0;
+  int64_t key_end = 0;
+  int64_t split = 0;
+  int64_t tiles_before = 0;  // of this core
+};
+
+struct AttentionPlan {
+  Attention attention;
+  Type cube = Type::kF16;     // of the products
+  bool widens_cache = false;  // a pass s8 -> f16 over the cache before
+  int64_t cores = 0;
+  int64_t tile_rows = 0;
+  int64_t tile_keys = 0;
+  int64_t num_splits = 1;     // of a sequence's keys between cores
+  int64_t value_columns = 0;  // of one product with V
+  int64_t score_slots = 1;    // tiles of scores in L0C
+  int64_t sum_slots = 1;      // tiles of values in L0C
+  int64_t num_lanes = 2;      // vector cores of one cube core
+  // The fixpipe adds to sums in GM, for those too large for UB; the vector
+  // cores see them at the end only.
+  bool sums_in_gm = false;
+  std::vector<std::vector<AttentionWork>> work;  // of each core
+
+  int64_t group() const {
+    return attention.num_q_heads / attention.num_kv_heads;
+  }
+  int64_t num_value_tiles() const {
+    return (attention.v_dim + value_columns - 1) / value_columns;
+  }
+  int64_t lane_rows_most() const {
+    return (tile_rows + num_lanes - 1) / num_lanes;
+  }
+  int64_t tiles_of(const AttentionWork& one) const {
+    return (one.key_end - one.key_begin + tile_keys - 1) / tile_keys;
+  }
+};
+
+// Errors  throws sdk::Error INVALID_ARGUMENT for lengths and heads that clash;
+//         UNIMPLEMENTED for types the chip has not, or head dims beyond L1
+AttentionPlan plan_attention(const Profile& profile,
+                             const Attention& attention);
+
+double attention_cycles(const Profile& profile, const AttentionPlan& plan);
+
+}  // namespace tessera::npu

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Three ways out: the fixpipe straight to GM; the fixpipe to GM and from there
+// through vector cores; L0C -> UB on the core's own vector pipe.
+
+#include "backends/npu_sim/compiler/gemm_epilogue.hpp"
+
+#include <algorithm>
+
+namespace tessera::npu {
+namespace {
+
+constexpr int64_t kFractalRows = 16;
+constexpr int64_t kBuffers = 2;
+constexpr int64_t kBeatBytes = 32;
+constexpr int64_t kFloatBytes = 4;
+
+FixpipeMode fixpipe_mode(const GemmContext& context) {
+  if (context.hands_over() || context.plan.tiling.split_k > 1) {
+    return FixpipeMode::kNone;
+  }
+  const bool is_integer = context.plan.kind.cube == Type::kS8 ||
+                          context.plan.kind.cube == Type::kS4;
+  switch (context.plan.gemm.out) {
+    case Type::kS8:
+      return is_integer ? FixpipeMode::kReq8 : FixpipeMode::kQf322B8;
+    case Type::kF16:
+    case Type::kBf16:
+      return is_integer ? FixpipeMode::kDeqF16 : FixpipeMode::kF16;
+    default:
+      return FixpipeMode::kNone;
+  }
+}
+
+Type exit_type(const GemmContext& context) {
+  return context.plan.tiling.split_k > 1 ? Type::kF32 : context.plan.gemm.out;
+}
+
+// Where chunk `chunk` of a tile lies between the cores: two tiles deep.
+Rectangle handed_rectangle(const GemmContext& context, const TileWork& work,
+                           int64_t core, int64_t index, int64_t chunk) {
+  const int64_t rows = context.layout.epilogue_rows;
+  const int64_t row_bytes = context.plan.tiling.tile_n * kFloatBytes;
+  const int64_t tile = core * kBuffers + index % kBuffers;
+  const int64_t first =
+      tile * context.layout.accumulator_bytes + chunk * rows * row_bytes;
+  const int64_t m = std::min(rows, work.m - chunk * rows);
+  return {gm_address(Tensor::kAccumulators, first), m, work.n * kFloatBytes,
+          row_bytes};
+}
+
+int64_t num_chunks(const GemmContext& context, const TileWork& work) {
+  return ceil_div(work.m, context.layout.epilogue_rows);
+}
+
+void emit_fixpipe(const GemmContext& context, const TileWork& work, int64_t l0c,
+                  int64_t row, const Rectangle& target, Emitter& out) {
+  Instruction& fixpipe = out.fixpipe(l0c + row * kFractalRows * kFloatBytes,
+                                     target.rows, work.n, target);
+  fixpipe.k = static_cast<uint32_t>(round_up(work.m, kFractalRows));
+  fixpipe.fixpipe = fixpipe_mode(context);
+  const bool is_integer = bits_of(context.plan.kind.cube) < 16 &&
+                          context.plan.kind.cube != Type::kF8;
+  fixpipe.type = is_integer ? Type::kS32 : Type::kF32;
+  fixpipe.src2 = static_cast<uint64_t>(work.column);
+}
+
+void emit_handing_over(const GemmContext& context, const TileWork& work,
+                       const TileWork* before_previous, int64_t index,
+                       int64_t l0c, Emitter& out) {
+  // The place of the tile before the previous one is used again.
+  for (int64_t sibling = 1; sibling <= context.num_siblings(); ++sibling) {
+    if (before_previous == nullptr ||
+        chunks_of(context, *before_previous, sibling) == 0) {
+      continue;
+    }
+    if (context.profile.unified_cores) {
+      out.wait(Pipe::kMte2, Pipe::kFixpipe, index % kBuffers);
+    } else {
+      out.wait_sibling(Pipe::kMte2, Pipe::kFixpipe, index % kBuffers, sibling);
+    }
+  }
+  for (int64_t chunk = 0; chunk < num_chunks(context, work); ++chunk) {
+    emit_fixpipe(context, work, l0c, chunk * context.layout.epilogue_rows,
+                 handed_rectangle(context, work, work.core, index, chunk), out);
+    if (context.profile.unified_cores) {
+      out.set(Pipe::kFixpipe, Pipe::kMte2, 0);
+    } else {
+      out.set_sibling(Pipe::kFixpipe, Pipe::kMte2, 0,
+                      1 + chunk % context.num_siblings());
+    }
+  }
+}
+
+void emit_passes_over(const GemmContext& context, int64_t at, int64_t elements,
+                      Emitter& out) {
+  const double rate = context.profile.vector.bytes_per_cycle / kFloatBytes;
+  for (int64_t i = 0; i < context.plan.kind.vector_passes; ++i) {
+    Instruction& one = out.vector(at, elements, rate);
+    one.type = Type::kF32;
+    if (i == 0) {
+      one.function = bits_of(context.plan.kind.cube) < 16
+                         ? VectorFunction::kDequantS32
+                         : VectorFunction::kF32ToF16;
+    }
+  }
+}
+
+// The tile's rows and columns of what the epilogue reads besides.
+void emit_other_inputs(const GemmContext& context, const Rectangle& like,
+                       int64_t at, Emitter& out) {
+  for (int64_t i = 0; i < context.plan.kind.vector_inputs; ++i) {
+    Rectangle source = like;
+    source.address =
+        like.address - gm_address(Tensor::kOutput, 0) +
+        gm_address(Tensor::kOther, 0) +
+        static_cast<uint64_t>(i * context.plan.gemm.M * like.row_stride);
+    out.copy_in(Space::kUb,
+                at + i * like.rows * round_up(like.row_bytes, kBeatBytes),
+                source);
+  }
+}
+
+struct DrainChunk {
+  int64_t column = 0;
+  int64_t n = 0;
+  int64_t ub = 0;
+  int64_t buffer = 0;
+};
+
+void emit_drain_chunk(const GemmContext& context, const TileWork& work,
+                      int64_t l0c, const DrainChunk& chunk, Emitter& out) {
+  const int64_t rows = round_up(work.m, kFractalRows);
+  const bool is_sum = context.plan.tiling.split_k > 1;
+  TileWork part = work;
+  part.column = work.column + chunk.column;
+  part.n = std::min(chunk.n, work.n - chunk.column);
+  const Rectangle target =
+      output_rectangle(context.plan, part, 0, work.m, exit_type(context));
+  out.wait(Pipe::kMte3, Pipe::kVector, chunk.buffer);
+  if (!is_sum && context.plan.kind.vector_inputs > 0) {
+    out.set(Pipe::kVector, Pipe::kMte2, chunk.buffer);
+    out.wait(Pipe::kVector, Pipe::kMte2, chunk.buffer);
+    emit_other_inputs(context, target, chunk.ub + rows * chunk.n * kFloatBytes,
+                      out);
+    out.set(Pipe::kMte2, Pipe::kVector, chunk.buffer);
+    out.wait(Pipe::kMte2, Pipe::kVector, chunk.buffer);
+  }
+  Instruction& drain = out.drain(
+      chunk.ub, l0c + chunk.column * rows * kFloatBytes, work.m, part.n);
+  drain.type = bits_of(context.plan.kind.cube) < 16 ? Type::kS32 : Type::kF32;
+  if (!is_sum) {
+    emit_passes_over(context, chunk.ub, work.m * part.n, out);
+  }
+  out.set(Pipe::kVector, Pipe::kMte3, chunk.buffer);
+  out.wait(Pipe::kVector, Pipe::kMte3, chunk.buffer);
+  out.copy_out(chunk.ub, target);
+  out.set(Pipe::kMte3, Pipe::kVector, chunk.buffer);
+}
+
+void emit_drains(const GemmContext& context, const TileWork& work, int64_t l0c,
+                 Emitter& out) {
+  const int64_t columns = context.layout.epilogue_columns;
+  const int64_t rows = round_up(context.plan.tiling.tile_m, kFractalRows);
+  const int64_t ub_bytes =
+      rows * columns * (kFloatBytes + 2 * context.plan.kind.vector_inputs);
+  int64_t count = 0;
+  for (int64_t column = 0; column < work.n; column += columns, ++count) {
+    const int64_t buffer = count % kBuffers;
+    emit_drain_chunk(context, work, l0c,
+                     {column, columns, buffer * ub_bytes, buffer}, out);
+  }
+}
+
+}  // namespace
+
+int64_t chunks_of(const GemmContext& context, const TileWork& work,
+                  int64_t sibling) {
+  const int64_t siblings = context.num_siblings();
+  return (num_chunks(context, work) + siblings - sibling) / siblings;
+}
+
+void emit_exit(const GemmContext& context, const TileWork& work,
+               const TileWork* before_previous, int64_t index, Emitter& out) {
+  const int64_t slot = index % context.layout.accumulators;
+  const int64_t l0c = slot * context.layout.accumulator_bytes;
+  const Pipe pipe = context.exit_pipe();
+  out.set(Pipe::kCube, pipe, slot);
+  out.wait(Pipe::kCube, pipe, slot);
+  if (context.hands_over()) {
+    emit_handing_over(context, work, before_previous, index, l0c, out);
+  } else if (pipe == Pipe::kFixpipe) {
+    emit_fixpipe(
+        context, work, l0c, 0,
+        output_rectangle(context.plan, work, 0, work.m, exit_type(context)),
+        out);
+  } else {
+    emit_drains(context, work, l0c, out);
+  }
+  out.set(pipe, Pipe::kCube, slot);
+}
+
+int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
+                         int64_t index, int64_t sibling, int64_t chunks,
+                         Emitter& out) {
+  const int64_t siblings = context.num_siblings();
+  const int64_t rows = context.layout.epilogue_rows;
+  const int64_t n = context.plan.tiling.tile_n;
+  const int64_t ub_bytes =
+      rows * n * (kFloatBytes + 2 * context.plan.kind.vector_inputs);
+  const int64_t total = num_chunks(context, work);
+  for (int64_t chunk = sibling - 1; chunk < total; chunk += siblings) {
+    const int64_t buffer = chunks++ % kBuffers;
+    const int64_t ub = buffer * ub_bytes;
+    const Rectangle source =
+        handed_rectangle(context, work, work.core, index, chunk);
+    const Rectangle target = output_rectangle(
+        context.plan, work, chunk * rows, source.rows, context.plan.gemm.out);
+    out.wait(Pipe::kMte3, Pipe::kMte2, buffer);
+    if (context.profile.unified_cores) {
+      out.wait(Pipe::kFixpipe, Pipe::kMte2, 0);
+    } else {
+      out.wait_sibling(Pipe::kFixpipe, Pipe::kMte2, 0, 0);
+    }
+    out.copy_in(Space::kUb, ub, source);
+    emit_other_inputs(context, target, ub + rows * n * kFloatBytes, out);
+    if (chunk + siblings >= total) {
+      if (context.profile.unified_cores) {
+        out.set(Pipe::kMte2, Pipe::kFixpipe, index % kBuffers);
+      } else {
+        out.set_sibling(Pipe::kMte2, Pipe::kFixpipe, index % kBuffers, 0);
+      }
+    }
+    out.set(Pipe::kMte2, Pipe::kVector, buffer);
+    out.wait(Pipe::kMte2, Pipe::kVector, buffer);
+    emit_passes_over(context, ub, source.rows * work.n, out);
+    out.set(Pipe::kVector, Pipe::kMte3, buffer);
+    out.wait(Pipe::kVector, Pipe::kMte3, buffer);
+    out.copy_out(ub, target);
+    out.set(Pipe::kMte3, Pipe::kMte2, buffer);
+  }
+  return chunks;
+}
+
+}  // namespace tessera::npu

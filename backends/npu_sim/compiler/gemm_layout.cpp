@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Offsets and rectangles; nothing here decides.
+
+#include "backends/npu_sim/compiler/gemm_layout.hpp"
+
+#include <algorithm>
+
+#include "backends/npu_sim/machine/costs.hpp"
+
+namespace tessera::npu {
+namespace {
+
+constexpr int64_t kFractalRows = 16;
+constexpr int64_t kFractalBytes = 512;
+constexpr int64_t kBeatBytes = 32;
+constexpr int64_t kEpilogueChunks = 8;  // of a tile, at most
+constexpr int64_t kMostChunkElements = 8192;
+
+}  // namespace
+
+int64_t fractal_bytes(int64_t rows, int64_t k, Type type) {
+  return ceil_div(rows, kFractalRows) * ceil_div(k, fractal_k(type)) *
+         kFractalBytes;
+}
+
+GemmLayout layout_of(const Profile& profile, const GemmPlan& plan) {
+  const GemmTiling& tiling = plan.tiling;
+  const Type type = plan.kind.cube;
+  GemmLayout layout;
+  layout.buffers = plan.double_buffer ? 2 : 1;
+  layout.accumulators = tiling.double_accumulator ? 2 : 1;
+  layout.a_packet_bytes = fractal_bytes(tiling.tile_m, tiling.packet_k, type);
+  layout.b_packet_bytes = fractal_bytes(tiling.tile_n, tiling.packet_k, type);
+  layout.a_step_bytes = fractal_bytes(tiling.tile_m, tiling.tile_k, type);
+  layout.b_step_bytes = fractal_bytes(tiling.tile_n, tiling.tile_k, type);
+  layout.accumulator_bytes = 4 * round_up(tiling.tile_m, kFractalRows) *
+                             round_up(tiling.tile_n, kFractalRows);
+  layout.epilogue_rows = std::max(
+      kFractalRows,
+      round_up(ceil_div(tiling.tile_m, kEpilogueChunks), kFractalRows));
+  const int64_t bytes = 4 + 2 * plan.kind.vector_inputs;
+  const int64_t elements =
+      std::min(kMostChunkElements, profile.local.ub_bytes / 2 / bytes);
+  layout.epilogue_columns =
+      std::max(kFractalRows, elements / round_up(tiling.tile_m, kFractalRows) /
+                                 kFractalRows * kFractalRows);
+  return layout;
+}
+
+Rectangle input_rectangle(const GemmPlan& plan, const TileWork& work,
+                          int64_t k_begin, int64_t k) {
+  const Gemm& gemm = plan.gemm;
+  const Type type = plan.kind.cube;
+  const Tensor tensor =
+      plan.kind.quantizes_input ? Tensor::kCodes : Tensor::kInput;
+  if (gemm.transpose_a && !plan.kind.quantizes_input) {
+    const int64_t stride = bytes_of_elements(type, gemm.M);
+    return {gm_address(tensor,
+                       k_begin * stride + bytes_of_elements(type, work.row)),
+            k, bytes_of_elements(type, work.m), stride};
+  }
+  const int64_t stride = bytes_of_elements(type, gemm.K);
+  return {
+      gm_address(tensor, work.row * stride + bytes_of_elements(type, k_begin)),
+      work.m, bytes_of_elements(type, k), stride};
+}
+
+Rectangle weight_rectangle(const GemmPlan& plan, const TileWork& work,
+                           int64_t k_begin, int64_t k) {
+  const Gemm& gemm = plan.gemm;
+  const Type type = plan.kind.cube;
+  const bool wide = plan.kind.widens_weight;
+  const Tensor tensor = wide ? Tensor::kWideWeight : Tensor::kWeight;
+  const int64_t first =
+      work.weight_index * bytes_of_elements(type, gemm.N * gemm.K);
+  if (gemm.layout == WeightLayout::kNz || wide) {
+    // Blocks of 32 bytes of n, each with all of K: one run per block.
+    const int64_t blocks =
+        ceil_div(bytes_of_elements(type, work.n), kBeatBytes);
+    const int64_t stride = gemm.K * kBeatBytes;
+    const int64_t block = bytes_of_elements(type, work.column) / kBeatBytes;
+    return {gm_address(tensor, first + block * stride + k_begin * kBeatBytes),
+            blocks, k * kBeatBytes, stride};
+  }
+  if (gemm.weight_is_nk) {
+    const int64_t stride = bytes_of_elements(type, gemm.K);
+    return {gm_address(tensor, first + work.column * stride +
+                                   bytes_of_elements(type, k_begin)),
+            work.n, bytes_of_elements(type, k), stride};
+  }
+  const int64_t stride = bytes_of_elements(type, gemm.N);
+  return {gm_address(tensor, first + k_begin * stride +
+                                 bytes_of_elements(type, work.column)),
+          k, bytes_of_elements(type, work.n), stride};
+}
+
+Rectangle output_rectangle(const GemmPlan& plan, const TileWork& work,
+                           int64_t row, int64_t m, Type type) {
+  const int64_t stride = bytes_of_elements(type, plan.gemm.N);
+  const bool is_split = plan.tiling.split_k > 1;
+  const int64_t first = is_split ? work.split * plan.gemm.M * stride : 0;
+  return {gm_address(is_split ? Tensor::kPartials : Tensor::kOutput,
+                     first + (work.row + row) * stride +
+                         bytes_of_elements(type, work.column)),
+          m, bytes_of_elements(type, work.n), stride};
+}
+
+}  // namespace tessera::npu

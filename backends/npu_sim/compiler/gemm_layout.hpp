@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where a planned product keeps its pieces: in L1, L0, UB and GM.
+
+#pragma once
+
+#include <cstdint>
+
+#include "backends/npu_sim/compiler/emitter.hpp"
+#include "backends/npu_sim/compiler/gemm_plan.hpp"
+#include "backends/npu_sim/compiler/gemm_tiles.hpp"
+
+namespace tessera::npu {
+
+struct GemmLayout {
+  int64_t buffers = 2;         // of L1 and L0
+  int64_t accumulators = 1;    // tiles in L0C
+  int64_t a_packet_bytes = 0;  // in L1
+  int64_t b_packet_bytes = 0;
+  int64_t a_step_bytes = 0;  // in L0A
+  int64_t b_step_bytes = 0;
+  int64_t accumulator_bytes = 0;
+  int64_t epilogue_rows = 0;     // of a chunk on separate vector cores
+  int64_t epilogue_columns = 0;  // of a chunk on the core itself
+
+  int64_t l1_bytes() const {
+    return buffers * (a_packet_bytes + b_packet_bytes);
+  }
+};
+
+GemmLayout layout_of(const Profile& profile, const GemmPlan& plan);
+
+// Bytes of one tile's operand in fractals: rows to 16, K to 32 bytes.
+int64_t fractal_bytes(int64_t rows, int64_t k, Type type);
+
+// What to read for `k` columns from `k_begin`.
+Rectangle input_rectangle(const GemmPlan& plan, const TileWork& work,
+                          int64_t k_begin, int64_t k);
+Rectangle weight_rectangle(const GemmPlan& plan, const TileWork& work,
+                           int64_t k_begin, int64_t k);
+// Rows [row, row + m) of the tile, where the result of the product goes.
+Rectangle output_rectangle(const GemmPlan& plan, const TileWork& work,
+                           int64_t row, int64_t m, Type type);
+
+}  // namespace tessera::npu

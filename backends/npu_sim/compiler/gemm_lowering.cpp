@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The inner loops: packets to L1, steps to L0, sums in L0C, results out.  Each
+// kind of buffer is guarded by two flags, one for "filled" and one for "free".
+
+#include "backends/npu_sim/compiler/gemm_lowering.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+
+#include "backends/npu_sim/compiler/gemm_epilogue.hpp"
+#include "backends/npu_sim/compiler/gemm_passes.hpp"
+#include "backends/npu_sim/machine/costs.hpp"
+
+namespace tessera::npu {
+namespace {
+
+constexpr int64_t kFractalRows = 16;
+constexpr int64_t kBeatBytes = 32;
+
+struct GemmLowering {
+  Profile profile;
+  GemmPlan plan;
+  GemmContext context{profile, plan, {}};
+  GemmPasses passes;
+  std::vector<std::vector<TileWork>> tiles;  // of each cube core
+  // For each tile, the chunks its vector cores have done before.
+  std::vector<std::vector<std::array<int64_t, 2>>> chunks_before;
+};
+
+void emit_passes(const GemmContext& context, const std::vector<Pass>& passes,
+                 int64_t group, int64_t sibling, Emitter& out) {
+  const bool is_unified = context.profile.unified_cores;
+  if (!is_unified && sibling == 0) return;
+  const int64_t siblings = context.num_siblings();
+  const int64_t lane = group * siblings + (is_unified ? 0 : sibling - 1);
+  for (const Pass& pass : passes) {
+    emit_pass(context.profile, pass, lane, context.plan.cores * siblings, out);
+  }
+}
+
+// All buffers are free at first.
+void emit_primes(const GemmContext& context, bool has_cube, bool has_vector,
+                 Emitter& out) {
+  if (has_cube) {
+    for (int64_t b = 0; b < context.layout.buffers; ++b) {
+      out.set(Pipe::kMte1, Pipe::kMte2, b);
+      out.set(Pipe::kCube, Pipe::kMte1, b);
+    }
+    for (int64_t b = 0; b < context.layout.accumulators; ++b) {
+      out.set(context.exit_pipe(), Pipe::kCube, b);
+    }
+  }
+  if (!has_vector) return;
+  const Pipe fills = context.hands_over() ? Pipe::kMte2 : Pipe::kVector;
+  for (int64_t b = 0; b < 2; ++b) out.set(Pipe::kMte3, fills, b);
+}
+
+void emit_step(const GemmContext& context, const TileWork& work, int64_t k,
+               int64_t step, int64_t packet_buffer, Emitter& out) {
+  const GemmLayout& layout = context.layout;
+  const GemmTiling& tiling = context.plan.tiling;
+  const Type type = context.plan.kind.cube;
+  const int64_t l0 = step % layout.buffers;
+  const int64_t in_packet = k % tiling.packet_k;
+  const int64_t count =
+      std::min({tiling.tile_k, work.k - k, tiling.packet_k - in_packet});
+  const int64_t fractal = in_packet / fractal_k(type);
+  const int64_t a_stride = round_up(work.m, kFractalRows) * kBeatBytes;
+  const int64_t b_stride = round_up(work.n, kFractalRows) * kBeatBytes;
+  const int64_t a_l1 = packet_buffer * layout.a_packet_bytes;
+  const int64_t b_l1 = layout.buffers * layout.a_packet_bytes +
+                       packet_buffer * layout.b_packet_bytes;
+
+  out.wait(Pipe::kCube, Pipe::kMte1, l0);
+  Instruction& a = out.load_a(l0 * layout.a_step_bytes,
+                              a_l1 + fractal * a_stride, work.m, count);
+  a.type = type;
+  a.rearranging = true;
+  a.row_stride = static_cast<uint64_t>(a_stride);
+  Instruction& b = out.load_b(l0 * layout.b_step_bytes,
+                              b_l1 + fractal * b_stride, work.n, count);
+  b.type = type;
+  b.rearranging = true;
+  b.row_stride = static_cast<uint64_t>(b_stride);
+  out.set(Pipe::kMte1, Pipe::kCube, l0);
+  out.wait(Pipe::kMte1, Pipe::kCube, l0);
+}
+
+void emit_mmad(const GemmContext& context, const TileWork& work, int64_t k,
+               int64_t step, int64_t slot, Emitter& out) {
+  const GemmLayout& layout = context.layout;
+  const GemmTiling& tiling = context.plan.tiling;
+  const int64_t l0 = step % layout.buffers;
+  const int64_t count = std::min(
+      {tiling.tile_k, work.k - k, tiling.packet_k - k % tiling.packet_k});
+  if (k == 0) out.wait(context.exit_pipe(), Pipe::kCube, slot);
+  Instruction& mmad =
+      out.mmad(slot * layout.accumulator_bytes, work.m, work.n, count);
+  mmad.type = context.plan.kind.cube;
+  mmad.src = static_cast<uint64_t>(l0 * layout.a_step_bytes);
+  mmad.src2 = static_cast<uint64_t>(l0 * layout.b_step_bytes);
+  mmad.accumulate = k > 0;
+  out.set(Pipe::kCube, Pipe::kMte1, l0);
+}
+
+void emit_weight(const GemmContext& context, const TileWork& work, int64_t dst,
+                 int64_t k_begin, int64_t k, Emitter& out) {
+  const GemmPlan& plan = context.plan;
+  Instruction& copy =
+      out.copy_in(Space::kL1, dst, weight_rectangle(plan, work, k_begin, k));
+  copy.type = plan.kind.cube;
+  copy.nd_to_nz = plan.gemm.layout == WeightLayout::kNd &&
+                  !plan.kind.widens_weight && !plan.kind.unzips;
+  copy.transpose = !plan.gemm.weight_is_nk;
+  if (!plan.kind.unzips) return;
+  copy.opcode = Opcode::kUnzip;
+  copy.n = static_cast<uint32_t>(work.n);
+  copy.k = static_cast<uint32_t>(k);
+  copy.stored_bytes = static_cast<uint32_t>(
+      std::max(1.0, static_cast<double>(work.n * k) * plan.gemm.compression));
+}
+
+void emit_packet(const GemmContext& context, const TileWork& work, int64_t k,
+                 int64_t buffer, Emitter& out) {
+  const GemmLayout& layout = context.layout;
+  const int64_t count = std::min(context.plan.tiling.packet_k, work.k - k);
+  const int64_t k_begin = work.k_begin + k;
+  out.wait(Pipe::kMte1, Pipe::kMte2, buffer);
+  Instruction& a =
+      out.copy_in(Space::kL1, buffer * layout.a_packet_bytes,
+                  input_rectangle(context.plan, work, k_begin, count));
+  a.type = context.plan.kind.cube;
+  a.nd_to_nz = true;
+  a.transpose = context.plan.gemm.transpose_a;
+  emit_weight(
+      context, work,
+      layout.buffers * layout.a_packet_bytes + buffer * layout.b_packet_bytes,
+      k_begin, count, out);
+  out.set(Pipe::kMte2, Pipe::kMte1, buffer);
+  out.wait(Pipe::kMte2, Pipe::kMte1, buffer);
+}
+
+void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
+               int64_t index, Emitter& out) {
+  const TileWork& work = tiles[static_cast<size_t>(index)];
+  const GemmTiling& tiling = context.plan.tiling;
+  const int64_t slot = index % context.layout.accumulators;
+  int64_t packet = work.packets_before;
+  int64_t step = work.steps_before;
+  for (int64_t begin = 0; begin < work.k; begin += tiling.packet_k, ++packet) {
+    const int64_t buffer = packet % context.layout.buffers;
+    emit_packet(context, work, begin, buffer, out);
+    const int64_t end = std::min(work.k, begin + tiling.packet_k);
+    for (int64_t k = begin; k < end; k += tiling.tile_k, ++step) {
+      emit_step(context, work, k, step, buffer, out);
+      emit_mmad(context, work, k, step, slot, out);
+    }
+    out.set(Pipe::kMte1, Pipe::kMte2, buffer);
+  }
+  const TileWork* before_previous =
+      index < 2 ? nullptr : &tiles[static_cast<size_t>(index - 2)];
+  emit_exit(context, work, before_previous, index, out);
+}
+
+void count_chunks(GemmLowering& lowering) {
+  const GemmContext& context = lowering.context;
+  for (const std::vector<TileWork>& core : lowering.tiles) {
+    std::array<int64_t, 2> done{};
+    auto& before = lowering.chunks_before.emplace_back();
+    for (const TileWork& work : core) {
+      before.push_back(done);
+      for (int64_t sibling = 1; sibling <= context.num_siblings(); ++sibling) {
+        done.at(static_cast<size_t>(sibling - 1)) +=
+            chunks_of(context, work, sibling);
+      }
+    }
+  }
+}
+
+void emit_section(const GemmLowering& lowering, int64_t core, int64_t section,
+                  bool has_siblings, Emitter& out) {
+  const GemmContext& context = lowering.context;
+  const int64_t width = has_siblings ? 1 + context.num_siblings() : 1;
+  const int64_t group = core / width;
+  const int64_t sibling = core % width;
+  const bool is_unified = context.profile.unified_cores;
+  const bool has_cube = sibling == 0;
+  const bool has_vector = is_unified || sibling > 0;
+  const auto& tiles = lowering.tiles[static_cast<size_t>(group)];
+  const auto num_tiles = static_cast<int64_t>(tiles.size());
+  if (section == 0) {
+    emit_passes(context, lowering.passes.before, group, sibling, out);
+    if (!lowering.passes.before.empty()) out.sync_all();
+    emit_primes(context, has_cube,
+                has_vector && (context.has_tile_epilogue() ||
+                               !context.profile.exit.fixpipe),
+                out);
+  } else if (section <= num_tiles) {
+    const int64_t index = section - 1;
+    const TileWork& work = tiles[static_cast<size_t>(index)];
+    if (has_cube) emit_tile(context, tiles, index, out);
+    if (has_vector && context.hands_over()) {
+      const int64_t lane = is_unified ? 1 : sibling;
+      const auto& before = lowering.chunks_before[static_cast<size_t>(group)];
+      emit_handed_over(
+          context, work, index, lane,
+          before[static_cast<size_t>(index)].at(static_cast<size_t>(lane - 1)),
+          out);
+    }
+  } else if (!lowering.passes.after.empty()) {
+    out.sync_all();
+    emit_passes(context, lowering.passes.after, group, sibling, out);
+  }
+}
+
+}  // namespace
+
+Stream lower_gemm(const Profile& profile, const GemmPlan& plan) {
+  auto lowering = std::make_shared<GemmLowering>();
+  lowering->profile = profile;
+  lowering->plan = plan;
+  lowering->context.layout = layout_of(profile, plan);
+  lowering->passes = passes_of(plan);
+  lowering->tiles = deal_tiles(plan);
+  count_chunks(*lowering);
+  const GemmContext& context = lowering->context;
+  const bool has_siblings =
+      !profile.unified_cores &&
+      (context.hands_over() || !lowering->passes.before.empty() ||
+       !lowering->passes.after.empty());
+
+  Stream stream;
+  stream.label = key_of(plan.gemm);
+  const int64_t width = has_siblings ? 1 + context.num_siblings() : 1;
+  for (int64_t group = 0; group < plan.cores; ++group) {
+    for (int64_t sibling = 0; sibling < width; ++sibling) {
+      Stream::Core core;
+      core.has_cube = sibling == 0;
+      core.has_vector = profile.unified_cores || sibling > 0;
+      core.group = group;
+      core.sibling = sibling;
+      core.num_sections =
+          static_cast<int64_t>(
+              lowering->tiles[static_cast<size_t>(group)].size()) +
+          2;
+      stream.cores.push_back(core);
+    }
+  }
+  stream.emit = [lowering, has_siblings](int64_t core, int64_t section,
+                                         std::vector<Instruction>& out) {
+    Emitter emitter(out);
+    emit_section(*lowering, core, section, has_siblings, emitter);
+  };
+  return stream;
+}
+
+}  // namespace tessera::npu

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The search: tile sizes that are multiples of fractals, the largest packets
+// that fit L1 twice, and splits of K where tiles are fewer than cores.
+
+#include "backends/npu_sim/compiler/gemm_plan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/machine/costs.hpp"
+#include "tessera/error.hpp"
+
+namespace tessera::npu {
+namespace {
+
+constexpr int64_t kFractalRows = 16;
+constexpr int64_t kLineBytes = 512;
+constexpr int64_t kMostPacketBytes = 4096;  // of a row in L1
+constexpr std::array<int64_t, 7> kTileRows = {16, 32, 64, 96, 128, 192, 256};
+constexpr std::array<int64_t, 10> kTileColumns = {16,  32,  64,  96,  128,
+                                                  160, 192, 256, 384, 512};
+constexpr std::array<int64_t, 4> kSplits = {1, 2, 4, 8};
+
+// The largest multiple of `unit` that is at most `most`; at least one unit.
+int64_t round_down(int64_t most, int64_t unit) {
+  return std::max(unit, most / unit * unit);
+}
+
+// The largest power of two of units that is at most `most`.
+int64_t power_of_units(int64_t most, int64_t unit) {
+  int64_t size = unit;
+  while (size * 2 <= most) size *= 2;
+  return size;
+}
+
+// Chooses along K for a tile, whatever is still 0.
+void choose_depth(const Profile& profile, const GemmPlan& plan,
+                  GemmTiling& tiling) {
+  const Type type = plan.kind.cube;
+  const int64_t k0 = fractal_k(type);
+  const int64_t K = round_up(plan.gemm.K, k0);
+  const int64_t buffers = plan.double_buffer ? 2 : 1;
+  const int64_t rows_a = round_up(tiling.tile_m, kFractalRows);
+  const int64_t rows_b = round_up(tiling.tile_n, kFractalRows);
+  const auto elements = [&](int64_t bytes) {
+    return bytes * 8 / bits_of(type);
+  };
+  if (tiling.tile_k == 0) {
+    const int64_t most =
+        std::min(elements(profile.local.l0a_bytes / buffers) / rows_a,
+                 elements(profile.local.l0b_bytes / buffers) / rows_b);
+    tiling.tile_k = std::min(K, power_of_units(most, k0));
+  }
+  if (tiling.packet_k == 0) {
+    const int64_t most =
+        std::min(elements(profile.local.l1_bytes / buffers) / (rows_a + rows_b),
+                 elements(kMostPacketBytes));
+    int64_t packet = round_down(most, tiling.tile_k);
+    // Whole lines of L2, unless that would halve the packet.
+    const int64_t line = std::max(elements(kLineBytes), tiling.tile_k);
+    if (packet > line) packet = packet / line * line;
+    tiling.packet_k = std::min(packet, round_up(K, tiling.tile_k));
+  }
+}
+
+std::string misfit(const Profile& profile, const GemmPlan& plan) {
+  const GemmLayout layout = layout_of(profile, plan);
+  const auto check = [](const char* name, int64_t needed, int64_t there) {
+    return needed <= there
+               ? std::string()
+               : std::string("needs ") + std::to_string(needed) + " bytes of " +
+                     name + ", which has " + std::to_string(there);
+  };
+  const LocalMemories& local = profile.local;
+  std::string why =
+      check("l0a", layout.buffers * layout.a_step_bytes, local.l0a_bytes);
+  if (why.empty()) {
+    why = check("l0b", layout.buffers * layout.b_step_bytes, local.l0b_bytes);
+  }
+  if (why.empty()) {
+    why = check("l0c", layout.accumulators * layout.accumulator_bytes,
+                local.l0c_bytes);
+  }
+  if (why.empty()) why = check("l1", layout.l1_bytes(), local.l1_bytes);
+  return why;
+}
+
+// Rows of tiles that the cores of a wave share evenly with columns: the least
+// bytes in flight for the most reuse.
+int64_t choose_swizzle(const GemmPlan& plan, const GemmTiling& tiling) {
+  if (!plan.uses_swizzle) return 1;
+  int64_t rows = 1;
+  for (const GemmPart& part : plan.parts) {
+    rows = std::max(rows, plan.tiles_m(part));
+  }
+  const double even =
+      std::sqrt(static_cast<double>(plan.cores * tiling.tile_n) /
+                static_cast<double>(tiling.tile_m));
+  return std::clamp<int64_t>(std::llround(even), 1, rows);
+}
+
+struct Search {
+  const Profile& profile;
+  const GemmTiling& forced;
+  GemmPlan plan;
+  GemmTiling best;
+  double best_cycles = std::numeric_limits<double>::infinity();
+
+  // Tries one tile size with both numbers of accumulators.
+  void consider(int64_t tile_m, int64_t tile_n, int64_t split_k);
+};
+
+void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
+  GemmTiling tiling = forced;
+  tiling.tile_m = tile_m;
+  tiling.tile_n = tile_n;
+  tiling.split_k = split_k;
+  const int64_t tile_bytes =
+      4 * round_up(tile_m, kFractalRows) * round_up(tile_n, kFractalRows);
+  tiling.double_accumulator =
+      plan.double_buffer && 2 * tile_bytes <= profile.local.l0c_bytes;
+  choose_depth(profile, plan, tiling);
+  plan.tiling = tiling;
+  if (tiling.swizzle == 0) plan.tiling.swizzle = choose_swizzle(plan, tiling);
+  if (!misfit(profile, plan).empty()) return;
+  const double cycles = cost_of_plan(profile, plan).cycles;
+  if (cycles < best_cycles) {
+    best_cycles = cycles;
+    best = plan.tiling;
+  }
+}
+
+// Sizes worth trying along one side.
+template <size_t Count>
+std::vector<int64_t> sizes_of(const std::array<int64_t, Count>& all,
+                              int64_t side, int64_t forced) {
+  if (forced > 0) return {forced};
+  std::vector<int64_t> sizes;
+  const int64_t padded = round_up(side, kFractalRows);
+  // A small tile never wins on a long side.
+  const int64_t least = side >= 256 ? 64 : 16;
+  for (const int64_t size : all) {
+    if (size >= padded) {
+      sizes.push_back(padded);
+      break;
+    }
+    if (size >= least) sizes.push_back(size);
+  }
+  return sizes;
+}
+
+void add_even_share(const GemmPlan& plan, std::vector<int64_t>& columns) {
+  const int64_t share =
+      round_up(ceil_div(plan.gemm.N, plan.cores), kFractalRows);
+  for (int64_t parts = 1; parts <= 2; ++parts) {
+    const int64_t size = round_up(ceil_div(share, parts), kFractalRows);
+    if (size <= 512) columns.push_back(size);
+  }
+}
+
+void check_forced(const Profile& profile, const Gemm& gemm,
+                  const GemmTiling& forced) {
+  for (const int64_t size : {forced.tile_m, forced.tile_n, forced.tile_k,
+                             forced.packet_k, forced.split_k, forced.swizzle}) {
+    if (size < 0 || size > (1 << 20)) {
+      throw sdk::Error(TSR_INVALID_ARGUMENT, "tiling: " + std::to_string(size) +
+                                                 " is outside 0 to 1048576");
+    }
+  }
+  if (gemm.cores < 0 || gemm.cores > profile.cube_cores) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "gemm: cores " + std::to_string(gemm.cores) + " of " +
+                         std::to_string(profile.cube_cores) + " on " +
+                         profile.name);
+  }
+}
+
+void search_tiles(Search& search, int64_t most_rows) {
+  const GemmTiling& forced = search.forced;
+  const GemmPlan& plan = search.plan;
+  const Gemm gemm = plan.gemm;
+  std::vector<int64_t> columns = sizes_of(kTileColumns, gemm.N, forced.tile_n);
+  if (forced.tile_n == 0 && most_rows <= 64) add_even_share(plan, columns);
+  const bool may_split = plan.parts.size() == 1 && most_rows <= 256;
+  for (const int64_t tile_m : sizes_of(kTileRows, most_rows, forced.tile_m)) {
+    for (const int64_t tile_n : columns) {
+      const int64_t tiles =
+          ceil_div(most_rows, tile_m) * ceil_div(gemm.N, tile_n);
+      if (forced.split_k > 0) {
+        search.consider(tile_m, tile_n, forced.split_k);
+        continue;
+      }
+      for (const int64_t split : kSplits) {
+        const bool pays = may_split && tiles * split <= 2 * plan.cores &&
+                          gemm.K >= 512 * split;
+        if (split > 1 && !pays) break;
+        search.consider(tile_m, tile_n, split);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
+                   const std::vector<int64_t>& rows,
+                   const SimulateOptions& options) {
+  GemmPlan plan;
+  plan.gemm = gemm;
+  plan.kind = kind_of(profile, gemm);
+  check_forced(profile, gemm, options.tiling);
+  int64_t begin = 0;
+  int64_t most_rows = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    plan.parts.push_back({rows[i], begin, static_cast<int64_t>(i)});
+    begin += rows[i];
+    most_rows = std::max(most_rows, rows[i]);
+  }
+  plan.cores = gemm.cores > 0 ? gemm.cores : profile.cube_cores;
+  plan.double_buffer = options.double_buffer;
+  plan.uses_swizzle = options.swizzle;
+
+  Search search{profile, options.tiling, plan, {}};
+  search_tiles(search, most_rows);
+  plan.tiling = search.best;
+  if (std::isinf(search.best_cycles)) {
+    plan.tiling = search.plan.tiling;
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "gemm: tile " + std::to_string(plan.tiling.tile_m) +
+                         " x " + std::to_string(plan.tiling.tile_n) + " x " +
+                         std::to_string(plan.tiling.tile_k) + " " +
+                         misfit(profile, plan) + " on " + profile.name);
+  }
+  return plan;
+}
+
+}  // namespace tessera::npu

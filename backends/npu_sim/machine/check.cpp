@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The footprint of every operand against the memory it lies in.
+
+#include "backends/npu_sim/machine/check.hpp"
+
+#include "backends/npu_sim/machine/costs.hpp"
+
+namespace tessera::npu {
+namespace {
+
+constexpr int64_t kFractalBytes = 512;
+constexpr int64_t kAccumulatorFractalBytes = 1024;
+constexpr int64_t kBeatBytes = 32;
+constexpr int64_t kFractalRows = 16;
+
+int64_t round_up(int64_t value, int64_t to) {
+  return (value + to - 1) / to * to;
+}
+
+int64_t fractals(int64_t elements, int64_t of) {
+  return (elements + of - 1) / of;
+}
+
+struct Operand {
+  const char* name;
+  Space space;
+  uint64_t begin;
+  int64_t bytes;
+  int64_t alignment;
+};
+
+std::string check_operand(const Profile& profile, const Operand& operand) {
+  const int64_t capacity = capacity_of(profile, operand.space);
+  const std::string where = std::string(operand.name) + " " +
+                            name_of(operand.space) + "[" +
+                            std::to_string(operand.begin) + ", +" +
+                            std::to_string(operand.bytes) + ")";
+  if (operand.begin % static_cast<uint64_t>(operand.alignment) != 0) {
+    return where + " must start at a multiple of " +
+           std::to_string(operand.alignment);
+  }
+  if (operand.begin > static_cast<uint64_t>(capacity) ||
+      operand.bytes > capacity - static_cast<int64_t>(operand.begin)) {
+    return where + " is beyond its " + std::to_string(capacity) + " bytes";
+  }
+  return {};
+}
+
+int64_t matrix_bytes(int64_t rows, int64_t k, Type type) {
+  return fractals(rows, kFractalRows) * fractals(k, fractal_k(type)) *
+         kFractalBytes;
+}
+
+int64_t accumulator_bytes(const Instruction& one) {
+  return fractals(one.m, kFractalRows) * fractals(one.n, kFractalRows) *
+         kAccumulatorFractalBytes;
+}
+
+int64_t element_bytes(const Instruction& one) {
+  return int64_t{one.m} * one.n * bits_of(one.type) / 8;
+}
+
+std::string first_of(std::string one, const std::string& other) {
+  return one.empty() ? other : one;
+}
+
+std::string check_copy_in(const Profile& profile, const Instruction& copy) {
+  if (copy.dst_space != Space::kL1 && copy.dst_space != Space::kUb) {
+    return std::string("cannot write ") + name_of(copy.dst_space);
+  }
+  const int64_t rows =
+      copy.nd_to_nz ? round_up(copy.m, kFractalRows) : int64_t{copy.m};
+  return check_operand(
+      profile, {"dst", copy.dst_space, copy.dst,
+                rows * round_up(copy.row_bytes, kBeatBytes), kBeatBytes});
+}
+
+std::string check_load(const Profile& profile, const Instruction& load) {
+  const bool is_a = load.opcode == Opcode::kLoadA;
+  const int64_t bytes = matrix_bytes(is_a ? load.m : load.n, load.k, load.type);
+  return first_of(
+      check_operand(profile, {"dst", is_a ? Space::kL0a : Space::kL0b, load.dst,
+                              bytes, kFractalBytes}),
+      check_operand(profile, {"src", Space::kL1, load.src, bytes, kBeatBytes}));
+}
+
+std::string check_mmad(const Profile& profile, const Instruction& mmad) {
+  if (cube_macs(profile, mmad.type) == 0) {
+    return std::string("the cube of ") + profile.name + " has no " +
+           name_of(mmad.type);
+  }
+  return first_of(
+      check_operand(profile,
+                    {"dst", Space::kL0c, mmad.dst, accumulator_bytes(mmad),
+                     kAccumulatorFractalBytes}),
+      first_of(check_operand(profile, {"src", Space::kL0a, mmad.src,
+                                       matrix_bytes(mmad.m, mmad.k, mmad.type),
+                                       kFractalBytes}),
+               check_operand(profile, {"src2", Space::kL0b, mmad.src2,
+                                       matrix_bytes(mmad.n, mmad.k, mmad.type),
+                                       kFractalBytes})));
+}
+
+std::string check_accumulator(const Profile& profile, const Instruction& one) {
+  if (one.opcode == Opcode::kFixpipe && !profile.exit.fixpipe) {
+    return profile.name + " has no fixpipe";
+  }
+  if (one.opcode == Opcode::kDrain && profile.exit.l0c_to_ub_rate <= 0) {
+    return profile.name + " has no path from l0c to ub";
+  }
+  std::string wrong = check_operand(
+      profile, {"src", Space::kL0c, one.src, accumulator_bytes(one),
+                kAccumulatorFractalBytes});
+  if (one.opcode == Opcode::kFixpipe) return wrong;
+  return first_of(wrong,
+                  check_operand(profile, {"dst", Space::kUb, one.dst,
+                                          element_bytes(one), kBeatBytes}));
+}
+
+std::string check_operands(const Profile& profile, const Instruction& one) {
+  switch (one.opcode) {
+    case Opcode::kCopyIn:
+      return check_copy_in(profile, one);
+    case Opcode::kUnzip:
+      if (profile.unzip.engines == 0) {
+        return profile.name + " has no unzip engine";
+      }
+      return check_operand(profile,
+                           {"dst", Space::kL1, one.dst,
+                            matrix_bytes(one.n, one.k, Type::kS8), kBeatBytes});
+    case Opcode::kLoadA:
+    case Opcode::kLoadB:
+      return check_load(profile, one);
+    case Opcode::kMmad:
+      return check_mmad(profile, one);
+    case Opcode::kFixpipe:
+    case Opcode::kDrain:
+      return check_accumulator(profile, one);
+    case Opcode::kVector:
+      return first_of(check_operand(profile, {"dst", Space::kUb, one.dst,
+                                              element_bytes(one), kBeatBytes}),
+                      check_operand(profile, {"src", Space::kUb, one.src,
+                                              element_bytes(one), kBeatBytes}));
+    case Opcode::kCopyOut:
+      return check_operand(
+          profile,
+          {"src", Space::kUb, one.src,
+           int64_t{one.m} * round_up(one.row_bytes, kBeatBytes), kBeatBytes});
+    default:
+      return {};
+  }
+}
+
+Pipe pipe_of(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::kCopyIn:
+    case Opcode::kUnzip:
+      return Pipe::kMte2;
+    case Opcode::kLoadA:
+    case Opcode::kLoadB:
+      return Pipe::kMte1;
+    case Opcode::kMmad:
+      return Pipe::kCube;
+    case Opcode::kFixpipe:
+      return Pipe::kFixpipe;
+    case Opcode::kDrain:
+    case Opcode::kVector:
+      return Pipe::kVector;
+    case Opcode::kCopyOut:
+      return Pipe::kMte3;
+    default:
+      return Pipe::kScalar;
+  }
+}
+
+bool is_cube_pipe(Pipe pipe) {
+  return pipe == Pipe::kCube || pipe == Pipe::kMte1 || pipe == Pipe::kFixpipe;
+}
+
+bool is_vector_pipe(Pipe pipe) {
+  return pipe == Pipe::kVector || pipe == Pipe::kMte3;
+}
+
+}  // namespace
+
+int64_t capacity_of(const Profile& profile, Space space) {
+  switch (space) {
+    case Space::kGm:
+      return profile.global.dram_bytes;
+    case Space::kL1:
+      return profile.local.l1_bytes;
+    case Space::kL0a:
+      return profile.local.l0a_bytes;
+    case Space::kL0b:
+      return profile.local.l0b_bytes;
+    case Space::kL0c:
+      return profile.local.l0c_bytes;
+    case Space::kUb:
+      return profile.local.ub_bytes;
+  }
+  return 0;
+}
+
+std::string violation(const Profile& profile, const Stream::Core& core,
+                      const Instruction& instruction) {
+  if ((is_cube_pipe(instruction.pipe) && !core.has_cube) ||
+      (is_vector_pipe(instruction.pipe) && !core.has_vector)) {
+    return std::string("this core has no ") + name_of(instruction.pipe);
+  }
+  if (instruction.opcode == Opcode::kSetFlag ||
+      instruction.opcode == Opcode::kWaitFlag) {
+    return instruction.flag < kNumFlags
+               ? std::string()
+               : "flag " + std::to_string(instruction.flag) + " of 16";
+  }
+  if (instruction.opcode != Opcode::kScalar &&
+      pipe_of(instruction.opcode) != instruction.pipe) {
+    return std::string("belongs on ") + name_of(pipe_of(instruction.opcode));
+  }
+  return check_operands(profile, instruction);
+}
+
+}  // namespace tessera::npu

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shared L2 as the streams see it: how much of each region it holds.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+
+namespace tessera::npu {
+
+// What one access cost beyond L2 itself.
+struct L2Access {
+  double miss_share = 0;  // of its bytes
+  double dram_read_bytes = 0;
+  double dram_write_bytes = 0;  // dirty bytes that had to leave
+};
+
+// A cache of lines with random replacement, in the limit of small lines: what
+// comes in takes its place from all clean bytes alike, so of every region an
+// exponentially shrinking share is left.  A region is what one instruction
+// names; tiles of one launch are cut alike, so two accesses touch the same
+// region or different ones.
+//
+// Written bytes stay until DRAM has time for them, or no clean ones are left.
+// A clean byte takes `clean_cost` bytes: L2 is built of halves, and what cores
+// of both read lies in both.
+//
+// What a launch wrote may be read back in other pieces: such a read hits by the
+// share of the tensor's written bytes that are still held.
+class L2Cache {
+ public:
+  L2Cache(double capacity_bytes, double clean_cost)
+      : capacity_(capacity_bytes), clean_cost_(clean_cost) {}
+
+  L2Access read(uint64_t region, double bytes);
+  L2Access write(uint64_t region, double bytes);
+
+  // Cleans the oldest dirty bytes, in all at most `spare_bytes` that DRAM could
+  // have taken since the last call; returns what it took.
+  double write_back(double spare_bytes);
+
+  // Bytes of its capacity in use.
+  double held_bytes() const { return clean_ * clean_cost_ + dirty_; }
+
+  // GM addresses carry the tensor they belong to.
+  static uint64_t tensor_of(uint64_t region) { return region >> 40; }
+
+ private:
+  // Clean bytes as of a moment of decay_.
+  struct Clean {
+    double bytes = 0;
+    double decay = 1;
+  };
+  struct Written {
+    double bytes = 0;
+    double dirty = 0;
+    Clean clean;
+  };
+  struct Dirty {
+    uint64_t tensor = 0;
+    double bytes = 0;
+  };
+
+  double left(const Clean& clean) const {
+    return clean.bytes * decay_ / clean.decay;
+  }
+  void add(Clean& clean, double bytes) {
+    clean = {left(clean) + bytes, decay_};
+  }
+  void make_room(L2Access& access);
+  void clean_oldest(double bytes);
+
+  double capacity_;
+  double clean_cost_;
+  double clean_ = 0;  // bytes, once
+  double dirty_ = 0;
+  double decay_ = 1;  // of a clean byte since the beginning
+  std::unordered_map<uint64_t, Clean> regions_;
+  std::unordered_map<uint64_t, Written> written_;  // by tensor
+  std::deque<Dirty> queue_;                        // oldest first
+};
+
+}  // namespace tessera::npu

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The chip in time: cores with pipes, flags between them, and shared memory.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "backends/npu_sim/machine/stream.hpp"
+#include "backends/npu_sim/profile/profile.hpp"
+
+namespace tessera::npu {
+
+// One busy interval of one pipe.
+struct TraceEvent {
+  int32_t core = 0;
+  Pipe pipe = Pipe::kScalar;
+  const char* name = "";
+  double begin_cycle = 0;
+  double end_cycle = 0;
+};
+
+// What a run counted.
+struct Counters {
+  std::array<double, kNumPipes> busy_cycles{};  // all cores together
+  double dram_read_bytes = 0;
+  double dram_write_bytes = 0;
+  double l2_read_bytes = 0;
+  double l2_write_bytes = 0;
+  double l2_hit_bytes = 0;  // of those read
+  double l1_read_bytes = 0;
+  double l1_write_bytes = 0;
+  double l0_bytes = 0;
+  double ub_bytes = 0;
+  double unzip_bytes = 0;
+  double macs_f16 = 0;  // bf16 and fp8 too
+  double macs_s8 = 0;
+  double macs_s4 = 0;
+  double vector_elements = 0;
+  int64_t instructions = 0;
+};
+
+struct MachineRun {
+  double cycles = 0;  // until the last instruction is complete
+  int64_t cores_used = 0;
+  Counters counters;
+  std::vector<TraceEvent> trace;
+};
+
+// Runs a stream.  Instructions of a pipe run in the stream's order; pipes of a
+// core run beside each other, held back by flags alone.  The scalar unit hands
+// instructions out in the stream's order, 32 to a pipe's queue.
+//
+// Errors  throws sdk::Error INTERNAL, naming the core, the instruction and the
+//         operand, if one does not fit the chip; or, with every flag that is
+//         waited for, if the stream is stuck
+MachineRun run_stream(const Profile& profile, const Stream& stream,
+                      bool with_trace);
+
+}  // namespace tessera::npu
