@@ -32,4 +32,13 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// For passes over files larger than memory.  Both are hints for those bytes
+// that lie in a living MappedFile, and touch no other memory.  Any thread.
+
+// Begins to read what is needed next.
+void prefetch_mapped(std::span<const std::byte> bytes);
+
+// Gives memory back; the bytes can be read again, from the file.
+void release_mapped(std::span<const std::byte> bytes);
+
 }  // namespace tessera

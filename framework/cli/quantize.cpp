@@ -14,6 +14,7 @@
 #include "framework/cli/command.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/figures.hpp"
+#include "framework/cli/interrupt.hpp"
 #include "framework/cli/json_output.hpp"
 #include "framework/cli/progress.hpp"
 #include "framework/cli/quantization.hpp"
@@ -30,6 +31,7 @@ struct QuantizeOptions {
   std::string config;
   std::string output;
   std::string format = "auto";
+  bool restart = false;
   bool json = false;
 };
 
@@ -113,6 +115,11 @@ double bits_per_weight(const Outcome& outcome) {
          static_cast<double>(std::max<uint64_t>(outcome.parameters, 1));
 }
 
+double layer_bits(const quant::LayerReport& layer) {
+  return 8.0 * static_cast<double>(layer.bytes_out) /
+         static_cast<double>(std::max<uint64_t>(layer.parameters, 1));
+}
+
 Json layer_json(const quant::LayerReport& layer) {
   Json json;
   json["name"] = layer.name;
@@ -126,6 +133,7 @@ Json layer_json(const quant::LayerReport& layer) {
   json["cosine"] = layer.cosine;
   json["bytes_in"] = layer.bytes_in;
   json["bytes_out"] = layer.bytes_out;
+  json["bits_per_weight"] = layer_bits(layer);
   json["note"] = layer.note;
   return json;
 }
@@ -141,6 +149,7 @@ void print_outcome(const Outcome& outcome, const Request& request) {
   json["bits_per_weight_linears"] = linear_bits(outcome.report);
   json["peak_rss_bytes"] = peak_rss_bytes();
   json["seconds"] = outcome.seconds;
+  json["resumed_layers"] = outcome.report.num_resumed;
   json["warnings"] = outcome.report.warnings;
   json["ignored"] = request.ignored;
   json["layers"] = Json::array();
@@ -153,14 +162,20 @@ void print_outcome(const Outcome& outcome, const Request& request) {
 void print_table(const Outcome& outcome, const Request& request) {
   Table table({{"linear"},
                {"scheme"},
+               {"bits", Align::kRight},
                {"metric", Align::kRight},
+               {"MAE", Align::kRight},
+               {"MSE", Align::kRight},
                {"SQNR dB", Align::kRight},
                {"cosine", Align::kRight},
                {"why"}});
   for (const quant::LayerReport& layer : outcome.report.layers) {
     const bool is_float = layer.mse == 0.0 && layer.cosine == 1.0;
     table.add_row({layer.name, layer.scheme,
+                   fmt::format("{:.2f}", layer_bits(layer)),
                    fmt::format("{:.3g}", layer.metric),
+                   is_float ? "" : fmt::format("{:.3g}", layer.mae),
+                   is_float ? "" : fmt::format("{:.3g}", layer.mse),
                    is_float ? "" : fmt::format("{:.1f}", layer.sqnr_db),
                    is_float ? "" : fmt::format("{:.6f}", layer.cosine),
                    layer.note.empty()
@@ -173,6 +188,10 @@ void print_table(const Outcome& outcome, const Request& request) {
   }
   for (const std::string& line : request.ignored) {
     write_out("ignored: " + line + "\n");
+  }
+  if (outcome.report.num_resumed > 0) {
+    write_out(fmt::format("resumed: {} layers were done already\n",
+                          outcome.report.num_resumed));
   }
   write_out(fmt::format(
       "\n{}: {}, {} from {}, {:.2f} bits per weight, {:.2f} in the linears; "
@@ -190,9 +209,38 @@ Status check_output(const std::string& output) {
           "-o " + output + ": exists already; nothing was changed"};
 }
 
+// Forgets what an interrupted run left.
+Status remove_partial(const std::string& output) {
+  std::error_code code;
+  std::filesystem::remove_all(output + ".partial", code);
+  if (!code) return {};
+  return {TSR_FAILED_PRECONDITION, output + ".partial: " + code.message()};
+}
+
+Result<quant::QuantizeReport> quantize(const Quantization& quantization,
+                                       const quant::Recipe& recipe,
+                                       const std::string& path,
+                                       quant::QuantizedSink& sink) {
+  const Interrupt interrupt;
+  Progress progress("quantize");
+  quant::QuantizeInputs inputs = quantization.inputs(
+      0, [&progress](double share) { progress.update(share); });
+  inputs.is_cancelled = [] { return Interrupt::asked(); };
+  auto report = quant::quantize_model(inputs, recipe, sink);
+  std::error_code code;
+  if (report.ok() || !std::filesystem::exists(path + ".partial", code)) {
+    return report;
+  }
+  return Status(report.status().code(),
+                fmt::format("{}; {}.partial keeps the layers that are done, "
+                            "and the same command goes on from there",
+                            report.status().message(), path));
+}
+
 Status run_quantize(QuantizeOptions options) {
   TSR_ASSIGN_OR_RETURN(const Request request, request_of(options));
   TSR_RETURN_IF_ERROR(check_output(options.output));
+  if (options.restart) TSR_RETURN_IF_ERROR(remove_partial(options.output));
   TSR_ASSIGN_OR_RETURN(const bool calibrates,
                        quant::needs_calibration(request.recipe));
   TSR_ASSIGN_OR_RETURN(const Quantization quantization,
@@ -203,14 +251,8 @@ Status run_quantize(QuantizeOptions options) {
                             options.quantization.scheme, options.output));
   Outcome outcome;
   const auto begin = std::chrono::steady_clock::now();
-  {
-    Progress progress("quantize");
-    const quant::QuantizeInputs inputs = quantization.inputs(
-        0, [&progress](double share) { progress.update(share); });
-    TSR_ASSIGN_OR_RETURN(
-        outcome.report,
-        quant::quantize_model(inputs, request.recipe, *output.sink));
-  }
+  TSR_ASSIGN_OR_RETURN(outcome.report, quantize(quantization, request.recipe,
+                                                options.output, *output.sink));
   outcome.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
           .count();
@@ -252,6 +294,8 @@ Command add_quantize_command(CLI::App& tessera) {
           CLI::IsMember({"auto", "msmodelslim", "compressed-tensors", "gguf"}))
       ->type_name("FORMAT")
       ->capture_default_str();
+  app->add_flag("--restart", options->restart,
+                "Begin anew where an interrupted run left finished layers");
   add_json_option(*app, options->json);
   app->footer(
       "Example:\n  tessera quantize --scheme w4a16_g128 --method gptq -o "

@@ -78,28 +78,6 @@ Status write_all(int fd, const char* data, size_t size,
   return {};
 }
 
-// Sizes and names are checked; the header with its length and padding.
-std::string header_text(const std::vector<PlannedTensor>& tensors,
-                        const std::vector<uint64_t>& sizes,
-                        const std::map<std::string, std::string>& metadata) {
-  json header = json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  uint64_t offset = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    header[tensors[i].name] = {{"dtype", file_type(tensors[i].dtype)},
-                               {"shape", tensors[i].shape},
-                               {"data_offsets", {offset, offset + sizes[i]}}};
-    offset += sizes[i];
-  }
-  std::string text =
-      header.dump(-1, ' ', false, json::error_handler_t::replace);
-  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
-  const uint64_t length = text.size();
-  std::string bytes(sizeof(length), '\0');
-  std::memcpy(bytes.data(), &length, sizeof(length));
-  return bytes + text;
-}
-
 struct Shard {
   std::string file;
   std::vector<PlannedTensor> tensors;
@@ -161,6 +139,36 @@ Result<uint64_t> planned_bytes(const PlannedTensor& tensor) {
   return bits / 8;
 }
 
+Result<std::string> safetensors_header(
+    const std::vector<PlannedTensor>& tensors,
+    const std::map<std::string, std::string>& metadata, uint64_t room) {
+  json header = json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t offset = 0;
+  for (const PlannedTensor& tensor : tensors) {
+    TSR_ASSIGN_OR_RETURN(const uint64_t bytes, planned_bytes(tensor));
+    header[tensor.name] = {{"dtype", file_type(tensor.dtype)},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
+  }
+  std::string text =
+      header.dump(-1, ' ', false, json::error_handler_t::replace);
+  uint64_t length = (text.size() + kAlignment - 1) / kAlignment * kAlignment;
+  if (room > 0) {
+    if (room < sizeof(length) + length) {
+      return Status(TSR_INVALID_ARGUMENT,
+                    fmt::format("a header of {} bytes in a room of {}",
+                                sizeof(length) + length, room));
+    }
+    length = room - sizeof(length);
+  }
+  text.append(length - text.size(), ' ');
+  std::string bytes(sizeof(length), '\0');
+  std::memcpy(bytes.data(), &length, sizeof(length));
+  return bytes + text;
+}
+
 std::vector<PlannedTensor> file_order(std::vector<PlannedTensor> tensors) {
   std::sort(tensors.begin(), tensors.end(), comes_before);
   return tensors;
@@ -189,8 +197,8 @@ Result<SafetensorsWriter> SafetensorsWriter::create(
   const mode_t mask = umask(0);
   umask(mask);
   if (fchmod(writer.fd_, 0666 & ~mask) != 0) return failure(path);
-  const std::string header =
-      header_text(writer.tensors_, writer.sizes_, metadata);
+  TSR_ASSIGN_OR_RETURN(const std::string header,
+                       safetensors_header(writer.tensors_, metadata, 0));
   TSR_RETURN_IF_ERROR(
       write_all(writer.fd_, header.data(), header.size(), path));
   return writer;

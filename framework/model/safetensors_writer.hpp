@@ -30,6 +30,14 @@ struct PlannedTensor {
 //         has no such type
 Result<uint64_t> planned_bytes(const PlannedTensor& tensor);
 
+// Length and text of the header of a file that holds `tensors` in this order,
+// padded with blanks to `room` bytes in all (0: to the next multiple of 8).
+//
+// Errors  those of planned_bytes(); INVALID_ARGUMENT if the room is too small
+Result<std::string> safetensors_header(
+    const std::vector<PlannedTensor>& tensors,
+    const std::map<std::string, std::string>& metadata, uint64_t room);
+
 // In the order in which a file holds them: types of wider elements first, then
 // by name.
 // Source  huggingface/safetensors, safetensors/src/tensor.rs, prepare()

@@ -4,12 +4,14 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
 #include <map>
+#include <utility>
 
-#include "framework/format/element.hpp"
+#include "framework/base/mapped_file.hpp"
+#include "framework/format/row_codec.hpp"
 #include "framework/tensor/dtype.hpp"
-#include "framework/tensor/half.hpp"
 
 namespace tessera::quant {
 namespace {
@@ -28,32 +30,37 @@ constexpr BlockPart kParts[] = {
      &Names::down_bias},
 };
 
-bool has_bias(const ModelConfig& config, uint32_t part) {
-  if (part < 3) return config.qkv_bias;
-  return part == 3 ? config.o_bias : config.mlp_bias;
-}
-
 // Outputs and inputs of every part.
 void set_shapes(const ModelConfig& config, DecoderBlock* block) {
-  const uint32_t q_size = config.num_q_heads * config.head_dim;
-  const uint32_t kv_size = config.num_kv_heads * config.head_dim;
-  const uint32_t hidden = config.hidden_size;
-  const uint32_t inner = config.intermediate_size;
-  const auto set = [](FloatLinear& linear, uint32_t N, uint32_t K) {
-    linear.N = N;
-    linear.K = K;
-  };
-  block->hidden_size = hidden;
+  block->hidden_size = config.hidden_size;
   block->num_q_heads = config.num_q_heads;
   block->num_kv_heads = config.num_kv_heads;
   block->head_dim = config.head_dim;
-  set(block->q, q_size, hidden);
-  set(block->k, kv_size, hidden);
-  set(block->v, kv_size, hidden);
-  set(block->o, hidden, q_size);
-  set(block->gate, inner, hidden);
-  set(block->up, inner, hidden);
-  set(block->down, hidden, inner);
+  for (uint32_t part = 0; part < std::size(kParts); ++part) {
+    const PartShape shape = part_shape(config, part);
+    FloatLinear& linear = block->*kParts[part].linear;
+    linear.N = shape.N;
+    linear.K = shape.K;
+  }
+}
+
+// "row 3: column 5", or "element 5" of a vector.
+std::string place_of(const SourceTensor& tensor, uint64_t index) {
+  if (tensor.shape.size() < 2 || tensor.shape.back() == 0) {
+    return fmt::format("element {}", index);
+  }
+  const uint64_t K = tensor.shape.back();
+  return fmt::format("row {}: column {}", index / K, index % K);
+}
+
+Status check_finite(const SourceTensor& tensor, const std::string& name,
+                    uint64_t first, std::span<const float> values) {
+  if (format::all_finite(values)) return {};
+  uint64_t at = 0;
+  while (std::isfinite(values[at])) ++at;
+  return {TSR_INVALID_ARGUMENT,
+          fmt::format("{}: {} is {}", name, place_of(tensor, first + at),
+                      std::isnan(values[at]) ? "NaN" : "infinite")};
 }
 
 SourceTensor borrow(const std::vector<float>& values,
@@ -75,23 +82,49 @@ Result<std::vector<float>> read_values(const WeightSource& source,
                   fmt::format("{}: {} elements, not {}", name, found, count));
   }
   std::vector<float> values(count);
-  const std::byte* const bytes = tensor.bytes.data();
-  switch (tensor.dtype) {
-    case TSR_F32:
-      std::memcpy(values.data(), bytes, count * sizeof(float));
-      break;
-    case TSR_F16:
-      for (uint64_t i = 0; i < count; ++i) {
-        values[i] = f16_to_f32(format::load_element<uint16_t>(bytes, i));
-      }
-      break;
-    default:
-      for (uint64_t i = 0; i < count; ++i) {
-        values[i] = bf16_to_f32(format::load_element<uint16_t>(bytes, i));
-      }
-      break;
-  }
+  format::read_floats(tensor.dtype, tensor.bytes.data(), 0, values);
+  TSR_RETURN_IF_ERROR(check_finite(tensor, name, 0, values));
+  release_mapped(tensor.bytes);
   return values;
+}
+
+Status check_stored(const WeightSource& source, const std::string& name) {
+  constexpr uint64_t kPiece = 1U << 16;
+  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(name));
+  const uint64_t count = tensor.bytes.size() / dtype_bytes(tensor.dtype, 1);
+  std::vector<float> piece(std::min(count, kPiece));
+  for (uint64_t first = 0; first < count; first += kPiece) {
+    const auto values = std::span(piece).first(std::min(count - first, kPiece));
+    format::read_floats(tensor.dtype, tensor.bytes.data(), first, values);
+    TSR_RETURN_IF_ERROR(check_finite(tensor, name, first, values));
+  }
+  return {};
+}
+
+PartShape part_shape(const ModelConfig& config, uint32_t part) {
+  const uint32_t q_size = config.num_q_heads * config.head_dim;
+  const uint32_t kv_size = config.num_kv_heads * config.head_dim;
+  const uint32_t hidden = config.hidden_size;
+  const uint32_t inner = config.intermediate_size;
+  switch (part) {
+    case 0:
+      return {q_size, hidden};
+    case 1:
+    case 2:
+      return {kv_size, hidden};
+    case 3:
+      return {hidden, q_size};
+    case 4:
+    case 5:
+      return {inner, hidden};
+    default:
+      return {hidden, inner};
+  }
+}
+
+bool has_bias(const ModelConfig& config, uint32_t part) {
+  if (part < 3) return config.qkv_bias;
+  return part == 3 ? config.o_bias : config.mlp_bias;
 }
 
 uint32_t input_of_part(uint32_t part) {

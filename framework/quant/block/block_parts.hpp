@@ -33,6 +33,18 @@ std::span<const BlockPart> block_parts();
 // up, else the part itself.  An index of block_parts().
 uint32_t input_of_part(uint32_t part);
 
+struct PartShape {
+  uint32_t N = 0;
+  uint32_t K = 0;
+};
+PartShape part_shape(const ModelConfig& config, uint32_t part);
+
+bool has_bias(const ModelConfig& config, uint32_t part);
+
+// Errors: those of `source`; INVALID_ARGUMENT, naming the tensor and the first
+//         such element, for NaN or infinity.
+Status check_stored(const WeightSource& source, const std::string& name);
+
 // A tensor of `count` elements, widened to f32.
 // Errors: those of `source`; INVALID_ARGUMENT for another size.
 Result<std::vector<float>> read_values(const WeightSource& source,

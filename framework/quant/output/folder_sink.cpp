@@ -4,30 +4,28 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
 #include "framework/base/atomic_file.hpp"
-#include "framework/base/mapped_file.hpp"
+#include "framework/base/log.hpp"
 #include "framework/model/json_document.hpp"
 #include "framework/model/layouts/msmodelslim_attention.hpp"
 #include "framework/model/layouts/msmodelslim_layout.hpp"
+#include "framework/model/tensor_names.hpp"
 
 namespace tessera::quant {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
-constexpr const char* kSpool = "weights.spool";
 constexpr const char* kFloat = "FLOAT";
-constexpr uint64_t kMaxShardBytes = UINT64_C(4) << 30;
 
-Status system_error(const std::string& path) {
-  return {TSR_FAILED_PRECONDITION,
-          fmt::format("{}: {}", path, std::strerror(errno))};
-}
+// A machine that stops loses at most this much work, and a run that is quicker
+// does not wait for the disk.
+constexpr std::chrono::seconds kSyncEvery{30};
 
 std::string module_of(const std::string& name) {
   constexpr std::string_view kSuffix = ".weight";
@@ -39,45 +37,101 @@ bool is_block_linear(const std::string& name, size_t rank) {
   return rank == 2 && name.starts_with("model.layers.");
 }
 
+// Names, sizes and times of a model's files, or of the one file.
+std::string stamp_of(const std::string& model) {
+  std::error_code code;
+  std::vector<std::string> lines;
+  const auto add = [&](const fs::path& path) {
+    lines.push_back(fmt::format(
+        "{} {} {}", path.filename().string(), fs::file_size(path, code),
+        fs::last_write_time(path, code).time_since_epoch().count()));
+  };
+  if (fs::is_regular_file(model, code)) add(model);
+  for (const auto& entry : fs::directory_iterator(model, code)) {
+    if (entry.is_regular_file(code)) add(entry.path());
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string stamp = fs::absolute(model, code).string();
+  for (const std::string& line : lines) stamp += "\n" + line;
+  return stamp;
+}
+
+json to_json(const CompressedLinear& linear) {
+  const LinearChoice& choice = linear.choice;
+  return {choice.format,          choice.group_size, choice.symmetric,
+          choice.act_quant,       linear.per_tensor, linear.symmetric_input,
+          linear.has_column_order};
+}
+
+CompressedLinear read_linear(const json& row) {
+  return {{row.at(0).get<uint32_t>(), row.at(1).get<uint32_t>(),
+           row.at(2).get<bool>(), row.at(3).get<uint32_t>()},
+          row.at(4).get<bool>(),
+          row.at(5).get<bool>(),
+          row.at(6).get<bool>()};
+}
+
 }  // namespace
 
 FolderSink::FolderSink(FolderFormat format, std::string model_folder,
-                       const WeightSource& source, std::string output)
+                       const WeightSource& source, PartialFolder folder)
     : format_(format),
       model_folder_(std::move(model_folder)),
       source_(source),
-      output_(std::move(output)),
-      partial_(output_ + ".partial") {}
+      folder_(std::move(folder)),
+      stream_(std::make_unique<TensorStream>(folder_.path())),
+      last_sync_(std::chrono::steady_clock::now()) {}
 
 Result<std::unique_ptr<FolderSink>> FolderSink::create(
     FolderFormat format, const std::string& model_folder,
     const WeightSource& source, const std::string& output) {
-  std::unique_ptr<FolderSink> sink(
-      new FolderSink(format, model_folder, source, output));
-  std::error_code code;
-  fs::create_directories(sink->partial_, code);
-  const std::string path = sink->partial_ + "/" + kSpool;
-  sink->spool_ = std::fopen(path.c_str(), "wb");
-  if (sink->spool_ == nullptr) return system_error(path);
-  return sink;
+  TSR_ASSIGN_OR_RETURN(PartialFolder folder, PartialFolder::open(output));
+  return std::unique_ptr<FolderSink>(
+      new FolderSink(format, model_folder, source, std::move(folder)));
 }
 
-FolderSink::~FolderSink() {
-  if (spool_ != nullptr) std::fclose(spool_);
-  std::error_code code;
-  fs::remove_all(partial_, code);
-}
-
-Status FolderSink::spool(const PlannedTensor& plan,
-                         std::span<const std::byte> bytes,
-                         const std::string& type) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), spool_) != bytes.size()) {
-    return system_error(partial_ + "/" + kSpool);
+Result<Checkpoint> FolderSink::resume(const std::string& fingerprint) {
+  identity_ = fmt::format("{}\n{}\n{}", static_cast<int>(format_), fingerprint,
+                          stamp_of(model_folder_));
+  Checkpoint checkpoint;
+  if (auto saved = folder_.load(identity_)) {
+    // The library reports what is missing by throwing; then all is done anew.
+    try {
+      if (restore(saved->state.at("sink")).ok()) {
+        checkpoint.num_layers = saved->state.at("num_layers").get<uint32_t>();
+        checkpoint.notes = saved->state.at("notes").get<std::string>();
+        checkpoint.hidden = std::move(saved->hidden);
+        return checkpoint;
+      }
+    } catch (const json::exception&) {
+      checkpoint = {};
+    }
   }
-  tensors_.push_back({plan, spooled_bytes_, bytes.size()});
-  spooled_bytes_ += bytes.size();
-  description_[plan.name] = type;
-  return {};
+  if (folder_.has_state()) {
+    log(TSR_LOG_WARNING,
+        fmt::format("{} is of another model, recipe or calibration: starting "
+                    "afresh",
+                    folder_.path()));
+  }
+  stream_ = std::make_unique<TensorStream>(folder_.path());
+  description_ = json::object();
+  linears_.clear();
+  ignored_.clear();
+  has_head_ = false;
+  TSR_RETURN_IF_ERROR(folder_.clear());
+  return checkpoint;
+}
+
+Status FolderSink::put(const PlannedTensor& plan,
+                       std::span<const std::byte> bytes,
+                       const std::string& type) {
+  note(plan.name, type);
+  return stream_->append(plan, bytes);
+}
+
+void FolderSink::note(const std::string& name, const std::string& type) {
+  description_[name] = type;
+  has_head_ = has_head_ || name == kHeadName;
 }
 
 Status FolderSink::put_weight(const std::string& name,
@@ -98,8 +152,9 @@ Status FolderSink::put_weight(const std::string& name,
     linears_[module] = written.linear;
     tensors = std::move(written.tensors);
   }
-  for (const NamedTensor& tensor : tensors) {
-    TSR_RETURN_IF_ERROR(spool(tensor.plan, tensor.bytes, type));
+  for (NamedTensor& tensor : tensors) {
+    note(tensor.plan.name, type);
+    TSR_RETURN_IF_ERROR(stream_->append_behind(std::move(tensor)));
   }
   return {};
 }
@@ -108,8 +163,7 @@ Status FolderSink::put_floats(const std::string& name,
                               std::vector<float> values,
                               const std::vector<uint64_t>& shape) {
   if (is_block_linear(name, shape.size())) ignored_.push_back(module_of(name));
-  return spool({name, TSR_F32, shape}, std::as_bytes(std::span(values)),
-               kFloat);
+  return put({name, TSR_F32, shape}, std::as_bytes(std::span(values)), kFloat);
 }
 
 Status FolderSink::put_attention(uint32_t layer, AttentionScales scales) {
@@ -120,8 +174,8 @@ Status FolderSink::put_attention(uint32_t layer, AttentionScales scales) {
   }
   const bool whole = scales.kv_format == TSR_KV_I8_HEAD;
   for (const NamedTensor& tensor : write_msmodelslim_attention(layer, scales)) {
-    TSR_RETURN_IF_ERROR(spool(tensor.plan, tensor.bytes,
-                              whole ? kMsModelSlimFa3 : kMsModelSlimC8));
+    TSR_RETURN_IF_ERROR(put(tensor.plan, tensor.bytes,
+                            whole ? kMsModelSlimFa3 : kMsModelSlimC8));
   }
   description_[whole ? "fa_quant_type" : "kv_cache_type"] =
       whole ? kMsModelSlimFa3 : kMsModelSlimC8;
@@ -133,51 +187,63 @@ Status FolderSink::keep(const std::string& name) {
   if (is_block_linear(name, tensor.shape.size())) {
     ignored_.push_back(module_of(name));
   }
-  return spool({name, tensor.dtype, tensor.shape}, tensor.bytes, kFloat);
+  return put({name, tensor.dtype, tensor.shape}, tensor.bytes, kFloat);
 }
 
-Status FolderSink::write_weights() {
-  const std::string path = partial_ + "/" + kSpool;
-  if (std::fclose(std::exchange(spool_, nullptr)) != 0) {
-    return system_error(path);
+Result<json> FolderSink::state() {
+  TSR_ASSIGN_OR_RETURN(json tensors, stream_->state());
+  json linears = json::object();
+  for (const auto& [module, linear] : linears_) {
+    linears[module] = to_json(linear);
   }
-  TSR_ASSIGN_OR_RETURN(const MappedFile spooled, MappedFile::open(path));
-  std::map<std::string, const Spooled*> places;
-  std::vector<PlannedTensor> plans;
-  for (const Spooled& tensor : tensors_) {
-    places[tensor.plan.name] = &tensor;
-    plans.push_back(tensor.plan);
+  return json{{"tensors", std::move(tensors)},
+              {"description", description_},
+              {"linears", std::move(linears)},
+              {"ignored", ignored_},
+              {"has_head", has_head_}};
+}
+
+Status FolderSink::restore(const json& state) {
+  TSR_RETURN_IF_ERROR(stream_->restore(state.at("tensors")));
+  description_ = state.at("description");
+  for (const auto& [module, row] : state.at("linears").items()) {
+    linears_[module] = read_linear(row);
   }
-  const ShardPlan shards{
-      partial_,
-      format_ == FolderFormat::kMsModelSlim ? "quant_model_weights" : "model",
-      spooled_bytes_ > kMaxShardBytes ? kMaxShardBytes : 0,
-      {{"format", "pt"}}};
-  TSR_RETURN_IF_ERROR(write_shards(
-      shards, file_order(std::move(plans)),
-      [&](const PlannedTensor& plan) -> Result<std::span<const std::byte>> {
-        const Spooled& place = *places.at(plan.name);
-        return spooled.bytes().subspan(place.offset, place.bytes);
-      }));
-  std::error_code code;
-  fs::remove(path, code);
+  state.at("ignored").get_to(ignored_);
+  state.at("has_head").get_to(has_head_);
   return {};
 }
 
+Status FolderSink::checkpoint(uint32_t num_layers, const std::string& notes,
+                              std::span<const float> hidden) {
+  TSR_ASSIGN_OR_RETURN(json sink, state());
+  const json whole = {
+      {"num_layers", num_layers}, {"notes", notes}, {"sink", std::move(sink)}};
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_sync_ >= kSyncEvery) {
+    TSR_RETURN_IF_ERROR(stream_->sync());
+    TSR_RETURN_IF_ERROR(folder_.save(identity_, whole, hidden, true));
+    last_sync_ = std::chrono::steady_clock::now();
+  }
+  return folder_.save(identity_, whole, hidden, false);
+}
+
 Status FolderSink::write_config() const {
-  TSR_ASSIGN_OR_RETURN(nlohmann::json config,
-                       read_json(model_folder_ + "/config.json"));
+  TSR_ASSIGN_OR_RETURN(json config, read_json(model_folder_ + "/config.json"));
+  // A rotated model's head is no more its embedding.
+  if (has_head_) config["tie_word_embeddings"] = false;
   if (format_ == FolderFormat::kMsModelSlim) {
-    nlohmann::json description = description_;
+    json description = description_;
     description["version"] = "1.0.0";
-    TSR_RETURN_IF_ERROR(write_file_atomically(
-        partial_ + "/" + kMsModelSlimDescription, description.dump(2) + "\n"));
+    TSR_RETURN_IF_ERROR(
+        write_file_atomically(folder_.path() + "/" + kMsModelSlimDescription,
+                              description.dump(2) + "\n"));
   } else {
     std::vector<std::string> ignored = ignored_;
     ignored.emplace_back("lm_head");
     config["quantization_config"] = compressed_config(linears_, ignored);
   }
-  return write_file_atomically(partial_ + "/config.json",
+  return write_file_atomically(folder_.path() + "/config.json",
                                config.dump(2) + "\n");
 }
 
@@ -189,7 +255,8 @@ Status FolderSink::copy_others() const {
     const fs::path from = fs::path(model_folder_) / name;
     std::error_code code;
     if (!fs::is_regular_file(from, code)) continue;
-    fs::copy_file(from, fs::path(partial_) / name, code);
+    fs::copy_file(from, fs::path(folder_.path()) / name,
+                  fs::copy_options::overwrite_existing, code);
     if (code) {
       return {TSR_FAILED_PRECONDITION,
               fmt::format("{}: {}", from.string(), code.message())};
@@ -199,16 +266,11 @@ Status FolderSink::copy_others() const {
 }
 
 Status FolderSink::finish() {
-  TSR_RETURN_IF_ERROR(write_weights());
+  TSR_RETURN_IF_ERROR(stream_->finish(
+      format_ == FolderFormat::kMsModelSlim ? "quant_model_weights" : "model"));
   TSR_RETURN_IF_ERROR(write_config());
   TSR_RETURN_IF_ERROR(copy_others());
-  std::error_code code;
-  fs::rename(partial_, output_, code);
-  if (code) {
-    return {TSR_FAILED_PRECONDITION,
-            fmt::format("{}: {}", output_, code.message())};
-  }
-  return {};
+  return folder_.finish();
 }
 
 }  // namespace tessera::quant

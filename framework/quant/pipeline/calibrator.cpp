@@ -117,6 +117,29 @@ Status Calibrator::embed(const WeightSource& source) {
   return {};
 }
 
+Status Calibrator::resume(uint32_t layer, std::vector<float> hidden) {
+  hidden_tensor_ = output_of(layer - 1);
+  hidden_size_ = graph_->tensors[hidden_tensor_].dims.back().max;
+  if (hidden.size() != num_tokens_ * hidden_size_) {
+    return {TSR_DATA_LOSS,
+            fmt::format("{} hidden states of an earlier run, not {} x {}",
+                        hidden.size(), num_tokens_, hidden_size_)};
+  }
+  hidden_ = std::move(hidden);
+  return {};
+}
+
+// What the layer's last op writes.
+uint32_t Calibrator::output_of(uint32_t layer) const {
+  uint32_t written = TSR_NONE;
+  for (const GraphOp& op : graph_->ops) {
+    if (op.layer != static_cast<int32_t>(layer)) continue;
+    const OpTensors ids = op_tensors(op.body);
+    if (!ids.writes.empty()) written = ids.writes.front();
+  }
+  return written;
+}
+
 // Which tensors the layer's linears read, with empty statistics.
 LayerCapture Calibrator::prepare(uint32_t layer) const {
   LayerCapture capture;
@@ -176,12 +199,7 @@ Status Calibrator::advance(uint32_t layer, const WeightSource& source,
   if (attention != nullptr) tensors = {observed.q, observed.k, observed.v};
   TSR_ASSIGN_OR_RETURN(const std::unique_ptr<LayerRunner> runner,
                        open(static_cast<int32_t>(layer), source, tensors));
-  uint32_t written = TSR_NONE;
-  for (const GraphOp& op : graph_->ops) {
-    if (op.layer != static_cast<int32_t>(layer)) continue;
-    const OpTensors ids = op_tensors(op.body);
-    if (!ids.writes.empty()) written = ids.writes.front();
-  }
+  const uint32_t written = output_of(layer);
   for (const Batch& batch : batches_) {
     TSR_RETURN_IF_ERROR(run_batch(*runner, batch, hidden_tensor_));
     TSR_ASSIGN_OR_RETURN(const auto rows, runner->output(written));

@@ -70,6 +70,14 @@ class Calibrator {
   // Starts over: what comes into layer 0.
   Status embed(const WeightSource& source);
 
+  // What comes into the layer that is next, [num_tokens, hidden_size].
+  std::span<const float> hidden() const { return hidden_; }
+
+  // Stands before layer `layer`, not the first, as another one did whose
+  // hidden() this is.
+  // Errors: DATA_LOSS if the size is another.
+  Status resume(uint32_t layer, std::vector<float> hidden);
+
   // Runs layer `layer` over what the last advance() left, and collects.
   //
   // Errors  those of the device; INVALID_ARGUMENT, naming the tensor, for NaN
@@ -100,6 +108,7 @@ class Calibrator {
   Status run_batch(LayerRunner& runner, const Batch& batch,
                    uint32_t input) const;
   LayerCapture prepare(uint32_t layer) const;
+  uint32_t output_of(uint32_t layer) const;
 
   const Graph* graph_;
   std::shared_ptr<Device> device_;

@@ -5,12 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "framework/conformance/reference/weight.hpp"
 #include "framework/format/encode.hpp"
 #include "framework/format/gguf_block.hpp"
 #include "framework/quant/weights/clip_search.hpp"
 #include "framework/quant/weights/gptq.hpp"
+#include "framework/quant/weights/integer_weight.hpp"
 #include "tessera/ops.h"
 
 namespace tessera::quant {
@@ -53,25 +56,37 @@ Result<format::WeightData> sparsify(const LinearTask& task,
   return weight.compressed();
 }
 
-Result<format::WeightData> round_weight(const LinearTask& task,
-                                        std::span<const float> values,
-                                        const ParallelFor& run) {
+// Leaves the error to be found where it is not found in passing.
+Status round_weight(const LinearTask& task, std::span<const float> values,
+                    const ParallelFor& run, format::WeightData* out_weight,
+                    std::optional<WeightError>* out_error) {
   const FloatLinear& linear = task.linear;
-  if (task.scheme.sparsified) return sparsify(task, values, run);
+  if (task.scheme.sparsified) {
+    TSR_ASSIGN_OR_RETURN(*out_weight, sparsify(task, values, run));
+    return {};
+  }
   const format::WeightScheme scheme = weight_scheme_of(task.scheme);
   if (!is_integer_scheme(task.scheme)) {
-    return format::encode_weight(scheme, linear.N, linear.K, values);
+    TSR_ASSIGN_OR_RETURN(
+        *out_weight, format::encode_weight(scheme, linear.N, linear.K, values));
+    return {};
   }
   if (const GptqFactor* factor = gptq_factor(task)) {
     TSR_ASSIGN_OR_RETURN(GptqResult result,
                          quantize_gptq(scheme, task.recipe.gptq, *factor,
                                        linear.N, values, run));
-    return std::move(result.weight);
+    *out_weight = std::move(result.weight);
+    return {};
   }
   const bool searches = task.recipe.clip.num_steps > 0;
-  return round_with_search(
-      scheme, task.recipe.clip, linear.N, values,
-      searches ? importance_of(task.input) : std::vector<float>(), run);
+  TSR_ASSIGN_OR_RETURN(
+      RoundedWeight rounded,
+      round_with_search(
+          scheme, task.recipe.clip, linear.N, values,
+          searches ? importance_of(task.input) : std::vector<float>(), run));
+  *out_weight = std::move(rounded.weight);
+  if (values.data() == linear.weight.data()) *out_error = rounded.error;
+  return {};
 }
 
 // Summed in pieces of a fixed size, so that threads change nothing.
@@ -142,10 +157,14 @@ Result<QuantizedLinear> quantize_linear(const LinearTask& task,
         zero_fraction(task.recipe.sparsity.zero_fraction, factors, zeroed));
     values = zeroed;
   }
-  TSR_ASSIGN_OR_RETURN(result.weight, round_weight(task, values, run));
-  TSR_ASSIGN_OR_RETURN(const std::vector<float> decoded,
-                       decode_values(result.weight, run));
-  result.error = error_of(task.linear, decoded, run);
+  std::optional<WeightError> error;
+  TSR_RETURN_IF_ERROR(round_weight(task, values, run, &result.weight, &error));
+  if (!error) {
+    TSR_ASSIGN_OR_RETURN(const std::vector<float> decoded,
+                         decode_values(result.weight, run));
+    error = error_of(task.linear, decoded, run);
+  }
+  result.error = *error;
   if (!has_static_activations(task.scheme)) return result;
   if (task.input == nullptr) {
     return Status(TSR_FAILED_PRECONDITION,
@@ -166,6 +185,17 @@ Result<std::vector<float>> decode_values(const format::WeightData& weight,
                        reference::Weight::open(weight));
   const std::span<const int32_t> order = opened.permutation();
   std::vector<float> values(uint64_t{weight.N} * weight.K);
+  if (order.empty() && is_integer_weight(weight)) {
+    run(num_pieces(weight.N, kRowsPerTask), [&](uint32_t task) {
+      const uint32_t end = std::min((task + 1) * kRowsPerTask, weight.N);
+      for (uint32_t n = task * kRowsPerTask; n < end; ++n) {
+        decode_integer_row(
+            weight, n,
+            std::span(values).subspan(uint64_t{n} * weight.K, weight.K));
+      }
+    });
+    return values;
+  }
   run(num_pieces(weight.N, kRowsPerTask), [&](uint32_t task) {
     std::vector<double> row(weight.K);
     const uint32_t end = std::min((task + 1) * kRowsPerTask, weight.N);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "framework/format/row_codec.hpp"
 #include "framework/quant/weights/integer_weight.hpp"
 #include "framework/tensor/dtype.hpp"
 
@@ -19,18 +20,17 @@ namespace {
 double error_of(const format::IntegerGrid& grid, format::GroupScale group,
                 std::span<const float> values,
                 std::span<const float> importance) {
+  std::vector<int32_t> codes(values.size());
+  std::vector<float> decoded(values.size());
+  format::integer_codes(grid, group, values, codes);
+  format::integer_values(group, codes, decoded);
   double sum = 0.0;
   for (size_t k = 0; k < values.size(); ++k) {
-    const int32_t code = format::integer_code(grid, group, values[k]);
-    const double error =
-        double{decode_integer(group, code)} - double{values[k]};
+    const double error = double{decoded[k]} - double{values[k]};
     sum += error * error * (importance.empty() ? 1.0 : double{importance[k]});
   }
   return sum;
 }
-
-// Rows of one task.
-constexpr uint32_t kTaskRows = 16;
 
 }  // namespace
 
@@ -66,53 +66,37 @@ Status check_scale(const format::WeightScheme& scheme,
                 "a scale does not fit " + dtype_name(scheme.scale_dtype));
 }
 
-Result<format::WeightData> round_with_search(const format::WeightScheme& scheme,
-                                             const ClipSearch& clip, uint32_t N,
-                                             std::span<const float> values,
-                                             std::span<const float> importance,
-                                             const ParallelFor& run) {
+Result<RoundedWeight> round_with_search(const format::WeightScheme& scheme,
+                                        const ClipSearch& clip, uint32_t N,
+                                        std::span<const float> values,
+                                        std::span<const float> importance,
+                                        const ParallelFor& run) {
   const auto K = static_cast<uint32_t>(N == 0 ? 0 : values.size() / N);
-  TSR_ASSIGN_OR_RETURN(IntegerWeight weight,
-                       IntegerWeight::create(scheme, N, K));
-  TSR_RETURN_IF_ERROR(check_values(N, K, values));
+  if (values.size() != uint64_t{N} * K) return check_values(N, K, values);
   if (!importance.empty() && importance.size() != K) {
     return Status(TSR_INVALID_ARGUMENT,
                   "importance of " + std::to_string(importance.size()) +
                       " columns for K=" + std::to_string(K));
   }
   format::GroupScale whole;
-  if (scheme.per_tensor) whole = search_scale(scheme, clip, values, {});
-
-  std::vector<Status> failures(N);
-  run(num_pieces(N, kTaskRows), [&](uint32_t task) {
-    const uint32_t end = std::min(N, (task + 1) * kTaskRows);
-    for (uint32_t n = task * kTaskRows; n < end; ++n) {
-      for (uint32_t g = 0; g < weight.num_groups(); ++g) {
-        const uint32_t begin = g * weight.group_size();
-        const uint32_t size = std::min(weight.group_size(), K - begin);
-        const auto group = values.subspan(size_t{n} * K + begin, size);
-        const format::GroupScale scale =
-            scheme.per_tensor
-                ? whole
-                : search_scale(scheme, clip, group,
-                               importance.empty()
-                                   ? importance
-                                   : importance.subspan(begin, size));
-        failures[n] = check_scale(scheme, scale);
-        if (!failures[n].ok()) return;
-        if (!scheme.per_tensor || n == 0) weight.set_group(n, g, scale);
-        for (uint32_t i = 0; i < size; ++i) {
-          weight.set_code(n, begin + i,
-                          format::integer_code(weight.grid(), scale, group[i]));
-        }
-      }
-    }
-  });
-  for (uint32_t n = 0; n < N; ++n) {
-    TSR_RETURN_IF_ERROR(
-        std::move(failures[n]).annotate("row " + std::to_string(n)));
+  if (scheme.per_tensor) {
+    TSR_RETURN_IF_ERROR(check_values(N, K, values));
+    whole = search_scale(scheme, clip, values, {});
   }
-  return std::move(weight).take();
+  const uint32_t group_size = scheme.group_size == 0 ? K : scheme.group_size;
+  const auto choose = [&](uint32_t /*n*/, uint32_t g,
+                          std::span<const float> group) {
+    if (scheme.per_tensor) return whole;
+    const auto weights =
+        importance.empty()
+            ? importance
+            : importance.subspan(size_t{g} * group_size, group.size());
+    return search_scale(scheme, clip, group, weights);
+  };
+  const auto read = [&](uint32_t first, std::span<float> out) {
+    std::copy_n(&values[size_t{first} * K], out.size(), out.begin());
+  };
+  return round_rows(scheme, N, K, read, choose, run);
 }
 
 }  // namespace tessera::quant

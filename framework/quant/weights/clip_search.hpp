@@ -13,6 +13,7 @@
 #include "framework/format/encode_group.hpp"
 #include "framework/format/weight.hpp"
 #include "framework/quant/algebra/parallel.hpp"
+#include "framework/quant/weights/round_rows.hpp"
 
 namespace tessera::quant {
 
@@ -41,11 +42,11 @@ format::GroupScale search_scale(const format::WeightScheme& scheme,
 // Shapes  values [N, K]; importance [K] (mean squares of the inputs), or empty
 // Errors  INVALID_ARGUMENT as IntegerWeight::create and check_values; if
 //         importance has another size, or a scale does not fit its type
-Result<format::WeightData> round_with_search(const format::WeightScheme& scheme,
-                                             const ClipSearch& clip, uint32_t N,
-                                             std::span<const float> values,
-                                             std::span<const float> importance,
-                                             const ParallelFor& run);
+Result<RoundedWeight> round_with_search(const format::WeightScheme& scheme,
+                                        const ClipSearch& clip, uint32_t N,
+                                        std::span<const float> values,
+                                        std::span<const float> importance,
+                                        const ParallelFor& run);
 
 // Scales and zero points of a row, all groups, or of the whole weight.
 //

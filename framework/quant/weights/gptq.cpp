@@ -46,6 +46,7 @@ class Strip {
         work_(size_t{rows} * K_),
         block_(size_t{kLazyColumns} * rows),
         errors_(size_t{kLazyColumns} * rows),
+        codes_(size_t{rows} * K_),
         scales_(rows) {
     for (uint32_t r = 0; r < rows; ++r) {
       const auto row = job.values.subspan((size_t{first} + r) * K_, K_);
@@ -65,6 +66,10 @@ class Strip {
         correct_block(begin, size, i);
       }
       correct_rest(begin, size);
+    }
+    for (uint32_t r = 0; r < rows_; ++r) {
+      weight_.set_codes(first_ + r,
+                        std::span(codes_).subspan(size_t{r} * K_, K_));
     }
     return {};
   }
@@ -119,7 +124,7 @@ class Strip {
       const float value = block_[size_t{i} * rows_ + r];
       const int32_t code =
           format::integer_code(weight_.grid(), scales_[r], value);
-      weight_.set_code(first_ + r, stored, code);
+      codes_[size_t{r} * K_ + stored] = code;
       const float error =
           (value - decode_integer(scales_[r], code)) * inverse_pivot;
       errors_[size_t{i} * rows_ + r] = error;
@@ -155,6 +160,7 @@ class Strip {
   std::vector<float> work_;                 // [rows, K], in the factor's order
   std::vector<float> block_;                // [columns of the block, rows]
   std::vector<float> errors_;               // likewise, divided by U's diagonal
+  std::vector<int32_t> codes_;              // [rows, K], as stored
   std::vector<format::GroupScale> scales_;  // [rows], of the current column
   double weighted_error_ = 0.0;
 };

@@ -9,6 +9,7 @@
 #include <cstddef>
 
 #include "framework/format/element.hpp"
+#include "framework/format/row_codec.hpp"
 #include "framework/tensor/dtype.hpp"
 
 namespace tessera::quant {
@@ -96,10 +97,9 @@ void IntegerWeight::set_group(uint32_t n, uint32_t g,
                             static_cast<float>(group.zero_point));
 }
 
-void IntegerWeight::set_code(uint32_t n, uint32_t k, int32_t code) {
-  format::Plane& codes = weight_.planes[0];
-  format::set_element_value(codes.dtype, codes.mutable_row(n), k,
-                            static_cast<float>(code));
+void IntegerWeight::set_codes(uint32_t n, std::span<const int32_t> codes) {
+  format::Plane& plane = weight_.planes[0];
+  format::store_codes(plane.dtype, codes, 0, plane.mutable_row(n));
 }
 
 void IntegerWeight::set_permutation(std::span<const uint32_t> order) {
@@ -109,6 +109,42 @@ void IntegerWeight::set_permutation(std::span<const uint32_t> order) {
   for (size_t k = 0; k < order.size(); ++k) {
     format::store_element(plane.owned.data(), k,
                           static_cast<int32_t>(order[k]));
+  }
+}
+
+bool is_integer_weight(const format::WeightData& weight) {
+  const uint32_t format = weight.format;
+  return (format == TSR_WEIGHT_I8 || format == TSR_WEIGHT_U8 ||
+          format == TSR_WEIGHT_I4 || format == TSR_WEIGHT_U4) &&
+         weight.find(TSR_PLANE_SCALE) != nullptr &&
+         weight.find(TSR_PLANE_SCALE2) == nullptr &&
+         weight.find(TSR_PLANE_MIN) == nullptr;
+}
+
+void decode_integer_row(const format::WeightData& weight, uint32_t n,
+                        std::span<float> out_row) {
+  const format::Plane& codes = *weight.find(TSR_PLANE_CODES);
+  const format::Plane& scale = *weight.find(TSR_PLANE_SCALE);
+  const format::Plane* zero_point = weight.find(TSR_PLANE_ZERO_POINT);
+  int32_t middle = 0;
+  if (weight.format == TSR_WEIGHT_U8) middle = 128;
+  if (weight.format == TSR_WEIGHT_U4) middle = 8;
+  std::vector<int32_t> row(weight.K);
+  format::load_codes(codes.dtype, codes.row(n), 0, row);
+  const uint32_t block = n / scale.block_n;
+  const uint32_t group = scale.cols > 1 ? scale.block_k : weight.K;
+  for (uint32_t begin = 0; begin < weight.K; begin += group) {
+    const uint32_t g = begin / group;
+    const size_t size = std::min(group, weight.K - begin);
+    const format::GroupScale chosen{
+        static_cast<float>(
+            format::element_value(scale.dtype, scale.row(block), g)),
+        zero_point == nullptr
+            ? middle
+            : static_cast<int32_t>(format::element_value(
+                  zero_point->dtype, zero_point->row(block), g))};
+    format::integer_values(chosen, std::span(row).subspan(begin, size),
+                           out_row.subspan(begin, size));
   }
 }
 

@@ -32,7 +32,7 @@ class IntegerWeight {
   uint32_t num_groups() const { return num_groups_; }
 
   void set_group(uint32_t n, uint32_t g, format::GroupScale group);
-  void set_code(uint32_t n, uint32_t k, int32_t code);
+  void set_codes(uint32_t n, std::span<const int32_t> codes);  // [K]
 
   // Column k holds input feature order[k].
   void set_permutation(std::span<const uint32_t> order);
@@ -55,6 +55,14 @@ class IntegerWeight {
 inline float decode_integer(format::GroupScale group, int32_t code) {
   return group.scale * static_cast<float>(code - group.zero_point);
 }
+
+// True for a weight of integer codes with one level of scales and no minimum.
+bool is_integer_weight(const format::WeightData& weight);
+
+// Values of row n, each where its code is.
+// Requires  is_integer_weight(weight); K values
+void decode_integer_row(const format::WeightData& weight, uint32_t n,
+                        std::span<float> out_row);
 
 // A weight [N, K] in memory, checked.
 //

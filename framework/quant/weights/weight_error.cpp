@@ -5,26 +5,52 @@
 #include "framework/quant/weights/weight_error.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstddef>
 #include <limits>
 
 namespace tessera::quant {
+namespace {
+
+using Sums = std::array<double, 8>;
+
+inline void add_pair(float original, float decoded, size_t lane,
+                     std::array<Sums, 6>* sums) {
+  const double x = original;
+  const double y = decoded;
+  const double error = std::fabs(x - y);
+  (*sums)[0][lane] += error;
+  (*sums)[1][lane] += error * error;
+  (*sums)[2][lane] = error > (*sums)[2][lane] ? error : (*sums)[2][lane];
+  (*sums)[3][lane] += x * x;
+  (*sums)[4][lane] += y * y;
+  (*sums)[5][lane] += x * y;
+}
+
+}  // namespace
 
 void WeightError::add(std::span<const float> original,
                       std::span<const float> decoded) {
   assert(original.size() == decoded.size());
-  for (size_t i = 0; i < original.size(); ++i) {
-    const double x = original[i];
-    const double y = decoded[i];
-    const double error = std::fabs(x - y);
-    absolute_ += error;
-    squared_ += error * error;
-    max_ = std::max(max_, error);
-    original_squared_ += x * x;
-    decoded_squared_ += y * y;
-    product_ += x * y;
+  // Lanes, which compilers put into registers.
+  constexpr size_t kLanes = 8;
+  std::array<Sums, 6> sums{};
+  size_t i = 0;
+  for (; i + kLanes <= original.size(); i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      add_pair(original[i + lane], decoded[i + lane], lane, &sums);
+    }
+  }
+  for (; i < original.size(); ++i) add_pair(original[i], decoded[i], 0, &sums);
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    absolute_ += sums[0][lane];
+    squared_ += sums[1][lane];
+    max_ = std::max(max_, sums[2][lane]);
+    original_squared_ += sums[3][lane];
+    decoded_squared_ += sums[4][lane];
+    product_ += sums[5][lane];
   }
   count_ += original.size();
 }

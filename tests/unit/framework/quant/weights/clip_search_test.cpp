@@ -44,12 +44,13 @@ TEST(ClipSearch, WithoutStepsBytesAreThoseOfTheEncoder) {
     const auto rounded = round_with_search(scheme, {}, N, w, {}, run_on(pool));
     ASSERT_TRUE(expected.ok());
     ASSERT_TRUE(rounded.ok()) << rounded.status().message();
-    ASSERT_EQ(rounded->planes.size(), expected->planes.size());
+    const auto& planes = rounded->weight.planes;
+    ASSERT_EQ(planes.size(), expected->planes.size());
     for (size_t i = 0; i < expected->planes.size(); ++i) {
-      EXPECT_EQ(rounded->planes[i].role, expected->planes[i].role);
-      EXPECT_EQ(rounded->planes[i].block_n, expected->planes[i].block_n);
-      EXPECT_EQ(rounded->planes[i].block_k, expected->planes[i].block_k);
-      EXPECT_EQ(rounded->planes[i].owned, expected->planes[i].owned);
+      EXPECT_EQ(planes[i].role, expected->planes[i].role);
+      EXPECT_EQ(planes[i].block_n, expected->planes[i].block_n);
+      EXPECT_EQ(planes[i].block_k, expected->planes[i].block_k);
+      EXPECT_EQ(planes[i].owned, expected->planes[i].owned);
     }
   }
 }
