@@ -4,8 +4,10 @@
 Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest large_model_test
 """
 
+import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -51,6 +53,45 @@ class LargeModelTest(unittest.TestCase):
 
     def test_inspecting_reads_none_of_it(self):
         self.assertLess(peak_bytes("inspect", self.folder.name), 256 << 20)
+
+
+class QuantizeLargeTest(unittest.TestCase):
+    """Outputs above 256 MiB are written in place, their headers last."""
+
+    @classmethod
+    def setUpClass(cls):
+        if available_bytes() < 2 << 30:
+            raise unittest.SkipTest("less than 2 GiB of memory available")
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        subprocess.run([sys.executable, WRITER, cls.folder / "model", "--gigabytes", "0.6", "--hidden", "2048",
+                        "--tokenizer", TOKENIZER, "--zeros"], check=True, stdout=subprocess.DEVNULL)
+        cls.peak = peak_bytes("quantize", cls.folder / "model", "--scheme", "w8a8_dynamic", "-o", cls.folder / "out")
+
+    def header(self):
+        with (self.folder / "out" / "model.safetensors").open("rb") as file:
+            length = struct.unpack("<Q", file.read(8))[0]
+            return length, json.loads(file.read(length))
+
+    def test_memory_is_bounded_by_a_tensor(self):
+        # The largest tensor is 25 MB; the model is 600.
+        self.assertLess(self.peak, 200 << 20)
+
+    def test_tensors_are_aligned_and_leave_no_gap(self):
+        length, header = self.header()
+        self.assertEqual(length % 8, 0)
+        tensors = sorted(value["data_offsets"] + [value["dtype"]] for key, value in header.items()
+                         if key != "__metadata__")
+        end = 0
+        for begin, next_end, dtype in tensors:
+            self.assertEqual(begin, end)
+            self.assertEqual(begin % {"F32": 4, "BF16": 2, "I8": 1}[dtype], 0)
+            end = next_end
+        self.assertEqual((self.folder / "out" / "model.safetensors").stat().st_size, 8 + length + end)
+
+    def test_it_runs(self):
+        self.assertGreater(peak_bytes("run", self.folder / "out", "-p", "package", "-n", 2), 0)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,15 @@ Recipe smoothed(OutlierMethod method, double alpha) {
 }
 
 Recipe without(Recipe recipe, const char* glob) {
-  recipe.schemes.disable_names = {glob};
+  recipe.schemes.disable_names.emplace_back(glob);
+  return recipe;
+}
+
+// Up and down smoothed as well, which norms alone do not reach.
+Recipe smoothed_to_down(double alpha) {
+  Recipe recipe = smoothed(OutlierMethod::kSmoothQuant, alpha);
+  recipe.outliers.subgraphs = {Subgraph::kNormAttention, Subgraph::kNormMlp,
+                               Subgraph::kUpDown};
   return recipe;
 }
 
@@ -96,17 +104,32 @@ std::vector<Row> rows() {
       {"w8a8 SmoothQuant 0.5",
        smoothed(OutlierMethod::kSmoothQuant, 0.5),
        {0.01683, 0.01042}},
+      {"w8a8 smoothed to down 0.75",
+       smoothed_to_down(0.75),
+       {0.00497, 0.01070}},
       {"w8a8 without down_proj",
        without(nearest("w8a8"), "*.down_proj"),
        {0.00147, 0.00114}},
+      {"w8a8 without down, o",
+       without(without(nearest("w8a8"), "*.down_proj"), "*.o_proj"),
+       {0.00095, 0.00105}},
+      {"w4a16_g32", nearest("w4a16_g32"), {0.06690, 0.14398}},
+      {"w4a16_g128_asym", nearest("w4a16_g128_asym"), {0.07995, 0.12560}},
       {"w4a16_g128", nearest("w4a16_g128"), {0.10319, 0.17285}},
       {"w4a16_g32_asym", nearest("w4a16_g32_asym"), {0.04499, 0.09004}},
       {"w4a16_g128 GPTQ", gptq("w4a16_g128"), {0.06867, 0.12554}},
+      {"w4a16_g128_asym GPTQ", gptq("w4a16_g128_asym"), {0.04762, 0.09282}},
       {"w4a16_g32_asym GPTQ", gptq("w4a16_g32_asym"), {0.03213, 0.06202}},
       {"w4a16_g128_asym AWQ", awq("w4a16_g128_asym"), {0.06885, 0.11333}},
       {"w4a8_g128", nearest("w4a8_g128"), {0.10470, 0.17467}},
       {"w4a8_g128 GPTQ", gptq("w4a8_g128"), {0.07006, 0.12710}},
       {"w4a4_channel", nearest("w4a4_channel"), {0.48181, 0.59994}},
+      {"w4a4_channel without down, o",
+       without(without(nearest("w4a4_channel"), "*.down_proj"), "*.o_proj"),
+       {0.18734, 0.22148}},
+      {"q4_0", nearest("q4_0"), {0.05129, 0.10313}},
+      {"q5_1", nearest("q5_1"), {0.01012, 0.01773}},
+      {"q8_0", nearest("q8_0"), {0.00020, 0.00033}},
       {"fp8", nearest("fp8"), {0.00831, 0.01242}},
       {"mxfp4", nearest("mxfp4"), {0.09025, 0.19465}},
       {"nvfp4", nearest("nvfp4"), {0.05905, 0.12388}},

@@ -18,6 +18,7 @@ constexpr YamlRange kPercentile = {0.5, 1.0};
 constexpr YamlRange kClipSmallest = {0.01, 1.0};
 constexpr YamlRange kClipSteps = {0, 1000};
 constexpr YamlRange kLevel = {0, 1e6};
+constexpr YamlRange kSeed = {0, 4294967295.0};
 constexpr YamlRange kTokens = {1, 1e9};
 constexpr YamlRange kContext = {1, 1 << 20};
 constexpr double kIterativeAlpha = 0.9;  // msModelSlim's, smooth.hpp
@@ -178,6 +179,14 @@ Status read_sparsity(const YamlNode& node, SparsityOptions& sparsity) {
   return fields.finish();
 }
 
+Status read_rotation(const YamlNode& node, Recipe& recipe) {
+  TSR_ASSIGN_OR_RETURN(YamlFields fields, YamlFields::open(node, "rotation"));
+  uint32_t seed = 0;
+  TSR_RETURN_IF_ERROR(fields.read("seed", kSeed, &seed));
+  recipe.rotation_seed = seed;
+  return fields.finish();
+}
+
 Status read_calibration(const YamlNode& node, CalibrationOptions& calibration) {
   TSR_ASSIGN_OR_RETURN(YamlFields fields,
                        YamlFields::open(node, "calibration"));
@@ -224,6 +233,9 @@ Result<RecipeFile> read_own_recipe(const YamlNode& root) {
   }
   if (const YamlNode* node = fields.take("outliers")) {
     TSR_RETURN_IF_ERROR(read_outliers(*node, recipe.outliers));
+  }
+  if (const YamlNode* node = fields.take("rotation")) {
+    TSR_RETURN_IF_ERROR(read_rotation(*node, recipe));
   }
   if (const YamlNode* node = fields.take("sparsity")) {
     TSR_RETURN_IF_ERROR(read_sparsity(*node, recipe.sparsity));

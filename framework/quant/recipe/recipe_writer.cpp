@@ -98,6 +98,11 @@ class RecipeWriter {
     put_weights();
     put_activations();
     put_outliers();
+    if (recipe_.rotation_seed) {
+      begin("rotation");
+      put("seed", *recipe_.rotation_seed);
+      end();
+    }
     put_sparsity();
     put_calibration();
     if (file_.output.format != "auto") {

@@ -116,6 +116,16 @@ output: {format: compressed-tensors}
   EXPECT_EQ(file.output.format, "compressed-tensors");
 }
 
+TEST(RecipeFile, ReadsARotation) {
+  EXPECT_FALSE(parsed("scheme: w4a4_channel\n").recipe.rotation_seed);
+  EXPECT_EQ(parsed("scheme: w4a4_channel\nrotation: {seed: 7}\n")
+                .recipe.rotation_seed,
+            7U);
+  // A section says what is wanted even if no key does.
+  EXPECT_EQ(parsed("scheme: w4a4_channel\nrotation: {}\n").recipe.rotation_seed,
+            0U);
+}
+
 TEST(RecipeFile, LeavesAbsoluteTextsAsTheyAre) {
   EXPECT_EQ(
       parsed("scheme: w8a8\ncalibration: {text: /a/b.txt}").calibration.text,
