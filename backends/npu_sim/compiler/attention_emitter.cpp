@@ -135,8 +135,8 @@ void AttentionEmitter::load_cache(const KeyTile& tile, Tensor tensor,
 }
 
 // L0C = A . B from L1, k in steps that fit half of L0.
-void AttentionEmitter::product(int64_t m, int64_t n, int64_t k, int64_t a_l1,
-                               int64_t b_l1, int64_t l0c, int64_t& steps) {
+void AttentionEmitter::product(const ProductPlace& place, int64_t m, int64_t n,
+                               int64_t k, int64_t& steps) {
   const Type type = plan_.cube;
   const int64_t k0 = fractal_k(type);
   const int64_t a_fractal = fractal_bytes(m, k0, type);
@@ -150,15 +150,15 @@ void AttentionEmitter::product(int64_t m, int64_t n, int64_t k, int64_t a_l1,
     const int64_t l0 = steps % kBuffers;
     out_.wait(Pipe::kCube, Pipe::kMte1, l0);
     Instruction& a = out_.load_a(l0 * profile_.local.l0a_bytes / kBuffers,
-                                 a_l1 + at / k0 * a_fractal, m, count);
+                                 place.a_l1 + at / k0 * a_fractal, m, count);
     a.type = type;
     Instruction& b = out_.load_b(l0 * profile_.local.l0b_bytes / kBuffers,
-                                 b_l1 + at / k0 * b_fractal, n, count);
+                                 place.b_l1 + at / k0 * b_fractal, n, count);
     b.type = type;
     b.rearranging = true;
     out_.set(Pipe::kMte1, Pipe::kCube, l0);
     out_.wait(Pipe::kMte1, Pipe::kCube, l0);
-    Instruction& mmad = out_.mmad(l0c, m, n, count);
+    Instruction& mmad = out_.mmad(place.l0c, m, n, count);
     mmad.type = type;
     mmad.src = static_cast<uint64_t>(l0 * profile_.local.l0a_bytes / kBuffers);
     mmad.src2 = static_cast<uint64_t>(l0 * profile_.local.l0b_bytes / kBuffers);
@@ -214,8 +214,8 @@ void AttentionEmitter::scores(const KeyTile& tile, int64_t& steps) {
 
   const int64_t slot = score_slot(tile);
   out_.wait(exit(), Pipe::kCube, kScoreFlag + slot);
-  product(tile.work->rows, tile.keys, attention.qk_dim, query_place(),
-          key_place(tile.index), slot * score_bytes_, steps);
+  product({query_place(), key_place(tile.index), slot * score_bytes_},
+          tile.work->rows, tile.keys, attention.qk_dim, steps);
   out_.set(Pipe::kCube, exit(), kScoreFlag + slot);
   if (!attention.v_in_k) {
     out_.set(Pipe::kMte1, Pipe::kMte2, kKeyFlag + buffer);
@@ -349,8 +349,9 @@ void AttentionEmitter::values(const KeyTile& tile, int64_t& steps) {
     const int64_t n = std::min(plan_.value_columns, attention.v_dim - column);
     const int64_t slot = count % plan_.sum_slots;
     out_.wait(exit(), Pipe::kCube, kSumFlag + slot);
-    product(tile.work->rows, n, tile.keys, weight_place(tile.index),
-            value_place(tile.index), sum_place(slot), steps);
+    product(
+        {weight_place(tile.index), value_place(tile.index), sum_place(slot)},
+        tile.work->rows, n, tile.keys, steps);
     out_.set(Pipe::kCube, exit(), kSumFlag + slot);
     if (is_unified()) {
       drain_sums(tile, n, slot);

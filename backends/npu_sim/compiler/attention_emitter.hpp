@@ -22,6 +22,13 @@ struct KeyTile {
   bool is_last = false;
 };
 
+// Where a product takes its operands, and leaves its result.
+struct ProductPlace {
+  int64_t a_l1 = 0;
+  int64_t b_l1 = 0;
+  int64_t l0c = 0;
+};
+
 class AttentionEmitter {
  public:
   AttentionEmitter(const Profile& profile, const AttentionPlan& plan,
@@ -63,8 +70,8 @@ class AttentionEmitter {
   Rectangle between(int64_t place, int64_t row, int64_t rows,
                     int64_t row_bytes) const;
   void load_cache(const KeyTile& tile, Tensor tensor, int64_t dim, int64_t dst);
-  void product(int64_t m, int64_t n, int64_t k, int64_t a_l1, int64_t b_l1,
-               int64_t l0c, int64_t& steps);
+  void product(const ProductPlace& place, int64_t m, int64_t n, int64_t k,
+               int64_t& steps);
   void vector_passes(int64_t at, int64_t elements, int64_t count);
 
   const Profile& profile_;

@@ -61,7 +61,7 @@ int64_t element_bytes(const Instruction& one) {
   return int64_t{one.m} * one.n * bits_of(one.type) / 8;
 }
 
-std::string first_of(std::string one, const std::string& other) {
+std::string first_of(const std::string& one, const std::string& other) {
   return one.empty() ? other : one;
 }
 

@@ -13,7 +13,8 @@ constexpr int64_t kFractalRows = 16;
 constexpr double kFractalBytes = 512;
 
 double padded(int64_t elements, int64_t to) {
-  return static_cast<double>((elements + to - 1) / to * to);
+  const int64_t whole = (elements + to - 1) / to * to;
+  return static_cast<double>(whole);
 }
 
 void count_mmad(const Instruction& mmad, Counters& counters) {

@@ -21,16 +21,17 @@
 namespace tessera::npu {
 
 FlagTimes& CoreState::flag(int sibling, Pipe from, Pipe to, uint8_t flag) {
-  const auto index = static_cast<size_t>(
+  const int index =
       ((sibling * kNumPipes + static_cast<int>(from)) * kNumPipes +
        static_cast<int>(to)) *
           kNumFlags +
-      flag);
-  if (places_[index] == 0) {
+      flag;
+  uint16_t& place = places_.at(static_cast<size_t>(index));
+  if (place == 0) {
     flags_.emplace_back();
-    places_[index] = static_cast<uint16_t>(flags_.size());
+    place = static_cast<uint16_t>(flags_.size());
   }
-  return flags_[places_[index] - 1U];
+  return flags_[place - 1U];
 }
 
 namespace {

@@ -140,7 +140,8 @@ void set_field(const Field& field, const YAML::Node& entry,
   if (auto* const* range = std::get_if<Energy::Range*>(&place)) {
     set_range(value, field, origin, **range);
     for (const double number : **range) {
-      shown += (shown.empty() ? "" : " ") + text_of(number);
+      if (!shown.empty()) shown += ' ';
+      shown += text_of(number);
     }
   } else {
     set_number(field, number_of(value, field, origin), origin, profile);

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The page that says how far the simulator is from what was measured.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "backends/npu_sim/validation/validate.hpp"
+
+namespace tessera::npu {
+namespace {
+
+std::string number(double value, int digits) {
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  return text.data();
+}
+
+std::string plain(double value) { return number(value, value >= 100 ? 1 : 3); }
+
+std::string percent(double share) {
+  return (share > 0 ? "+" : "") + number(100 * share, 1) + " %";
+}
+
+std::string target_of(const ValidationRow& row) {
+  if (row.low == row.high) return plain(row.low);
+  return plain(row.low) + " to " + plain(row.high);
+}
+
+std::vector<std::string> kinds_of(const Validation& validation) {
+  std::vector<std::string> kinds;
+  for (const ValidationResult& result : validation.results) {
+    if (std::find(kinds.begin(), kinds.end(), result.row.kind) == kinds.end()) {
+      kinds.push_back(result.row.kind);
+    }
+  }
+  return kinds;
+}
+
+std::string table_of(const Validation& validation, const std::string& kind) {
+  const bool is_fit = kind == "calibration";
+  std::string text = "| row | profile | what | target | simulated | error | ";
+  text += is_fit ? "left out | " : "";
+  text += "tolerance | |\n|---|---|---|---|---|---|---|---|";
+  text += is_fit ? "---|\n" : "\n";
+  double worst = 0;
+  for (const ValidationResult& result : validation.results) {
+    if (result.row.kind != kind) continue;
+    worst = std::max(worst, std::abs(result.error));
+    text += "| " + result.row.id + " | " + result.row.profile + " | " +
+            result.row.what + " | " + target_of(result.row) + " | " +
+            plain(result.value) + " | " + percent(result.error) + " | ";
+    if (is_fit) text += percent(result.left_out_error) + " | ";
+    text += number(100 * result.row.tolerance, 0) + " % | " +
+            (result.within() ? "within" : "**outside**") + " |\n";
+  }
+  text += "\n" + std::to_string(validation.count(kind)) +
+          " rows, mean absolute error " +
+          number(100 * validation.mape(kind), 1) + " %, worst " +
+          number(100 * worst, 1) + " %.\n";
+  return text;
+}
+
+std::string compression_table() {
+  std::string text =
+      "| model | ratio 0.5 | 0.65 | 0.8 | published |\n|---|---|---|---|---|\n";
+  const Profile profile = load_profile("310p");
+  for (const auto& [model, published] :
+       {std::pair{"qwen3-8b", 18.0}, std::pair{"qwen3-14b", 10.7}}) {
+    text += std::string("| ") + model + " | ";
+    for (const double ratio : {0.5, 0.65, 0.8}) {
+      Simulator simulator(profile);
+      const double step =
+          model_step_ns(simulator, {model, Scheme::kW8A8Sc, ratio, 1, 768});
+      text += number(1e9 / step, 1) + " | ";
+    }
+    text += number(published, 1) + " |\n";
+  }
+  return text;
+}
+
+std::string assumptions_table() {
+  std::string text = "| parameter | 910b1 | 310p | why |\n|---|---|---|---|\n";
+  const Profile one = load_profile("910b1");
+  const Profile other = load_profile("310p");
+  for (size_t i = 0; i < one.parameters.size(); ++i) {
+    const Parameter& parameter = one.parameters[i];
+    if (parameter.key.rfind("assumptions.", 0) != 0) continue;
+    for (const Parameter& same : other.parameters) {
+      if (same.key != parameter.key) continue;
+      text += "| " + parameter.key + " | " + parameter.value + " | " +
+              same.value + " | " + parameter.source + " |\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string validation_markdown(const Validation& validation) {
+  std::string text =
+      "# How far the simulated NPU is from measurements\n\n"
+      "Written by `tessera npu validate`. One mechanism and one set of "
+      "parameters per chip explain all rows; targets, tolerances and sources "
+      "are in `backends/npu_sim/validation/rows.yaml`, and rows of a further "
+      "file are run the same way. An error is relative to the target, or to "
+      "the nearer end of a range.\n\n" +
+      std::to_string(validation.fitted_parameters) +
+      " parameters were fitted to " +
+      std::to_string(validation.count("calibration")) +
+      " calibration rows. \"Left out\" is a row's error when the parameters "
+      "that it gave fall back to what is documented or neutral.\n";
+  for (const std::string& kind : kinds_of(validation)) {
+    text += "\n## Rows: " + kind + "\n\n" + table_of(validation, kind);
+  }
+  text +=
+      "\n## Compression of published W8A8SC models\n\nThe ratio is not public "
+      "and was not fitted. Tokens/s of a decode step, batch 1, 768 cached "
+      "tokens, on `310p`, all launches at their warm cost:\n\n" +
+      compression_table() +
+      "\n## Assumptions\n\nWhat no source says; a profile of one's own may set "
+      "each.\n\n" +
+      assumptions_table() +
+      "\n## What explains the rows\n\n"
+      "* A read moves at the core's rate from L2 for the lines that hit, at "
+      "the documented 32 bytes a cycle of each core for those that miss; DRAM "
+      "is shared by all. Hits follow from the order of tiles and a cache with "
+      "random replacement, so the same model gives the tuned product, the "
+      "untuned one and those that fit L2. No int8 derate is needed.\n"
+      "* L2 counts as two halves: what cores of both read lies in both "
+      "(`assumptions.l2_capacity_share`).\n"
+      "* Writes stay in L2 until DRAM is idle, hence an add moves more than "
+      "DRAM could.\n"
+      "* Widened weights pass through GM between two phases, hence w4a16 gains "
+      "less than its bytes.\n\n"
+      "## Gaps\n\n"
+      "* `assumptions.l2_capacity_share` and `assumptions.l2_core_factor` were "
+      "chosen for rows 2a and 2d with rows 3 and 10 in sight, so these two are "
+      "not blind.\n"
+      "* The int8 rows of the 910C are known as a range, not row by row.\n"
+      "* No public timings of single pipes exist for 310P and 310B: rates "
+      "other than capacities and decode are assumptions there.\n"
+      "* Energy is an estimate from tables; nothing was measured.\n";
+  return text;
+}
+
+}  // namespace tessera::npu
