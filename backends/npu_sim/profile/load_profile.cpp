@@ -124,8 +124,10 @@ void set_field(const Field& field, const YAML::Node& entry,
   for (const auto& part : entry) {
     const std::string name = part.first.Scalar();
     if (name != "value" && name != "source") {
-      refuse(origin, key + ": unknown entry '" + name +
-                         "'; value and source are known");
+      refuse(origin, std::string(key)
+                         .append(": unknown entry '")
+                         .append(name)
+                         .append("'; value and source are known"));
     }
   }
   const YAML::Node value = entry["value"];
@@ -139,10 +141,9 @@ void set_field(const Field& field, const YAML::Node& entry,
   std::string shown = value.IsScalar() ? value.Scalar() : "";
   if (auto* const* range = std::get_if<Energy::Range*>(&place)) {
     set_range(value, field, origin, **range);
-    for (const double number : **range) {
-      if (!shown.empty()) shown += ' ';
-      shown += text_of(number);
-    }
+    shown = text_of((**range)[0]);
+    for (const size_t i : {1U, 2U})
+      shown.append(" ").append(text_of((**range)[i]));
   } else {
     set_number(field, number_of(value, field, origin), origin, profile);
   }

@@ -19,8 +19,8 @@ constexpr size_t kMostRows = 10000;
 // A mapping whose every key must be asked for.
 class Fields {
  public:
-  Fields(YAML::Node node, std::string where)
-      : node_(std::move(node)), where_(std::move(where)) {
+  Fields(const YAML::Node& node, std::string where)
+      : node_(node), where_(std::move(where)) {
     if (!node_.IsMap()) refuse("expected a mapping");
   }
 

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two pictures in one file, drawn without a library.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "backends/npu_sim/trace/views.hpp"
+
+namespace tessera::npu {
+namespace {
+
+constexpr double kWidth = 760;
+constexpr double kPlotHeight = 360;
+constexpr double kLeft = 70;
+constexpr double kTop = 40;
+constexpr double kRowHeight = 22;
+constexpr double kBarWidth = 70;
+constexpr std::array<Pipe, 6> kShown = {Pipe::kCube, Pipe::kVector,
+                                        Pipe::kMte1, Pipe::kMte2,
+                                        Pipe::kMte3, Pipe::kFixpipe};
+
+template <typename... Values>
+std::string text_of(const char* format, Values... values) {
+  std::array<char, 512> text{};
+  std::snprintf(text.data(), text.size(), format, values...);
+  return text.data();
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// Logarithmic axes: operations per byte 0.1 to 10,000; TOPS four decades below
+// the highest peak.
+struct Axes {
+  double top_tops = 1;
+
+  double x(double intensity) const {
+    const double at = (std::log10(std::clamp(intensity, 0.1, 1e4)) + 1) / 5;
+    return kLeft + at * (kWidth - kLeft - 30);
+  }
+  double y(double tops) const {
+    const double at =
+        (std::log10(std::max(tops, top_tops * 1e-4) / top_tops) + 4) / 4;
+    return kTop + (1 - std::min(at, 1.0)) * kPlotHeight;
+  }
+};
+
+std::string roof(const Axes& axes, double gbps, double peak,
+                 const char* label) {
+  const double ridge = peak * 1e3 / gbps;
+  return text_of(
+             "<polyline fill='none' stroke='#456' points='%.1f,%.1f "
+             "%.1f,%.1f %.1f,%.1f'/>\n",
+             axes.x(0.1), axes.y(0.1 * gbps * 1e-3), axes.x(ridge),
+             axes.y(peak), axes.x(1e4), axes.y(peak)) +
+         text_of("<text x='%.1f' y='%.1f' text-anchor='end'>%s %.1f</text>\n",
+                 kWidth - 34, axes.y(peak) - 4, label, peak);
+}
+
+std::string point(const Axes& axes, const Kernel& kernel, size_t index) {
+  const double bytes = canonical_bytes_of(kernel.problem);
+  const double tops =
+      kernel.result.operations / std::max(kernel.result.time_ns, 1.0) * 1e-3;
+  if (kernel.result.operations <= 0 || bytes <= 0) return {};
+  const double x = axes.x(kernel.result.operations / bytes);
+  return text_of(
+      "<circle cx='%.1f' cy='%.1f' r='4' fill='#c33'/>"
+      "<text x='%.1f' y='%.1f'>%zu</text>\n",
+      x, axes.y(tops), x + 6, axes.y(tops) - 4, index + 1);
+}
+
+std::string bars(const Profile& profile, const Kernel& kernel, size_t index,
+                 double y) {
+  std::string out = text_of("<text x='4' y='%.1f'>%zu ", y + 13, index + 1) +
+                    escaped(kernel.label.substr(0, 40)) + "</text>\n";
+  double x = 300;
+  for (const Pipe pipe : kShown) {
+    if (pipe == Pipe::kFixpipe && !profile.exit.fixpipe) continue;
+    const double share =
+        std::min(1.0, kernel.result.utilisation.at(static_cast<size_t>(pipe)));
+    out += text_of(
+        "<rect x='%.1f' y='%.1f' width='%.1f' height='14' fill='#dde'/>"
+        "<rect x='%.1f' y='%.1f' width='%.1f' height='14' fill='#58a'>"
+        "<title>%s %.1f %%</title></rect>\n",
+        x, y + 2, kBarWidth - 6, x, y + 2, share * (kBarWidth - 6),
+        name_of(pipe), 100 * share);
+    x += kBarWidth;
+  }
+  return out;
+}
+
+std::string bar_heads(const Profile& profile, double y) {
+  std::string out;
+  double x = 300;
+  for (const Pipe pipe : kShown) {
+    if (pipe == Pipe::kFixpipe && !profile.exit.fixpipe) continue;
+    out += text_of("<text x='%.1f' y='%.1f'>%s</text>\n", x, y, name_of(pipe));
+    x += kBarWidth;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string roofline_svg(const Profile& profile,
+                         const std::vector<Kernel>& kernels) {
+  const double f16 = profile.cube_tops(profile.cube.macs_f16);
+  const double s8 = profile.cube_tops(profile.cube.macs_s8);
+  const double gbps = profile.global.dram_gbps * profile.global.dram_efficiency;
+  const Axes axes{std::max(f16, s8)};
+  const double bars_at = kTop + kPlotHeight + 60;
+  const double height =
+      bars_at + kRowHeight * static_cast<double>(kernels.size()) + 20;
+  std::string out = text_of(
+      "<svg xmlns='http://www.w3.org/2000/svg' width='%.0f' height='%.0f' "
+      "font-family='sans-serif' font-size='11'>\n"
+      "<rect width='100%%' height='100%%' fill='white'/>\n",
+      kWidth, height);
+  out += "<text x='4' y='18' font-size='14'>" + escaped(profile.title) +
+         ", simulated</text>\n";
+  out += text_of(
+      "<text x='%.1f' y='%.1f'>operations per byte, 0.1 to 10,000; slope: "
+      "%.0f GB/s</text>\n",
+      kLeft, kTop + kPlotHeight + 16, gbps);
+  out += text_of("<text x='4' y='%.1f'>TOPS</text>\n", kTop + 10);
+  out += roof(axes, gbps, f16, "f16 cube peak");
+  out += roof(axes, gbps, s8, "s8 cube peak");
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    out += point(axes, kernels[i], i);
+  }
+  out += bar_heads(profile, bars_at - 8);
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    out += bars(profile, kernels[i], i,
+                bars_at + kRowHeight * static_cast<double>(i));
+  }
+  return out + "</svg>\n";
+}
+
+}  // namespace tessera::npu

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Views show what the simulation counted.
+
+#include "backends/npu_sim/trace/views.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+
+namespace tessera::npu {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Kernel kernel_on(const Profile& profile) {
+  Gemm gemm;
+  gemm.M = 64;
+  gemm.N = 512;
+  gemm.K = 512;
+  SimulateOptions options;
+  options.trace = true;
+  return {"say \"hi\" <&>", gemm, simulate(profile, gemm, options)};
+}
+
+TEST(Views, TraceIsJsonWithAProcessPerCoreAndAThreadPerPipe) {
+  const Profile profile = load_profile("910b1");
+  const Kernel kernel = kernel_on(profile);
+  const auto trace = nlohmann::json::parse(chrome_trace(profile, {kernel}));
+  double cube_us = 0;
+  size_t events = 0;
+  std::set<int> processes;
+  std::set<std::string> threads;
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["name"] == "thread_name") {
+      threads.insert(event["args"]["name"].get<std::string>());
+    }
+    if (event["ph"] != "X") continue;
+    ++events;
+    processes.insert(event["pid"].get<int>());
+    if (event["name"] == "mmad") cube_us += event["dur"].get<double>();
+  }
+  EXPECT_EQ(events, kernel.result.trace.size());
+  EXPECT_EQ(processes.size(), static_cast<size_t>(kernel.result.cores));
+  EXPECT_EQ(threads,
+            (std::set<std::string>{"cube", "mte1", "mte2", "fixpipe"}));
+  const double counted =
+      profile.cycles_to_ns(kernel.result.counters.busy_cycles.at(
+          static_cast<size_t>(Pipe::kCube))) *
+      1e-3;
+  // Each event is printed to 1e-4 us.
+  EXPECT_NEAR(cube_us, counted, 1e-4 * static_cast<double>(events));
+}
+
+std::string table_named(const Profile& profile, const std::string& name) {
+  for (const Table& table : profiler_tables(profile, {kernel_on(profile)})) {
+    if (table.file_name == name) return table.text;
+  }
+  return "no table";
+}
+
+TEST(Views, TablesHaveTheProfilersColumns) {
+  const std::string pipes =
+      table_named(load_profile("910b1"), "PipeUtilization.csv");
+  for (const char* column :
+       {"aic_time(us)", "aic_total_cycles", "aic_cube_time(us)",
+        "aic_mte1_ratio", "aic_mte2_time(us)", "aic_fixpipe_ratio"}) {
+    EXPECT_THAT(pipes, HasSubstr(column));
+  }
+  EXPECT_THAT(table_named(load_profile("910b1"), "L2Cache.csv"),
+              HasSubstr("aic_l2_cache_hit_rate(%)"));
+}
+
+TEST(Views, ChipWithoutFixpipeHasNoSuchColumn) {
+  EXPECT_THAT(table_named(load_profile("310p"), "PipeUtilization.csv"),
+              Not(HasSubstr("fixpipe")));
+}
+
+TEST(Views, EveryLineOfATableHasAllCells) {
+  std::istringstream lines(
+      table_named(load_profile("310p"), "PipeUtilization.csv"));
+  std::string head;
+  std::string line;
+  std::getline(lines, head);
+  std::getline(lines, line);
+  EXPECT_EQ(std::count(head.begin(), head.end(), ','),
+            std::count(line.begin(), line.end(), ','));
+}
+
+TEST(Views, PictureEscapesLabelsAndShowsThePoint) {
+  const Profile profile = load_profile("910b1");
+  const std::string svg = roofline_svg(profile, {kernel_on(profile)});
+  EXPECT_THAT(svg, HasSubstr("&lt;&amp;"));
+  EXPECT_THAT(svg, HasSubstr("<circle"));
+  EXPECT_THAT(svg, Not(HasSubstr("<&")));
+}
+
+}  // namespace
+}  // namespace tessera::npu
