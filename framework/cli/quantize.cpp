@@ -228,7 +228,8 @@ Result<quant::QuantizeReport> quantize(const Quantization& quantization,
   inputs.is_cancelled = [] { return Interrupt::asked(); };
   auto report = quant::quantize_model(inputs, recipe, sink);
   std::error_code code;
-  if (report.ok() || !std::filesystem::exists(path + ".partial", code)) {
+  if (report.ok() ||
+      !std::filesystem::exists(path + ".partial/state.json", code)) {
     return report;
   }
   return Status(report.status().code(),

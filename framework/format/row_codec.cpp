@@ -206,7 +206,8 @@ void load_codes(uint32_t dtype, const std::byte* row, size_t first,
   switch (dtype) {
     case TSR_I8:
       for (size_t i = 0; i < count; ++i) {
-        out_codes[i] = load_element<int8_t>(row, first + i);
+        const uint32_t byte = load_element<uint8_t>(row, first + i);
+        out_codes[i] = static_cast<int32_t>(byte ^ 128U) - 128;
       }
       return;
     case TSR_U8:

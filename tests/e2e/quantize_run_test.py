@@ -239,6 +239,16 @@ class BadWeightsTest(RunCase):
                 self.assertEqual([layer["mse"] for layer in report["layers"]], [0.0] * 14)
                 shutil.rmtree(self.output)
 
+    def test_a_group_that_does_not_divide_a_linear_is_refused(self):
+        model = self.output.with_name("narrow")
+        subprocess.run([sys.executable, WRITER, model, "--layers", "1", "--hidden", "96", "--tokenizer", TOKENIZER],
+                       check=True, stdout=subprocess.DEVNULL)
+        for group in (64, 128):
+            self.refused(f"q_proj.weight: K=96 is not a multiple of group_size={group}", model, "--scheme",
+                         f"w4a16_g{group}")
+            self.assertFalse(partial(self.output).exists())
+        self.done(model, "--scheme", "w4a16_g32")
+
     def test_an_empty_calibration_is_refused(self):
         empty = self.output.with_name("empty.txt")
         empty.write_text("")

@@ -8,8 +8,9 @@
 
 namespace tessera::quant {
 
-#if defined(TSR_QUANT_HAS_AVX2)
+#if defined(TSR_QUANT_HAS_AVX)
 void add_product_avx2(const DenseProduct& p);
+void add_product_avx512(const DenseProduct& p);
 #endif
 
 namespace {
@@ -17,7 +18,11 @@ namespace {
 using Product = void (*)(const DenseProduct&);
 
 Product choose_product() {
-#if defined(TSR_QUANT_HAS_AVX2)
+#if defined(TSR_QUANT_HAS_AVX)
+  const bool has_avx512 =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  if (has_avx512) return add_product_avx512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     return add_product_avx2;
   }

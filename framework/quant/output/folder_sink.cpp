@@ -137,6 +137,13 @@ void FolderSink::note(const std::string& name, const std::string& type) {
 Status FolderSink::put_weight(const std::string& name,
                               format::WeightData weight,
                               const LinearChoice& choice) {
+  const uint32_t group = choice.group_size;
+  if (group > 0 && weight.K % group != 0) {
+    return {TSR_INVALID_ARGUMENT,
+            fmt::format("K={} is not a multiple of group_size={}, as other "
+                        "readers need; a smaller group, or disable this linear",
+                        weight.K, group)};
+  }
   const std::string module = module_of(name);
   std::vector<NamedTensor> tensors;
   std::string type = kFloat;

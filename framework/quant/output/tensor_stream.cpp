@@ -204,7 +204,7 @@ Status TensorStream::restore(const json& state) {
   for (const json& row : state.at("parts")) {
     Part part;
     part.header_bytes = 128;
-    const Status status = read(row, &part);
+    Status status = read(row, &part);
     parts_.push_back(std::move(part));  // closes the file
     if (!status.ok()) return status;
   }
