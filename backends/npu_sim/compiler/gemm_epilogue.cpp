@@ -25,8 +25,11 @@ FixpipeMode fixpipe_mode(const GemmContext& context) {
     case Type::kS8:
       return is_integer ? FixpipeMode::kReq8 : FixpipeMode::kQf322B8;
     case Type::kF16:
-    case Type::kBf16:
       return is_integer ? FixpipeMode::kDeqF16 : FixpipeMode::kF16;
+    case Type::kBf16:
+    case Type::kF8:
+    case Type::kS4:
+      return FixpipeMode::kTimed;
     default:
       return FixpipeMode::kNone;
   }
@@ -92,12 +95,26 @@ void emit_handing_over(const GemmContext& context, const TileWork& work,
   }
 }
 
-void emit_passes_over(const GemmContext& context, int64_t at, int64_t elements,
-                      Emitter& out) {
+// Rows of `n` columns from `column` on.
+void emit_passes_over(const GemmContext& context, int64_t at, int64_t rows,
+                      int64_t n, int64_t column, Emitter& out) {
+  const int64_t elements = rows * n;
+  const Scheme scheme = context.plan.gemm.scheme;
+  const Epilogue& epilogue = context.plan.gemm.epilogue;
+  // What the machine can carry out besides timing it.
+  const bool is_plain = !epilogue.bias && !epilogue.activation &&
+                        !epilogue.multiply && !epilogue.residual &&
+                        context.plan.gemm.out == Type::kF16 &&
+                        (scheme == Scheme::kW16A16 || scheme == Scheme::kInt8 ||
+                         scheme == Scheme::kW8A8 || scheme == Scheme::kW8A8Sc);
   const double rate = context.profile.vector.bytes_per_cycle / kFloatBytes;
   for (int64_t i = 0; i < context.plan.kind.vector_passes; ++i) {
     Instruction& one = out.vector(at, elements, rate);
     one.type = Type::kF32;
+    one.k = static_cast<uint32_t>(n);
+    one.src2 = static_cast<uint64_t>(column);
+    if (!is_plain) continue;
+    one.function = VectorFunction::kPart;
     if (i == 0) {
       one.function = bits_of(context.plan.kind.cube) < 16
                          ? VectorFunction::kDequantS32
@@ -150,7 +167,7 @@ void emit_drain_chunk(const GemmContext& context, const TileWork& work,
       chunk.ub, l0c + chunk.column * rows * kFloatBytes, work.m, part.n);
   drain.type = bits_of(context.plan.kind.cube) < 16 ? Type::kS32 : Type::kF32;
   if (!is_sum) {
-    emit_passes_over(context, chunk.ub, work.m * part.n, out);
+    emit_passes_over(context, chunk.ub, work.m, part.n, part.column, out);
   }
   out.set(Pipe::kVector, Pipe::kMte3, chunk.buffer);
   out.wait(Pipe::kVector, Pipe::kMte3, chunk.buffer);
@@ -233,7 +250,7 @@ int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
     }
     out.set(Pipe::kMte2, Pipe::kVector, buffer);
     out.wait(Pipe::kMte2, Pipe::kVector, buffer);
-    emit_passes_over(context, ub, source.rows * work.n, out);
+    emit_passes_over(context, ub, source.rows, work.n, work.column, out);
     out.set(Pipe::kVector, Pipe::kMte3, buffer);
     out.wait(Pipe::kVector, Pipe::kMte3, buffer);
     out.copy_out(ub, target);

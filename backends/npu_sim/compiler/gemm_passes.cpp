@@ -17,6 +17,7 @@ Pass quantize_pass(const GemmPlan& plan) {
   pass.out_bits = bits_of(plan.kind.cube);
   const bool is_static =
       plan.gemm.scheme == Scheme::kW8A8 || plan.gemm.scheme == Scheme::kW8A8Sc;
+  if (is_static) pass.function = VectorFunction::kQuantize;
   pass.passes = is_static ? 2 : 4;  // scale, cast; before it |x| and maximum
   return pass;
 }

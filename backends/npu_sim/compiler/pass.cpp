@@ -43,7 +43,7 @@ double compute_cycles(const Profile& profile, const Pass& pass,
 }
 
 void emit_compute(const Profile& profile, const Pass& pass, int64_t at,
-                  int64_t elements, Emitter& emit) {
+                  int64_t source, int64_t elements, Emitter& emit) {
   const Type type = pass.in_bits > 16 ? Type::kF32 : Type::kF16;
   // In place over what UB holds of the chunk; 16-bit work fits in any case.
   const auto one = [&](double rate) -> Instruction& {
@@ -52,7 +52,11 @@ void emit_compute(const Profile& profile, const Pass& pass, int64_t at,
     return made;
   };
   for (double i = 0; i < pass.passes; ++i) {
-    one(pass.elements_per_cycle).conflicts = pass.conflicts;
+    Instruction& made = one(pass.elements_per_cycle);
+    made.conflicts = pass.conflicts;
+    if (pass.function == VectorFunction::kNone) continue;
+    made.function = i == 0 ? pass.function : VectorFunction::kPart;
+    made.src = static_cast<uint64_t>(source);
   }
   for (double i = 0; i < pass.special_passes; ++i) {
     one(profile.vector.special_elements);
@@ -106,7 +110,7 @@ void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
     emit.set(Pipe::kMte2, Pipe::kVector, buffer);
     emit.wait(Pipe::kMte2, Pipe::kVector, buffer);
     const int64_t result = ub + pass.num_inputs * in_bytes;
-    emit_compute(profile, pass, pass.in_bits > 16 ? ub : result, elements,
+    emit_compute(profile, pass, pass.in_bits > 16 ? ub : result, ub, elements,
                  emit);
     emit.set(Pipe::kVector, Pipe::kMte3, buffer);
     emit.wait(Pipe::kVector, Pipe::kMte3, buffer);

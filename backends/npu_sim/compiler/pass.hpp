@@ -22,7 +22,8 @@ struct Pass {
   double passes = 1;
   double elements_per_cycle = 128;
   bool conflicts = false;
-  int64_t row_elements = 0;   // 0: no row structure
+  int64_t row_elements = 0;  // 0: no row structure
+  VectorFunction function = VectorFunction::kNone;
   double special_passes = 0;  // further ones, at the rate of exp
 };
 

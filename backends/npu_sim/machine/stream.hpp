@@ -48,14 +48,14 @@ enum class Opcode : uint8_t {
 };
 const char* name_of(Opcode opcode);
 
-// What a vector instruction does to its data.
+// What a vector instruction does to its data.  k is the length of a row, src2
+// the first column of the tile, which scales begin with.
 enum class VectorFunction : uint8_t {
-  kNone,  // timing only
-  kAdd,   // dst = src + src2
-  kMul,
-  kDequantS32,  // f16 dst[m, n] = f16(f32(s32 src[m, n]) * f32 src2[n])
-  kCastS8F16,   // f16 dst = s8 src * f16 src2[n]
+  kNone,        // not carried out: such a stream can be timed only
+  kPart,        // a further pass of what another instruction carries out
+  kDequantS32,  // f16 dst = f16(f32(s32 src) * scale[column])
   kF32ToF16,    // f16 dst = f32 src, round to nearest even
+  kQuantize,    // s8 dst = clamp(round(f16 src * inv) + zero_point)
 };
 
 // How the fixpipe turns an accumulator into an element.
@@ -64,6 +64,7 @@ enum class FixpipeMode : uint8_t {
   kF16,      // f32 -> f16, round to nearest even
   kDeqF16,   // s32 -> f16 by QUANT_PRE
   kReq8,     // s32 -> s8 by QUANT_PRE
+  kTimed,    // another type, which is not carried out
   kQf322B8,  // f32 -> s8 by QUANT_PRE
 };
 
