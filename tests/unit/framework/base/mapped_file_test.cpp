@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tests/unit/framework/base/scratch_folder.hpp"
 
@@ -52,6 +53,40 @@ TEST(MappedFile, ShowsNothingOfAnEmptyFile) {
   const auto file = MappedFile::open(folder.write("empty", ""));
   ASSERT_TRUE(file.ok()) << file.status().message();
   EXPECT_TRUE(file->bytes().empty());
+}
+
+TEST(MappedFile, KeepsItsBytesWhenTheirMemoryIsGivenBack) {
+  const ScratchFolder folder;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::string bytes(3 * page + 7, 'x');
+  for (size_t i = 0; i < bytes.size(); i += 11) bytes[i] = 'y';
+  const auto file = MappedFile::open(folder.write("some", bytes));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  for (const size_t first : {size_t{0}, size_t{1}, page, 2 * page + 5}) {
+    prefetch_mapped(file->bytes().subspan(first));
+    release_mapped(file->bytes().subspan(first));
+    EXPECT_EQ(text_of(*file), bytes);
+  }
+}
+
+// Giving back memory that is in no file would lose what it holds.
+TEST(MappedFile, AdviceLeavesOtherMemoryAlone) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const std::vector<std::byte> heap(8 * page, std::byte{7});
+  release_mapped(heap);
+  EXPECT_EQ(heap, std::vector<std::byte>(8 * page, std::byte{7}));
+  release_mapped({});
+
+  // Nor memory where a file was mapped before.
+  const ScratchFolder folder;
+  const std::byte* gone = nullptr;
+  {
+    const auto file =
+        MappedFile::open(folder.write("some", std::string(4 * page, 'x')));
+    ASSERT_TRUE(file.ok());
+    gone = file->bytes().data();
+  }
+  release_mapped({gone, 4 * page});
 }
 
 TEST(MappedFile, FollowsALinkToAFile) {
