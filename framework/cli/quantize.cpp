@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,7 @@
 #include "framework/cli/quantized_output.hpp"
 #include "framework/cli/table.hpp"
 #include "framework/cli/target_options.hpp"
+#include "framework/quant/output/gguf_mix.hpp"
 #include "framework/quant/recipe/recipe_file.hpp"
 
 namespace tessera::cli {
@@ -39,14 +41,36 @@ struct QuantizeOptions {
 struct Request {
   quant::Recipe recipe;
   std::string format;
+  std::optional<quant::GgufMix> mix;  // of --scheme for a GGUF file
   std::vector<std::string> ignored;
 };
+
+// The recipe of --scheme, which may name a mix of GGUF types.
+Status take_scheme(const QuantizeOptions& options, Request& request) {
+  const std::string& scheme = options.quantization.scheme;
+  TSR_ASSIGN_OR_RETURN(request.recipe, recipe_of(options.quantization));
+  const bool is_scheme = find_scheme(scheme).ok();
+  if (format_for(request.format, options.output) != "gguf") {
+    if (is_scheme) return {};
+    return {TSR_INVALID_ARGUMENT,
+            fmt::format("--scheme {} is a mix of GGUF types: it needs -o "
+                        "FILE.gguf or --format gguf",
+                        scheme)};
+  }
+  TSR_ASSIGN_OR_RETURN(request.mix,
+                       quant::find_gguf_mix(scheme).annotate("--format gguf"));
+  if (!is_scheme) {
+    request.recipe.schemes.default_scheme =
+        format::weight_format_name(request.mix->format);
+  }
+  return {};
+}
 
 Result<Request> request_of(QuantizeOptions& options) {
   Request request;
   request.format = options.format;
   if (options.config.empty()) {
-    TSR_ASSIGN_OR_RETURN(request.recipe, recipe_of(options.quantization));
+    TSR_RETURN_IF_ERROR(take_scheme(options, request));
     return request;
   }
   TSR_ASSIGN_OR_RETURN(const std::string path,
@@ -202,6 +226,18 @@ void print_table(const Outcome& outcome, const Request& request) {
       bytes_text(peak_rss_bytes())));
 }
 
+CLI::Validator scheme_or_mix_validator() {
+  return {[](std::string& value) -> std::string {
+            if (quant::find_gguf_mix(value).ok()) return {};
+            const Result<Scheme> scheme = find_scheme(value);
+            return scheme.ok() ? std::string()
+                               : scheme.status().message() +
+                                     "; for GGUF also q4_k_s q4_k_m q5_k_s "
+                                     "q5_k_m";
+          },
+          ""};
+}
+
 Status check_output(const std::string& output) {
   std::error_code code;
   if (!std::filesystem::exists(output, code)) return {};
@@ -239,17 +275,23 @@ Result<quant::QuantizeReport> quantize(const Quantization& quantization,
 }
 
 Status run_quantize(QuantizeOptions options) {
-  TSR_ASSIGN_OR_RETURN(const Request request, request_of(options));
+  TSR_ASSIGN_OR_RETURN(Request request, request_of(options));
   TSR_RETURN_IF_ERROR(check_output(options.output));
   if (options.restart) TSR_RETURN_IF_ERROR(remove_partial(options.output));
   TSR_ASSIGN_OR_RETURN(const bool calibrates,
                        quant::needs_calibration(request.recipe));
   TSR_ASSIGN_OR_RETURN(const Quantization quantization,
                        open_quantization(options.quantization, calibrates));
+  const Model& model = *quantization.loaded.model;
+  if (request.mix) {
+    quant::add_gguf_rules(*request.mix, model.config, false,
+                          request.recipe.schemes);
+  }
   TSR_ASSIGN_OR_RETURN(
       QuantizedOutput output,
-      open_quantized_output(*quantization.loaded.model, request.format,
-                            options.quantization.scheme, options.output));
+      open_quantized_output(
+          model, {request.format, options.quantization.scheme, options.output,
+                  quant::run_on(*quantization.pool)}));
   Outcome outcome;
   const auto begin = std::chrono::steady_clock::now();
   TSR_ASSIGN_OR_RETURN(outcome.report, quantize(quantization, request.recipe,
@@ -260,8 +302,8 @@ Status run_quantize(QuantizeOptions options) {
   outcome.scheme = options.quantization.scheme;
   outcome.format = output.format;
   outcome.output = options.output;
-  outcome.bytes_in = quantization.loaded.model->totals.bytes;
-  outcome.parameters = quantization.loaded.model->totals.parameters;
+  outcome.bytes_in = model.totals.bytes;
+  outcome.parameters = model.totals.parameters;
   outcome.bytes_out = bytes_at(options.output);
   if (options.json) {
     print_outcome(outcome, request);
@@ -284,13 +326,17 @@ Command add_quantize_command(CLI::App& tessera) {
                       "msModelSlim's), or the name of one that comes with "
                       "tessera")
           ->type_name("FILE");
-  app->get_option("--scheme")->excludes(config);
+  CLI::Option* scheme = app->get_option("--scheme")->excludes(config);
+  // Other commands know no mixes.
+  scheme->get_validator(0)->active(false);
+  scheme->check(scheme_or_mix_validator());
   app->add_option("-o,--output", options->output,
                   "File or folder to write; must not exist")
       ->required()
       ->type_name("OUT");
   app->add_option("--format", options->format,
-                  "auto, msmodelslim, compressed-tensors or gguf")
+                  "auto, msmodelslim, compressed-tensors or gguf; auto is "
+                  "gguf if OUT ends in .gguf")
       ->check(
           CLI::IsMember({"auto", "msmodelslim", "compressed-tensors", "gguf"}))
       ->type_name("FORMAT")
@@ -299,8 +345,9 @@ Command add_quantize_command(CLI::App& tessera) {
                 "Begin anew where an interrupted run left finished layers");
   add_json_option(*app, options->json);
   app->footer(
-      "Example:\n  tessera quantize --scheme w4a16_g128 --method gptq -o "
-      "small");
+      "Examples:\n"
+      "  tessera quantize --scheme w4a16_g128 --method gptq -o small\n"
+      "  tessera quantize --scheme q4_k_m -o small.gguf");
   return {
       app, [options]() -> Status {
         if (options->config.empty() && options->quantization.scheme.empty()) {

@@ -6,19 +6,39 @@
 
 #include "framework/model/layouts/msmodelslim_layout.hpp"
 #include "framework/quant/output/folder_sink.hpp"
+#include "framework/quant/output/gguf_sink.hpp"
 #include "framework/quant/pipeline/attention_observer.hpp"
 #include "framework/quant/pipeline/quantize_linear.hpp"
 
 namespace tessera::cli {
 
+namespace {
+
+Result<QuantizedOutput> open_gguf_output(const Model& model,
+                                         const OutputRequest& request) {
+  TSR_ASSIGN_OR_RETURN(
+      const quant::GgufMix mix,
+      quant::find_gguf_mix(request.scheme).annotate("--format gguf"));
+  TSR_ASSIGN_OR_RETURN(
+      std::unique_ptr<quant::GgufSink> sink,
+      quant::GgufSink::create({model.config, model.source, model.folder, mix,
+                               request.path, request.run}));
+  return QuantizedOutput{std::move(sink), "gguf"};
+}
+
+}  // namespace
+
+std::string format_for(const std::string& format, const std::string& path) {
+  return format == "auto" && path.ends_with(".gguf") ? "gguf" : format;
+}
+
 Result<QuantizedOutput> open_quantized_output(const Model& model,
-                                              const std::string& format,
-                                              const std::string& scheme,
-                                              const std::string& path) {
-  TSR_ASSIGN_OR_RETURN(const Scheme chosen, find_scheme(scheme));
+                                              const OutputRequest& request) {
   QuantizedOutput output;
-  output.format = format;
-  if (format == "auto") {
+  output.format = format_for(request.format, request.path);
+  if (output.format == "gguf") return open_gguf_output(model, request);
+  TSR_ASSIGN_OR_RETURN(const Scheme chosen, find_scheme(request.scheme));
+  if (output.format == "auto") {
     output.format = quant::has_static_activations(chosen) ||
                             quant::has_static_scales(chosen.kv_format)
                         ? "msmodelslim"
@@ -32,16 +52,19 @@ Result<QuantizedOutput> open_quantized_output(const Model& model,
                                    : compressed_format(choice).status();
   const bool writes_attention =
       msmodelslim || !quant::has_static_scales(chosen.kv_format);
-  if (output.format == "gguf" || !known.ok() || !writes_attention) {
-    return Status(TSR_UNIMPLEMENTED,
-                  fmt::format("--format {}: scheme {} is not written in it yet",
-                              output.format, scheme));
+  if (!known.ok() || !writes_attention) {
+    const bool has_gguf = quant::find_gguf_mix(request.scheme).ok();
+    return Status(
+        TSR_UNIMPLEMENTED,
+        fmt::format("--format {}: scheme {} is not written in it{}",
+                    output.format, request.scheme,
+                    has_gguf ? "; -o FILE.gguf is a file that has it" : ""));
   }
   TSR_ASSIGN_OR_RETURN(
       output.sink, quant::FolderSink::create(
                        msmodelslim ? quant::FolderFormat::kMsModelSlim
                                    : quant::FolderFormat::kCompressedTensors,
-                       model.folder, model.source, path));
+                       model.folder, model.source, request.path));
   return output;
 }
 

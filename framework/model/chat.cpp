@@ -130,17 +130,14 @@ Result<ChatTemplate> recognize_chat_template(std::string_view jinja) {
                 "(<|start_header_id|>), Llama 2 and Mistral ([INST])");
 }
 
-Result<ChatTemplate> read_chat_template(const std::string& folder) {
-  std::error_code failure;
-  if (std::filesystem::is_regular_file(folder, failure)) {
+Result<std::string> chat_template_text(const std::string& folder) {
+  std::error_code code;
+  if (std::filesystem::is_regular_file(folder, code)) {
     TSR_ASSIGN_OR_RETURN(const Gguf file, Gguf::open(folder));
-    TSR_ASSIGN_OR_RETURN(const std::string jinja,
-                         file.string("tokenizer.chat_template"));
-    return recognize_chat_template(jinja).annotate(folder);
+    return file.string("tokenizer.chat_template", "");
   }
   const std::string config_path = folder + "/tokenizer_config.json";
   const std::string jinja_path = folder + "/chat_template.jinja";
-  std::error_code code;
   std::string jinja;
   if (std::filesystem::exists(config_path, code)) {
     TSR_ASSIGN_OR_RETURN(const json document, read_json(config_path));
@@ -153,6 +150,11 @@ Result<ChatTemplate> read_chat_template(const std::string& folder) {
     jinja.assign(reinterpret_cast<const char*>(file.bytes().data()),
                  file.bytes().size());
   }
+  return jinja;
+}
+
+Result<ChatTemplate> read_chat_template(const std::string& folder) {
+  TSR_ASSIGN_OR_RETURN(const std::string jinja, chat_template_text(folder));
   if (jinja.empty()) {
     return Status(TSR_NOT_FOUND, folder + ": the model has no chat template");
   }

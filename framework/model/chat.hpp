@@ -30,8 +30,13 @@ struct ChatMessage {
 // Errors  UNIMPLEMENTED if it is none of ChatTemplate.
 Result<ChatTemplate> recognize_chat_template(std::string_view jinja);
 
-// The template of `folder`: chat_template of tokenizer_config.json, or
-// chat_template.jinja; of a GGUF file, tokenizer.chat_template.
+// The Jinja template of `folder`: chat_template of tokenizer_config.json, or
+// chat_template.jinja; of a GGUF file, tokenizer.chat_template.  Empty if the
+// model has none.
+// Errors  those of reading the files
+Result<std::string> chat_template_text(const std::string& folder);
+
+// Its kind.
 // Errors  NOT_FOUND if the model has none; as above otherwise.
 Result<ChatTemplate> read_chat_template(const std::string& folder);
 

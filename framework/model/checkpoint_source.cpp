@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "framework/format/decode.hpp"
+#include "framework/format/fp4_layout.hpp"
 #include "framework/format/gguf_block.hpp"
 
 namespace tessera {
@@ -43,58 +45,106 @@ Result<Bytes> in_head_order(const TensorView& view) {
   return ordered;
 }
 
-Bytes decode(uint32_t weight_format, std::span<const std::byte> blocks) {
-  const format::GgufBlock& block = *format::find_gguf_block(weight_format);
+// A plane of GGUF blocks over the bytes of the file.
+format::Plane block_plane(const TensorView& view, uint32_t block_values,
+                          uint32_t block_bytes) {
+  format::Plane codes;
+  codes.role = TSR_PLANE_CODES;
+  codes.dtype = TSR_U8;
+  codes.rows = static_cast<uint32_t>(view.shape[0]);
+  codes.cols =
+      static_cast<uint32_t>(view.shape[1]) / block_values * block_bytes;
+  codes.block_n = 1;
+  codes.borrowed = view.data;
+  return codes;
+}
+
+Result<format::WeightData> read_fp4(const TensorView& view) {
+  Bytes ordered;
+  format::Fp4Tensors parts;
+  parts.codes = view.data;
+  parts.tensor_scale = view.tensor_scale;
+  if (view.rope_heads != 0) {
+    TSR_ASSIGN_OR_RETURN(ordered, in_head_order(view));
+    parts.codes = ordered;
+  }
+  const bool is_nvfp4 = view.weight_format == TSR_WEIGHT_NVFP4;
+  return format::read_fp4(is_nvfp4 ? format::Fp4Layout::kNvfp4Gguf
+                                   : format::Fp4Layout::kMxfp4Gguf,
+                          static_cast<uint32_t>(view.shape[0]),
+                          static_cast<uint32_t>(view.shape[1]), parts)
+      .annotate("tensor " + view.name);
+}
+
+// Requires: view.weight_format is not 0, so the tensor is a matrix.
+Result<format::WeightData> read_blocks(const TensorView& view) {
+  constexpr uint64_t kMax = INT32_MAX;
+  if (view.shape[0] > kMax || view.shape[1] > kMax) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  fmt::format("tensor {}: shape {} is larger than 31 bits "
+                              "count",
+                              view.name, shape_text(view.shape)));
+  }
+  const format::GgufBlock* block = format::find_gguf_block(view.weight_format);
+  if (block == nullptr) return read_fp4(view);
+  format::WeightData weight;
+  weight.format = view.weight_format;
+  weight.N = static_cast<uint32_t>(view.shape[0]);
+  weight.K = static_cast<uint32_t>(view.shape[1]);
+  format::Plane codes = block_plane(view, block->values, block->bytes);
+  if (view.rope_heads != 0) {
+    TSR_ASSIGN_OR_RETURN(codes.owned, in_head_order(view));
+  }
+  weight.planes.push_back(std::move(codes));
+  return weight;
+}
+
+std::vector<float> decode_blocks(const format::GgufBlock& block,
+                                 std::span<const std::byte> blocks) {
   const size_t count = blocks.size() / block.bytes;
-  Bytes values(count * block.values * sizeof(float));
+  std::vector<float> values(count * block.values);
   std::vector<double> exact(block.values);
-  std::vector<float> rounded(block.values);
   for (size_t i = 0; i < count; ++i) {
-    format::decode_gguf_block(weight_format, blocks.data() + i * block.bytes,
+    format::decode_gguf_block(block.format, blocks.data() + i * block.bytes,
                               exact.data());
-    std::transform(exact.begin(), exact.end(), rounded.begin(),
+    std::transform(exact.begin(), exact.end(),
+                   values.begin() + static_cast<ptrdiff_t>(i * block.values),
                    [](double value) { return static_cast<float>(value); });
-    std::memcpy(values.data() + i * block.values * sizeof(float),
-                rounded.data(), block.values * sizeof(float));
   }
   return values;
 }
 
+Result<std::vector<float>> decode(const format::WeightData& weight) {
+  const format::GgufBlock* block = format::find_gguf_block(weight.format);
+  if (block == nullptr) return format::decode_weight(weight);
+  return decode_blocks(*block, weight.planes[0].bytes());
+}
+
+Result<SourceTensor> decoded(const TensorView& view) {
+  TSR_ASSIGN_OR_RETURN(const format::WeightData weight, read_blocks(view));
+  TSR_ASSIGN_OR_RETURN(const std::vector<float> values, decode(weight));
+  const auto bytes = std::as_bytes(std::span(values));
+  SourceTensor tensor{TSR_F32, view.shape, {}, {}};
+  tensor.owner = std::make_shared<const Bytes>(bytes.begin(), bytes.end());
+  tensor.bytes = *tensor.owner;
+  return tensor;
+}
+
 Result<SourceTensor> read_tensor(const TensorView& view) {
+  if (view.weight_format != 0) return decoded(view);
   SourceTensor tensor{view.dtype, view.shape, view.data, {}};
   if (view.rope_heads != 0) {
     TSR_ASSIGN_OR_RETURN(Bytes ordered, in_head_order(view));
     tensor.owner = std::make_shared<const Bytes>(std::move(ordered));
     tensor.bytes = *tensor.owner;
   }
-  if (view.weight_format != 0) {
-    tensor.dtype = TSR_F32;
-    tensor.owner =
-        std::make_shared<const Bytes>(decode(view.weight_format, tensor.bytes));
-    tensor.bytes = *tensor.owner;
-  }
   return tensor;
 }
 
-// Requires: view.weight_format is not 0, so the tensor is a matrix.
-Result<format::WeightData> read_blocks(const TensorView& view) {
-  const format::GgufBlock& block = *format::find_gguf_block(view.weight_format);
-  format::WeightData weight;
-  weight.format = view.weight_format;
-  weight.N = static_cast<uint32_t>(view.shape[0]);
-  weight.K = static_cast<uint32_t>(view.shape[1]);
-  format::Plane codes;
-  codes.role = TSR_PLANE_CODES;
-  codes.dtype = TSR_U8;
-  codes.rows = weight.N;
-  codes.cols = weight.K / block.values * block.bytes;
-  codes.block_n = 1;
-  codes.borrowed = view.data;
-  if (view.rope_heads != 0) {
-    TSR_ASSIGN_OR_RETURN(codes.owned, in_head_order(view));
-  }
-  weight.planes.push_back(std::move(codes));
-  return weight;
+// Only formats that are more than GGUF's name their group.
+uint32_t group_of(uint32_t weight_format) {
+  if (weight_format == TSR_WEIGHT_NVFP4) return 16;
+  return weight_format == TSR_WEIGHT_MXFP4 ? 32 : 0;
 }
 
 }  // namespace
@@ -117,7 +167,8 @@ WeightSource checkpoint_source(std::shared_ptr<const Checkpoint> checkpoint) {
       [kept](const std::string& name) -> std::optional<LinearChoice> {
     const TensorView* const view = kept->find(name);
     if (view == nullptr || view->weight_format == 0) return std::nullopt;
-    return LinearChoice{view->weight_format, 0, true, TSR_ACT_FLOAT};
+    return LinearChoice{view->weight_format, group_of(view->weight_format),
+                        true, TSR_ACT_FLOAT};
   };
   source.stored =
       [kept](const std::string& name) -> Result<format::WeightData> {

@@ -34,8 +34,9 @@ struct TensorView {
   std::vector<uint64_t> shape;      // row-major; empty for a scalar
   // At any address: the format asks for no alignment, so read with memcpy.
   std::span<const std::byte> data;
-  // Of a tensor in GGUF blocks: TSR_WEIGHT_Q4_0 ...; else 0.
+  // Of a matrix in GGUF blocks: TSR_WEIGHT_Q4_0 ...; else 0.
   uint32_t weight_format = 0;
+  float tensor_scale = 1.0f;  // multiplies the blocks of NVFP4
   // Rows are those of this many heads, in each of which the two numbers that
   // RoPE rotates together are neighbours: as GGUF has q and k of Llama.  0: as
   // in a Hugging Face folder.

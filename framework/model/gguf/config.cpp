@@ -104,6 +104,11 @@ Status add_rope(const Gguf& file, const std::string& arch, int64_t head_dim,
       const int64_t original,
       file.integer(prefix + "scaling.original_context_length", 0));
   if (original > 0) scaling["original_max_position_embeddings"] = original;
+  for (const char* beta : {"beta_fast", "beta_slow"}) {
+    const std::string key = prefix + "scaling.yarn_" + beta;
+    if (type != "yarn" || file.find(key) == nullptr) continue;
+    TSR_ASSIGN_OR_RETURN(scaling[beta], file.number(key));
+  }
   config["rope_scaling"] = std::move(scaling);
   return {};
 }

@@ -5,15 +5,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
+#include "framework/model/chat.hpp"
 #include "framework/model/gguf/names.hpp"
 #include "framework/model/json_document.hpp"
 #include "framework/model/json_object.hpp"
+#include "framework/model/rope.hpp"
 
 namespace tessera {
 namespace {
@@ -42,19 +47,44 @@ const char* architecture_name(ModelFamily family) {
   return "llama";
 }
 
+// Readers derive the attention factor from `factor`.
+Status add_yarn(const RopeConfig& rope, const std::string& scaling,
+                GgufMetadata& out) {
+  const bool own_factor = rope.attention_factor || rope.mscale != 0.0 ||
+                          rope.mscale_all_dim != 0.0 || !rope.truncate;
+  if (own_factor) {
+    return {TSR_UNIMPLEMENTED,
+            "GGUF has no metadata for YaRN with attention_factor, mscale or "
+            "truncate"};
+  }
+  out.add_string(scaling + "type", "yarn");
+  out.add_f32(scaling + "factor", static_cast<float>(rope.factor));
+  out.add_u32(scaling + "original_context_length", rope.original_max_positions);
+  out.add_f32(scaling + "yarn_beta_fast", static_cast<float>(rope.beta_fast));
+  out.add_f32(scaling + "yarn_beta_slow", static_cast<float>(rope.beta_slow));
+  return {};
+}
+
 Status add_rope(const ModelConfig& config, const std::string& arch,
                 GgufMetadata& out) {
   const RopeConfig& rope = config.rope;
   out.add_u32(arch + ".rope.dimension_count", config.head_dim);
   out.add_f32(arch + ".rope.freq_base", static_cast<float>(rope.theta));
-  if (rope.type == RopeType::kDefault) return {};
-  if (rope.type != RopeType::kLinear) {
-    return {TSR_UNIMPLEMENTED,
-            "GGUF: RoPE scaling other than default and linear is not written"};
+  const std::string scaling = arch + ".rope.scaling.";
+  switch (rope.type) {
+    case RopeType::kDefault:
+    case RopeType::kLlama3:  // all of it is in gguf_tables()
+      return {};
+    case RopeType::kLinear:
+      out.add_string(scaling + "type", "linear");
+      out.add_f32(scaling + "factor", static_cast<float>(rope.factor));
+      return {};
+    case RopeType::kYarn:
+      return add_yarn(rope, scaling, out);
+    case RopeType::kDynamic:
+      break;
   }
-  out.add_string(arch + ".rope.scaling.type", "linear");
-  out.add_f32(arch + ".rope.scaling.factor", static_cast<float>(rope.factor));
-  return {};
+  return {TSR_UNIMPLEMENTED, "GGUF has no metadata for dynamic RoPE scaling"};
 }
 
 Status add_sizes(const ModelConfig& config, GgufMetadata& out) {
@@ -231,6 +261,45 @@ Status add_tokenizer(const ModelConfig& config, const std::string& folder,
   return {};
 }
 
+Status add_token_ids(const ModelConfig& config, const std::string& folder,
+                     GgufMetadata& out) {
+  // Readers stop at each of these.
+  constexpr const char* kEnds[] = {"eos", "eot", "eom"};
+  const auto add = [&out](const std::string& name, int64_t id) {
+    out.add_u32("tokenizer.ggml." + name + "_token_id",
+                static_cast<uint32_t>(id));
+  };
+  if (config.eos_ids.size() > std::size(kEnds)) {
+    return {TSR_UNIMPLEMENTED,
+            fmt::format("GGUF has keys for {} tokens that end a text, not {}",
+                        std::size(kEnds), config.eos_ids.size())};
+  }
+  if (config.bos_id) add("bos", *config.bos_id);
+  for (size_t i = 0; i < config.eos_ids.size(); ++i) {
+    add(kEnds[i], config.eos_ids[i]);
+  }
+  TSR_ASSIGN_OR_RETURN(const json parsed, read_json(folder + "/config.json"));
+  TSR_ASSIGN_OR_RETURN(const JsonObject settings,
+                       JsonObject::from(parsed, folder + "/config.json"));
+  const json* const padding = settings.find("pad_token_id");
+  if (padding == nullptr || padding->is_null()) return {};
+  TSR_ASSIGN_OR_RETURN(const int64_t id,
+                       settings.integer("pad_token_id", {-1, INT32_MAX}));
+  if (id >= 0 && id < config.vocab_size) add("padding", id);
+  return {};
+}
+
+Status add_chat_template(const std::string& folder, GgufMetadata& out) {
+  TSR_ASSIGN_OR_RETURN(const std::string jinja, chat_template_text(folder));
+  if (!jinja.empty()) out.add_string("tokenizer.chat_template", jinja);
+  return {};
+}
+
+std::string name_of_folder(const std::string& folder) {
+  const std::filesystem::path path = std::filesystem::path(folder) / "";
+  return path.parent_path().filename().string();
+}
+
 }  // namespace
 
 Result<GgufMetadata> gguf_metadata(const ModelConfig& config,
@@ -238,18 +307,28 @@ Result<GgufMetadata> gguf_metadata(const ModelConfig& config,
                                    uint32_t file_type) {
   GgufMetadata out;
   TSR_RETURN_IF_ERROR(add_sizes(config, out));
+  out.add_string("general.type", "model");
+  out.add_string("general.name", name_of_folder(folder));
   out.add_u32("general.file_type", file_type);
   out.add_u32("general.quantization_version", kQuantizationVersion);
   TSR_RETURN_IF_ERROR(add_tokenizer(config, folder, out));
-  if (config.bos_id) {
-    out.add_u32("tokenizer.ggml.bos_token_id",
-                static_cast<uint32_t>(*config.bos_id));
-  }
-  if (!config.eos_ids.empty()) {
-    out.add_u32("tokenizer.ggml.eos_token_id",
-                static_cast<uint32_t>(config.eos_ids[0]));
-  }
+  TSR_RETURN_IF_ERROR(add_token_ids(config, folder, out));
+  TSR_RETURN_IF_ERROR(add_chat_template(folder, out));
   return out;
+}
+
+std::vector<GgufTable> gguf_tables(const ModelConfig& config) {
+  if (config.rope.type != RopeType::kLlama3) return {};
+  ModelConfig plain = config;
+  plain.rope.type = RopeType::kDefault;
+  const RopeFrequencies unscaled = rope_frequencies(plain, 1);
+  const RopeFrequencies scaled = rope_frequencies(config, 1);
+  GgufTable table{"rope_freqs.weight", {}};
+  for (size_t i = 0; i < scaled.inverse.size(); ++i) {
+    table.values.push_back(
+        static_cast<float>(unscaled.inverse[i] / scaled.inverse[i]));
+  }
+  return {std::move(table)};
 }
 
 std::vector<std::byte> interleave_rows(std::span<const std::byte> bytes,

@@ -36,8 +36,8 @@ constexpr GgufType kTypes[] = {
     {27, "I64", 1, 8, TSR_I64, 0},
     {28, "F64", 1, 8, 0, 0},
     {30, "BF16", 1, 2, TSR_BF16, 0},
-    {39, "MXFP4", 32, 17, 0, 0},
-    {40, "NVFP4", 64, 36, 0, 0},
+    {39, "MXFP4", 32, 17, 0, TSR_WEIGHT_MXFP4},
+    {40, "NVFP4", 64, 36, 0, TSR_WEIGHT_NVFP4},
 };
 
 Status wrong_type(const std::string& source, const std::string& key,
@@ -56,6 +56,19 @@ const GgufType* find_gguf_type(uint32_t id) {
   const auto it =
       std::find_if(std::begin(kTypes), std::end(kTypes),
                    [id](const GgufType& type) { return type.id == id; });
+  return it == std::end(kTypes) ? nullptr : it;
+}
+
+const GgufType* find_gguf_type_of(uint32_t weight_format) {
+  uint32_t dtype = 0;
+  if (weight_format == TSR_WEIGHT_F32) dtype = TSR_F32;
+  if (weight_format == TSR_WEIGHT_F16) dtype = TSR_F16;
+  if (weight_format == TSR_WEIGHT_BF16) dtype = TSR_BF16;
+  const auto it = std::find_if(
+      std::begin(kTypes), std::end(kTypes), [&](const GgufType& type) {
+        return dtype != 0 ? type.dtype == dtype
+                          : type.format != 0 && type.format == weight_format;
+      });
   return it == std::end(kTypes) ? nullptr : it;
 }
 

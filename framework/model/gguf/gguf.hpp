@@ -48,6 +48,9 @@ struct GgufType {
 // Null for an unknown type.
 const GgufType* find_gguf_type(uint32_t id);
 
+// The type that holds a TSR_WEIGHT_*, floats too; null if none does.
+const GgufType* find_gguf_type_of(uint32_t weight_format);
+
 struct GgufTensor {
   std::string name;
   const GgufType* type = nullptr;

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "framework/format/element.hpp"
 #include "framework/model/gguf/model.hpp"
 #include "framework/model/tensor_names.hpp"
 
@@ -43,6 +44,29 @@ void add_layer(uint32_t layer, std::pair<uint32_t, uint32_t> rope_heads,
   add("ffn_down.bias", n.down_bias);
 }
 
+constexpr std::string_view kScale = ".scale";
+
+// What multiplies the blocks of a matrix, by the matrix's name.
+std::unordered_map<std::string, const GgufTensor*> tensor_scales(
+    const Gguf& file) {
+  std::unordered_map<std::string, const GgufTensor*> scales;
+  for (const GgufTensor& tensor : file.tensors()) {
+    if (!tensor.name.ends_with(kScale)) continue;
+    const size_t stem = tensor.name.size() - kScale.size();
+    scales[tensor.name.substr(0, stem) + ".weight"] = &tensor;
+  }
+  return scales;
+}
+
+Result<float> read_scale(const Gguf& file, const GgufTensor& tensor) {
+  if (tensor.type->dtype != TSR_F32 || tensor.data.size() != sizeof(float)) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  fmt::format("{}: tensor {} is not one number in F32",
+                              file.source(), tensor.name));
+  }
+  return format::load_element<float>(tensor.data.data(), 0);
+}
+
 }  // namespace
 
 Result<std::vector<TensorView>> gguf_tensors(const Gguf& file,
@@ -64,6 +88,8 @@ Result<std::vector<TensorView>> gguf_tensors(const Gguf& file,
   for (uint32_t layer = 0; layer < num_layers; ++layer) {
     add_layer(layer, rope_heads, renamed);
   }
+  const std::unordered_map<std::string, const GgufTensor*> scales =
+      tensor_scales(file);
   std::vector<TensorView> views;
   for (const GgufTensor& tensor : file.tensors()) {
     const auto found = renamed.find(tensor.name);
@@ -76,6 +102,10 @@ Result<std::vector<TensorView>> gguf_tensors(const Gguf& file,
     view.data = tensor.data;
     view.weight_format = tensor.shape.size() == 2 ? tensor.type->format : 0;
     view.rope_heads = found->second.rope_heads;
+    const auto scale = scales.find(tensor.name);
+    if (view.weight_format == TSR_WEIGHT_NVFP4 && scale != scales.end()) {
+      TSR_ASSIGN_OR_RETURN(view.tensor_scale, read_scale(file, *scale->second));
+    }
     views.push_back(std::move(view));
   }
   return views;
