@@ -216,6 +216,25 @@ class QuantizeTest(CommandCase):
         self.assertIn("W8A8", description.values())
         self.assertLess(self.kl(self.out, "--reference", MODEL), 0.02)
 
+    def test_a_gguf_file_gives_what_its_types_give(self):
+        file = self.out.with_name("out.gguf")
+        for scheme, types in (("q5_0", "q5_0"), ("q4_k_m", "q4_k")):
+            report = self.json("quantize", "--scheme", scheme, "-o", file)
+            self.assertEqual(report["format"], "gguf")
+            self.assertEqual(report["bytes_out"], file.stat().st_size)
+            self.assertIn(types, {layer["scheme"] for layer in report["layers"]})
+            # The embedding is rounded too, which --scheme does not do.
+            self.assertLess(self.kl(file, "--reference", MODEL), 1.5 * self.kl("--scheme", types))
+            self.assertEqual([path.name for path in self.out.parent.iterdir()], [file.name])
+            file.unlink()
+
+    def test_what_gguf_cannot_hold_is_refused_before_the_work(self):
+        file = self.out.with_name("out.gguf")
+        self.refused(1, "w8a8_dynamic has no GGUF type", "quantize", "--scheme", "w8a8_dynamic", "-o", file)
+        self.refused(1, "q4_k_m is a mix", "quantize", "--scheme", "q4_k_m", "-o", self.out)
+        self.refused(1, "no/such", "quantize", "--scheme", "q4_0", "-o", "no/such/out.gguf")
+        self.assertEqual(list(self.out.parent.iterdir()), [])
+
     def test_an_output_that_exists_is_left_alone(self):
         self.out.mkdir()
         self.refused(1, "exists already", "quantize", "--scheme", "w8a16", "-o", self.out)
