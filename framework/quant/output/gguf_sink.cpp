@@ -212,6 +212,12 @@ Status GgufSink::keep(const std::string& name) {
   return put_tensor(name, tensor);
 }
 
+Status GgufSink::put_attention(uint32_t layer, AttentionScales /*scales*/) {
+  return {TSR_UNIMPLEMENTED,
+          fmt::format("layer {}: GGUF has no static scales of attention",
+                      layer)};
+}
+
 Status GgufSink::finish() {
   if (std::fclose(std::exchange(spool_, nullptr)) != 0) {
     return system_error(partial_);

@@ -54,6 +54,7 @@ class GgufSink final : public QuantizedSink {
   Status put_floats(const std::string& name, std::vector<float> values,
                     const std::vector<uint64_t>& shape) override;
   Status keep(const std::string& name) override;
+  Status put_attention(uint32_t layer, AttentionScales scales) override;
   Status finish() override;
 
  private:
