@@ -22,6 +22,7 @@
 #include "framework/cli/quantized_output.hpp"
 #include "framework/cli/table.hpp"
 #include "framework/cli/target_options.hpp"
+#include "framework/model/gguf/imatrix.hpp"
 #include "framework/quant/output/gguf_mix.hpp"
 #include "framework/quant/recipe/recipe_file.hpp"
 
@@ -34,6 +35,7 @@ struct QuantizeOptions {
   std::string output;
   std::string format = "auto";
   bool restart = false;
+  std::string imatrix;
   bool json = false;
 };
 
@@ -256,12 +258,14 @@ Status remove_partial(const std::string& output) {
 Result<quant::QuantizeReport> quantize(const Quantization& quantization,
                                        const quant::Recipe& recipe,
                                        const std::string& path,
+                                       const Importance* importance,
                                        quant::QuantizedSink& sink) {
   const Interrupt interrupt;
   Progress progress("quantize");
   quant::QuantizeInputs inputs = quantization.inputs(
       0, [&progress](double share) { progress.update(share); });
   inputs.is_cancelled = [] { return Interrupt::asked(); };
+  inputs.importance = importance;
   auto report = quant::quantize_model(inputs, recipe, sink);
   std::error_code code;
   if (report.ok() ||
@@ -278,24 +282,37 @@ Status run_quantize(QuantizeOptions options) {
   TSR_ASSIGN_OR_RETURN(Request request, request_of(options));
   TSR_RETURN_IF_ERROR(check_output(options.output));
   if (options.restart) TSR_RETURN_IF_ERROR(remove_partial(options.output));
+  if (!options.imatrix.empty() &&
+      format_for(request.format, options.output) != "gguf") {
+    return {TSR_INVALID_ARGUMENT,
+            "--imatrix: only GGUF formats are encoded with one"};
+  }
   TSR_ASSIGN_OR_RETURN(const bool calibrates,
                        quant::needs_calibration(request.recipe));
   TSR_ASSIGN_OR_RETURN(const Quantization quantization,
                        open_quantization(options.quantization, calibrates));
   const Model& model = *quantization.loaded.model;
+  std::optional<Importance> importance;
+  if (!options.imatrix.empty()) {
+    TSR_ASSIGN_OR_RETURN(
+        importance,
+        read_imatrix(options.imatrix, model.config).annotate("--imatrix"));
+  }
+  const Importance* const columns = importance ? &*importance : nullptr;
   if (request.mix) {
-    quant::add_gguf_rules(*request.mix, model.config, false,
+    quant::add_gguf_rules(*request.mix, model.config, importance.has_value(),
                           request.recipe.schemes);
   }
   TSR_ASSIGN_OR_RETURN(
       QuantizedOutput output,
       open_quantized_output(
           model, {request.format, options.quantization.scheme, options.output,
-                  quant::run_on(*quantization.pool)}));
+                  quant::run_on(*quantization.pool), columns}));
   Outcome outcome;
   const auto begin = std::chrono::steady_clock::now();
-  TSR_ASSIGN_OR_RETURN(outcome.report, quantize(quantization, request.recipe,
-                                                options.output, *output.sink));
+  TSR_ASSIGN_OR_RETURN(outcome.report,
+                       quantize(quantization, request.recipe, options.output,
+                                columns, *output.sink));
   outcome.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
           .count();
@@ -343,6 +360,10 @@ Command add_quantize_command(CLI::App& tessera) {
       ->capture_default_str();
   app->add_flag("--restart", options->restart,
                 "Begin anew where an interrupted run left finished layers");
+  app->add_option("--imatrix", options->imatrix,
+                  "Importance matrix of llama.cpp (GGUF or .dat), which the "
+                  "encoders of a GGUF file weigh their errors by")
+      ->type_name("FILE");
   add_json_option(*app, options->json);
   app->footer(
       "Examples:\n"

@@ -22,7 +22,7 @@ Result<QuantizedOutput> open_gguf_output(const Model& model,
   TSR_ASSIGN_OR_RETURN(
       std::unique_ptr<quant::GgufSink> sink,
       quant::GgufSink::create({model.config, model.source, model.folder, mix,
-                               request.path, request.run}));
+                               request.path, request.run, request.importance}));
   return QuantizedOutput{std::move(sink), "gguf"};
 }
 

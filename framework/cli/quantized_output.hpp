@@ -8,6 +8,7 @@
 #include <string>
 
 #include "framework/base/status.hpp"
+#include "framework/model/gguf/imatrix.hpp"
 #include "framework/model/model.hpp"
 #include "framework/quant/algebra/parallel.hpp"
 #include "framework/quant/pipeline/quantize_model.hpp"
@@ -19,6 +20,7 @@ struct OutputRequest {
   std::string scheme;  // of most linears, or the name of a GGUF mix
   std::string path;    // of the file or folder
   quant::ParallelFor run = quant::run_serially();
+  const Importance* importance = nullptr;  // of --imatrix
 };
 
 struct QuantizedOutput {

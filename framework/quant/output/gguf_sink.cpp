@@ -50,7 +50,8 @@ void read_row(const SourceTensor& tensor, uint64_t row, std::span<float> out) {
 
 Result<format::WeightData> encode_tensor(const SourceTensor& tensor,
                                          uint32_t weight_format,
-                                         const ParallelFor& run) {
+                                         const ParallelFor& run,
+                                         std::span<const float> importance) {
   const auto N = static_cast<uint32_t>(tensor.shape[0]);
   const auto K = static_cast<uint32_t>(tensor.shape[1]);
   const uint32_t num_tasks = num_pieces(N, kRowsPerTask);
@@ -62,10 +63,12 @@ Result<format::WeightData> encode_tensor(const SourceTensor& tensor,
     const uint32_t begin = task * kRowsPerTask;
     const uint32_t rows = std::min(kRowsPerTask, N - begin);
     parts[task] = format::encode_rows(
-        scheme, rows, K, [&](uint32_t n, std::span<float> out_row) {
+        scheme, rows, K,
+        [&](uint32_t n, std::span<float> out_row) {
           read_row(tensor, begin + n, out_row);
           return Status();
-        });
+        },
+        importance);
   });
   format::WeightData whole{weight_format, N, K, {}};
   for (Result<format::WeightData>& part : parts) {
@@ -132,6 +135,17 @@ uint32_t GgufSink::format_of(const std::string& name) const {
              : gguf_embedding_format(output_.mix, output_.config);
 }
 
+// A head that is the embedding goes by either name in an imatrix.
+std::span<const float> GgufSink::importance_of(const std::string& name) const {
+  if (output_.importance == nullptr) return {};
+  const bool tied = output_.config.tie_word_embeddings;
+  for (const std::string& key : {name, std::string(tied ? kHeadName : "")}) {
+    const auto found = output_.importance->find(key);
+    if (found != output_.importance->end()) return found->second;
+  }
+  return {};
+}
+
 Status GgufSink::spool(GgufPlannedTensor plan,
                        std::span<const std::byte> bytes) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), spool_) != bytes.size()) {
@@ -195,9 +209,10 @@ Status GgufSink::put_tensor(const std::string& name,
   if (weight_format == 0 || weight_format == stored) {
     return put_rows(to, stored, tensor.shape, tensor.bytes);
   }
-  TSR_ASSIGN_OR_RETURN(const format::WeightData weight,
-                       encode_tensor(tensor, weight_format, output_.run)
-                           .annotate("tensor " + name));
+  TSR_ASSIGN_OR_RETURN(
+      const format::WeightData weight,
+      encode_tensor(tensor, weight_format, output_.run, importance_of(name))
+          .annotate("tensor " + name));
   return put_rows(to, weight_format, tensor.shape, weight.planes[0].bytes());
 }
 
@@ -213,9 +228,9 @@ Status GgufSink::keep(const std::string& name) {
 }
 
 Status GgufSink::put_attention(uint32_t layer, AttentionScales /*scales*/) {
-  return {TSR_UNIMPLEMENTED,
-          fmt::format("layer {}: GGUF has no static scales of attention",
-                      layer)};
+  return {
+      TSR_UNIMPLEMENTED,
+      fmt::format("layer {}: GGUF has no static scales of attention", layer)};
 }
 
 Status GgufSink::finish() {

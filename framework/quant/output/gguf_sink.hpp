@@ -32,6 +32,8 @@ struct GgufOutput {
   GgufMix mix;
   std::string path;
   ParallelFor run = run_serially();
+  // As in QuantizeInputs, for the head and the embedding.
+  const std::map<std::string, std::vector<float>>* importance = nullptr;
 };
 
 // Tensors go to `path`.partial as they come, so that no more than one is in
@@ -73,6 +75,7 @@ class GgufSink final : public QuantizedSink {
   Status spool(GgufPlannedTensor plan, std::span<const std::byte> bytes);
   Result<GgufName> name_of(const std::string& name) const;
   uint32_t format_of(const std::string& name) const;
+  std::span<const float> importance_of(const std::string& name) const;
 
   GgufOutput output_;
   GgufMetadata metadata_;
@@ -85,8 +88,8 @@ class GgufSink final : public QuantizedSink {
 
 // A matrix rounded to one format, in pieces of rows.
 // Errors  those of format::encode_weight()
-Result<format::WeightData> encode_tensor(const SourceTensor& tensor,
-                                         uint32_t weight_format,
-                                         const ParallelFor& run);
+Result<format::WeightData> encode_tensor(
+    const SourceTensor& tensor, uint32_t weight_format, const ParallelFor& run,
+    std::span<const float> importance = {});
 
 }  // namespace tessera::quant

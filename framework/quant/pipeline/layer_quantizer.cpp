@@ -206,7 +206,8 @@ Status LayerQuantizer::quantize_part(uint32_t part, CapturedInput& input,
   }
   TSR_ASSIGN_OR_RETURN(
       QuantizedLinear result,
-      quantize_linear({linear, *scheme, job_.recipe, &input, factor},
+      quantize_linear({linear, *scheme, job_.recipe, &input, factor,
+                       importance_of(job_.inputs, weight_name(part))},
                       job_.inputs.run));
   TSR_ASSIGN_OR_RETURN(linear.weight,
                        decode_values(result.weight, job_.inputs.run));

@@ -68,7 +68,8 @@ Status round_weight(const LinearTask& task, std::span<const float> values,
   const format::WeightScheme scheme = weight_scheme_of(task.scheme);
   if (!is_integer_scheme(task.scheme)) {
     TSR_ASSIGN_OR_RETURN(
-        *out_weight, format::encode_weight(scheme, linear.N, linear.K, values));
+        *out_weight, format::encode_weight(scheme, linear.N, linear.K, values,
+                                           task.importance));
     return {};
   }
   if (const GptqFactor* factor = gptq_factor(task)) {

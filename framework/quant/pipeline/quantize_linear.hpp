@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct LinearTask {
   const Recipe& recipe;
   const CapturedInput* input;  // null without calibration
   const GptqFactor* factor;    // null unless needs_hessian(recipe)
+  // Mean squared inputs by column, for the encoders of GGUF formats; or empty.
+  std::span<const float> importance = {};
 };
 
 struct QuantizedLinear {

@@ -227,6 +227,14 @@ Result<bool> needs_calibration(const Recipe& recipe) {
          recipe.clip.num_steps > 0 || recipe.schemes.disable_level > 0;
 }
 
+std::span<const float> importance_of(const QuantizeInputs& inputs,
+                                     const std::string& name) {
+  if (inputs.importance == nullptr) return {};
+  const auto found = inputs.importance->find(name);
+  return found == inputs.importance->end() ? std::span<const float>()
+                                           : found->second;
+}
+
 Result<QuantizeReport> quantize_model(const QuantizeInputs& inputs,
                                       const Recipe& recipe,
                                       QuantizedSink& sink) {
@@ -234,6 +242,10 @@ Result<QuantizeReport> quantize_model(const QuantizeInputs& inputs,
   const std::string fingerprint = run_fingerprint(inputs, recipe);
   if (!recipe.rotation_seed) {
     return ModelQuantizer(inputs, recipe, sink, fingerprint).run();
+  }
+  if (inputs.importance != nullptr) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  "an imatrix is of the model as it is, not of a turned one");
   }
   TSR_ASSIGN_OR_RETURN(const RotatedModel rotated,
                        rotate_model(inputs.config, inputs.source,

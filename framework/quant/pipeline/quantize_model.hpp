@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,7 +35,14 @@ struct QuantizeInputs {
   std::function<void(double share)> on_progress = [](double) {};
   // Asked between linears: whether to stop.
   std::function<bool()> is_cancelled = [] { return false; };
+  // Mean squared inputs of each linear by the weight's name, for the encoders
+  // of GGUF formats; null without an imatrix.
+  const std::map<std::string, std::vector<float>>* importance = nullptr;
 };
+
+// Of one weight; empty if nothing is known.
+std::span<const float> importance_of(const QuantizeInputs& inputs,
+                                     const std::string& name);
 
 // True if the recipe reads calibration texts.
 // Errors  INVALID_ARGUMENT for an unknown scheme

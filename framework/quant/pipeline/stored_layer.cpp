@@ -92,10 +92,10 @@ Status LayerQuantizer::quantize_stored_part(uint32_t part) {
   TSR_ASSIGN_OR_RETURN(linear.weight,
                        read_values(inputs.source, name, report.parameters));
   release_mapped(stored.bytes);
-  TSR_ASSIGN_OR_RETURN(
-      QuantizedLinear result,
-      quantize_linear({linear, *scheme, job_.recipe, nullptr, nullptr},
-                      inputs.run));
+  TSR_ASSIGN_OR_RETURN(QuantizedLinear result,
+                       quantize_linear({linear, *scheme, job_.recipe, nullptr,
+                                        nullptr, importance_of(inputs, name)},
+                                       inputs.run));
   return finish_part(part, std::move(report), *scheme, std::move(result));
 }
 

@@ -9,11 +9,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <random>
 
 #include "framework/eval/oracle.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/model/model.hpp"
 #include "framework/model/tensor_names.hpp"
+#include "framework/quant/block/block_parts.hpp"
 #include "framework/quant/output/quantized_weights.hpp"
 #include "tessera/ops.h"
 #include "tests/unit/framework/model/scratch_folder.hpp"
@@ -147,6 +150,58 @@ INSTANTIATE_TEST_SUITE_P(All, GgufFile, ::testing::ValuesIn(cases()),
                            return (name == "tessera-5m" ? "tessera5m" : name) +
                                   "_" + row.param.mix;
                          });
+
+// Weighted squared error of all block linears of a file.
+double weighted_error(
+    const Model& model, const Model& file,
+    const std::map<std::string, std::vector<float>>& columns) {
+  double sum = 0.0;
+  for (const auto& [name, weights] : columns) {
+    const auto before = read_values(model.source, name, 768 * 256);
+    const auto after = read_values(file.source, name, 768 * 256);
+    if (!before.ok() || !after.ok()) continue;
+    for (size_t i = 0; i < before->size(); ++i) {
+      const double error = double{(*before)[i]} - double{(*after)[i]};
+      sum += error * error * weights[i % weights.size()];
+    }
+  }
+  return sum;
+}
+
+TEST(GgufSink, ErrsLessWhereAnImatrixSaysItMatters) {
+  const auto model = open_model(std::string(TSR_SOURCE_DIR) + "/" + kOwnModel);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  std::mt19937 rng(42);
+  std::lognormal_distribution<float> spread(0.0f, 2.0f);
+  std::map<std::string, std::vector<float>> importance;
+  for (uint32_t layer = 0; layer < model->config.num_layers; ++layer) {
+    std::vector<float>& columns =
+        importance[layer_tensor_names(layer).gate_proj];
+    columns.resize(256);
+    for (float& column : columns) column = spread(rng);
+  }
+  const ScratchFolder scratch;
+  for (const char* name : {"q4_0", "q5_1", "q4_k", "q6_k"}) {
+    const GgufMix mix = *find_gguf_mix(name);
+    double errors[2] = {};
+    for (const bool weighted : {false, true}) {
+      const std::string path =
+          scratch.path() + "/" + name + (weighted ? "1" : "0");
+      QuantizeInputs inputs{model->config, model->source, nullptr, {}};
+      if (weighted) inputs.importance = &importance;
+      const auto sink = GgufSink::create(
+          {model->config, model->source, model->folder, mix, path});
+      ASSERT_TRUE(sink.ok()) << sink.status().message();
+      ASSERT_TRUE(
+          quantize_model(inputs, recipe_of(mix, model->config), **sink).ok());
+      const auto file = open_model(path);
+      ASSERT_TRUE(file.ok()) << file.status().message();
+      errors[weighted] = weighted_error(*model, *file, importance);
+    }
+    EXPECT_GT(errors[0], 0.0);
+    EXPECT_LT(errors[1], errors[0]) << name;
+  }
+}
 
 TEST(GgufSink, LeavesNothingBehindUnlessItIsFinished) {
   const std::string folder = std::string(TSR_SOURCE_DIR) + "/" + kOwnModel;
