@@ -2,7 +2,10 @@
 
 #include "framework/format/decode.hpp"
 
+#include <span>
+
 #include "framework/format/element.hpp"
+#include "framework/format/sparse_tile.hpp"
 #include "framework/format/weight_check.hpp"
 #include "framework/tensor/dtype.hpp"
 
@@ -26,9 +29,31 @@ double missing_zero_point(uint32_t format) {
   return format == TSR_WEIGHT_U8 ? 128.0 : 0.0;
 }
 
+// The same weight with a code per element.
+Result<WeightData> expanded(const WeightData& weight) {
+  TSR_ASSIGN_OR_RETURN(const std::vector<int8_t> codes,
+                       decode_sparse_fixed(weight));
+  const auto bytes = std::as_bytes(std::span(codes));
+  WeightData dense{TSR_WEIGHT_I8, weight.N, weight.K, {}};
+  dense.planes.push_back({TSR_PLANE_CODES,
+                          TSR_I8,
+                          weight.N,
+                          weight.K,
+                          1,
+                          1,
+                          {bytes.begin(), bytes.end()},
+                          {}});
+  dense.planes.push_back(*weight.find(TSR_PLANE_SCALE));
+  return dense;
+}
+
 }  // namespace
 
 Result<std::vector<float>> decode_weight(const WeightData& weight) {
+  if (weight.format == TSR_WEIGHT_SPARSE_FIXED) {
+    TSR_ASSIGN_OR_RETURN(const WeightData dense, expanded(weight));
+    return decode_weight(dense);
+  }
   if (weight_code_dtype(weight.format) == TSR_DTYPE_NONE) {
     return Status(TSR_UNIMPLEMENTED, weight_format_name(weight.format) +
                                          " has no codes of its elements");

@@ -11,11 +11,11 @@
 
 namespace tessera::format {
 
-// The values of a weight with one code per element, [N, K], each column at its
+// The values of a weight with one code per element or SPARSE_FIXED, [N, K], each column at its
 // input feature; computed in double, rounded once.
 //
 // Requires  the planes are as check_weight() wants them
-// Errors    UNIMPLEMENTED for GGUF and SPARSE formats
+// Errors    UNIMPLEMENTED for GGUF and SPARSE_ENTROPY
 Result<std::vector<float>> decode_weight(const WeightData& weight);
 
 }  // namespace tessera::format

@@ -226,6 +226,22 @@ Status check_sparse_index(const SparseTiles& tiles) {
   return {};
 }
 
+Result<std::vector<int8_t>> decode_sparse_fixed(const WeightData& weight) {
+  const Plane* const codes = weight.find(TSR_PLANE_CODES);
+  const Plane* const index = weight.find(TSR_PLANE_INDEX);
+  if (weight.format != TSR_WEIGHT_SPARSE_FIXED || codes == nullptr ||
+      index == nullptr) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  weight_format_name(weight.format) + " has no sparse tiles");
+  }
+  SparseTiles tiles{weight.N, weight.K, {}, {}};
+  tiles.codes.assign(codes->bytes().begin(), codes->bytes().end());
+  tiles.index.resize(index->bytes().size() / sizeof(int64_t));
+  std::memcpy(tiles.index.data(), index->bytes().data(),
+              tiles.index.size() * sizeof(int64_t));
+  return decode_sparse_fixed(tiles);
+}
+
 Result<std::span<const std::byte>> sparse_tile_bytes(const SparseTiles& tiles,
                                                      uint64_t tile) {
   if (tile + 1 >= tiles.index.size()) {

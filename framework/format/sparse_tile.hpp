@@ -70,6 +70,9 @@ Status decode_sparse_tile(std::span<const std::byte> tile,
 //         0 to the end of `codes`, or a tile is damaged
 Result<std::vector<int8_t>> decode_sparse_fixed(const SparseTiles& tiles);
 
+// The same of a SPARSE_FIXED weight.
+Result<std::vector<int8_t>> decode_sparse_fixed(const WeightData& weight);
+
 // Bytes of tile `tile`.
 // Errors  INVALID_ARGUMENT if the index leaves `tiles.codes`
 Result<std::span<const std::byte>> sparse_tile_bytes(const SparseTiles& tiles,

@@ -91,9 +91,43 @@ Status open_shards(const std::string& folder,
   return {};
 }
 
+// "2" of "part0-of-2"; empty for another name.
+std::string degree_of(const std::string& name) {
+  constexpr std::string_view kPart = "part";
+  constexpr std::string_view kOf = "-of-";
+  const size_t of = name.find(kOf);
+  if (!name.starts_with(kPart) || of == name.npos) return {};
+  const std::string rank = name.substr(kPart.size(), of - kPart.size());
+  const std::string degree = name.substr(of + kOf.size());
+  const auto is_number = [](const std::string& text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  };
+  return is_number(rank) && is_number(degree) ? degree : std::string();
+}
+
+// Compressed weights lie in a folder for each rank of tensor parallelism, of
+// which there may be one.
+Result<std::string> weights_folder(const std::string& folder) {
+  std::error_code code;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    const std::string degree = degree_of(name);
+    if (degree.empty() || !entry.is_directory(code)) continue;
+    if (degree == "1") return folder + "/" + name;
+    return Status(
+        TSR_FAILED_PRECONDITION,
+        fmt::format("{}/{}: the weights are divided between {} ranks "
+                    "of tensor parallelism, but 1 runs here; compress "
+                    "the model again",
+                    folder, name, degree));
+  }
+  return folder;
+}
+
 }  // namespace
 
-Result<Checkpoint> Checkpoint::open(const std::string& folder) {
+Result<Checkpoint> Checkpoint::open(const std::string& model_folder) {
+  TSR_ASSIGN_OR_RETURN(const std::string folder, weights_folder(model_folder));
   std::string single = folder + "/" + kSingleFile;
   for (const char* name : kOtherSingleFiles) {
     if (!exists(single) && exists(folder + "/" + name)) {

@@ -23,12 +23,15 @@ class Checkpoint {
   // Maps `folder`/model.safetensors, or else the shards that
   // `folder`/model.safetensors.index.json lists.
   //
+  // If there is a folder part0-of-1, they are in there.
+  //
   // A metadata entry "a" -> "b" where b is a tensor and a is not makes `a`
   // another name of b: how tied tensors are stored once.
   //
   // Errors  NOT_FOUND if neither file is there, or a shard, or a tensor in the
   //         shard that the index names
   //         INVALID_ARGUMENT if a file is damaged or a shard's name is a path
+  //         FAILED_PRECONDITION if the parts are those of more than one rank
   static Result<Checkpoint> open(const std::string& folder);
 
   // The tensors of a GGUF file under other names.

@@ -12,8 +12,10 @@
 #include <utility>
 
 #include "framework/format/element.hpp"
+#include "framework/format/sparse_tile.hpp"
 #include "framework/model/json_object.hpp"
 #include "framework/model/layouts/msmodelslim_attention.hpp"
+#include "framework/model/layouts/msmodelslim_sparse.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/ops.h"
 
@@ -32,6 +34,7 @@ struct TypeRule {
 constexpr TypeRule kTypes[] = {
     {"W8A8",             TSR_WEIGHT_I8,     TSR_ACT_I8_STATIC},
     {"W8A8S",            TSR_WEIGHT_I8,     TSR_ACT_I8_STATIC},
+    {"W8A8SC",           TSR_WEIGHT_SPARSE_FIXED, TSR_ACT_I8_STATIC},
     {"W8A8_MIX",         TSR_WEIGHT_I8,     TSR_ACT_I8_MIX},
     {"W8A8_DYNAMIC",     TSR_WEIGHT_I8,     TSR_ACT_I8_DYNAMIC},
     {"W8A16",            TSR_WEIGHT_I8,     TSR_ACT_FLOAT},
@@ -95,6 +98,9 @@ class MsModelSlimLayout final : public QuantizedLayout {
 
   Result<format::WeightData> read(const ModuleTensors& tensors,
                                   const StoredLinear& stored) const override {
+    if (stored.choice.format == TSR_WEIGHT_SPARSE_FIXED) {
+      return read_sparse(tensors, stored);
+    }
     const TensorView& codes = *tensors.find("weight");
     if (stored.choice.format == TSR_WEIGHT_F8E4M3) {
       format::WeightData weight{TSR_WEIGHT_F8E4M3, stored.N, stored.K, {}};
@@ -128,8 +134,22 @@ class MsModelSlimLayout final : public QuantizedLayout {
   }
 
  private:
+  static Result<format::WeightData> read_sparse(const ModuleTensors& tensors,
+                                                const StoredLinear& stored) {
+    TSR_ASSIGN_OR_RETURN(format::WeightData weight,
+                         read_msmodelslim_sparse(tensors, stored));
+    TSR_RETURN_IF_ERROR(read_static(tensors, stored, &weight));
+    return weight;
+  }
+
   Result<std::optional<StoredLinear>> describe(const ModuleTensors& tensors,
                                                const TypeRule& rule) const {
+    if (rule.format == TSR_WEIGHT_SPARSE_FIXED) {
+      TSR_ASSIGN_OR_RETURN(const auto sides, msmodelslim_sparse_shape(tensors));
+      TSR_RETURN_IF_ERROR(check_static(tensors, sides.first));
+      return std::optional<StoredLinear>(
+          {{rule.format, 0, true, rule.act_quant}, sides.first, sides.second});
+    }
     const bool is_fp8 = rule.format == TSR_WEIGHT_F8E4M3;
     TSR_ASSIGN_OR_RETURN(
         const TensorView* const codes,
@@ -250,7 +270,8 @@ class MsModelSlimLayout final : public QuantizedLayout {
                            fmt::format("{} is no zero point", offset));
     }
     const auto zero_point = static_cast<int32_t>(offset);
-    if (!has_weight_scale(stored.choice.act_quant)) {
+    const bool has_codes = weight->format != TSR_WEIGHT_SPARSE_FIXED;
+    if (has_codes && !has_weight_scale(stored.choice.act_quant)) {
       const TensorView& products = *tensors.find("deq_scale");
       std::byte* const scales = weight->find(TSR_PLANE_SCALE)->owned.data();
       for (uint32_t n = 0; n < stored.N; ++n) {
@@ -263,21 +284,34 @@ class MsModelSlimLayout final : public QuantizedLayout {
     return add_quant_bias(tensors, zero_point, weight);
   }
 
+  // Of the codes of each row.
+  static Result<std::vector<int64_t>> sums_of(
+      const format::WeightData& weight) {
+    std::vector<int8_t> expanded;
+    if (weight.format == TSR_WEIGHT_SPARSE_FIXED) {
+      TSR_ASSIGN_OR_RETURN(expanded, format::decode_sparse_fixed(weight));
+    }
+    const std::byte* const codes =
+        expanded.empty() ? weight.find(TSR_PLANE_CODES)->bytes().data()
+                         : std::as_bytes(std::span(expanded)).data();
+    std::vector<int64_t> sums(weight.N, 0);
+    for (size_t i = 0; i < size_t{weight.N} * weight.K; ++i) {
+      sums[i / weight.K] += format::load_element<int8_t>(codes, i);
+    }
+    return sums;
+  }
+
   static Status add_quant_bias(const ModuleTensors& tensors, int32_t zero_point,
                                format::WeightData* weight) {
     format::Plane plane =
         make_plane(TSR_PLANE_QUANT_BIAS, TSR_I32, 1, weight->N);
     const TensorView& stored = *tensors.find("quant_bias");
-    const format::Plane& codes = *weight->find(TSR_PLANE_CODES);
+    TSR_ASSIGN_OR_RETURN(const std::vector<int64_t> sums, sums_of(*weight));
     bool any = false;
     for (uint32_t n = 0; n < weight->N; ++n) {
-      int64_t sum = 0;
-      for (uint32_t k = 0; k < weight->K; ++k) {
-        sum += format::load_element<int8_t>(codes.row(n), k);
-      }
       const int64_t bias =
           format::load_element<int32_t>(stored.data.data(), n) +
-          zero_point * sum;
+          zero_point * sums[n];
       if (bias != static_cast<int32_t>(bias)) {
         return tensors.error("quant_bias", "does not fit 32 bits");
       }

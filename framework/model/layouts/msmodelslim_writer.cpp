@@ -4,12 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "framework/format/element.hpp"
 #include "framework/model/layouts/msmodelslim_layout.hpp"
+#include "framework/model/layouts/msmodelslim_sparse.hpp"
 #include "tessera/ops.h"
 
 namespace tessera {
@@ -176,6 +179,22 @@ Status check_parts(const std::string& module,
   return {};
 }
 
+// Compressed codes beside what a dense static weight of them has.
+Result<std::vector<NamedTensor>> write_sparse(const std::string& module,
+                                              const format::WeightData& weight,
+                                              uint32_t activation_dtype,
+                                              std::span<const float> bias) {
+  TSR_ASSIGN_OR_RETURN(
+      SparseTensors sparse,
+      write_msmodelslim_sparse(module, weight).annotate(module));
+  LinearWriter writer(module, sparse.dense, activation_dtype);
+  TSR_RETURN_IF_ERROR(writer.put_static(bias));
+  std::vector<NamedTensor> tensors = writer.take();
+  std::move(sparse.tensors.begin(), sparse.tensors.end(),
+            std::back_inserter(tensors));
+  return tensors;
+}
+
 }  // namespace
 
 Result<std::string> msmodelslim_type(const LinearChoice& choice) {
@@ -183,6 +202,9 @@ Result<std::string> msmodelslim_type(const LinearChoice& choice) {
     return choice.format == format && choice.act_quant == act_quant;
   };
   if (is(TSR_WEIGHT_I8, TSR_ACT_I8_STATIC)) return std::string("W8A8");
+  if (is(TSR_WEIGHT_SPARSE_FIXED, TSR_ACT_I8_STATIC)) {
+    return std::string("W8A8SC");
+  }
   if (is(TSR_WEIGHT_I8, TSR_ACT_I8_MIX)) return std::string("W8A8_MIX");
   if (is(TSR_WEIGHT_I8, TSR_ACT_I8_DYNAMIC)) return std::string("W8A8_DYNAMIC");
   if (is(TSR_WEIGHT_I8, TSR_ACT_FLOAT)) return std::string("W8A16");
@@ -204,6 +226,9 @@ Result<std::vector<NamedTensor>> write_msmodelslim_linear(
     std::span<const float> bias) {
   TSR_RETURN_IF_ERROR(msmodelslim_type(choice).status().annotate(module));
   TSR_RETURN_IF_ERROR(check_parts(module, weight));
+  if (weight.format == TSR_WEIGHT_SPARSE_FIXED) {
+    return write_sparse(module, weight, activation_dtype, bias);
+  }
   LinearWriter writer(module, weight, activation_dtype);
   writer.put_codes();
   if (choice.act_quant != TSR_ACT_I8_STATIC) writer.put_scales();
