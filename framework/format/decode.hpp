@@ -11,8 +11,8 @@
 
 namespace tessera::format {
 
-// The values of a weight with one code per element or SPARSE_FIXED, [N, K], each column at its
-// input feature; computed in double, rounded once.
+// The values of a weight with one code per element or SPARSE_FIXED, [N, K],
+// each column at its input feature; computed in double, rounded once.
 //
 // Requires  the planes are as check_weight() wants them
 // Errors    UNIMPLEMENTED for GGUF and SPARSE_ENTROPY

@@ -228,6 +228,17 @@ class QuantizeTest(CommandCase):
             self.assertEqual([path.name for path in self.out.parent.iterdir()], [file.name])
             file.unlink()
 
+    def test_a_compressed_folder_gives_what_the_model_in_memory_gives(self):
+        calibration = ("--calib", MODEL / "text" / "calibrate.txt", "--calib-tokens", 1000)
+        report = self.json("quantize", "--scheme", "w8a8sc", "--outliers", "none", "-o", self.out, *calibration)
+        self.assertEqual(report["format"], "msmodelslim")
+        self.assertLess(report["bits_per_weight_linears"], 4.5)
+        weights = self.out / "part0-of-1" / "quant_model_weights.safetensors"
+        self.assertTrue(weights.is_file())
+        self.assertLess(self.kl(self.out, "--reference", MODEL), 0.1)
+        (self.out / "part0-of-1").rename(self.out / "part0-of-4")
+        self.refused(1, "divided between 4 ranks", "run", self.out, "--prompt", "Once")
+
     def test_what_gguf_cannot_hold_is_refused_before_the_work(self):
         file = self.out.with_name("out.gguf")
         self.refused(1, "w8a8_dynamic has no GGUF type", "quantize", "--scheme", "w8a8_dynamic", "-o", file)

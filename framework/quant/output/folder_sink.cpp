@@ -71,6 +71,28 @@ CompressedLinear read_linear(const json& row) {
           row.at(6).get<bool>()};
 }
 
+constexpr const char* kCompressed = "W8A8SC";
+
+// Compressed weights lie in a folder for each rank of tensor parallelism.
+Status move_to_rank(const std::string& folder) {
+  const fs::path rank = fs::path(folder) / "part0-of-1";
+  std::error_code code;
+  fs::create_directory(rank, code);
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".safetensors") || name.ends_with(".index.json")) {
+      files.push_back(entry.path());
+    }
+  }
+  for (const fs::path& file : files) {
+    if (!code) fs::rename(file, rank / file.filename(), code);
+  }
+  if (!code) return {};
+  return {TSR_FAILED_PRECONDITION,
+          fmt::format("{}: {}", rank.string(), code.message())};
+}
+
 }  // namespace
 
 FolderSink::FolderSink(FolderFormat format, std::string model_folder,
@@ -275,6 +297,9 @@ Status FolderSink::copy_others() const {
 Status FolderSink::finish() {
   TSR_RETURN_IF_ERROR(stream_->finish(
       format_ == FolderFormat::kMsModelSlim ? "quant_model_weights" : "model"));
+  if (description_.value("model_quant_type", "") == kCompressed) {
+    TSR_RETURN_IF_ERROR(move_to_rank(folder_.path()));
+  }
   TSR_RETURN_IF_ERROR(write_config());
   TSR_RETURN_IF_ERROR(copy_others());
   return folder_.finish();

@@ -3,7 +3,6 @@
 #include "framework/quant/output/gguf_mix.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "framework/format/gguf_block.hpp"
 #include "framework/format/gguf_fp4.hpp"
@@ -97,9 +96,10 @@ Result<GgufMix> find_gguf_mix(std::string_view name) {
       return GgufMix{std::string(name), row.file_type, row.format};
     }
   }
+  std::string names;
+  for (const std::string& known : gguf_mix_names()) names += " " + known;
   return Status(TSR_INVALID_ARGUMENT,
-                fmt::format("{} has no GGUF type; these have: {}", name,
-                            fmt::join(gguf_mix_names(), " ")));
+                fmt::format("{} has no GGUF type; these have:{}", name, names));
 }
 
 std::vector<std::string> gguf_mix_names() {

@@ -3,7 +3,6 @@
 #include "framework/quant/recipe/recipe_file.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -93,9 +92,11 @@ Result<std::string> find_recipe(const std::string& name) {
     if (path.extension() != kSuffix) path += kSuffix;
     if (fs::is_regular_file(path, code)) return path.string();
   }
-  return Status(TSR_NOT_FOUND,
-                fmt::format("recipe {}: neither a file nor one of {}", name,
-                            fmt::join(recipe_names(), " ")));
+  std::string names;
+  for (const std::string& known : recipe_names()) names += " " + known;
+  return Status(
+      TSR_NOT_FOUND,
+      fmt::format("recipe {}: neither a file nor one of{}", name, names));
 }
 
 }  // namespace tessera::quant
