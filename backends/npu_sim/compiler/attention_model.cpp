@@ -80,7 +80,15 @@ double cache_cycles(const Profile& profile, const AttentionPlan& plan,
       real(plan.tile_keys) * dims * real(bits_of(plan.cube)) / 8;
   const double tiles = std::max(
       1.0, real(attention.q_lens[0] * plan.group()) / real(plan.tile_rows));
-  const double misses = plan.widens_cache ? 0 : 1 / tiles;
+  double rows = 0;
+  for (const int64_t length : attention.seq_lens) rows += real(length);
+  const double widened = rows * real(attention.num_kv_heads) * dims * 2;
+  // A widened cache has just been written to L2, as far as it fits.
+  const double first =
+      plan.widens_cache
+          ? std::max(0.0, 1 - real(profile.global.l2_bytes) / widened)
+          : 1;
+  const double misses = first / tiles;
   return bytes * (misses / miss_rate(profile, busy_cores) +
                   (1 - misses) / l2_rate(profile));
 }
@@ -175,7 +183,8 @@ double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
       const double tile = std::max(
           {cube, vector, costs.loads, costs.fixpipe, (cube + costs.chain) / 2});
       const double first = costs.scores + costs.chain + costs.values;
-      cycles += tile * real(plan.tiles_of(work) - 1) + first;
+      const double tiles = real(plan.tiles_of(work));
+      cycles += std::max(tile * (tiles - 1) + first, tiles * costs.loads);
     }
     const TileCosts last = tile_costs(profile, plan, works[0].rows, busy);
     cycles += profile.global.read_latency_cycles + last.loads + last.update +

@@ -21,6 +21,7 @@ struct Traffic {
   double input_dram = 0;
   double weight_dram = 0;
   double bytes() const { return input + weight; }
+  double output_dram = 0;  // written while the launch runs
   double dram() const { return input_dram + weight_dram; }
 };
 
@@ -90,9 +91,12 @@ void add_traffic(const GemmPlan& plan, const GemmPart& part, double capacity,
   sweep.output = output / sweeps;
   const Revisits misses =
       revisits_of(sweep, input + sweep.weight + output, capacity);
+  traffic.output_dram += output;
   traffic.input += input * columns;
   traffic.weight += sweep.weight * rows;
-  traffic.input_dram += input * (1 + (sweep.waves - 1) * misses.input);
+  // Quantized inputs have just been written to L2.
+  const double first = plan.kind.quantizes_input ? misses.input : 1;
+  traffic.input_dram += input * (first + (sweep.waves - 1) * misses.input);
   traffic.weight_dram += sweep.weight * (1 + (sweeps - 1) * misses.weight);
 }
 
@@ -104,23 +108,25 @@ Traffic traffic_of(const Profile& profile, const GemmPlan& plan) {
     if (part.M > 0) add_traffic(plan, part, capacity, traffic);
   }
   // What passes over the vector cores has just been written to L2.
-  if (plan.kind.quantizes_input) traffic.input_dram = 0;
   if (plan.kind.widens_weight) {
     const double written =
         real(bytes_of_elements(plan.kind.cube, plan.gemm.N * plan.gemm.K)) *
         real(static_cast<int64_t>(plan.parts.size()));
     traffic.weight_dram =
-        traffic.weight * (1 - std::min(1.0, capacity / written));
+        traffic.weight *
+        (1 - std::min(1.0, real(profile.global.l2_bytes) / written));
   }
   return traffic;
 }
 
 double transfer_cycles(const Profile& profile, const Instruction& copy,
-                       double miss_share) {
+                       double miss_share, int64_t cores) {
   const TransferCost cost = transfer_cost_of(profile, copy);
-  const double miss_rate = cost.miss_rate > 0
-                               ? std::min(cost.miss_rate, cost.hit_rate)
-                               : cost.hit_rate;
+  // Cores that miss at the same time share DRAM.
+  const double missing = std::max(1.0, real(cores) * miss_share);
+  const double miss_rate = std::min(
+      {cost.hit_rate, cost.miss_rate > 0 ? cost.miss_rate : cost.hit_rate,
+       profile.dram_rate() / missing});
   return std::max(
       cost.least_cycles,
       cost.bytes * ((1 - miss_share) / cost.hit_rate + miss_share / miss_rate));
@@ -135,6 +141,14 @@ Instruction copy_of(const Rectangle& rectangle) {
   copy.row_bytes = static_cast<uint32_t>(rectangle.row_bytes);
   copy.row_stride = static_cast<uint64_t>(rectangle.row_stride);
   return copy;
+}
+
+int64_t num_tiles(const GemmPlan& plan) {
+  int64_t tiles = 0;
+  for (const GemmPart& part : plan.parts) {
+    tiles += plan.tiles_m(part) * plan.tiles_n();
+  }
+  return tiles;
 }
 
 double mte2_cycles(const Profile& profile, const GemmPlan& plan,
@@ -153,9 +167,12 @@ double mte2_cycles(const Profile& profile, const GemmPlan& plan,
   const auto share = [](double part, double whole) {
     return whole > 0 ? std::min(1.0, part / whole) : 0;
   };
-  return transfer_cycles(profile, a, share(traffic.input_dram, traffic.input)) +
-         transfer_cycles(profile, b,
-                         share(traffic.weight_dram, traffic.weight));
+  const int64_t busy =
+      std::min(plan.cores, num_tiles(plan) * plan.tiling.split_k);
+  return transfer_cycles(profile, a, share(traffic.input_dram, traffic.input),
+                         plan.cores) +
+         transfer_cycles(profile, b, share(traffic.weight_dram, traffic.weight),
+                         busy);
 }
 
 double vector_instruction(const Profile& profile, double elements,
@@ -273,14 +290,6 @@ double steady_tile(const Profile& profile, const GemmLayout& layout,
       {times.packets * packet + exposed - hidden, times.exit, times.siblings});
 }
 
-int64_t num_tiles(const GemmPlan& plan) {
-  int64_t tiles = 0;
-  for (const GemmPart& part : plan.parts) {
-    tiles += plan.tiles_m(part) * plan.tiles_n();
-  }
-  return tiles;
-}
-
 TileWork full_tile(const GemmPlan& plan) {
   int64_t most_rows = 0;
   for (const GemmPart& part : plan.parts) {
@@ -320,9 +329,10 @@ GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
   const double items = real(num_tiles(plan) * ceil_div(plan.gemm.K, work.k));
   const double per_core = std::ceil(items / real(plan.cores));
   const double tile = steady_tile(profile, context.layout, times);
-  const double startup = profile.global.read_latency_cycles + times.mte2 +
+  // Before the slowest pipe has its first packet, or after its last.
+  const double startup = profile.global.read_latency_cycles +
                          profile.cube.latency_cycles +
-                         (times.mte1 + times.cube) / times.packets / 4;
+                         std::min(times.mte2, std::max(times.cube, times.mte1));
   const double tail =
       times.exit + times.siblings + profile.global.write_latency_cycles;
 
@@ -333,7 +343,9 @@ GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
   cost.fixpipe_cycles = per_core * times.exit;
   cost.dram_read_bytes = traffic.dram();
   cost.l2_read_bytes = traffic.bytes();
-  const double dram = traffic.dram() / profile.dram_rate();
+  const double written =
+      std::max(0.0, traffic.output_dram - real(profile.global.l2_bytes));
+  const double dram = (traffic.dram() + written) / profile.dram_rate();
   const double steady = per_core * tile;
   cost.cycles =
       std::max(steady, dram) + startup + tail + passes_cycles(profile, plan);

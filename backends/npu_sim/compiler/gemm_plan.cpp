@@ -61,9 +61,10 @@ void choose_depth(const Profile& profile, const GemmPlan& plan,
         std::min(elements(profile.local.l1_bytes / buffers) / (rows_a + rows_b),
                  elements(kMostPacketBytes));
     int64_t packet = round_down(most, tiling.tile_k);
-    // Whole lines of L2, unless that would halve the packet.
+    // Whole lines of L2, or a half or quarter: no packet begins off a line.
     const int64_t line = std::max(elements(kLineBytes), tiling.tile_k);
-    if (packet > line) packet = packet / line * line;
+    packet = packet > line ? packet / line * line
+                           : power_of_units(packet, tiling.tile_k);
     tiling.packet_k = std::min(packet, round_up(K, tiling.tile_k));
   }
 }

@@ -146,6 +146,7 @@ double pass_cycles(const Profile& profile, const Pass& pass,
                    int64_t num_lanes) {
   if (pass.elements == 0) return 0;
   const GlobalMemory& global = profile.global;
+  constexpr double kDepth = kBuffers;
   const int64_t chunk = pass_chunk(profile, pass, num_lanes);
   const int64_t share = std::min(
       pass.elements, round_up(ceil_div(pass.elements, num_lanes), kLineBytes));
@@ -169,13 +170,21 @@ double pass_cycles(const Profile& profile, const Pass& pass,
   const double compute =
       steps * compute_cycles(profile, pass, std::min(share, chunk));
   // A buffer is read, computed and written before it is read again.
-  const double per_buffer = (read + compute + write) / steps +
-                            global.read_latency_cycles +
-                            profile.vector.latency_cycles;
-  const double loops = steps * per_buffer / static_cast<double>(kBuffers);
-  const double tail = (compute + write) / steps + global.read_latency_cycles +
-                      global.write_latency_cycles;
-  return std::max({read, compute, write, loops}) + tail;
+  const double once = (read + compute + write) / steps +
+                      global.read_latency_cycles +
+                      profile.vector.latency_cycles;
+  const double each = std::max({read, compute, write}) / steps;
+  const double waits = std::max(0.0, once / kDepth - each);
+  const double all = once + (steps - 1) * each +
+                     std::max(0.0, steps - kDepth) * waits +
+                     global.write_latency_cycles;
+  // What L2 cannot keep of the results has to share DRAM with the reads.
+  const double total = static_cast<double>(pass.elements) / 8;
+  const double kept = static_cast<double>(global.l2_bytes);
+  const double dram =
+      total * static_cast<double>(pass.num_inputs * pass.in_bits) +
+      std::max(0.0, total * static_cast<double>(pass.out_bits) - kept);
+  return std::max(all, dram / profile.dram_rate() + global.read_latency_cycles);
 }
 
 }  // namespace tessera::npu

@@ -42,18 +42,26 @@ void L2Cache::make_room(L2Access& access) {
   }
   const double room = std::max(0.0, capacity_ - dirty_) / clean_cost_;
   if (clean_ <= room) return;
-  decay_ = std::max(kLeastDecay, decay_ * room / clean_);
+  decay_ *= room / clean_;
   clean_ = room;
+  if (decay_ < kLeastDecay) {
+    // Next to nothing is left of what is older.
+    decay_ = 1;
+    ++epoch_;
+  }
 }
 
 L2Access L2Cache::read(uint64_t region, double bytes) {
   L2Access access;
   const auto written = written_.find(tensor_of(region));
   if (written != written_.end()) {
-    const Written& tensor = written->second;
+    Written& tensor = written->second;
     const double held = tensor.dirty + left(tensor.clean);
     access.miss_share = std::clamp(1 - held / tensor.bytes, 0.0, 1.0);
     access.dram_read_bytes = access.miss_share * bytes;
+    add(tensor.clean, access.dram_read_bytes);
+    clean_ += access.dram_read_bytes;
+    make_room(access);
     return access;
   }
   Clean& clean = regions_[region];
@@ -71,7 +79,7 @@ L2Access L2Cache::write(uint64_t region, double bytes) {
   Written& tensor = written_[tensor_of(region)];
   // A region written again is the same bytes: one entry says how many there
   // are.
-  const auto [found, is_new] = regions_.try_emplace(region, Clean{bytes, 1});
+  const auto [found, is_new] = regions_.try_emplace(region, Clean{});
   static_cast<void>(found);
   if (!is_new) {
     // What is still dirty stays so; the rest comes back.

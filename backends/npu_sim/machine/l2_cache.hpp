@@ -52,6 +52,7 @@ class L2Cache {
   struct Clean {
     double bytes = 0;
     double decay = 1;
+    int64_t epoch = 0;
   };
   struct Written {
     double bytes = 0;
@@ -64,10 +65,10 @@ class L2Cache {
   };
 
   double left(const Clean& clean) const {
-    return clean.bytes * decay_ / clean.decay;
+    return clean.epoch == epoch_ ? clean.bytes * decay_ / clean.decay : 0;
   }
   void add(Clean& clean, double bytes) {
-    clean = {left(clean) + bytes, decay_};
+    clean = {left(clean) + bytes, decay_, epoch_};
   }
   void make_room(L2Access& access);
   void clean_oldest(double bytes);
@@ -76,7 +77,8 @@ class L2Cache {
   double clean_cost_;
   double clean_ = 0;  // bytes, once
   double dirty_ = 0;
-  double decay_ = 1;  // of a clean byte since the beginning
+  double decay_ = 1;  // of a clean byte since the epoch began
+  int64_t epoch_ = 0;
   std::unordered_map<uint64_t, Clean> regions_;
   std::unordered_map<uint64_t, Written> written_;  // by tensor
   std::deque<Dirty> queue_;                        // oldest first

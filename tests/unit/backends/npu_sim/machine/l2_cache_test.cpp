@@ -63,6 +63,16 @@ TEST(L2Cache, WrittenBytesStayUntilThereIsTimeOrNoRoom) {
   EXPECT_DOUBLE_EQ(cache.write_back(300), 300);
 }
 
+TEST(L2Cache, ResultsLargerThanItAreReadBackFromDram) {
+  L2Cache cache(1000, 1);
+  for (uint64_t i = 0; i < 100; ++i) cache.write(kB + i, 100);
+  double misses = 0;
+  for (uint64_t i = 0; i < 100; ++i) {
+    misses += cache.read(kB + i, 100).dram_read_bytes;
+  }
+  EXPECT_NEAR(misses, 9000, 1e-6);
+}
+
 TEST(L2Cache, WhatWasWrittenHitsInOtherPieces) {
   L2Cache cache(1000, 1);
   cache.write(kB, 400);

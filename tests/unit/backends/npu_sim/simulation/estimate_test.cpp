@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cost model against the machine, over random shapes; both are simulated
+// time, so the figures never change.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+
+#include "backends/npu_sim/simulation/simulate.hpp"
+
+namespace tessera::npu {
+namespace {
+
+class RandomProblems {
+ public:
+  Problem next() {
+    switch (rng_() % 4) {
+      case 0:
+        return small_op();
+      case 1:
+        return attention();
+      default:
+        return gemm();
+    }
+  }
+
+ private:
+  int64_t pick(std::initializer_list<int64_t> values) {
+    return *(values.begin() + rng_() % values.size());
+  }
+  Problem gemm() {
+    constexpr Scheme kSchemes[] = {Scheme::kW16A16, Scheme::kInt8,
+                                   Scheme::kW8A8, Scheme::kW8A8Dynamic,
+                                   Scheme::kW4A16};
+    Gemm one;
+    one.M = pick({1, 4, 16, 48, 128, 512, 1000});
+    one.N = pick({1024, 3000, 4096, 6144, 12288});
+    one.K = pick({1024, 2048, 4096, 5120});
+    one.scheme = kSchemes[rng_() % std::size(kSchemes)];
+    return one;
+  }
+  Problem small_op() {
+    SmallOp op;
+    op.kind = static_cast<SmallKind>(rng_() % 9);
+    op.rows = pick({1, 16, 512, 2048});
+    op.columns = pick({1024, 4096, 12288});
+    return op;
+  }
+  Problem attention() {
+    Attention one;
+    const int64_t cached = pick({1024, 4096});
+    const bool is_prefill = rng_() % 2 == 0;
+    one.q_lens.assign(is_prefill ? 1 : 4, is_prefill ? cached : 1);
+    one.seq_lens.assign(one.q_lens.size(), cached);
+    one.num_q_heads = 32;
+    one.num_kv_heads = pick({4, 8, 32});
+    return one;
+  }
+
+  std::mt19937 rng_{42};
+};
+
+TEST(Estimate, LiesNearTheMachineOverRandomShapes) {
+  int close = 0;
+  int all = 0;
+  double sum = 0;
+  for (const char* name : {"910b1", "910b4", "310p"}) {
+    const Profile profile = load_profile(name);
+    RandomProblems problems;
+    for (int i = 0; i < 40; ++i) {
+      const Problem problem = problems.next();
+      const double machine = simulate(profile, problem).cycles;
+      const double model = estimate(profile, problem).cycles;
+      const double error = std::abs(model / machine - 1);
+      close += error <= 0.15 ? 1 : 0;
+      sum += error;
+      ++all;
+    }
+  }
+  EXPECT_GE(close, all * 85 / 100);
+  EXPECT_LE(sum / all, 0.10);
+}
+
+TEST(Estimate, RefusesWhatTheMachineRefuses) {
+  Gemm gemm;
+  gemm.M = gemm.N = gemm.K = 64;
+  gemm.scheme = Scheme::kBf16;
+  EXPECT_ANY_THROW(estimate(load_profile("310p"), gemm));
+  EXPECT_ANY_THROW(simulate(load_profile("310p"), gemm));
+}
+
+}  // namespace
+}  // namespace tessera::npu

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What simulated launches show: overlap that comes from flags, penalties,
+// refusals, a memo.
+
+#include "backends/npu_sim/simulation/simulate.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tessera/error.hpp"
+
+namespace tessera::npu {
+namespace {
+
+using testing::HasSubstr;
+
+Gemm gemm_of(int64_t M, int64_t N, int64_t K, Scheme scheme) {
+  Gemm gemm;
+  gemm.M = M;
+  gemm.N = N;
+  gemm.K = K;
+  gemm.scheme = scheme;
+  return gemm;
+}
+
+template <typename Body>
+std::string refusal(const Body& body) {
+  try {
+    body();
+  } catch (const sdk::Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Simulate, DoubleBufferingEmergesFromFlags) {
+  const Profile profile = load_profile("910b1");
+  const Gemm gemm = gemm_of(2048, 4096, 2048, Scheme::kW16A16);
+  SimulateOptions single;
+  single.double_buffer = false;
+  const Simulation two = simulate(profile, gemm);
+  const Simulation one = simulate(profile, gemm, single);
+  EXPECT_GT(one.cycles, 1.4 * two.cycles);
+  // The same work: only its overlap differs.
+  EXPECT_DOUBLE_EQ(one.counters.macs_f16, two.counters.macs_f16);
+}
+
+TEST(Simulate, SwizzleSavesDramReads) {
+  const Profile profile = load_profile("910b1");
+  const Gemm gemm = gemm_of(4096, 16384, 4096, Scheme::kW16A16);
+  SimulateOptions plain;
+  plain.tiling.tile_m = 128;
+  plain.tiling.tile_n = 256;
+  SimulateOptions rows = plain;
+  rows.swizzle = false;
+  EXPECT_LT(simulate(profile, gemm, plain).counters.dram_read_bytes,
+            simulate(profile, gemm, rows).counters.dram_read_bytes);
+}
+
+TEST(Simulate, UnalignedRowsShowTheirPenalty) {
+  const Profile profile = load_profile("910b1");
+  Gemm even = gemm_of(2048, 4096, 4096, Scheme::kW16A16);
+  even.weight_is_nk = false;  // rows of W are as long as N
+  Gemm odd = even;
+  odd.N = 4095;
+  EXPECT_GT(simulate(profile, odd).cycles,
+            1.05 * simulate(profile, even).cycles);
+}
+
+TEST(Simulate, W4a16NeverPassesItsBoundOnChipsWithSeparateCores) {
+  for (const char* name : {"910b1", "910b4", "910c"}) {
+    const Profile profile = load_profile(name);
+    for (const int64_t M : {1, 16, 128}) {
+      for (const int64_t K : {1024, 4096, 12288}) {
+        const double narrow =
+            simulate(profile, gemm_of(M, 4096, K, Scheme::kW4A16)).time_ns;
+        const double wide =
+            simulate(profile, gemm_of(M, 4096, K, Scheme::kW16A16)).time_ns;
+        EXPECT_LE(wide / narrow, 1.6) << name << ' ' << M << ' ' << K;
+      }
+    }
+  }
+}
+
+TEST(Simulate, EveryShippedProfileRunsEveryKindOfProblem) {
+  for (const std::string& name : builtin_profiles()) {
+    const Profile profile = load_profile(name);
+    GroupedGemm grouped;
+    grouped.each = gemm_of(0, 256, 512, Scheme::kInt8);
+    grouped.rows = {3, 0, 70};
+    Attention attention;
+    attention.q_lens = {1, 17};
+    attention.seq_lens = {300, 40};
+    attention.num_q_heads = 4;
+    attention.num_kv_heads = 2;
+    Attention latent = attention;
+    latent.num_q_heads = 16;
+    latent.num_kv_heads = 1;
+    latent.qk_dim = 576;
+    latent.v_dim = 512;
+    latent.v_in_k = true;
+    Gemm full = gemm_of(70, 300, 200, Scheme::kW8A8Dynamic);
+    full.epilogue = {true, true, true, true};
+    Copy copy;
+    copy.rows = 64;
+    copy.columns = 512;
+    copy.tile_rows = 16;
+    copy.tile_columns = 256;
+    const std::vector<Problem> problems = {
+        full,
+        grouped,
+        attention,
+        latent,
+        copy,
+        VectorOp{64, 512},
+        SmallOp{SmallKind::kSoftmax, 3, 1000}};
+    for (const Problem& problem : problems) {
+      const Simulation result = simulate(profile, problem);
+      EXPECT_GT(result.time_ns, 0) << name << ' ' << key_of(problem);
+      EXPECT_GT(result.energy.joules[0], 0);
+      EXPECT_LE(result.energy.joules[0], result.energy.joules[1]);
+      EXPECT_LE(result.energy.joules[1], result.energy.joules[2]);
+      EXPECT_FALSE(compile(profile, problem).listing(20).empty());
+    }
+  }
+}
+
+// Board power over peak rate, section 5 of the reference, is an upper line.
+TEST(Simulate, EnergyOfAFullCubeStaysUnderTheBoard) {
+  for (const char* name : {"910b1", "310p"}) {
+    const Profile profile = load_profile(name);
+    const Simulation result =
+        simulate(profile, gemm_of(2048, 4096, 4096, Scheme::kInt8));
+    const double watts = result.energy.joules[1] / (result.time_ns * 1e-9);
+    EXPECT_LT(watts, profile.energy.board_watts) << name;
+    EXPECT_GT(watts, profile.energy.board_watts * profile.energy.static_share);
+  }
+}
+
+TEST(Simulate, RefusalsNameTheChipAndWhatWouldWork) {
+  const Profile small = load_profile("310p");
+  const Profile large = load_profile("910b1");
+  const auto try_scheme = [](const Profile& profile, Scheme scheme) {
+    return refusal([&] { simulate(profile, gemm_of(16, 64, 64, scheme)); });
+  };
+  EXPECT_THAT(try_scheme(small, Scheme::kBf16), HasSubstr("310p has no bf16"));
+  EXPECT_THAT(try_scheme(large, Scheme::kFp8), HasSubstr("950"));
+  EXPECT_THAT(try_scheme(large, Scheme::kW8A8Sc), HasSubstr("310p has"));
+  EXPECT_THAT(
+      refusal([&] { simulate(large, gemm_of(0, 64, 64, Scheme::kW16A16)); }),
+      HasSubstr("0 x 64 x 64"));
+  SimulateOptions options;
+  options.tiling.tile_m = 512;
+  options.tiling.tile_n = 512;
+  EXPECT_THAT(refusal([&] {
+                simulate(large, gemm_of(512, 512, 512, Scheme::kW16A16),
+                         options);
+              }),
+              HasSubstr("l0c, which has 131072"));
+}
+
+TEST(Simulator, EqualShapesAreSimulatedOnce) {
+  Simulator simulator(load_profile("310p"));
+  const Gemm gemm = gemm_of(1, 1024, 1024, Scheme::kW8A8);
+  const Simulation& first = simulator.time(gemm);
+  simulator.time(gemm_of(1, 1024, 2048, Scheme::kW8A8));
+  EXPECT_EQ(&first, &simulator.time(gemm));
+  EXPECT_EQ(simulator.num_simulated(), 2);
+}
+
+TEST(Simulate, RunsAreReproducible) {
+  const Profile profile = load_profile("910b1");
+  const Gemm gemm = gemm_of(300, 3000, 1000, Scheme::kW8A8Dynamic);
+  EXPECT_EQ(simulate(profile, gemm).cycles, simulate(profile, gemm).cycles);
+}
+
+}  // namespace
+}  // namespace tessera::npu
