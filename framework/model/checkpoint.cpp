@@ -113,7 +113,7 @@ Result<std::string> weights_folder(const std::string& folder) {
     const std::string name = entry.path().filename().string();
     const std::string degree = degree_of(name);
     if (degree.empty() || !entry.is_directory(code)) continue;
-    if (degree == "1") return folder + "/" + name;
+    if (degree == "1") return fmt::format("{}/{}", folder, name);
     return Status(
         TSR_FAILED_PRECONDITION,
         fmt::format("{}/{}: the weights are divided between {} ranks "
