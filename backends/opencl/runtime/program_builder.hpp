@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Turns kernel source into a program of one device, by way of the disk cache.
+
+#pragma once
+
+#include <CL/cl.h>
+
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "backends/opencl/runtime/binary_cache.hpp"
+
+namespace tessera::opencl {
+
+struct ReleaseProgram {
+  void operator()(cl_program program) const { clReleaseProgram(program); }
+};
+using ProgramHandle =
+    std::unique_ptr<std::remove_pointer_t<cl_program>, ReleaseProgram>;
+
+struct ProgramSource {
+  std::string name;  // for messages
+  std::string text;
+  std::string options;  // of the compiler, -D constants among them
+};
+
+// Names the device, its driver, the options and the source, so that a change of
+// any asks for another binary.  Throws sdk::Error.
+std::string binary_key(cl_device_id device, const ProgramSource& source);
+
+// A built program.  Throws sdk::Error with the source's name and the compiler's
+// log where it does not compile.
+ProgramHandle build_program(cl_context context, cl_device_id device,
+                            const ProgramSource& source,
+                            const BinaryCache& cache);
+
+}  // namespace tessera::opencl
