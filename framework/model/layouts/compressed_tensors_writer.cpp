@@ -52,23 +52,37 @@ uint32_t unsigned_code(const format::Plane& plane, uint32_t row, uint32_t col) {
   }
 }
 
+// A row whose columns stay in order: our codes lie as pack-quantized packs
+// them, but for the sign.
+void pack_row(const format::Plane& codes, uint32_t row, uint32_t K,
+              std::span<std::byte> out_row) {
+  const bool nibbles = codes.dtype == TSR_I4 || codes.dtype == TSR_U4;
+  const size_t bytes = nibbles ? (size_t{K} + 1) / 2 : K;
+  std::byte flip{0};
+  if (codes.dtype == TSR_I4) flip = std::byte{0x88};
+  if (codes.dtype == TSR_I8) flip = std::byte{0x80};
+  const std::byte* const from = codes.row(row);
+  for (size_t i = 0; i < bytes; ++i) out_row[i] = from[i] ^ flip;
+  // Nothing stands behind the last code.
+  if (nibbles && K % 2 == 1) out_row[bytes - 1] &= std::byte{0x0F};
+}
+
 class LinearWriter {
  public:
   LinearWriter(const std::string& module, const format::WeightData& weight)
-      : module_(module), weight_(weight) {}
+      : module_(module), weight_(weight), column_of_(columns()) {}
 
   void put_packed() {
     const format::Plane& codes = *weight_.find(TSR_PLANE_CODES);
     const uint32_t bits = bits_of(weight_.format);
-    const uint32_t per_word = 32 / bits;
-    const uint32_t words = (weight_.K + per_word - 1) / per_word;
+    const uint64_t words = (uint64_t{weight_.K} * bits + 31) / 32;
     std::vector<uint32_t> packed(size_t{weight_.N} * words);
-    const std::vector<uint32_t> column_of = columns();
     for (uint32_t n = 0; n < weight_.N; ++n) {
-      for (uint32_t k = 0; k < weight_.K; ++k) {
-        const uint32_t to = column_of[k];
-        packed[size_t{n} * words + to / per_word] |= unsigned_code(codes, n, k)
-                                                     << (to % per_word * bits);
+      const auto row = std::span(packed).subspan(size_t{n} * words, words);
+      if (weight_.find(TSR_PLANE_PERMUTATION) == nullptr) {
+        pack_row(codes, n, weight_.K, std::as_writable_bytes(row));
+      } else {
+        pack_permuted_row(codes, n, bits, row);
       }
     }
     put<uint32_t>("weight_packed", TSR_I32, {weight_.N, words}, packed);
@@ -145,6 +159,16 @@ class LinearWriter {
     return result;
   }
 
+  void pack_permuted_row(const format::Plane& codes, uint32_t row,
+                         uint32_t bits, std::span<uint32_t> out_row) const {
+    const uint32_t per_word = 32 / bits;
+    for (uint32_t k = 0; k < weight_.K; ++k) {
+      const uint32_t to = column_of_[k];
+      out_row[to / per_word] |= unsigned_code(codes, row, k)
+                                << (to % per_word * bits);
+    }
+  }
+
   void put_packed_zeros(uint32_t bits) {
     const format::Plane* const zeros = weight_.find(TSR_PLANE_ZERO_POINT);
     if (zeros == nullptr) return;
@@ -163,16 +187,16 @@ class LinearWriter {
   void put_groups() {
     if (weight_.find(TSR_PLANE_PERMUTATION) == nullptr) return;
     const uint32_t group_size = weight_.find(TSR_PLANE_SCALE)->block_k;
-    const std::vector<uint32_t> column_of = columns();
     std::vector<int32_t> group_of(weight_.K);
     for (uint32_t k = 0; k < weight_.K; ++k) {
-      group_of[column_of[k]] = static_cast<int32_t>(k / group_size);
+      group_of[column_of_[k]] = static_cast<int32_t>(k / group_size);
     }
     put<int32_t>("weight_g_idx", TSR_I32, {weight_.K}, group_of);
   }
 
   const std::string& module_;
   const format::WeightData& weight_;
+  std::vector<uint32_t> column_of_;  // where each of our columns goes
   std::vector<NamedTensor> tensors_;
 };
 
