@@ -102,6 +102,7 @@ const Row table_rows[] = {
     TSR_ROW(queue_destroy, kRequired),
     TSR_ROW(profile_read, kOptional),
     TSR_ROW(device_last_error, kOptional),
+    TSR_ROW(device_ask, kOptional),
 };
 // clang-format on
 #undef TSR_ROW

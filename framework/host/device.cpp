@@ -14,6 +14,8 @@ namespace tessera {
 namespace {
 
 constexpr uint64_t kRecordAlignment = 8;
+// The longest answer that is fetched.
+constexpr uint64_t kMaxReplyBytes = uint64_t{64} << 20;
 
 template <typename Element>
 tsr_array array_of(std::span<const Element> elements) {
@@ -262,6 +264,35 @@ Result<std::vector<tsr_kernel_record>> Device::profile_read() {
       records.resize(first + count);
       return records;
     }
+  }
+}
+
+Result<std::string> Device::ask(const std::string& extension,
+                                std::string_view request) {
+  if (!has_extension(info(), extension)) {
+    return Status(TSR_UNIMPLEMENTED,
+                  fmt::format("{} has no {}", name(), extension));
+  }
+  std::string reply(size_t{1} << 20, '\0');
+  for (;;) {
+    tsr_ask ask{};
+    ask.struct_size = sizeof(ask);
+    ask.extension = extension.c_str();
+    ask.request = request.data();
+    ask.request_bytes = request.size();
+    ask.reply = reply.data();
+    ask.capacity = reply.size();
+    ErrorSlot error;
+    const tsr_status code = api().device_ask(handle_, &ask, &error);
+    TSR_RETURN_IF_ERROR(from_plugin(code, error, "device_ask"));
+    const bool fits = ask.reply_bytes <= reply.size();
+    if (!fits && ask.reply_bytes > kMaxReplyBytes) {
+      return Status(
+          TSR_RESOURCE_EXHAUSTED,
+          fmt::format("{}: an answer of {} bytes", extension, ask.reply_bytes));
+    }
+    reply.resize(ask.reply_bytes);
+    if (fits) return reply;
   }
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -98,6 +99,11 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // All records of profiled submissions that are finished, oldest first.
   Result<std::vector<tsr_kernel_record>> profile_read();
+
+  // The answer of an extension of the device; see tsr_api.device_ask.
+  // Errors: UNIMPLEMENTED if the device does not name it.
+  Result<std::string> ask(const std::string& extension,
+                          std::string_view request);
 
   // What the caller may do about the latest failure: TSR_RETRY_* and what
   // follows it.

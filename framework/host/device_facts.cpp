@@ -93,6 +93,13 @@ std::string skipped_kernel_text(const tsr_kernel_desc& row) {
                      sdk::unknown_value(row));
 }
 
+bool has_extension(const tsr_device_info& info, std::string_view extension) {
+  for (const tsr_ext* ext = info.next; ext != nullptr; ext = ext->next) {
+    if (extension == ext->name) return true;
+  }
+  return false;
+}
+
 Result<std::vector<DeviceFacts>> read_devices(const tsr_api& api,
                                               const std::string& plugin) {
   uint32_t count = 0;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "framework/base/status.hpp"
@@ -24,6 +25,9 @@ struct DeviceFacts {
 
 // Why a row was skipped: "linear_x: op 13".
 std::string skipped_kernel_text(const tsr_kernel_desc& row);
+
+// True if the device names the extension in its `next` chain.
+bool has_extension(const tsr_device_info& info, std::string_view extension);
 
 // Asks `api` for its devices, unhealthy ones included, and checks what it says.
 //

@@ -40,6 +40,7 @@ Result<PluginParts> join(const tsr_plugin_header* header,
   parts.abi_version = negotiated.abi_version;
   parts.api = negotiated.api;
   parts.keeper = services;
+  parts.requested_devices = options.requested_devices;
   return parts;
 }
 

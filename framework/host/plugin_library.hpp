@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/host/negotiate.hpp"
@@ -25,7 +26,8 @@ struct PluginParts {
   std::string path;    // of the library; empty if it is part of this program
   std::string sha256;  // likewise
   bool isolated = false;
-  std::shared_ptr<void> keeper;  // what the table needs to work
+  std::vector<std::string> requested_devices;  // as it was told
+  std::shared_ptr<void> keeper;                // what the table needs to work
 };
 
 // Any thread.
@@ -63,6 +65,10 @@ class Plugin {
   const std::string& path() const { return parts_.path; }
   const std::string& sha256() const { return parts_.sha256; }
   bool is_isolated() const { return parts_.isolated; }
+  // What it was asked for when it was loaded; see HostOptions.
+  const std::vector<std::string>& requested_devices() const {
+    return parts_.requested_devices;
+  }
 
   // Every function is there; what the plugin lacks returns UNIMPLEMENTED.
   const tsr_api& api() const { return parts_.api; }

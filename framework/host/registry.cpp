@@ -56,6 +56,35 @@ bool is_isolated(const std::string& name, const RegistryOptions& options) {
                      });
 }
 
+// What `devices` ask of a plugin: the part after "name:", unless it is an
+// index.
+std::vector<std::string> requests_of(const std::string& name,
+                                     const std::vector<std::string>& devices) {
+  std::vector<std::string> requests;
+  for (const std::string& device : devices) {
+    if (device.rfind(name + ":", 0) != 0) continue;
+    std::string request = device.substr(name.size() + 1);
+    const bool is_index =
+        request.find_first_not_of("0123456789") == std::string::npos;
+    const bool is_new =
+        std::find(requests.begin(), requests.end(), request) == requests.end();
+    if (!is_index && is_new) requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+// The last devices are those asked for: they get the names that the user gave
+// them, and go if they are there under that name already.
+void name_requested(const std::string& plugin,
+                    const std::vector<std::string>& requests,
+                    std::vector<DeviceFacts>& devices) {
+  if (devices.size() < requests.size()) return;
+  const size_t first = devices.size() - requests.size();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    devices[first + i].name = plugin + ":" + requests[i];
+  }
+}
+
 }  // namespace
 
 Registry Registry::discover(const RegistryOptions& options) {
@@ -95,10 +124,11 @@ void Registry::add_plugin(const std::string& manifest_path,
                 "plugin " + name + " was found before: " + plugin->path())});
     return;
   }
+  HostOptions host = options.host;
+  host.requested_devices = requests_of(name, options.devices);
   Result<std::shared_ptr<Plugin>> plugin =
-      is_isolated(name, options)
-          ? Plugin::load_isolated(manifest_path, options.host)
-          : Plugin::load(manifest_path, options.host);
+      is_isolated(name, options) ? Plugin::load_isolated(manifest_path, host)
+                                 : Plugin::load(manifest_path, host);
   if (!plugin.ok()) {
     failures_.push_back({manifest_path, plugin.status()});
     return;
@@ -109,8 +139,15 @@ void Registry::add_plugin(const std::string& manifest_path,
     failures_.push_back({manifest_path, devices.status()});
     return;
   }
+  if (((*plugin)->flags() & TSR_PLUGIN_TAKES_REQUESTS) != 0) {
+    name_requested(name, (*plugin)->requested_devices(), *devices);
+  }
   for (uint32_t i = 0; i < devices->size(); ++i) {
     DeviceFacts& facts = (*devices)[i];
+    const bool is_known = std::any_of(
+        devices_.begin(), devices_.end(),
+        [&](const DeviceEntry& entry) { return entry.name == facts.name; });
+    if (is_known) continue;
     const auto health = static_cast<tsr_status>(facts.info.health);
     Status status =
         health == TSR_OK ? Status() : Status(health, facts.info.reason);

@@ -21,6 +21,10 @@ struct RegistryOptions {
   std::vector<std::string> folders;
   // Names of plugins that run in a child process; "*" is all.
   std::vector<std::string> isolate;
+  // Devices that the user named, "npu_sim:my.yaml": a plugin that takes
+  // requests makes those it does not have otherwise.  In this process only the
+  // first discovery of a library is heard.
+  std::vector<std::string> devices;
   HostOptions host;
 };
 

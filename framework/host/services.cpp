@@ -77,6 +77,18 @@ tsr_status wait_cell(tsr_host* /*host*/, tsr_timeline* timeline, uint64_t value,
   return wait_timeline(*timeline, value, timeout_ns);
 }
 
+// Strings that do not fit are left out; the registry refuses them before.
+void fill_requested(const std::vector<std::string>& devices,
+                    tsr_requested_devices& node) {
+  node.ext = {sizeof(node), 0, TSR_REQUESTED_DEVICES_NAME, nullptr};
+  for (const std::string& device : devices) {
+    if (node.bytes + device.size() + 1 > TSR_REQUESTED_BYTES) return;
+    std::memcpy(node.text + node.bytes, device.c_str(), device.size() + 1);
+    node.bytes += static_cast<uint32_t>(device.size() + 1);
+    ++node.count;
+  }
+}
+
 }  // namespace
 
 std::string default_cache_root() {
@@ -92,13 +104,16 @@ HostServices::HostServices(const std::string& plugin,
                            std::shared_ptr<ThreadPool> pool)
     : host_{plugin, make_cache_folder(options.cache_root, plugin),
             std::move(pool), options.log},
-      table_{} {
+      table_{},
+      requested_{} {
   if (!host_.log) {
     host_.log = [plugin](uint32_t level, std::string_view line) {
       log(level, "plugin " + plugin + ": " + std::string(line));
     };
   }
+  fill_requested(options.requested_devices, requested_);
   table_.struct_size = sizeof(table_);
+  table_.next = &requested_.ext;
   table_.num_threads = host_.pool->num_threads();
   table_.host = &host_;
   table_.cache_folder = host_.cache_folder.c_str();

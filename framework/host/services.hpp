@@ -10,9 +10,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "framework/host/thread_pool.hpp"
 #include "tessera/plugin.h"
+#include "tessera/requests.h"
 
 // Opaque to plugins.
 struct tsr_host {
@@ -32,16 +34,14 @@ struct HostOptions {
   std::shared_ptr<ThreadPool> pool;
   // Where each plugin has a folder of its own; "": default_cache_root().
   std::string cache_root;
+  // What the user named after "plugin:", see tessera/requests.h.
+  std::vector<std::string> requested_devices;
   // Takes what plugins log; null: the host's own log.
   std::function<void(uint32_t level, std::string_view line)> log;
 };
 
 // XDG_CACHE_HOME/tessera or ~/.cache/tessera; "" if the environment names none,
 // or may not be trusted.
-std::string default_cache_root();
-
-// XDG_CACHE_HOME/tessera or ~/.cache/tessera; "" if there is neither, or the
-// environment is not to be trusted.
 std::string default_cache_root();
 
 // The services of one plugin.  Stays where it is.
@@ -57,6 +57,7 @@ class HostServices {
  private:
   tsr_host host_;
   tsr_host_services table_;
+  tsr_requested_devices requested_;
 };
 
 }  // namespace tessera

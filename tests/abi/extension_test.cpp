@@ -74,6 +74,22 @@ TEST_F(ExtensionTest, ADescriptorsKnownNodeIsTaken) {
   EXPECT_EQ(query_weight(&known), TSR_OK);
 }
 
+TEST_F(ExtensionTest, AQuestionToAnUnknownExtensionIsRefused) {
+  char reply[8] = "......";
+  tsr_ask ask{};
+  ask.struct_size = sizeof(ask);
+  ask.extension = kUnknown;
+  ask.request = "?";
+  ask.request_bytes = 1;
+  ask.reply = reply;
+  ask.capacity = sizeof(reply);
+  EXPECT_EQ(api().device_ask(device(), &ask, &session_.error),
+            TSR_UNIMPLEMENTED);
+  EXPECT_STREQ(session_.error.message,
+               "extension com.vendor.feature is unknown");
+  EXPECT_STREQ(reply, "......");
+}
+
 TEST_F(ExtensionTest, BuffersAndPoolsRefuseAsWeightsDo) {
   const tsr_ext unknown = node(kUnknown, TSR_MUST_UNDERSTAND);
   tsr_buffer_desc buffer{};

@@ -42,8 +42,12 @@ enum class CallId : uint64_t {
   kQueueDestroy,
   kProfileRead,
   kDeviceLastError,
+  kDeviceAsk,
   kCount,
 };
+
+// The longest answer to kDeviceAsk.
+inline constexpr uint64_t kMaxReplyBytes = uint64_t{64} << 20;
 
 // The child finds its sockets here.
 inline constexpr int kChildSocket = 3;

@@ -75,6 +75,7 @@ const ChildServer::Handler ChildServer::kHandlers[] = {
     &ChildServer::queue_destroy,
     &ChildServer::profile_read,
     &ChildServer::device_last_error,
+    &ChildServer::device_ask,
 };
 
 void ChildServer::run() {
@@ -106,6 +107,10 @@ tsr_status ChildServer::load(tsr_error* err) {
   const std::string manifest_path = request_.get_text();
   options.cache_root = request_.get_text();
   options.num_threads = static_cast<uint32_t>(request_.get<uint64_t>());
+  for (auto count = request_.get<uint64_t>(); count > 0 && request_.ok();
+       --count) {
+    options.requested_devices.push_back(request_.get_text());
+  }
   const int log_socket = log_socket_;
   Result<std::shared_ptr<Plugin>> plugin =
       Status(TSR_FAILED_PRECONDITION, "the child has a plugin already");
@@ -267,6 +272,30 @@ tsr_status ChildServer::device_last_error(tsr_error* err) {
     return code;
   }
   reply_.put(static_cast<const tsr_error&>(last));
+  return TSR_OK;
+}
+
+tsr_status ChildServer::device_ask(tsr_error* err) {
+  auto* device = get_handle<tsr_device>();
+  const std::string extension = request_.get_text();
+  const std::string question = request_.get_text();
+  const auto capacity = request_.get<uint64_t>();
+  if (!request_.ok() || capacity > kMaxReplyBytes) {
+    return fail_short_message(err);
+  }
+  std::string reply(capacity, '\0');
+  tsr_ask ask{};
+  ask.struct_size = sizeof(ask);
+  ask.extension = extension.c_str();
+  ask.request = question.data();
+  ask.request_bytes = question.size();
+  ask.reply = reply.data();
+  ask.capacity = capacity;
+  const tsr_status code = api().device_ask(device, &ask, err);
+  if (code != TSR_OK) return code;
+  reply.resize(std::min(ask.reply_bytes, capacity));
+  reply_.put(ask.reply_bytes);
+  reply_.put_text(reply);
   return TSR_OK;
 }
 

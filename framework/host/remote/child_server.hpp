@@ -66,6 +66,7 @@ class ChildServer {
   tsr_status queue_destroy(tsr_error* err);
   tsr_status profile_read(tsr_error* err);
   tsr_status device_last_error(tsr_error* err);
+  tsr_status device_ask(tsr_error* err);
 
   const tsr_api& api() const { return plugin_->api(); }
   // The next argument as an object of the plugin's.

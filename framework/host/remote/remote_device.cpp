@@ -2,6 +2,9 @@
 //
 // Devices, buffers and timelines of a plugin in a child.
 
+#include <algorithm>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "framework/host/remote/remote_plugin.hpp"
@@ -155,11 +158,28 @@ tsr_status last_error(tsr_device* device, tsr_error* out_error) {
   return TSR_OK;
 }
 
+tsr_status ask_device(tsr_device* device, tsr_ask* ask, tsr_error* err) {
+  RemoteCall call = remote_call(remote_device(device), CallId::kDeviceAsk);
+  call.arguments().put_text(ask->extension);
+  call.arguments().put_text(
+      std::string_view(static_cast<const char*>(ask->request),
+                       static_cast<size_t>(ask->request_bytes)));
+  call.arguments().put(ask->capacity);
+  const tsr_status code = call.run(err);
+  if (code != TSR_OK) return code;
+  ask->reply_bytes = call.results().get<uint64_t>();
+  const std::string reply = call.results().get_text();
+  const uint64_t fits = std::min<uint64_t>(reply.size(), ask->capacity);
+  if (fits != 0) std::memcpy(ask->reply, reply.data(), fits);
+  return TSR_OK;
+}
+
 }  // namespace
 
 void fill_remote_device(tsr_api& api) {
   api.device_close = close_device;
   api.device_last_error = last_error;
+  api.device_ask = ask_device;
   api.timeline_import = import_timeline;
   api.timeline_forget = forget_timeline;
 }

@@ -51,6 +51,10 @@ Status load_in_child(const std::string& manifest_path,
   call.arguments().put_text(manifest_path);
   call.arguments().put_text(root.empty() ? root : root + "/isolated");
   call.arguments().put(uint64_t{parts.pool->num_threads()});
+  call.arguments().put(uint64_t{options.requested_devices.size()});
+  for (const std::string& device : options.requested_devices) {
+    call.arguments().put_text(device);
+  }
   ErrorSlot error;
   const tsr_status code = call.run(&error);
   // The message may be longer than a tsr_error has room for.
@@ -81,6 +85,7 @@ Result<PluginParts> load_remote(const std::string& manifest_path,
                                 const HostOptions& options) {
   PluginParts parts;
   parts.isolated = true;
+  parts.requested_devices = options.requested_devices;
   parts.pool = options.pool ? options.pool
                             : std::make_shared<ThreadPool>(options.num_threads);
   auto plugin = std::make_shared<RemotePlugin>();

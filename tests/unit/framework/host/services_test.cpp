@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tessera/requests.hpp"
 #include "tests/unit/framework/host/temporary_folder.hpp"
 
 namespace tessera {
@@ -94,6 +95,20 @@ TEST_F(Services, SignalAndWait) {
   EXPECT_EQ(table_->timeline_wait(table_->host, &cell, 4, UINT64_MAX),
             TSR_INTERNAL);
   EXPECT_EQ(cell.value, UINT64_MAX);
+}
+
+TEST_F(Services, TellWhichDevicesTheUserNamed) {
+  EXPECT_TRUE(sdk::requested_devices(*table_).empty());
+  HostOptions options = options_;
+  options.requested_devices = {"910b", std::string(300, 'p') + ".yaml", ""};
+  const HostServices named("toy", options, std::make_shared<ThreadPool>(1));
+  EXPECT_EQ(sdk::requested_devices(*named.table()), options.requested_devices);
+
+  // What is too long is left out, and nothing past it is read.
+  options.requested_devices = {"a", std::string(TSR_REQUESTED_BYTES, 'b')};
+  const HostServices cut("toy", options, std::make_shared<ThreadPool>(1));
+  EXPECT_EQ(sdk::requested_devices(*cut.table()),
+            std::vector<std::string>{"a"});
 }
 
 }  // namespace

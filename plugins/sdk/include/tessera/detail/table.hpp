@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <type_traits>
+
 #include "tessera/plugin.hpp"
 
 namespace tessera::sdk::detail {
@@ -375,6 +377,20 @@ inline void fill_queues(tsr_api& api) {
   };
 }
 
+inline void fill_extensions(tsr_api& api) {
+  api.device_ask = [](tsr_device* device, tsr_ask* ask, tsr_error* err) {
+    return guard(err, [&] {
+      const std::string request(static_cast<const char*>(ask->request),
+                                static_cast<size_t>(ask->request_bytes));
+      const std::string reply = device_of(device).ask(ask->extension, request);
+      ask->reply_bytes = reply.size();
+      const uint64_t fits =
+          reply.size() < ask->capacity ? reply.size() : ask->capacity;
+      if (fits != 0) std::memcpy(ask->reply, reply.data(), fits);
+    });
+  };
+}
+
 template <typename Backend>
 const tsr_api* plugin_api() {
   static const tsr_api table = [] {
@@ -387,6 +403,7 @@ const tsr_api* plugin_api() {
     fill_kv(api);
     fill_programs(api);
     fill_queues(api);
+    fill_extensions(api);
     return api;
   }();
   return &table;
@@ -412,6 +429,24 @@ constexpr uint32_t sanitizer_kind() {
 #endif
 }
 
+// Backend::kFlags and Backend::connect, where they exist.
+template <typename Backend, typename = void>
+struct FlagsOf {
+  static constexpr uint32_t kValue = 0;
+};
+template <typename Backend>
+struct FlagsOf<Backend, std::void_t<decltype(Backend::kFlags)>> {
+  static constexpr uint32_t kValue = Backend::kFlags;
+};
+
+template <typename Backend>
+auto connect(const tsr_host_services& host, int)
+    -> decltype(Backend::connect(host)) {
+  Backend::connect(host);
+}
+template <typename Backend>
+void connect(const tsr_host_services&, long) {}
+
 template <typename Backend>
 const tsr_plugin_header* plugin_header() {
   static const tsr_plugin_header header = [] {
@@ -420,6 +455,7 @@ const tsr_plugin_header* plugin_header() {
     h.abi_min = TSR_ABI_MAJOR << 16;
     h.abi_max = (TSR_ABI_MAJOR << 16) | TSR_ABI_MINOR;
     h.sanitizer = sanitizer_kind();
+    h.flags = FlagsOf<Backend>::kValue;
     h.name = Backend::name();
     h.version = Backend::version();
 #if defined(TSR_PLUGIN_BUILD_ID)
@@ -440,6 +476,7 @@ const tsr_plugin_header* plugin_header() {
                       std::string("extension ") + e->name + " is unknown");
         }
         services<Backend>() = host;
+        connect<Backend>(*host, 0);
         *out_api = plugin_api<Backend>();
       });
     };
