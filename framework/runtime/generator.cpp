@@ -149,6 +149,7 @@ class Generator {
   Status step() {
     const bool has_prefill = collect_feeds();
     const uint64_t device_before = session_.times().device_ns;
+    const uint64_t simulated_before = session_.times().simulated_ns;
     const Clock::time_point begin = Clock::now();
     TSR_RETURN_IF_ERROR(session_.step(feeds_));
     uint64_t made = 0;
@@ -158,9 +159,12 @@ class Generator {
       ++made;
     }
     const uint64_t took = elapsed_ns(begin);
+    const uint64_t simulated = session_.times().simulated_ns - simulated_before;
     if (has_prefill) {
       result_.prefill_ns += took;
+      result_.prefill_simulated_ns += simulated;
     } else {
+      result_.decode_simulated_ns += simulated;
       result_.decode_ns += took;
       const uint64_t host_ns =
           took - (session_.times().device_ns - device_before);

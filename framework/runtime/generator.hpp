@@ -35,6 +35,10 @@ struct GenerationResult {
   uint64_t new_tokens = 0;
   uint64_t prefill_ns = 0;  // steps that took prompt tokens
   uint64_t decode_ns = 0;   // steps that took none
+  // The same steps on the clock of simulated devices; 0 unless the session
+  // profiles.
+  uint64_t prefill_simulated_ns = 0;
+  uint64_t decode_simulated_ns = 0;
   uint64_t decode_steps = 0;
   uint64_t decode_tokens = 0;   // made by those steps
   uint64_t decode_host_ns = 0;  // of decode_ns, outside the plugins

@@ -65,6 +65,7 @@ struct Session::State {
   std::vector<uint32_t> output_starts;  // of each feed
   std::vector<uint8_t> seen;            // sequences of this step
   StepSize size;
+  std::vector<tsr_kernel_record> simulated;  // not yet taken
 
   Status check_feeds(std::span<const Feed> feeds);
   Status extend(std::span<const Feed> feeds);
@@ -73,6 +74,8 @@ struct Session::State {
   void fill(std::span<const Feed> feeds, StepArrays arrays);
   void fill_feed(const Feed& feed, uint32_t row, StepArrays& arrays);
   Status run_stages();
+  // Adds what simulated devices took in this step to `times`.
+  Status collect_simulated();
   void pass_on(const Stage& from, size_t to) const;
   uint32_t rows_of(uint32_t symbol) const;
 };
@@ -218,6 +221,20 @@ Status Session::State::run_stages() {
   return {};
 }
 
+Status Session::State::collect_simulated() {
+  if (!options.profile) return {};
+  for (const std::unique_ptr<Stage>& stage : stages) {
+    if (stage->device().info().clock != TSR_CLOCK_SIMULATED) continue;
+    TSR_ASSIGN_OR_RETURN(const std::vector<tsr_kernel_record> records,
+                         stage->device().profile_read());
+    for (const tsr_kernel_record& record : records) {
+      times.simulated_ns += record.end_ns - record.begin_ns;
+    }
+    simulated.insert(simulated.end(), records.begin(), records.end());
+  }
+  return {};
+}
+
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Session::~Session() = default;
 
@@ -280,6 +297,7 @@ Status Session::step(std::span<const Feed> feeds) {
     state.undo(feeds, feeds.size());
     return status;
   }
+  TSR_RETURN_IF_ERROR(state.collect_simulated());
   ++state.times.num_steps;
   state.times.total_ns += nanoseconds(Clock::now() - begin);
   return {};
@@ -301,7 +319,8 @@ uint32_t Session::num_programs() const {
 }
 
 Result<std::vector<tsr_kernel_record>> Session::take_profile() {
-  std::vector<tsr_kernel_record> records;
+  std::vector<tsr_kernel_record> records = std::move(state_->simulated);
+  state_->simulated.clear();
   for (const std::unique_ptr<Stage>& stage : state_->stages) {
     TSR_ASSIGN_OR_RETURN(std::vector<tsr_kernel_record> more,
                          stage->device().profile_read());

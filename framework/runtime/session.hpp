@@ -45,6 +45,9 @@ struct StepTimes {
   uint64_t num_steps = 0;
   uint64_t total_ns = 0;
   uint64_t device_ns = 0;  // inside submit and wait
+  // Of kernels on a simulated clock; 0 unless options.profile.  Never part of
+  // the others.
+  uint64_t simulated_ns = 0;
   uint64_t host_ns() const { return total_ns - device_ns; }
 };
 

@@ -17,7 +17,7 @@ namespace {
 // What a block of queries keeps between tiles.
 class QueryRows {
  public:
-  QueryRows(const Attention& op, std::vector<float>& memory)
+  QueryRows(const AttentionStep& op, std::vector<float>& memory)
       : op_(op),
         D_(op.pool.layout.head_dim),
         heads_(op.num_q_heads / op.pool.layout.num_kv_heads),
@@ -162,7 +162,7 @@ class QueryRows {
     }
   }
 
-  const Attention& op_;
+  const AttentionStep& op_;
   int64_t D_;
   int64_t heads_;  // query heads of one KV head
   Half type_;
@@ -178,7 +178,7 @@ class QueryRows {
 
 }  // namespace
 
-void attention(const Attention& op, AttentionScratch& scratch,
+void attention(const AttentionStep& op, AttentionScratch& scratch,
                const Parallel& parallel) {
   check_attention(op);
   const std::vector<QueryBlock> blocks = query_blocks(op);

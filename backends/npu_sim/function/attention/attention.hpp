@@ -19,7 +19,7 @@ namespace tessera::npu {
 // mask and the cache's blocks.
 constexpr int64_t kKeyTile = 128;
 
-struct Attention {
+struct AttentionStep {
   int64_t num_seqs = 0;
   int64_t num_tokens = 0;
   int64_t num_q_heads = 0;
@@ -59,13 +59,13 @@ struct AttentionScratch {
 //
 // Errors   throws sdk::Error INVALID_ARGUMENT for step tensors that do not fit
 //          together or the pool, or missing scales
-void attention(const Attention& op, AttentionScratch& scratch,
+void attention(const AttentionStep& op, AttentionScratch& scratch,
                const Parallel& parallel);
 
 // numerics.md section 2 bit for bit, over an I8_HEAD pool.
 //
 // Errors   as attention; UNIMPLEMENTED for more keys than i32 sums hold
-void attention_fa3(const Attention& op, AttentionScratch& scratch,
+void attention_fa3(const AttentionStep& op, AttentionScratch& scratch,
                    const Parallel& parallel);
 
 }  // namespace tessera::npu

@@ -26,7 +26,7 @@ int32_t probability_code(const int32_t* thresholds, int32_t d) {
 
 class IntegerRows {
  public:
-  IntegerRows(const Attention& op, std::vector<int16_t>& memory)
+  IntegerRows(const AttentionStep& op, std::vector<int16_t>& memory)
       : op_(op),
         D_(op.pool.layout.head_dim),
         heads_(op.num_q_heads / op.pool.layout.num_kv_heads) {
@@ -83,7 +83,7 @@ class IntegerRows {
       const auto copy = [&](KvPart part, int16_t* out_row) {
         const std::byte* codes = op_.pool.codes(part, slot, block.kv_head);
         for (int64_t d = 0; d < D_; ++d) {
-          out_row[d] = static_cast<int8_t>(codes[d]);
+          out_row[d] = int16_t{std::to_integer<int8_t>(codes[d])};
         }
       };
       copy(KvPart::kKey, keys_ + (key - tile) * D_);
@@ -160,7 +160,7 @@ class IntegerRows {
     }
   }
 
-  const Attention& op_;
+  const AttentionStep& op_;
   int64_t D_;
   int64_t heads_;
   int16_t* q_;
@@ -175,7 +175,7 @@ class IntegerRows {
 
 }  // namespace
 
-void attention_fa3(const Attention& op, AttentionScratch& scratch,
+void attention_fa3(const AttentionStep& op, AttentionScratch& scratch,
                    const Parallel& parallel) {
   check_attention(op);
   const std::vector<QueryBlock> blocks = query_blocks(op);

@@ -22,7 +22,7 @@ std::string named(const char* name, int64_t value) {
   return std::string(name) + "=" + std::to_string(value);
 }
 
-void check_tensors(const Attention& op) {
+void check_tensors(const AttentionStep& op) {
   const KvLayout& layout = op.pool.layout;
   if (op.num_q_heads <= 0 || op.num_q_heads % layout.num_kv_heads != 0) {
     refuse(named("num_q_heads", op.num_q_heads) + " is not a multiple of " +
@@ -42,7 +42,7 @@ void check_tensors(const Attention& op) {
   }
 }
 
-void check_sequence(const Attention& op, int64_t s) {
+void check_sequence(const AttentionStep& op, int64_t s) {
   const KvLayout& layout = op.pool.layout;
   const std::string where = "sequence " + std::to_string(s) + ": ";
   const int64_t q_len = int64_t{op.q_starts[s + 1]} - op.q_starts[s];
@@ -84,12 +84,12 @@ void check_sequence(const Attention& op, int64_t s) {
 
 }  // namespace
 
-void check_attention(const Attention& op) {
+void check_attention(const AttentionStep& op) {
   check_tensors(op);
   for (int64_t s = 0; s < op.num_seqs; ++s) check_sequence(op, s);
 }
 
-std::vector<QueryBlock> query_blocks(const Attention& op) {
+std::vector<QueryBlock> query_blocks(const AttentionStep& op) {
   std::vector<QueryBlock> blocks;
   for (int64_t s = 0; s < op.num_seqs; ++s) {
     const int64_t begin = op.q_starts[s];
@@ -104,21 +104,21 @@ std::vector<QueryBlock> query_blocks(const Attention& op) {
   return blocks;
 }
 
-KeyRange visible_keys(const Attention& op, int64_t seq, int64_t position) {
+KeyRange visible_keys(const AttentionStep& op, int64_t seq, int64_t position) {
   const int64_t seq_len = op.seq_lens[seq];
   if (op.mask == TSR_MASK_FULL) return {0, seq_len};
   if (op.mask == TSR_MASK_CAUSAL) return {0, position + 1};
   return {std::max<int64_t>(0, position + 1 - op.window), position + 1};
 }
 
-KeyRange visible_keys(const Attention& op, const QueryBlock& block) {
+KeyRange visible_keys(const AttentionStep& op, const QueryBlock& block) {
   const KeyRange first = visible_keys(op, block.seq, block.first_position);
   const KeyRange last =
       visible_keys(op, block.seq, block.first_position + block.num_tokens - 1);
   return {first.begin, last.end};
 }
 
-int64_t slot_of(const Attention& op, int64_t seq, int64_t key) {
+int64_t slot_of(const AttentionStep& op, int64_t seq, int64_t key) {
   const int64_t size = op.pool.layout.block_size;
   const int64_t block =
       op.block_table[seq * op.max_blocks_per_seq + key / size];

@@ -28,18 +28,18 @@ struct KeyRange {
 constexpr int64_t kTokensPerBlock = 16;
 
 // Errors   as attention().
-void check_attention(const Attention& op);
+void check_attention(const AttentionStep& op);
 
 // All blocks of a step, in an order that depends on its shape alone.
-std::vector<QueryBlock> query_blocks(const Attention& op);
+std::vector<QueryBlock> query_blocks(const AttentionStep& op);
 
 // Keys that the token at `position` sees.
-KeyRange visible_keys(const Attention& op, int64_t seq, int64_t position);
+KeyRange visible_keys(const AttentionStep& op, int64_t seq, int64_t position);
 
 // Keys that any token of the block sees.
-KeyRange visible_keys(const Attention& op, const QueryBlock& block);
+KeyRange visible_keys(const AttentionStep& op, const QueryBlock& block);
 
 // The slot of a key.
-int64_t slot_of(const Attention& op, int64_t seq, int64_t key);
+int64_t slot_of(const AttentionStep& op, int64_t seq, int64_t key);
 
 }  // namespace tessera::npu

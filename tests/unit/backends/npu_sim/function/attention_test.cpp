@@ -35,9 +35,9 @@ KvPool pool_of(PagedStep& step) {
   return {make_kv_layout(step.desc), step.memory.data()};
 }
 
-Attention our_op(PagedStep& step, std::vector<float>& out) {
+AttentionStep our_op(PagedStep& step, std::vector<float>& out) {
   const reference::Attention& p = step.attention;
-  Attention op;
+  AttentionStep op;
   op.num_seqs = p.num_seqs;
   op.num_tokens = static_cast<int64_t>(step.num_tokens());
   op.num_q_heads = p.num_q_heads;
@@ -227,7 +227,7 @@ TEST(NpuAttentionFa3, GivesTheOraclesBits) {
       step.attention.thresholds = thresholds.data();
       if (step.q.size() > 200) step.q[30] = NAN;
       std::vector<float> out;
-      Attention op = our_op(step, out);
+      AttentionStep op = our_op(step, out);
       op.q_inv = q_inv.data();
       op.thresholds = thresholds.data();
       AttentionScratch scratch;
@@ -250,7 +250,7 @@ TEST(NpuAttention, NamesWhatDoesNotFit) {
   std::vector<float> out;
   AttentionScratch scratch;
   step.block_table[1] = 99;
-  Attention op = our_op(step, out);
+  AttentionStep op = our_op(step, out);
   try {
     attention(op, scratch, {});
     FAIL() << "was taken";

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/npu_sim/simulator.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "backends/npu_sim/request.hpp"
+#include "backends/npu_sim/trace/views.hpp"
+#include "backends/npu_sim/validation/validate.hpp"
+#include "tessera/error.hpp"
+
+namespace tessera::npu {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json pipes_json(const Simulation& simulation) {
+  Json pipes = Json::object();
+  for (int i = 0; i < kNumPipes; ++i) {
+    const auto index = static_cast<size_t>(i);
+    if (simulation.busy_cycles[index] <= 0) continue;
+    pipes[name_of(static_cast<Pipe>(i))] = {
+        {"busy_cycles", simulation.busy_cycles[index]},
+        {"utilisation", simulation.utilisation[index]}};
+  }
+  return pipes;
+}
+
+Json bytes_json(const Simulation& simulation) {
+  return {{"dram_read", simulation.counters.dram_read_bytes},
+          {"dram_write", simulation.counters.dram_write_bytes},
+          {"l2_read", simulation.counters.l2_read_bytes},
+          {"l2_write", simulation.counters.l2_write_bytes},
+          {"l1_read", simulation.counters.l1_read_bytes},
+          {"l1_write", simulation.counters.l1_write_bytes},
+          {"l0", simulation.counters.l0_bytes},
+          {"ub", simulation.counters.ub_bytes},
+          {"unzip", simulation.counters.unzip_bytes}};
+}
+
+Json energy_json(const EnergyEstimate& energy) {
+  return {{"low", energy.joules[0]},
+          {"mid", energy.joules[1]},
+          {"high", energy.joules[2]},
+          {"static_mid", energy.static_joules[1]},
+          {"note", "estimate"}};
+}
+
+Json tiling_json(const GemmTiling& tiling) {
+  return {{"tile_m", tiling.tile_m},
+          {"tile_n", tiling.tile_n},
+          {"tile_k", tiling.tile_k},
+          {"packet_k", tiling.packet_k},
+          {"split_k", tiling.split_k},
+          {"swizzle", tiling.swizzle},
+          {"double_accumulator", tiling.double_accumulator}};
+}
+
+// Multiply-accumulates a cycle of one cube for the problem's type; 0 if it
+// multiplies nothing.
+int64_t macs_of(const Profile& profile, const Problem& problem) {
+  if (const auto* attention = std::get_if<Attention>(&problem)) {
+    return attention->kv == KvType::kFa3 ? profile.cube.macs_s8
+                                         : profile.cube.macs_f16;
+  }
+  const Gemm* gemm = std::get_if<Gemm>(&problem);
+  const auto* grouped = std::get_if<GroupedGemm>(&problem);
+  if (grouped != nullptr) gemm = &grouped->each;
+  if (gemm == nullptr) return 0;
+  switch (gemm->scheme) {
+    case Scheme::kW16A16:
+    case Scheme::kBf16:
+    case Scheme::kW8A16:
+    case Scheme::kW4A16:
+      return profile.cube.macs_f16;
+    case Scheme::kW4A4:
+      return profile.cube.macs_s4;
+    case Scheme::kFp8:
+      return profile.cube.macs_f8;
+    default:
+      return profile.cube.macs_s8;
+  }
+}
+
+// The roofline's two sides.
+struct Limits {
+  double memory_ns = 0;
+  double compute_ns = 0;
+  double longer() const { return std::max(memory_ns, compute_ns); }
+};
+
+Limits limits_of(const Profile& profile, const Problem& problem) {
+  Limits limits;
+  limits.memory_ns =
+      canonical_bytes_of(problem) /
+      (profile.global.dram_gbps * profile.global.dram_efficiency);
+  const int64_t macs = macs_of(profile, problem);
+  if (macs > 0) {
+    limits.compute_ns =
+        operations_of(problem) / (profile.cube_tops(macs) * 1e3);
+  }
+  return limits;
+}
+
+Json report_json(const Profile& profile, const Problem& problem,
+                 const Simulation& simulation) {
+  Json reply;
+  reply["profile"] = profile.name;
+  reply["clock"] = "simulated";
+  reply["kernel"] = simulation.kernel;
+  reply["cycles"] = simulation.cycles;
+  reply["time_ns"] = simulation.time_ns;
+  reply["launch_ns"] = simulation.launch_ns;
+  reply["cores"] = simulation.cores;
+  reply["instructions"] = simulation.counters.instructions;
+  reply["operations"] = simulation.operations;
+  reply["canonical_bytes"] = canonical_bytes_of(problem);
+  reply["pipes"] = pipes_json(simulation);
+  reply["bytes"] = bytes_json(simulation);
+  reply["l2_hit_rate"] = simulation.l2_hit_rate;
+  reply["cube_utilisation"] = simulation.cube_utilisation;
+  reply["vendor_utilisation"] = simulation.vendor_utilisation;
+  reply["energy"] = energy_json(simulation.energy);
+  const bool is_product = std::holds_alternative<Gemm>(problem) ||
+                          std::holds_alternative<GroupedGemm>(problem);
+  if (is_product) reply["tiling"] = tiling_json(simulation.tiling);
+  reply["estimate_ns"] = estimate(profile, problem).time_ns;
+  const Limits limits = limits_of(profile, problem);
+  reply["limit_ns"] = limits.longer();
+  reply["limit_kind"] =
+      limits.memory_ns >= limits.compute_ns ? "memory" : "compute";
+  return reply;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.flush();
+  if (!file.good()) {
+    throw sdk::Error(TSR_FAILED_PRECONDITION,
+                     path + ": the file could not be written");
+  }
+}
+
+void write_views(const Profile& profile, const Request& asked,
+                 const Simulation& simulation) {
+  const std::vector<Kernel> kernels = {
+      {key_of(asked.problem), asked.problem, simulation}};
+  for (const auto& [kind, path] : asked.files) {
+    if (kind == "trace") write_file(path, chrome_trace(profile, kernels));
+    if (kind == "svg") write_file(path, roofline_svg(profile, kernels));
+    if (kind == "listing") {
+      write_file(path,
+                 compile(profile, asked.problem, asked.options).listing());
+    }
+    if (kind != "csv") continue;
+    std::error_code code;
+    std::filesystem::create_directories(path, code);
+    for (const Table& table : profiler_tables(profile, kernels)) {
+      write_file(path + "/" + table.file_name, table.text);
+    }
+  }
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file.good()) {
+    throw sdk::Error(TSR_NOT_FOUND, path + ": the file cannot be read");
+  }
+  return text.str();
+}
+
+Json result_json(const ValidationResult& result) {
+  const ValidationRow& row = result.row;
+  return {{"id", row.id},
+          {"kind", row.kind},
+          {"what", row.what},
+          {"profile", row.profile},
+          {"metric", row.metric},
+          {"source", row.source},
+          {"value", result.value},
+          {"target", {row.low, row.high}},
+          {"tolerance", row.tolerance},
+          {"error", result.error},
+          {"left_out_error", result.left_out_error},
+          {"within", result.within()}};
+}
+
+// The public rows, and those of a file besides.
+std::string run_validation(const Json& request) {
+  std::vector<ValidationRow> rows =
+      parse_rows(builtin_rows_text(), "the shipped rows");
+  for (const auto& item : request.items()) {
+    if (item.key() == "op") continue;
+    if (item.key() != "rows" || !item.value().is_string()) {
+      throw sdk::Error(TSR_INVALID_ARGUMENT,
+                       "simulator: validate takes rows, "
+                       "a path, and not " +
+                           item.key());
+    }
+    const std::string path = item.value().get<std::string>();
+    const std::vector<ValidationRow> more = parse_rows(read_text(path), path);
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  const Validation validation = validate(rows);
+  Json reply;
+  bool passed = true;
+  std::vector<std::string> kinds;
+  Json results = Json::array();
+  for (const ValidationResult& result : validation.results) {
+    passed = passed && result.within();
+    results.push_back(result_json(result));
+    if (std::find(kinds.begin(), kinds.end(), result.row.kind) == kinds.end()) {
+      kinds.push_back(result.row.kind);
+    }
+  }
+  reply["passed"] = passed;
+  reply["fitted_parameters"] = validation.fitted_parameters;
+  reply["mape"] = Json::object();
+  reply["count"] = Json::object();
+  for (const std::string& kind : kinds) {
+    reply["mape"][kind] = validation.mape(kind);
+    reply["count"][kind] = validation.count(kind);
+  }
+  reply["rows"] = std::move(results);
+  reply["markdown"] = validation_markdown(validation);
+  return reply.dump();
+}
+
+}  // namespace
+
+tsr_simulator make_simulator_node() {
+  tsr_simulator node{};
+  node.ext.struct_size = sizeof(node);
+  node.ext.name = TSR_SIMULATOR_NAME;
+  node.version = 1;
+  return node;
+}
+
+std::string simulate_request(const Profile& profile,
+                             const std::string& request) {
+  const Json json = Json::parse(request, nullptr, false);
+  if (json.is_discarded()) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "simulator: the request is not JSON");
+  }
+  if (json.is_object() && json.value("op", Json()) == "validate") {
+    return run_validation(json);
+  }
+  Request asked = read_request(json);
+  asked.options.trace = asked.files.count("trace") != 0;
+  const Simulation simulation = simulate(profile, asked.problem, asked.options);
+  Json reply = report_json(profile, asked.problem, simulation);
+  write_views(profile, asked, simulation);
+  reply["files"] = asked.files;
+  return reply.dump();
+}
+
+}  // namespace tessera::npu
