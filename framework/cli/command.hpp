@@ -34,6 +34,8 @@ Command add_eval_command(CLI::App& tessera);
 Command add_compare_command(CLI::App& tessera);
 Command add_quantize_command(CLI::App& tessera);
 Command add_tune_command(CLI::App& tessera);
+Command add_bench_command(CLI::App& tessera);
+Command add_npu_command(CLI::App& tessera);
 
 // Reads the command line and runs what it names.  Results go to stdout; errors,
 // one line each, and progress to stderr.  Returns an ExitCode.

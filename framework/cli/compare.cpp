@@ -19,6 +19,7 @@
 #include "framework/cli/model_size.hpp"
 #include "framework/cli/progress.hpp"
 #include "framework/cli/target_options.hpp"
+#include "framework/runtime/fit_scheme.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -130,12 +131,16 @@ Result<Contender> measure(const Comparison& comparison,
                           const std::shared_ptr<Device>& device,
                           F32Reference& reference) {
   Contender contender;
-  TSR_ASSIGN_OR_RETURN(contender.session,
-                       open_session(*candidate.loaded, device, candidate.scheme,
-                                    session_options(comparison)));
-  TSR_ASSIGN_OR_RETURN(const ModelSize size,
-                       model_size(contender.session->graph(),
-                                  candidate.loaded->source, candidate.scheme));
+  const Scheme scheme = fit_scheme(candidate.scheme, *device);
+  SessionOptions options = session_options(comparison);
+  // A simulated device tells its times only where it is asked to.
+  options.profile = device->info().clock == TSR_CLOCK_SIMULATED;
+  TSR_ASSIGN_OR_RETURN(
+      contender.session,
+      open_session(*candidate.loaded, device, scheme, options));
+  TSR_ASSIGN_OR_RETURN(
+      const ModelSize size,
+      model_size(contender.session->graph(), candidate.loaded->source, scheme));
   contender.side.parameters = size.parameters;
   contender.side.stored_bytes = size.weight_bytes;
   contender.side.memory = contender.session->memory();
@@ -151,7 +156,8 @@ Result<Contender> measure(const Comparison& comparison,
 
 Result<std::vector<std::shared_ptr<Device>>> open_devices(
     const CompareOptions& options) {
-  const Registry registry = discover_plugins(options.threads, options.isolate);
+  const Registry registry =
+      discover_plugins(options.threads, options.isolate, options.devices);
   std::vector<std::string> names = options.devices;
   if (names.empty()) {
     for (const DeviceEntry& entry : registry.devices()) {
@@ -206,6 +212,7 @@ class DeviceComparison {
     if (original_.session == nullptr) return row;
     row.original = row.candidate = original_.side;
     row.status = add_speeds(*original_.session, row);
+    original_speed_ = row.original_speed;
     return row;
   }
 
@@ -232,7 +239,14 @@ class DeviceComparison {
   }
 
   Status add_speeds(Session& session, ComparisonRow& row) const {
-    if (device_->info().clock != TSR_CLOCK_WALL) return {};
+    if (device_->info().clock == TSR_CLOCK_SIMULATED) {
+      TSR_ASSIGN_OR_RETURN(
+          row.candidate_speed,
+          simulated_speed(session, comparison_.prompt, comparison_.tokens));
+      row.original_speed = row.candidate_speed;
+      if (!row.is_original) row.original_speed = original_speed_;
+      return {};
+    }
     std::vector<Session*> sessions = {original_.session.get()};
     if (!row.is_original) sessions.push_back(&session);
     TSR_ASSIGN_OR_RETURN(
@@ -247,6 +261,7 @@ class DeviceComparison {
   std::shared_ptr<Device> device_;
   F32Reference& reference_;
   Contender original_;
+  std::optional<Speed> original_speed_;  // on a simulated clock, asked once
 };
 
 void print_rows(const CompareOptions& options, const Comparison& comparison,

@@ -18,6 +18,7 @@
 #include "framework/cli/target_options.hpp"
 #include "framework/eval/device_agreement.hpp"
 #include "framework/format/weight.hpp"
+#include "framework/runtime/fit_scheme.hpp"
 #include "framework/tensor/dtype.hpp"
 
 namespace tessera::cli {
@@ -59,10 +60,12 @@ Gates gates_of(const EvalOptions& options) {
 
 Status open_devices(const EvalOptions& options, Evaluation& evaluation) {
   const Registry registry =
-      discover_plugins(options.target.threads, options.target.isolate);
-  TSR_ASSIGN_OR_RETURN(
-      evaluation.device,
-      registry.open(options.target.device).annotate("--device"));
+      discover_plugins(options.target.threads, options.target.isolate,
+                       {options.target.device, options.against});
+  TSR_ASSIGN_OR_RETURN(evaluation.device,
+                       open_device(registry, options.target.device,
+                                   options.target.device_options)
+                           .annotate("--device"));
   if (!options.against.empty() && options.against != kAgainstOracle) {
     TSR_ASSIGN_OR_RETURN(evaluation.other,
                          registry.open(options.against).annotate("--against"));
@@ -75,9 +78,11 @@ Status prepare(const EvalOptions& options, Evaluation& evaluation) {
   const Model& model = *evaluation.loaded.model;
   TSR_ASSIGN_OR_RETURN(Scheme scheme,
                        choose_scheme(model, options.target.scheme));
-  evaluation.scheme = with_kv(std::move(scheme), options.target.kv);
   TSR_ASSIGN_OR_RETURN(evaluation.texts, read_texts(model, options.text));
-  return open_devices(options, evaluation);
+  TSR_RETURN_IF_ERROR(open_devices(options, evaluation));
+  evaluation.scheme = with_kv(fit_scheme(std::move(scheme), *evaluation.device),
+                              options.target.kv);
+  return {};
 }
 
 EvalSubject subject_of(const EvalOptions& options, const Evaluation& evaluation,

@@ -17,6 +17,7 @@
 #include "framework/cli/profile.hpp"
 #include "framework/cli/prompts.hpp"
 #include "framework/cli/target_options.hpp"
+#include "framework/runtime/fit_scheme.hpp"
 #include "framework/runtime/generator.hpp"
 
 namespace tessera::cli {
@@ -84,6 +85,10 @@ Result<std::vector<Request>> make_requests(const RunOptions& options,
   return requests;
 }
 
+bool is_simulated(const Run& run) {
+  return run.device->info().clock == TSR_CLOCK_SIMULATED;
+}
+
 SessionOptions session_options(const RunOptions& options, const Run& run,
                                uint32_t context) {
   uint64_t longest = 0;
@@ -102,7 +107,7 @@ SessionOptions session_options(const RunOptions& options, const Run& run,
                             ? context
                             : static_cast<uint32_t>(std::min<uint64_t>(
                                   context, longest + options.tokens));
-  session.profile = options.profile;
+  session.profile = options.profile || is_simulated(run);
   return session;
 }
 
@@ -112,14 +117,12 @@ Result<Run> prepare(const RunOptions& options) {
   TSR_ASSIGN_OR_RETURN(run.loaded, load_model(options.target.model));
   const Model& model = *run.loaded.model;
   TSR_ASSIGN_OR_RETURN(run.scheme, choose_scheme(model, options.target.scheme));
-  run.scheme = with_kv(std::move(run.scheme), options.target.kv);
   TSR_ASSIGN_OR_RETURN(const uint32_t context,
                        choose_context(options, model.config));
   TSR_ASSIGN_OR_RETURN(run.requests, make_requests(options, run, context));
-  const Registry registry =
-      discover_plugins(options.target.threads, options.target.isolate);
-  TSR_ASSIGN_OR_RETURN(
-      run.device, registry.open(options.target.device).annotate("--device"));
+  TSR_ASSIGN_OR_RETURN(run.device, open_device(options.target));
+  run.scheme = with_kv(fit_scheme(std::move(run.scheme), *run.device),
+                       options.target.kv);
   TSR_ASSIGN_OR_RETURN(run.session,
                        open_session(run.loaded, run.device, run.scheme,
                                     session_options(options, run, context)));
@@ -150,12 +153,17 @@ Result<Outcome> generate_text(const RunOptions& options, Run& run) {
   return outcome;
 }
 
-double prefill_rate(const GenerationResult& result) {
-  return per_second(result.prompt_tokens, result.prefill_ns);
+// On the device's clock.
+double prefill_rate(const Run& run, const GenerationResult& result) {
+  return per_second(result.prompt_tokens, is_simulated(run)
+                                              ? result.prefill_simulated_ns
+                                              : result.prefill_ns);
 }
 
-double decode_rate(const GenerationResult& result) {
-  return per_second(result.decode_tokens, result.decode_ns);
+double decode_rate(const Run& run, const GenerationResult& result) {
+  return per_second(result.decode_tokens, is_simulated(run)
+                                              ? result.decode_simulated_ns
+                                              : result.decode_ns);
 }
 
 double mean_host_ns(const GenerationResult& result) {
@@ -192,8 +200,8 @@ Json run_json(const RunOptions& options, const Run& run,
   Json report;
   report["text"] = generations[0]["text"];
   report["token_ids"] = generations[0]["token_ids"];
-  report["prefill_tokens_per_s"] = prefill_rate(result);
-  report["decode_tokens_per_s"] = decode_rate(result);
+  report["prefill_tokens_per_s"] = prefill_rate(run, result);
+  report["decode_tokens_per_s"] = decode_rate(run, result);
   report["clock"] = clock_name(run.device->info().clock);
   report["host_ns_per_step"] = result.median_step_host_ns;
   report["host_ns_per_step_mean"] = mean_host_ns(result);
@@ -217,8 +225,11 @@ std::string summary_text(const Run& run, const GenerationResult& result) {
   std::string text =
       fmt::format("{} {}: {} prompt tokens at {}, {} new", run.device->name(),
                   run.scheme.name, result.prompt_tokens,
-                  rate_text(prefill_rate(result)), result.new_tokens);
-  if (result.decode_tokens > 0) text += " at " + rate_text(decode_rate(result));
+                  rate_text(prefill_rate(run, result)), result.new_tokens);
+  if (result.decode_tokens > 0) {
+    text += " at " + rate_text(decode_rate(run, result));
+  }
+  if (is_simulated(run)) text += " (simulated clock)";
   if (run.requests.size() == 1) {
     text +=
         fmt::format(", ended by {}", reason_name(result.generations[0].reason));

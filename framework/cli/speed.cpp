@@ -48,4 +48,14 @@ Result<std::vector<Speed>> measure_speeds(std::span<Session* const> sessions,
   return speeds;
 }
 
+Result<Speed> simulated_speed(Session& session,
+                              const std::vector<int32_t>& prompt,
+                              uint32_t num_tokens) {
+  const std::vector<Request> requests = {{prompt, num_tokens, {}}};
+  TSR_ASSIGN_OR_RETURN(const GenerationResult result,
+                       generate(session, requests, {}, nullptr));
+  return Speed{per_second(result.prompt_tokens, result.prefill_simulated_ns),
+               per_second(result.decode_tokens, result.decode_simulated_ns)};
+}
+
 }  // namespace tessera::cli

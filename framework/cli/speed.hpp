@@ -26,4 +26,10 @@ Result<std::vector<Speed>> measure_speeds(std::span<Session* const> sessions,
                                           const std::vector<int32_t>& prompt,
                                           uint32_t num_tokens);
 
+// The same on the clock of a simulated device, where one round says it all.
+// Requires: the session profiles.
+Result<Speed> simulated_speed(Session& session,
+                              const std::vector<int32_t>& prompt,
+                              uint32_t num_tokens);
+
 }  // namespace tessera::cli

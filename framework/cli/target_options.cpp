@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "tessera/types.h"
 
@@ -112,6 +113,20 @@ void add_json_option(CLI::App& command, bool& json) {
   command.add_flag("--json", json, "Print JSON; docs/json.md lists the keys");
 }
 
+void add_device_options(CLI::App& command, std::vector<std::string>& options) {
+  command
+      .add_option("--option", options,
+                  "Option of the device, such as numerics=hw of a simulated "
+                  "one; may be given again")
+      ->allow_extra_args(false)
+      ->check([](const std::string& text) {
+        const size_t at = text.find('=');
+        return at == std::string::npos || at == 0 ? text + " is not KEY=VALUE"
+                                                  : std::string();
+      })
+      ->type_name("KEY=VALUE");
+}
+
 void add_target_options(CLI::App& command, TargetOptions& options) {
   add_model_option(command, options.model);
   command
@@ -119,6 +134,7 @@ void add_target_options(CLI::App& command, TargetOptions& options) {
                   "Device to run on, as `tessera devices` names it")
       ->type_name("DEVICE")
       ->capture_default_str();
+  add_device_options(command, options.device_options);
   command
       .add_option("--scheme", options.scheme,
                   "Precision: f32, bf16, w8a8_dynamic, w8a16, w4a16, ...; left "
@@ -146,11 +162,31 @@ Scheme with_kv(Scheme scheme, const std::string& kv) {
   return scheme;
 }
 
-Registry discover_plugins(uint32_t threads, bool isolate) {
+Registry discover_plugins(uint32_t threads, bool isolate,
+                          std::vector<std::string> devices) {
   RegistryOptions options;
   options.host.num_threads = threads;
+  options.devices = std::move(devices);
   if (isolate) options.isolate = {"*"};
   return Registry::discover(options);
+}
+
+Result<std::shared_ptr<Device>> open_device(
+    const Registry& registry, const std::string& name,
+    const std::vector<std::string>& options) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& option : options) {
+    const size_t at = option.find('=');
+    pairs.emplace_back(option.substr(0, at), option.substr(at + 1));
+  }
+  return registry.open(name, pairs);
+}
+
+Result<std::shared_ptr<Device>> open_device(const TargetOptions& options) {
+  const Registry registry =
+      discover_plugins(options.threads, options.isolate, {options.device});
+  return open_device(registry, options.device, options.device_options)
+      .annotate("--device");
 }
 
 std::string clock_name(uint32_t clock) {

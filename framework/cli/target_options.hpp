@@ -7,7 +7,9 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/format/scheme.hpp"
@@ -22,6 +24,7 @@ struct TargetOptions {
   std::string kv;        // empty: what the scheme says
   uint32_t threads = 0;  // 0: one per core
   bool isolate = false;
+  std::vector<std::string> device_options;  // "key=value"
 };
 
 // Adds the positional MODEL.
@@ -30,7 +33,9 @@ void add_model_option(CLI::App& command, std::string& model);
 void add_threads_option(CLI::App& command, uint32_t& threads);
 // Adds --json.
 void add_json_option(CLI::App& command, bool& json);
-// Adds MODEL, --device, --scheme, --kv, --threads and --isolate.
+// Adds --option.
+void add_device_options(CLI::App& command, std::vector<std::string>& options);
+// Adds MODEL, --device, --option, --scheme, --kv, --threads and --isolate.
 void add_target_options(CLI::App& command, TargetOptions& options);
 
 // Accepts what find_scheme() accepts.
@@ -46,8 +51,17 @@ CLI::Validator share_validator();
 // `scheme` with its KV cache in the format named `kv`, if it is not empty.
 Scheme with_kv(Scheme scheme, const std::string& kv);
 
-// The plugins of this machine, with a pool of `threads`.
-Registry discover_plugins(uint32_t threads, bool isolate);
+// The plugins of this machine, with a pool of `threads`.  `devices` are those
+// that the user named.
+Registry discover_plugins(uint32_t threads, bool isolate,
+                          std::vector<std::string> devices = {});
+
+// The device of --device, opened with what --option says.
+Result<std::shared_ptr<Device>> open_device(const TargetOptions& options);
+// The device `name` of a registry, opened with "key=value" texts.
+Result<std::shared_ptr<Device>> open_device(
+    const Registry& registry, const std::string& name,
+    const std::vector<std::string>& options);
 
 // "wall" for TSR_CLOCK_WALL.
 std::string clock_name(uint32_t clock);

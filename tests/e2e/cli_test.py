@@ -54,6 +54,84 @@ class DevicesTest(CommandCase):
         self.assertIn("cpu", [d["name"] for d in report["devices"]])
 
 
+class SimulatedNpuTest(CommandCase):
+    """Devices of npu_sim; skipped where it is not built."""
+
+    def setUp(self):
+        if "npu_sim:310p" not in [d["name"] for d in self.json("devices")]:
+            self.skipTest("npu_sim is not built here")
+
+    def test_runs_the_default_model_on_a_simulated_clock(self):
+        for device in ("npu_sim:310p", "npu_sim:910b"):
+            words = ("run", "--device", device, "--scheme", "w16a16",
+                     "-p", "A library for", "-n", 4)
+            report = self.json(*words)
+            self.assertEqual(report["clock"], "simulated")
+            self.assertGreater(report["decode_tokens_per_s"], 0)
+            again = self.json(*words)
+            self.assertEqual(report["text"], again["text"])
+            self.assertEqual(report["decode_tokens_per_s"],
+                             again["decode_tokens_per_s"])
+            self.assertIn("simulated clock", self.done(*words).stderr)
+
+    def test_refusals_name_the_hardware_that_is_missing(self):
+        self.refused(1, "310p has no bf16", "run", "--device", "npu_sim:310p",
+                     "--scheme", "bf16", "-p", "A", "-n", 1)
+
+    def test_names_the_nearest_profile(self):
+        self.refused(1, "the nearest is '310p'", "run", "--device",
+                     "npu_sim:311p", "-p", "A", "-n", 1)
+
+    def test_times_ops_with_every_promised_key(self):
+        rows = self.json("bench", "ops", "--device",
+                         "npu_sim:910b,npu_sim:310p", "--shape",
+                         "256x256x256,64x512x512", "--scheme", "w16a16,w8a8")
+        self.assertEqual(len(rows), 8)
+        for row in rows:
+            for key in ("op", "device", "scheme", "M", "N", "K", "median_ns",
+                        "ci95_ns", "clock", "bytes", "ops", "limit",
+                        "limit_kind", "achieved_over_limit", "correct"):
+                self.assertIn(key, row)
+            self.assertEqual(row["clock"], "simulated")
+            self.assertGreater(row["median_ns"], 0)
+
+    def test_a_profile_of_ones_own_is_a_device(self):
+        source = pathlib.Path(os.environ["TSR_SOURCE_DIR"])
+        text = (source / "backends/npu_sim/profiles/310p.yaml").read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "a-profile-with-a-long-name.yaml"
+            path.write_text(text)
+            for more in ((), ("--isolate",)):
+                rows = self.json("bench", "ops", "--device", f"npu_sim:{path}",
+                                 "--shape", "64x64x64", *more)
+                self.assertEqual(rows[0]["device"], f"npu_sim:{path}")
+            path.write_text(text.replace("global.dram_gbps", "global.dram"))
+            self.refused(1, "unknown parameter 'global.dram'", "bench", "ops",
+                         "--device", f"npu_sim:{path}", "--shape", "8x8x8")
+
+    def test_writes_the_views_of_one_op(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder)
+            self.done("bench", "ops", "--device", "npu_sim:910b", "--shape",
+                      "512x512x512", "--trace", path / "t.json", "--csv",
+                      path / "tables", "--svg", path / "r.svg", "--listing",
+                      path / "l.txt")
+            trace = json.loads((path / "t.json").read_text())
+            self.assertTrue(trace["traceEvents"])
+            self.assertIn("aic_mte2_time(us)",
+                          (path / "tables" / "PipeUtilization.csv").read_text())
+            self.assertIn("<svg", (path / "r.svg").read_text())
+            self.assertIn("mmad", (path / "l.txt").read_text())
+
+    def test_bad_shapes_are_one_clear_line(self):
+        words = ("bench", "ops", "--device", "npu_sim:910b", "--shape")
+        self.refused(1, "is not 3 sizes", *words, "12x")
+        self.refused(1, "M 99999999 is not a whole number", *words,
+                     "99999999x1x1")
+        self.refused(1, "timed on simulated devices alone", "bench", "ops",
+                     "--device", "cpu", "--shape", "8x8x8")
+
+
 class RunTest(CommandCase):
     def test_greedy_text_is_the_same_twice_and_on_stdout_alone(self):
         words = ("run", "-p", "A library for", "-n", 12)

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/bench/op_question.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace tessera::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void add_linear(const OpQuestion& q, Json& json) {
+  json["scheme"] = q.scheme;
+  if (!q.type.empty()) json["out"] = q.type;
+  if (q.op == "linear") {
+    json["M"] = q.shape.at(0);
+  } else {
+    json["rows"] = q.rows;
+  }
+  json["N"] = q.shape.at(q.shape.size() - 2);
+  json["K"] = q.shape.at(q.shape.size() - 1);
+  if (!q.weights.empty()) json["weights"] = q.weights;
+  json["transpose_a"] = q.transpose_a;
+  json["transpose_b"] = !q.weight_is_kn;
+  if (q.group_size > 0) json["group_size"] = q.group_size;
+  if (q.compression > 0) json["compression"] = q.compression;
+  if (q.tile.size() == 3) {
+    json["tile_m"] = q.tile[0];
+    json["tile_n"] = q.tile[1];
+    json["tile_k"] = q.tile[2];
+  }
+}
+
+void add_rows(const OpQuestion& q, Json& json) {
+  json["rows"] = q.shape.at(0);
+  json["columns"] = q.shape.at(1);
+  if (!q.type.empty()) json["type"] = q.type;
+  if (q.op == "add") {
+    json["bank_conflicts"] = q.bank_conflicts;
+    return;
+  }
+  const std::vector<int64_t>& tile = q.tile.size() == 2 ? q.tile : q.shape;
+  json["tile_rows"] = tile[0];
+  json["tile_columns"] = tile[1];
+  if (!q.target.empty()) json["target"] = q.target;
+  json["nd_to_nz"] = q.nd_to_nz;
+  json["repeats"] = q.repeats;
+}
+
+void add_attention(const OpQuestion& q, Json& json) {
+  const auto batch = static_cast<size_t>(q.batch);
+  json["q_lens"] = std::vector<int64_t>(batch, q.q_len);
+  json["seq_lens"] = std::vector<int64_t>(batch, q.kv_len);
+  json["heads"] = q.heads;
+  json["kv_heads"] = q.kv_heads == 0 ? q.heads : q.kv_heads;
+  json["head_dim"] = q.head_dim;
+  json["v_dim"] = q.v_dim == 0 ? q.head_dim : q.v_dim;
+  json["v_in_k"] = q.v_in_k;
+  if (!q.kv.empty()) json["kv"] = q.kv;
+}
+
+}  // namespace
+
+Result<std::vector<int64_t>> parse_sizes(const std::string& text,
+                                         size_t count) {
+  std::vector<int64_t> sizes;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    int64_t size = 0;
+    const auto [rest, code] = std::from_chars(at, end, size);
+    const bool is_last = rest == end;
+    if (code != std::errc() || size < 1 || (!is_last && *rest != 'x') ||
+        rest + 1 == end) {
+      sizes.clear();
+      break;
+    }
+    sizes.push_back(size);
+    at = is_last ? end : rest + 1;
+  }
+  if (sizes.size() == count) return sizes;
+  return Status(
+      TSR_INVALID_ARGUMENT,
+      fmt::format("{} is not {} sizes with x between them", text, count));
+}
+
+Json simulator_request(const OpQuestion& question,
+                       const std::map<std::string, std::string>& files) {
+  Json json;
+  json["op"] = question.op;
+  if (question.op == "linear" || question.op == "grouped_linear") {
+    add_linear(question, json);
+  } else if (question.op == "attention") {
+    add_attention(question, json);
+  } else {
+    add_rows(question, json);
+  }
+  if (question.cores > 0) json["cores"] = question.cores;
+  for (const auto& [kind, path] : files) json[kind] = path;
+  return json;
+}
+
+}  // namespace tessera::bench
