@@ -41,6 +41,7 @@ Result<std::vector<Speed>> measure_speeds(std::span<Session* const> sessions,
     }
   }
   std::vector<Speed> speeds;
+  speeds.reserve(samples.size());
   for (Samples& of_session : samples) {
     speeds.push_back(
         {quantile(of_session.prefill, 0.5), quantile(of_session.decode, 0.5)});

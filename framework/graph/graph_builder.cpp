@@ -85,7 +85,7 @@ uint32_t GraphBuilder::add_weight(GraphWeight weight) {
   return static_cast<uint32_t>(graph_.weights.size() - 1);
 }
 
-uint32_t GraphBuilder::add_kv(GraphKv kv) {
+uint32_t GraphBuilder::add_kv(const GraphKv& kv) {
   graph_.kv.push_back(kv);
   return static_cast<uint32_t>(graph_.kv.size() - 1);
 }

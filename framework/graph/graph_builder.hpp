@@ -23,7 +23,7 @@ class GraphBuilder {
   uint32_t table(const std::string& name, const std::vector<uint32_t>& shape,
                  std::vector<float> values);
   uint32_t add_weight(GraphWeight weight);
-  uint32_t add_kv(GraphKv kv);
+  uint32_t add_kv(const GraphKv& kv);
 
   // Ops added from now on carry this layer and the prefix "layers.<n>.".
   void enter_layer(int32_t layer);

@@ -7,6 +7,7 @@
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 namespace tessera::npu {
@@ -121,14 +122,23 @@ void add_scaled(float x, const float* row, int64_t n, float* acc) {
   for (; i < n; ++i) acc[i] = __builtin_fmaf(x, row[i], acc[i]);
 }
 
+// clang 14 has no name for F16C in __builtin_cpu_supports. Its registers are
+// AVX's, which the system saves where it offers AVX2.
+bool has_f16c() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 }  // namespace
 
 const InnerLoops* avx2_loops() {
   static constexpr InnerLoops kLoops{"avx2", tile<F16>, tile<Bf16>, dot_i16,
                                      add_scaled};
   const bool has = __builtin_cpu_supports("avx2") != 0 &&
-                   __builtin_cpu_supports("fma") != 0 &&
-                   __builtin_cpu_supports("f16c") != 0;
+                   __builtin_cpu_supports("fma") != 0 && has_f16c();
   return has ? &kLoops : nullptr;
 }
 

@@ -149,7 +149,7 @@ void Planes::integer_row(int64_t n, int32_t* out_row) const {
   switch (format_) {
     case TSR_WEIGHT_I8:
       for (int64_t k = 0; k < K_; ++k) {
-        out_row[k] = static_cast<int8_t>(row[k]);
+        out_row[k] = int32_t{static_cast<int8_t>(row[k])};
       }
       break;
     case TSR_WEIGHT_I4:

@@ -32,7 +32,7 @@ void decode_sparse_tile(std::span<const uint8_t> bytes, const SparseTile& tile,
           c % 2 == 0 ? nibbles[c / 2] & 0xFU : nibbles[c / 2] >> 4U;
       if (code == kEscape && escape == bytes.size()) damaged();
       const uint8_t byte = code == kEscape ? bytes[escape++] : bytes[code];
-      out_codes[r * stride + c] = static_cast<int8_t>(byte);
+      out_codes[r * stride + c] = int16_t{static_cast<int8_t>(byte)};
     }
   }
 }
