@@ -21,8 +21,8 @@ class RowLaunch final : public Launch {
   RowLaunch(const LaunchInput& input, TensorRows rows, TensorRows result,
             Run run)
       : kind_(input.op.kind()),
-        rows_(std::move(rows)),
-        result_(std::move(result)),
+        rows_(rows),
+        result_(result),
         run_(std::move(run)) {}
   void run(const Step& step) override { run_(step); }
   Problem problem(const Step& step) const override {
