@@ -163,6 +163,20 @@ class ResumeTest(RunCase):
         self.assertEqual(report["resumed_layers"], 0)
         self.assertEqual(files_of(self.output), files_of(self.whole))
 
+    def test_a_gguf_file_goes_on_too(self):
+        words = (self.model, "--scheme", "q4_k_m")
+        self.output = self.output.with_name("whole.gguf")
+        self.done(*words)
+        whole = self.output.read_bytes()
+        self.output = self.output.with_name("out.gguf")
+        process = stop_after(2, signal.SIGKILL, self.output, *words)
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+        self.assertFalse(self.output.exists())
+        report, _ = self.done(*words)
+        self.assertGreaterEqual(report["resumed_layers"], 2)
+        self.assertEqual(self.output.read_bytes(), whole)
+        self.assertFalse(partial(self.output).exists())
+
     def test_two_runs_do_not_share_an_output(self):
         partial(self.output).mkdir()
         with (partial(self.output) / "tessera.partial").open("w") as marker:

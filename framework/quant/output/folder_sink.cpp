@@ -4,12 +4,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 
 #include "framework/base/atomic_file.hpp"
-#include "framework/base/log.hpp"
 #include "framework/model/json_document.hpp"
 #include "framework/model/layouts/msmodelslim_attention.hpp"
 #include "framework/model/layouts/msmodelslim_layout.hpp"
@@ -23,10 +21,6 @@ using nlohmann::json;
 
 constexpr const char* kFloat = "FLOAT";
 
-// A machine that stops loses at most this much work, and a run that is quicker
-// does not wait for the disk.
-constexpr std::chrono::seconds kSyncEvery{30};
-
 std::string module_of(const std::string& name) {
   constexpr std::string_view kSuffix = ".weight";
   return name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size())
@@ -35,25 +29,6 @@ std::string module_of(const std::string& name) {
 
 bool is_block_linear(const std::string& name, size_t rank) {
   return rank == 2 && name.starts_with("model.layers.");
-}
-
-// Names, sizes and times of a model's files, or of the one file.
-std::string stamp_of(const std::string& model) {
-  std::error_code code;
-  std::vector<std::string> lines;
-  const auto add = [&](const fs::path& path) {
-    lines.push_back(fmt::format(
-        "{} {} {}", path.filename().string(), fs::file_size(path, code),
-        fs::last_write_time(path, code).time_since_epoch().count()));
-  };
-  if (fs::is_regular_file(model, code)) add(model);
-  for (const auto& entry : fs::directory_iterator(model, code)) {
-    if (entry.is_regular_file(code)) add(entry.path());
-  }
-  std::sort(lines.begin(), lines.end());
-  std::string stamp = fs::absolute(model, code).string();
-  for (const std::string& line : lines) stamp += "\n" + line;
-  return stamp;
 }
 
 json to_json(const CompressedLinear& linear) {
@@ -96,51 +71,38 @@ Status move_to_rank(const std::string& folder) {
 }  // namespace
 
 FolderSink::FolderSink(FolderFormat format, std::string model_folder,
-                       const WeightSource& source, PartialFolder folder)
+                       const WeightSource& source, ResumableOutput folder)
     : format_(format),
       model_folder_(std::move(model_folder)),
       source_(source),
       folder_(std::move(folder)),
-      stream_(std::make_unique<TensorStream>(folder_.path())),
-      last_sync_(std::chrono::steady_clock::now()) {}
+      stream_(std::make_unique<TensorStream>(folder_.path())) {}
 
 Result<std::unique_ptr<FolderSink>> FolderSink::create(
     FolderFormat format, const std::string& model_folder,
     const WeightSource& source, const std::string& output) {
-  TSR_ASSIGN_OR_RETURN(PartialFolder folder, PartialFolder::open(output));
+  TSR_ASSIGN_OR_RETURN(
+      ResumableOutput folder,
+      ResumableOutput::open(output, model_folder,
+                            format == FolderFormat::kMsModelSlim
+                                ? "msmodelslim"
+                                : "compressed-tensors"));
   return std::unique_ptr<FolderSink>(
       new FolderSink(format, model_folder, source, std::move(folder)));
 }
 
 Result<Checkpoint> FolderSink::resume(const std::string& fingerprint) {
-  identity_ = fmt::format("{}\n{}\n{}", static_cast<int>(format_), fingerprint,
-                          stamp_of(model_folder_));
-  Checkpoint checkpoint;
-  if (auto saved = folder_.load(identity_)) {
-    // The library reports what is missing by throwing; then all is done anew.
-    try {
-      if (restore(saved->state.at("sink")).ok()) {
-        checkpoint.num_layers = saved->state.at("num_layers").get<uint32_t>();
-        checkpoint.notes = saved->state.at("notes").get<std::string>();
-        checkpoint.hidden = std::move(saved->hidden);
-        return checkpoint;
-      }
-    } catch (const json::exception&) {
-      checkpoint = {};
-    }
+  TSR_ASSIGN_OR_RETURN(Checkpoint checkpoint,
+                       folder_.resume(fingerprint, [this](const json& state) {
+                         return restore(state);
+                       }));
+  if (checkpoint.num_layers == 0) {
+    stream_ = std::make_unique<TensorStream>(folder_.path());
+    description_ = json::object();
+    linears_.clear();
+    ignored_.clear();
+    has_head_ = false;
   }
-  if (folder_.has_state()) {
-    log(TSR_LOG_WARNING,
-        fmt::format("{} is of another model, recipe or calibration: starting "
-                    "afresh",
-                    folder_.path()));
-  }
-  stream_ = std::make_unique<TensorStream>(folder_.path());
-  description_ = json::object();
-  linears_.clear();
-  ignored_.clear();
-  has_head_ = false;
-  TSR_RETURN_IF_ERROR(folder_.clear());
   return checkpoint;
 }
 
@@ -245,16 +207,9 @@ Status FolderSink::restore(const json& state) {
 
 Status FolderSink::checkpoint(uint32_t num_layers, const std::string& notes,
                               std::span<const float> hidden) {
-  TSR_ASSIGN_OR_RETURN(json sink, state());
-  const json whole = {
-      {"num_layers", num_layers}, {"notes", notes}, {"sink", std::move(sink)}};
-  const auto now = std::chrono::steady_clock::now();
-  if (now - last_sync_ >= kSyncEvery) {
-    TSR_RETURN_IF_ERROR(stream_->sync());
-    TSR_RETURN_IF_ERROR(folder_.save(identity_, whole, hidden, true));
-    last_sync_ = std::chrono::steady_clock::now();
-  }
-  return folder_.save(identity_, whole, hidden, false);
+  TSR_ASSIGN_OR_RETURN(const json sink, state());
+  return folder_.save(num_layers, notes, hidden, sink,
+                      [this] { return stream_->sync(); });
 }
 
 Status FolderSink::write_config() const {

@@ -5,7 +5,6 @@
 
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,7 +17,7 @@
 #include "framework/graph/weight_source.hpp"
 #include "framework/model/layouts/compressed_tensors_writer.hpp"
 #include "framework/model/layouts/named_tensor.hpp"
-#include "framework/quant/output/partial_folder.hpp"
+#include "framework/quant/output/resumable_output.hpp"
 #include "framework/quant/output/tensor_stream.hpp"
 #include "framework/quant/pipeline/quantized_sink.hpp"
 
@@ -35,12 +34,11 @@ class FolderSink final : public QuantizedSink {
   // and what else a Hugging Face folder has beside its weights.
   //
   // Requires  `source` outlives the sink
-  // Errors    those of PartialFolder::open
+  // Errors    those of ResumableOutput::open
   static Result<std::unique_ptr<FolderSink>> create(
       FolderFormat format, const std::string& model_folder,
       const WeightSource& source, const std::string& output);
 
-  // Files of the model that are not as they were make another fingerprint.
   Result<Checkpoint> resume(const std::string& fingerprint) override;
   Status put_weight(const std::string& name, format::WeightData weight,
                     const LinearChoice& choice) override;
@@ -54,7 +52,7 @@ class FolderSink final : public QuantizedSink {
 
  private:
   FolderSink(FolderFormat format, std::string model_folder,
-             const WeightSource& source, PartialFolder folder);
+             const WeightSource& source, ResumableOutput folder);
   Status put(const PlannedTensor& plan, std::span<const std::byte> bytes,
              const std::string& type);
   void note(const std::string& name, const std::string& type);
@@ -66,10 +64,8 @@ class FolderSink final : public QuantizedSink {
   FolderFormat format_;
   std::string model_folder_;
   const WeightSource& source_;
-  PartialFolder folder_;
+  ResumableOutput folder_;
   std::unique_ptr<TensorStream> stream_;
-  std::string identity_;
-  std::chrono::steady_clock::time_point last_sync_;
   nlohmann::json description_ = nlohmann::json::object();  // msModelSlim's
   std::map<std::string, CompressedLinear> linears_;        // compressed-tensors
   std::vector<std::string> ignored_;

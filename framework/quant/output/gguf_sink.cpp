@@ -3,6 +3,7 @@
 #include "framework/quant/output/gguf_sink.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,7 +22,10 @@
 namespace tessera::quant {
 namespace {
 
+using nlohmann::json;
+
 constexpr uint32_t kRowsPerTask = 64;
+constexpr const char* kFile = "model.gguf";
 
 Status system_error(const std::string& path) {
   return {TSR_FAILED_PRECONDITION,
@@ -85,13 +89,12 @@ Result<format::WeightData> encode_tensor(const SourceTensor& tensor,
   return whole;
 }
 
-GgufSink::GgufSink(const GgufOutput& output)
+GgufSink::GgufSink(const GgufOutput& output, ResumableOutput folder)
     : output_(output),
       names_(gguf_names(output.config)),
-      partial_(output.path + ".partial") {}
+      folder_(std::move(folder)) {}
 
 Result<std::unique_ptr<GgufSink>> GgufSink::create(const GgufOutput& output) {
-  std::unique_ptr<GgufSink> sink(new GgufSink(output));
   std::error_code code;
   if (std::filesystem::is_regular_file(output.model_folder, code)) {
     return Status(TSR_UNIMPLEMENTED,
@@ -100,23 +103,89 @@ Result<std::unique_ptr<GgufSink>> GgufSink::create(const GgufOutput& output) {
                       "another GGUF file");
   }
   TSR_ASSIGN_OR_RETURN(
-      sink->metadata_,
+      GgufMetadata metadata,
       gguf_metadata(output.config, output.model_folder, output.mix.file_type));
-  sink->spool_ = std::fopen(sink->partial_.c_str(), "wb");
-  if (sink->spool_ == nullptr) return system_error(sink->partial_);
-  for (const GgufTable& table : gguf_tables(output.config)) {
-    TSR_RETURN_IF_ERROR(sink->spool({table.name,
-                                     find_gguf_type_of(TSR_WEIGHT_F32)->id,
-                                     {table.values.size()}},
-                                    std::as_bytes(std::span(table.values))));
-  }
+  TSR_ASSIGN_OR_RETURN(
+      ResumableOutput folder,
+      ResumableOutput::open(output.path, output.model_folder,
+                            std::string("gguf ") + output.mix.name));
+  std::unique_ptr<GgufSink> sink(new GgufSink(output, std::move(folder)));
+  sink->metadata_ = std::move(metadata);
   return sink;
 }
 
 GgufSink::~GgufSink() {
   if (spool_ != nullptr) std::fclose(spool_);
-  std::error_code code;
-  std::filesystem::remove(partial_, code);
+}
+
+std::string GgufSink::spool_path() const {
+  return folder_.path() + "/tensors.spool";
+}
+
+Status GgufSink::begin() {
+  if (spool_ != nullptr) std::fclose(std::exchange(spool_, nullptr));
+  tensors_.clear();
+  spooled_bytes_ = 0;
+  spool_ = std::fopen(spool_path().c_str(), "wb");
+  if (spool_ == nullptr) return system_error(spool_path());
+  for (const GgufTable& table : gguf_tables(output_.config)) {
+    TSR_RETURN_IF_ERROR(spool({table.name,
+                               find_gguf_type_of(TSR_WEIGHT_F32)->id,
+                               {table.values.size()}},
+                              std::as_bytes(std::span(table.values))));
+  }
+  return {};
+}
+
+Status GgufSink::restore(const json& state) {
+  for (const json& row : state) {
+    Spooled tensor{{row.at(0).get<std::string>(), row.at(1).get<uint32_t>(),
+                    row.at(2).get<std::vector<uint64_t>>()},
+                   spooled_bytes_,
+                   row.at(3).get<uint64_t>()};
+    spooled_bytes_ += tensor.bytes;
+    tensors_.push_back(std::move(tensor));
+  }
+  spool_ = std::fopen(spool_path().c_str(), "r+b");
+  if (spool_ == nullptr) return system_error(spool_path());
+  const auto end = static_cast<off_t>(spooled_bytes_);
+  if (fseeko(spool_, 0, SEEK_END) != 0 || ftello(spool_) < end) {
+    return {TSR_DATA_LOSS, fmt::format("{}: shorter than {} bytes",
+                                       spool_path(), spooled_bytes_)};
+  }
+  if (ftruncate(fileno(spool_), end) != 0 ||
+      fseeko(spool_, end, SEEK_SET) != 0) {
+    return system_error(spool_path());
+  }
+  return {};
+}
+
+Result<Checkpoint> GgufSink::resume(const std::string& fingerprint) {
+  TSR_ASSIGN_OR_RETURN(Checkpoint checkpoint,
+                       folder_.resume(fingerprint, [this](const json& state) {
+                         return restore(state);
+                       }));
+  if (checkpoint.num_layers == 0) TSR_RETURN_IF_ERROR(begin());
+  return checkpoint;
+}
+
+Status GgufSink::flush(bool to_disk) {
+  if (std::fflush(spool_) == 0 && (!to_disk || fsync(fileno(spool_)) == 0)) {
+    return {};
+  }
+  return system_error(spool_path());
+}
+
+Status GgufSink::checkpoint(uint32_t num_layers, const std::string& notes,
+                            std::span<const float> hidden) {
+  TSR_RETURN_IF_ERROR(flush(false));
+  json tensors = json::array();
+  for (const Spooled& tensor : tensors_) {
+    tensors.push_back(
+        {tensor.plan.name, tensor.plan.type, tensor.plan.shape, tensor.bytes});
+  }
+  return folder_.save(num_layers, notes, hidden, tensors,
+                      [this] { return flush(true); });
 }
 
 Result<GgufName> GgufSink::name_of(const std::string& name) const {
@@ -149,7 +218,7 @@ std::span<const float> GgufSink::importance_of(const std::string& name) const {
 Status GgufSink::spool(GgufPlannedTensor plan,
                        std::span<const std::byte> bytes) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), spool_) != bytes.size()) {
-    return system_error(partial_);
+    return system_error(spool_path());
   }
   tensors_.push_back({std::move(plan), spooled_bytes_, bytes.size()});
   spooled_bytes_ += bytes.size();
@@ -235,22 +304,23 @@ Status GgufSink::put_attention(uint32_t layer, AttentionScales /*scales*/) {
 
 Status GgufSink::finish() {
   if (std::fclose(std::exchange(spool_, nullptr)) != 0) {
-    return system_error(partial_);
+    return system_error(spool_path());
   }
-  TSR_ASSIGN_OR_RETURN(const MappedFile spooled, MappedFile::open(partial_));
+  TSR_ASSIGN_OR_RETURN(const MappedFile spooled,
+                       MappedFile::open(spool_path()));
   std::vector<GgufPlannedTensor> plans;
+  plans.reserve(tensors_.size());
   for (const Spooled& tensor : tensors_) plans.push_back(tensor.plan);
-  TSR_ASSIGN_OR_RETURN(GgufWriter writer,
-                       GgufWriter::create(output_.path, metadata_, plans));
+  TSR_ASSIGN_OR_RETURN(
+      GgufWriter writer,
+      GgufWriter::create(folder_.path() + "/" + kFile, metadata_, plans));
   for (const Spooled& tensor : tensors_) {
-    TSR_RETURN_IF_ERROR(
-        writer.put(tensor.plan.name,
-                   spooled.bytes().subspan(tensor.offset, tensor.bytes)));
+    const auto bytes = spooled.bytes().subspan(tensor.offset, tensor.bytes);
+    TSR_RETURN_IF_ERROR(writer.put(tensor.plan.name, bytes));
+    release_mapped(bytes);
   }
   TSR_RETURN_IF_ERROR(writer.finish());
-  std::error_code code;
-  std::filesystem::remove(partial_, code);
-  return {};
+  return folder_.finish_as(kFile);
 }
 
 }  // namespace tessera::quant

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,7 +21,8 @@
 #include "framework/model/gguf/writer.hpp"
 #include "framework/quant/algebra/parallel.hpp"
 #include "framework/quant/output/gguf_mix.hpp"
-#include "framework/quant/pipeline/quantize_model.hpp"
+#include "framework/quant/output/resumable_output.hpp"
+#include "framework/quant/pipeline/quantized_sink.hpp"
 
 namespace tessera::quant {
 
@@ -36,20 +38,21 @@ struct GgufOutput {
   const std::map<std::string, std::vector<float>>* importance = nullptr;
 };
 
-// Tensors go to `path`.partial as they come, so that no more than one is in
-// memory; finish() puts the header before them.  Matrices in floats keep the
-// type that they have, vectors become F32, and the embedding and the head are
-// rounded as the mix says.
+// Tensors go into the folder `path`.partial as they come, so that no more than
+// one is in memory; finish() puts the header before them.  If the work is cut
+// off before, the same inputs go on from the last checkpoint.  Matrices in
+// floats keep the type that they have, vectors become F32, and the embedding
+// and the head are rounded as the mix says.
 class GgufSink final : public QuantizedSink {
  public:
   // Requires  what `output` refers to outlives the sink
-  // Errors    those of gguf_metadata(); FAILED_PRECONDITION if the file cannot
-  //           be made
+  // Errors    those of gguf_metadata() and ResumableOutput::open
   static Result<std::unique_ptr<GgufSink>> create(const GgufOutput& output);
-  ~GgufSink() override;  // leaves nothing behind unless finished
+  ~GgufSink() override;  // leaves nothing behind but a checkpoint
   GgufSink(const GgufSink&) = delete;
   GgufSink& operator=(const GgufSink&) = delete;
 
+  Result<Checkpoint> resume(const std::string& fingerprint) override;
   // Errors  UNIMPLEMENTED, naming the tensor, for a format without a GGUF type
   Status put_weight(const std::string& name, format::WeightData weight,
                     const LinearChoice& choice) override;
@@ -57,6 +60,8 @@ class GgufSink final : public QuantizedSink {
                     const std::vector<uint64_t>& shape) override;
   Status keep(const std::string& name) override;
   Status put_attention(uint32_t layer, AttentionScales scales) override;
+  Status checkpoint(uint32_t num_layers, const std::string& notes,
+                    std::span<const float> hidden) override;
   Status finish() override;
 
  private:
@@ -66,7 +71,12 @@ class GgufSink final : public QuantizedSink {
     uint64_t bytes = 0;
   };
 
-  explicit GgufSink(const GgufOutput& output);
+  GgufSink(const GgufOutput& output, ResumableOutput folder);
+  std::string spool_path() const;
+  // The spool with nothing in it but the tables that are no weights.
+  Status begin();
+  Status restore(const nlohmann::json& state);
+  Status flush(bool to_disk);
   Status put_tensor(const std::string& name, const SourceTensor& tensor);
   Status put_vector(const GgufName& name, const SourceTensor& tensor);
   Status put_rows(const GgufName& name, uint32_t weight_format,
@@ -80,7 +90,7 @@ class GgufSink final : public QuantizedSink {
   GgufOutput output_;
   GgufMetadata metadata_;
   std::map<std::string, GgufName> names_;
-  std::string partial_;
+  ResumableOutput folder_;
   std::FILE* spool_ = nullptr;
   uint64_t spooled_bytes_ = 0;
   std::vector<Spooled> tensors_;

@@ -215,4 +215,13 @@ Status PartialFolder::finish() {
   return {};
 }
 
+Status PartialFolder::finish_as(const std::string& name) {
+  std::error_code code;
+  fs::rename(path_ + "/" + name, output_, code);
+  if (code) return failure(output_, code.message());
+  fs::remove_all(path_, code);
+  close(std::exchange(lock_, -1));
+  return {};
+}
+
 }  // namespace tessera::quant

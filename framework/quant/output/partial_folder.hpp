@@ -54,6 +54,9 @@ class PartialFolder {
   // Renames the folder to the output, without what was saved.
   Status finish();
 
+  // Renames one file of the folder to the output, and removes the rest.
+  Status finish_as(const std::string& name);
+
  private:
   PartialFolder(std::string output, std::string path, int lock)
       : output_(std::move(output)), path_(std::move(path)), lock_(lock) {}

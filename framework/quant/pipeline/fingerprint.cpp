@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -55,6 +56,11 @@ class Hash {
   void add(const std::vector<T>& values) {
     add(values.size());
     for (const T& value : values) add(value);
+  }
+  template <typename K, typename V>
+  void add(const std::map<K, V>& values) {
+    add(values.size());
+    for (const auto& value : values) add(value);
   }
   template <typename... T>
   void add_all(const T&... values) {
@@ -129,6 +135,7 @@ std::string run_fingerprint(const QuantizeInputs& inputs,
   add_recipe(recipe, &hash);
   hash.add(inputs.texts);
   hash.add(inputs.device == nullptr ? std::string() : inputs.device->name());
+  if (inputs.importance != nullptr) hash.add(*inputs.importance);
   const ModelConfig& config = inputs.config;
   hash.add_all(config.architecture, config.num_layers, config.num_q_heads,
                config.num_kv_heads, config.head_dim, config.rms_eps,

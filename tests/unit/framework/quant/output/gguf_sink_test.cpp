@@ -14,6 +14,7 @@
 
 #include "framework/eval/oracle.hpp"
 #include "framework/model/build_graph.hpp"
+#include "framework/model/gguf/gguf.hpp"
 #include "framework/model/model.hpp"
 #include "framework/model/tensor_names.hpp"
 #include "framework/quant/block/block_parts.hpp"
@@ -214,6 +215,7 @@ TEST(GgufSink, LeavesNothingBehindUnlessItIsFinished) {
         GgufSink::create({model->config, model->source, model->folder,
                           *find_gguf_mix("q4_0"), path});
     ASSERT_TRUE(sink.ok()) << sink.status().message();
+    ASSERT_TRUE((*sink)->resume("").ok());
     ASSERT_TRUE((*sink)->keep(kFinalNormName).ok());
     EXPECT_THAT((*sink)->keep("model.rotary.weight").message(),
                 HasSubstr("model.rotary.weight"));
@@ -222,15 +224,64 @@ TEST(GgufSink, LeavesNothingBehindUnlessItIsFinished) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
 
-TEST(GgufSink, SaysWhichFolderIsMissing) {
+// Stops after the first two tensors, then makes the rest of them.
+TEST(GgufSink, GoesOnFromACheckpointOfTheSameWorkOnly) {
   const std::string folder = std::string(TSR_SOURCE_DIR) + "/" + kOwnModel;
   const auto model = open_model(folder);
   ASSERT_TRUE(model.ok()) << model.status().message();
+  const ScratchFolder scratch;
+  const std::string path = scratch.path() + "/a.gguf";
+  const auto open = [&] {
+    auto sink = GgufSink::create({model->config, model->source, model->folder,
+                                  *find_gguf_mix("q4_0"), path});
+    EXPECT_TRUE(sink.ok()) << sink.status().message();
+    return std::move(*sink);
+  };
+  const std::vector<float> hidden = {1.0f, -2.0f};
+  {
+    const auto sink = open();
+    ASSERT_EQ(sink->resume("work")->num_layers, 0U);
+    ASSERT_TRUE(sink->keep(kFinalNormName).ok());
+    ASSERT_TRUE(sink->checkpoint(1, "notes", hidden).ok());
+    ASSERT_TRUE(sink->keep(kEmbeddingName).ok());
+  }
+  {
+    const auto sink = open();
+    const auto found = sink->resume("work");
+    ASSERT_TRUE(found.ok()) << found.status().message();
+    EXPECT_EQ(found->num_layers, 1U);
+    EXPECT_EQ(found->notes, "notes");
+    EXPECT_EQ(found->hidden, hidden);
+    ASSERT_TRUE(sink->checkpoint(1, "notes", hidden).ok());
+  }
+  {
+    const auto sink = open();
+    ASSERT_EQ(sink->resume("work")->num_layers, 1U);
+    ASSERT_TRUE(sink->keep(kEmbeddingName).ok());
+    ASSERT_TRUE(sink->finish().ok());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
+  const auto file = Gguf::open(path);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->tensors().size(), 2U);
+  {
+    const auto sink = open();
+    ASSERT_EQ(sink->resume("work")->num_layers, 0U);
+    ASSERT_TRUE(sink->checkpoint(1, "notes", {}).ok());
+  }
+  EXPECT_EQ(open()->resume("other work")->num_layers, 0U);
+}
+
+TEST(GgufSink, SaysWhatIsInTheWay) {
+  const std::string folder = std::string(TSR_SOURCE_DIR) + "/" + kOwnModel;
+  const auto model = open_model(folder);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const std::string path = folder + "/config.json/a.gguf";
   const auto sink =
       GgufSink::create({model->config, model->source, model->folder,
-                        *find_gguf_mix("q4_0"), "no/such/folder/a.gguf"});
+                        *find_gguf_mix("q4_0"), path});
   ASSERT_FALSE(sink.ok());
-  EXPECT_THAT(sink.status().message(), HasSubstr("no/such/folder/a.gguf"));
+  EXPECT_THAT(sink.status().message(), HasSubstr(path));
 }
 
 }  // namespace
