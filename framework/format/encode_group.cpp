@@ -8,6 +8,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 
 #include "framework/format/element.hpp"
 #include "framework/format/small_float.hpp"
@@ -21,24 +22,33 @@ constexpr float kSmallestAmax = 0x1p-100f;
 }  // namespace
 
 Range range_of(std::span<const float> values) {
-  // Lanes, which compilers put into one register; the order changes nothing.
-  constexpr size_t kLanes = 16;
-  std::array<float, kLanes> lows{};
-  std::array<float, kLanes> highs{};
+  // Lanes of GCC's and clang's vector types; the order changes nothing.
+  constexpr size_t kLanes = 4;
+  using Floats = float __attribute__((vector_size(kLanes * sizeof(float))));
+  constexpr size_t kRegisters = 4;
+  Floats lows[kRegisters] = {};
+  Floats highs[kRegisters] = {};
   size_t i = 0;
-  for (; i + kLanes <= values.size(); i += kLanes) {
+  for (; i + kRegisters * kLanes <= values.size(); i += kRegisters * kLanes) {
+    for (size_t r = 0; r < kRegisters; ++r) {
+      Floats value;
+      std::memcpy(&value, &values[i + r * kLanes], sizeof(value));
+      lows[r] = value < lows[r] ? value : lows[r];
+      highs[r] = value > highs[r] ? value : highs[r];
+    }
+  }
+  Range range{0.0f, 0.0f};
+  for (size_t r = 0; r < kRegisters; ++r) {
     for (size_t lane = 0; lane < kLanes; ++lane) {
-      const float value = values[i + lane];
-      lows[lane] = value < lows[lane] ? value : lows[lane];
-      highs[lane] = value > highs[lane] ? value : highs[lane];
+      range.min = std::min(range.min, lows[r][lane]);
+      range.max = std::max(range.max, highs[r][lane]);
     }
   }
   for (; i < values.size(); ++i) {
-    lows[0] = std::min(lows[0], values[i]);
-    highs[0] = std::max(highs[0], values[i]);
+    range.min = std::min(range.min, values[i]);
+    range.max = std::max(range.max, values[i]);
   }
-  return {*std::min_element(lows.begin(), lows.end()),
-          *std::max_element(highs.begin(), highs.end())};
+  return range;
 }
 
 Range merge(Range a, Range b) {

@@ -5,8 +5,8 @@ Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 bench_quantize.py FOLDER
                         [--gigabytes G] [--repeats N] [--gptq TEXT]
 
 Needs room for the model twice in FOLDER.  Each run of rounding to nearest is followed by its limit: reading
-the model and writing as many bytes as the result has, to the disk, with plain copies.  No test: the figures
-are for a machine that does nothing else.
+the model and writing as many bytes as the result has, to the disk, with plain copies.  Both begin with the model out of
+the page cache.  No test: the figures are for a machine that does nothing else.
 """
 
 import argparse
@@ -29,6 +29,14 @@ def pieces_of(path):
     with path.open("rb", buffering=0) as file:
         while piece := file.read(PIECE):
             yield piece
+
+
+def forget(paths):
+    """Drops the page cache's copies of files, so that they are read from the disk."""
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def copy_seconds(read, written, scratch):
@@ -63,11 +71,14 @@ def quantize(model, output, words):
 def measure(model, folder, words, repeats):
     output = folder / "quantized"
     best, limit = None, None
+    inputs = sorted(model.glob("*.safetensors"))
     for _ in range(repeats):
+        forget(inputs)
         run = quantize(model, output, words)
         best = run if best is None or run[0] < best[0] else best
-        copied = copy_seconds(sorted(model.glob("*.safetensors")), sorted(output.glob("*.safetensors")),
-                              folder / "copy")
+        outputs = sorted(output.glob("*.safetensors"))
+        forget([*inputs, *outputs])
+        copied = copy_seconds(inputs, outputs, folder / "copy")
         limit = copied if limit is None else min(limit, copied)
     seconds, busy, report = best
     print(f"{' '.join(map(str, words))}: {seconds:.1f} s, copies {limit:.1f} s, "
