@@ -25,10 +25,6 @@ using nlohmann::json;
 
 // Room for the header of a part; a part whose header would not fit is closed.
 constexpr uint64_t kHeaderRoom = UINT64_C(1) << 20;
-constexpr uint64_t kMaxPartBytes = UINT64_C(4) << 30;
-
-// Below this the room would be more than 0.4 % of the file: it is copied.
-constexpr uint64_t kSmallModel = UINT64_C(256) << 20;
 
 // Keeps readers' tensors aligned: no element is wider.
 constexpr uint64_t kAlignment = 8;
@@ -91,7 +87,7 @@ Result<TensorStream::Part*> TensorStream::part_for(uint64_t bytes,
   const bool is_full =
       parts_.empty() ||
       (!parts_.back().tensors.empty() &&
-       (parts_.back().data_bytes + bytes > kMaxPartBytes ||
+       (parts_.back().data_bytes + bytes > limits_.shard_bytes ||
         parts_.back().header_bytes + header_bytes > kHeaderRoom - kAlignment));
   if (is_full) {
     Part part;
@@ -311,7 +307,7 @@ Status TensorStream::finish(const std::string& stem) {
   TSR_RETURN_IF_ERROR(wait());
   uint64_t bytes = odd_.data_bytes;
   for (const Part& part : parts_) bytes += part.data_bytes;
-  return bytes < kSmallModel ? finish_small(stem) : finish_large(stem);
+  return bytes < limits_.small_bytes ? finish_small(stem) : finish_large(stem);
 }
 
 }  // namespace tessera::quant

@@ -21,11 +21,20 @@
 
 namespace tessera::quant {
 
+struct StreamLimits {
+  // Below this, the room for headers would be more than 0.4 % of the file: it
+  // is copied.
+  uint64_t small_bytes = UINT64_C(256) << 20;
+  uint64_t shard_bytes = UINT64_C(4)
+                         << 30;  // of data, unless a tensor has more
+};
+
 // One thread at a time.  All errors FAILED_PRECONDITION, naming the file.
 class TensorStream {
  public:
   // Files go to `folder`, which exists.
-  explicit TensorStream(std::string folder) : folder_(std::move(folder)) {}
+  explicit TensorStream(std::string folder, StreamLimits limits = {})
+      : folder_(std::move(folder)), limits_(limits) {}
   ~TensorStream();
   TensorStream(const TensorStream&) = delete;
   TensorStream& operator=(const TensorStream&) = delete;
@@ -47,8 +56,8 @@ class TensorStream {
   // Hands what was appended to the disk, and waits for it.
   Status sync();
 
-  // Makes the files a user sees of those in the folder: one, or shards of at
-  // most 4 GiB and an index.  Small models are written in the order that
+  // Makes the files a user sees of those in the folder: one, or shards and an
+  // index.  Small models are written in the order that
   // write_shards() gives.
   Status finish(const std::string& stem);
 
@@ -82,6 +91,7 @@ class TensorStream {
   Status append_odd();
 
   std::string folder_;
+  StreamLimits limits_;
   std::vector<Part> parts_;
   // Tensors whose size would leave the next one unaligned; they go last.
   Part odd_{"odd.part", 0, 0, {}, {}, -1};
