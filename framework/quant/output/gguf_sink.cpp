@@ -102,6 +102,13 @@ Result<std::unique_ptr<GgufSink>> GgufSink::create(const GgufOutput& output) {
                       ": GGUF is written from a Hugging Face folder, not from "
                       "another GGUF file");
   }
+  const std::filesystem::path parent =
+      std::filesystem::path(output.path).parent_path();
+  if (!parent.empty() && !std::filesystem::is_directory(parent, code)) {
+    return Status(
+        TSR_FAILED_PRECONDITION,
+        fmt::format("{}: {} is no folder", output.path, parent.string()));
+  }
   TSR_ASSIGN_OR_RETURN(
       GgufMetadata metadata,
       gguf_metadata(output.config, output.model_folder, output.mix.file_type));

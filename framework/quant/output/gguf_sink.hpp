@@ -46,7 +46,8 @@ struct GgufOutput {
 class GgufSink final : public QuantizedSink {
  public:
   // Requires  what `output` refers to outlives the sink
-  // Errors    those of gguf_metadata() and ResumableOutput::open
+  // Errors    those of gguf_metadata() and ResumableOutput::open;
+  //           FAILED_PRECONDITION if the folder of `path` does not exist
   static Result<std::unique_ptr<GgufSink>> create(const GgufOutput& output);
   ~GgufSink() override;  // leaves nothing behind but a checkpoint
   GgufSink(const GgufSink&) = delete;

@@ -272,16 +272,18 @@ TEST(GgufSink, GoesOnFromACheckpointOfTheSameWorkOnly) {
   EXPECT_EQ(open()->resume("other work")->num_layers, 0U);
 }
 
-TEST(GgufSink, SaysWhatIsInTheWay) {
+TEST(GgufSink, SaysWhichFolderIsMissing) {
   const std::string folder = std::string(TSR_SOURCE_DIR) + "/" + kOwnModel;
   const auto model = open_model(folder);
   ASSERT_TRUE(model.ok()) << model.status().message();
-  const std::string path = folder + "/config.json/a.gguf";
-  const auto sink =
-      GgufSink::create({model->config, model->source, model->folder,
-                        *find_gguf_mix("q4_0"), path});
-  ASSERT_FALSE(sink.ok());
-  EXPECT_THAT(sink.status().message(), HasSubstr(path));
+  for (const std::string& parent : {folder + "/config.json", folder + "/no"}) {
+    const auto sink =
+        GgufSink::create({model->config, model->source, model->folder,
+                          *find_gguf_mix("q4_0"), parent + "/a.gguf"});
+    ASSERT_FALSE(sink.ok());
+    EXPECT_THAT(sink.status().message(), HasSubstr(parent + " is no folder"));
+    EXPECT_FALSE(std::filesystem::is_directory(parent));
+  }
 }
 
 }  // namespace
