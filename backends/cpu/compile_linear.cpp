@@ -40,8 +40,7 @@ class LinearOp final : public CompiledOp {
     workspace_bytes_ = linear_workspace_bytes(limits);
     Linear one = describe({1, 1, 1, 1});
     one.M = 1;
-    name_ =
-        linear_kernel_name(weight_->linear().shape, one, input.device.exec());
+    name_ = linear_kernel_name(weight_->linear(), one, input.device.exec());
   }
 
   uint64_t scratch_bytes() const override { return workspace_bytes_; }

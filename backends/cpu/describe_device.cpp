@@ -70,7 +70,8 @@ tsr_device_info describe_device() {
   static const tsr_memory_kind kKinds[] = {host_memory(memory_bytes())};
   static const tsr_option kOptions[] = {
       option(TSR_OPTION_TEXT, "isa", "best",
-             "newest instruction set to use: scalar, avx2, avx512, avx512vnni"),
+             "newest instruction set to use: scalar, avx2, avx512, "
+             "avx512vnni, avx512bf16"),
       option(TSR_OPTION_TEXT, "onednn", "auto",
              "products of many rows that oneDNN computes: auto (what it is "
              "faster at), always, never"),

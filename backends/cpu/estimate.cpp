@@ -25,6 +25,7 @@ double float_ops_per_ns(Isa isa) {
       return 90.0;
     case Isa::kAvx512:
     case Isa::kAvx512Vnni:
+    case Isa::kAvx512Bf16:
       return 180.0;
   }
   return 6.0;
@@ -32,7 +33,7 @@ double float_ops_per_ns(Isa isa) {
 
 // vpdpbusd does four multiply-adds where an FMA does one.
 double integer_ops_per_ns(Isa isa) {
-  return float_ops_per_ns(isa) * (isa == Isa::kAvx512Vnni ? 4.0 : 1.0);
+  return float_ops_per_ns(isa) * (isa >= Isa::kAvx512Vnni ? 4.0 : 1.0);
 }
 
 // Rows that an op of at most `facts.M` rows has in this step.

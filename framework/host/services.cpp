@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -16,6 +17,9 @@
 
 namespace tessera {
 namespace {
+
+constexpr uint64_t kHugePage = uint64_t{2} << 20;
+constexpr uint64_t kLargeBytes = 2 * kHugePage;
 
 // Nothing if the environment may not be trusted.
 std::string environment(const char* name) {
@@ -54,10 +58,15 @@ void* alloc_memory(tsr_host* /*host*/, uint64_t bytes, uint64_t alignment) {
     return nullptr;
   }
   void* memory = nullptr;
-  const uint64_t least = std::max<uint64_t>(alignment, sizeof(void*));
-  return posix_memalign(&memory, least, std::max<uint64_t>(bytes, 1)) == 0
-             ? memory
-             : nullptr;
+  const bool is_large = bytes >= kLargeBytes;
+  const uint64_t least =
+      std::max<uint64_t>(alignment, is_large ? kHugePage : sizeof(void*));
+  if (posix_memalign(&memory, least, std::max<uint64_t>(bytes, 1)) != 0) {
+    return nullptr;
+  }
+  // Only a wish: weights are read faster from 2 MiB pages.
+  if (is_large) madvise(memory, bytes, MADV_HUGEPAGE);
+  return memory;
 }
 
 void free_memory(tsr_host* /*host*/, void* memory) { free(memory); }

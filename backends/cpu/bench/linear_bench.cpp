@@ -8,6 +8,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <string>
@@ -16,6 +17,9 @@
 #include "backends/cpu/bench/bench_threads.hpp"
 #include "backends/cpu/kernels/linear/linear.hpp"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -28,23 +32,36 @@ constexpr int64_t kColdBytes = int64_t{5} << 28;  // 1.25 GiB
 struct Scheme {
   const char* name;
   uint32_t format;
-  uint32_t dtype;      // of the codes
-  int64_t code_bits;   // of one weight
-  int64_t group_size;  // 0: per channel
-  bool has_scale;
+  uint32_t dtype;        // of the codes; U8 of GGUF blocks
+  int64_t values;        // of a block, or columns in one byte or more
+  int64_t bytes;         // that these take
+  int64_t group_size;    // of the SCALE plane; 0: per channel
+  uint32_t scale_dtype;  // NONE: no plane
   uint32_t act_quant;
   uint32_t x_dtype;
 };
 
 // clang-format off
 constexpr Scheme kSchemes[] = {
-    {"f32",          TSR_WEIGHT_F32,  TSR_F32,  32, 0,   false, TSR_ACT_FLOAT,      TSR_F32},
-    {"bf16",         TSR_WEIGHT_BF16, TSR_BF16, 16, 0,   false, TSR_ACT_FLOAT,      TSR_BF16},
-    {"w16a16",       TSR_WEIGHT_F16,  TSR_F16,  16, 0,   false, TSR_ACT_FLOAT,      TSR_F16},
-    {"w8a8_dynamic", TSR_WEIGHT_I8,   TSR_I8,   8,  0,   true,  TSR_ACT_I8_DYNAMIC, TSR_F32},
-    {"w8a16",        TSR_WEIGHT_I8,   TSR_I8,   8,  0,   true,  TSR_ACT_FLOAT,      TSR_BF16},
-    {"w4a16_g128",   TSR_WEIGHT_U4,   TSR_U4,   4,  128, true,  TSR_ACT_FLOAT,      TSR_BF16},
-    {"w4a8_g128",    TSR_WEIGHT_I4,   TSR_I4,   4,  128, true,  TSR_ACT_I8_DYNAMIC, TSR_F32},
+    {"f32",          TSR_WEIGHT_F32,    TSR_F32,    1,   4,   0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_F32},
+    {"bf16",         TSR_WEIGHT_BF16,   TSR_BF16,   1,   2,   0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
+    {"w16a16",       TSR_WEIGHT_F16,    TSR_F16,    1,   2,   0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_F16},
+    {"w8a8_dynamic", TSR_WEIGHT_I8,     TSR_I8,     1,   1,   0,   TSR_F32,        TSR_ACT_I8_DYNAMIC, TSR_F32},
+    {"w8a16",        TSR_WEIGHT_I8,     TSR_I8,     1,   1,   0,   TSR_F32,        TSR_ACT_FLOAT,      TSR_BF16},
+    {"w4a16_g128",   TSR_WEIGHT_U4,     TSR_U4,     2,   1,   128, TSR_F32,        TSR_ACT_FLOAT,      TSR_BF16},
+    {"w4a16_f32",    TSR_WEIGHT_U4,     TSR_U4,     2,   1,   128, TSR_F32,        TSR_ACT_FLOAT,      TSR_F32},
+    {"w4a8_g128",    TSR_WEIGHT_I4,     TSR_I4,     2,   1,   128, TSR_F32,        TSR_ACT_I8_DYNAMIC, TSR_F32},
+    {"fp8a16",       TSR_WEIGHT_F8E4M3, TSR_F8E4M3, 1,   1,   0,   TSR_F32,        TSR_ACT_FLOAT,      TSR_BF16},
+    {"fp8",          TSR_WEIGHT_F8E4M3, TSR_F8E4M3, 1,   1,   0,   TSR_F32,        TSR_ACT_F8_DYNAMIC, TSR_F32},
+    {"mxfp4",        TSR_WEIGHT_MXFP4,  TSR_F4E2M1, 2,   1,   32,  TSR_E8M0,       TSR_ACT_FLOAT,      TSR_BF16},
+    {"nvfp4",        TSR_WEIGHT_NVFP4,  TSR_F4E2M1, 2,   1,   16,  TSR_F8E4M3,     TSR_ACT_FLOAT,      TSR_BF16},
+    {"q4_0",         TSR_WEIGHT_Q4_0,   TSR_U8,     32,  18,  0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
+    {"q4_1",         TSR_WEIGHT_Q4_1,   TSR_U8,     32,  20,  0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
+    {"q5_0",         TSR_WEIGHT_Q5_0,   TSR_U8,     32,  22,  0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
+    {"q8_0",         TSR_WEIGHT_Q8_0,   TSR_U8,     32,  34,  0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
+    {"q4_k",         TSR_WEIGHT_Q4_K,   TSR_U8,     256, 144, 0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
+    {"q5_k",         TSR_WEIGHT_Q5_K,   TSR_U8,     256, 176, 0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
+    {"q6_k",         TSR_WEIGHT_Q6_K,   TSR_U8,     256, 210, 0,   TSR_DTYPE_NONE, TSR_ACT_FLOAT,      TSR_BF16},
 };
 // clang-format on
 
@@ -54,16 +71,29 @@ struct Shape {
   int64_t K;
 };
 
+// Of 2 MiB pages where they can be had, as the host allocates.
 class Memory {
  public:
-  void resize(size_t bytes) { bytes_.resize(bytes + 64); }
-  std::byte* data() {
-    const auto address = reinterpret_cast<uintptr_t>(bytes_.data());
-    return bytes_.data() + (64 - address % 64) % 64;
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { std::free(data_); }
+
+  void resize(size_t bytes) {
+    constexpr size_t kPage = size_t{2} << 20;
+    const size_t rounded = (bytes + kPage) / kPage * kPage;
+    std::free(data_);
+    data_ = static_cast<std::byte*>(std::aligned_alloc(kPage, rounded));
+    if (data_ == nullptr) std::abort();
+#if defined(__linux__)
+    madvise(data_, rounded, MADV_HUGEPAGE);
+#endif
+    std::memset(data_, 1, rounded);
   }
+  std::byte* data() { return data_; }
 
  private:
-  std::vector<std::byte> bytes_;
+  std::byte* data_ = nullptr;
 };
 
 tsr_plane plane_of(uint32_t role, uint32_t dtype, int64_t rows, int64_t cols) {
@@ -86,7 +116,7 @@ class Weights {
     desc.format = scheme.format;
     desc.N = static_cast<uint32_t>(shape.N);
     desc.K = static_cast<uint32_t>(shape.K);
-    desc.planes = {planes_, scheme.has_scale ? 2U : 1U, sizeof(tsr_plane)};
+    desc.planes = {planes_, scales_.empty() ? 1U : 2U, sizeof(tsr_plane)};
 
     const WeightShape layout = weight_shape(desc);
     const bool is_raw = layout.layout == Layout::kRaw;
@@ -114,35 +144,36 @@ class Weights {
   }
   // Of codes and scales as the planes have them.
   int64_t canonical_bytes() const {
-    return static_cast<int64_t>(codes_.size() + scales_.size() * 4);
+    return static_cast<int64_t>(codes_.size() + scales_.size());
   }
 
  private:
   void fill_planes(const Scheme& scheme, const Shape& shape) {
     std::mt19937 rng(42);
-    const int64_t row_bytes = shape.K * scheme.code_bits / 8;
+    const int64_t row_bytes = shape.K / scheme.values * scheme.bytes;
     codes_.resize(static_cast<size_t>(shape.N * row_bytes));
-    for (std::byte& b : codes_) b = static_cast<std::byte>(rng());
-    if (!scheme.has_scale) {  // exponents of numbers about 1
-      const auto width = static_cast<size_t>(scheme.code_bits / 8);
-      for (size_t i = width - 1; i < codes_.size(); i += width) {
-        codes_[i] = std::byte{0x3c};
-      }
-    }
-    const int64_t group = scheme.group_size == 0 ? shape.K : scheme.group_size;
-    scales_.assign(static_cast<size_t>(shape.N * (shape.K / group)), 0.01f);
-    planes_[0] = plane_of(TSR_PLANE_CODES, scheme.dtype, shape.N, shape.K);
+    // As halves and small floats, too, these are ordinary numbers.
+    for (std::byte& b : codes_) b = static_cast<std::byte>(rng() & 0x3fU);
+    const bool is_block = scheme.values > 2;
+    planes_[0] = plane_of(TSR_PLANE_CODES, scheme.dtype, shape.N,
+                          is_block ? row_bytes : shape.K);
     planes_[0].row_bytes = static_cast<uint64_t>(row_bytes);
     planes_[0].data = codes_.data();
-    planes_[1] = plane_of(TSR_PLANE_SCALE, TSR_F32, shape.N, shape.K / group);
-    planes_[1].row_bytes = uint64_t{planes_[1].cols} * 4;
+    if (scheme.scale_dtype == TSR_DTYPE_NONE) return;
+    const int64_t group = scheme.group_size == 0 ? shape.K : scheme.group_size;
+    const int64_t groups = shape.K / group;
+    const bool is_f32 = scheme.scale_dtype == TSR_F32;
+    scales_.assign(static_cast<size_t>(shape.N * groups * (is_f32 ? 4 : 1)),
+                   std::byte{0x3c});
+    planes_[1] = plane_of(TSR_PLANE_SCALE, scheme.scale_dtype, shape.N, groups);
+    planes_[1].row_bytes = scales_.size() / static_cast<size_t>(shape.N);
     planes_[1].block_n = 1;
     planes_[1].block_k = static_cast<uint32_t>(group);
     planes_[1].data = scales_.data();
   }
 
   std::vector<std::byte> codes_;
-  std::vector<float> scales_;
+  std::vector<std::byte> scales_;
   tsr_plane planes_[2];
   Memory memory_;
   std::vector<LinearWeight> weights_;
@@ -151,10 +182,10 @@ class Weights {
 
 void run_linear(benchmark::State& state, const Scheme& scheme,
                 const Shape& shape, Isa isa, UseOneDnn use_onednn) {
-  Weights weights(scheme, shape, shape.M == 1 ? kColdBytes : 0);
+  Weights weights(scheme, shape, shape.M <= 8 ? kColdBytes : 0);
   std::vector<std::byte> x(static_cast<size_t>(shape.M * shape.K * 4));
   std::mt19937 rng(42);
-  for (std::byte& b : x) b = static_cast<std::byte>(rng() & 0x3f);
+  for (std::byte& b : x) b = static_cast<std::byte>(rng() & 0x3fU);
   std::vector<float> y(static_cast<size_t>(shape.M * shape.N));
   Linear op;
   op.M = shape.M;
@@ -178,7 +209,7 @@ void run_linear(benchmark::State& state, const Scheme& scheme,
   state.counters["GB/s"] =
       Counter(1e-9 * static_cast<double>(weights.canonical_bytes()),
               Counter::kIsIterationInvariantRate);
-  state.SetLabel(linear_kernel_name(weights.next().shape, op, exec));
+  state.SetLabel(linear_kernel_name(weights.next(), op, exec));
 }
 
 // ---- Limits ----------------------------------------------------------------
@@ -207,11 +238,8 @@ __attribute__((target("avx2"))) void read_part(const std::byte* part,
 }
 
 void limit_memory_read(benchmark::State& state) {
-  static Memory memory = [] {
-    Memory m;
-    m.resize(kColdBytes);
-    return m;
-  }();
+  static Memory memory;
+  if (memory.data() == nullptr) memory.resize(kColdBytes);
   const int64_t num_threads = BenchThreads::all().parallel().num_threads;
   const int64_t part = kColdBytes / num_threads / 64 * 64;
   for ([[maybe_unused]] auto _ : state) {
@@ -235,6 +263,20 @@ __attribute__((target("avx512f"))) void fma_steps() {
 #pragma GCC unroll 16
     for (int c = 0; c < kChains; ++c) {
       sums[c] = _mm512_fmadd_ps(sums[c], a, a);
+    }
+  }
+  for (const __m512& sum : sums) sums[0] = _mm512_add_ps(sums[0], sum);
+  benchmark::DoNotOptimize(sums[0]);
+}
+
+__attribute__((target("avx512f,avx512bf16"))) void bf16_steps() {
+  __m512 sums[kChains];
+  for (__m512& sum : sums) sum = _mm512_set1_ps(1.0f);
+  const auto a = (__m512bh)_mm512_set1_epi32(0x3f803f80);
+  for (int64_t i = 0; i < kPeakSteps; ++i) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm512_dpbf16_ps(sums[c], a, a);
     }
   }
   for (const __m512& sum : sums) sums[0] = _mm512_add_ps(sums[0], sum);
@@ -281,6 +323,11 @@ void register_limits() {
       "limit_int8_avx512vnni",
       [](benchmark::State& state) { limit_peak(state, vnni_steps, 128); })
       ->UseRealTime();
+  if (best_isa() < Isa::kAvx512Bf16) return;
+  benchmark::RegisterBenchmark(
+      "limit_bf16_avx512bf16",
+      [](benchmark::State& state) { limit_peak(state, bf16_steps, 64); })
+      ->UseRealTime();
 }
 
 #else
@@ -306,7 +353,8 @@ void register_one(const Scheme& scheme, const Shape& shape, Isa isa,
 }
 
 void register_linear() {
-  constexpr Shape kShapes[] = {{1, 4096, 4096}, {512, 4096, 4096}};
+  constexpr Shape kShapes[] = {
+      {1, 4096, 4096}, {8, 4096, 4096}, {512, 4096, 4096}};
   for (const Shape& shape : kShapes) {
     for (const Scheme& scheme : kSchemes) {
       for (const Isa isa : {best_isa(), Isa::kAvx2}) {

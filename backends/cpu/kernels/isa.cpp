@@ -18,10 +18,9 @@ struct IsaName {
   const char* name;
 };
 constexpr IsaName kIsaNames[] = {
-    {Isa::kScalar, "scalar"},
-    {Isa::kAvx2, "avx2"},
-    {Isa::kAvx512, "avx512"},
-    {Isa::kAvx512Vnni, "avx512vnni"},
+    {Isa::kScalar, "scalar"},         {Isa::kAvx2, "avx2"},
+    {Isa::kAvx512, "avx512"},         {Isa::kAvx512Vnni, "avx512vnni"},
+    {Isa::kAvx512Bf16, "avx512bf16"},
 };
 
 #if defined(__x86_64__)
@@ -58,7 +57,12 @@ Isa detect() {
   if (!has_all(state, kZmmState) || !has_all(b, kAvx512Leaf7)) {
     return Isa::kAvx2;
   }
-  return has_all(c, bit_AVX512VNNI) ? Isa::kAvx512Vnni : Isa::kAvx512;
+  if (!has_all(c, bit_AVX512VNNI)) return Isa::kAvx512;
+  constexpr uint32_t kAvx512Bf16 = 1U << 5;  // leaf 7, sub-leaf 1, eax
+  const bool has_vbmi = has_all(c, bit_AVX512VBMI);
+  const bool has_bf16 =
+      __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_all(a, kAvx512Bf16);
+  return has_vbmi && has_bf16 ? Isa::kAvx512Bf16 : Isa::kAvx512Vnni;
 }
 
 bool detect_amx_int8() {
@@ -69,7 +73,7 @@ bool detect_amx_int8() {
   uint32_t b = 0;
   uint32_t c = 0;
   uint32_t d = 0;
-  if (detect() != Isa::kAvx512Vnni || !has_all(read_xcr0(), kTileState)) {
+  if (detect() < Isa::kAvx512Vnni || !has_all(read_xcr0(), kTileState)) {
     return false;
   }
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&

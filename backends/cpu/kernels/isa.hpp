@@ -16,6 +16,7 @@ enum class Isa {
   kAvx2,        // AVX2, FMA, F16C
   kAvx512,      // F, BW, DQ, VL
   kAvx512Vnni,  // and VNNI
+  kAvx512Bf16,  // and BF16, VBMI
 };
 
 // The best level that both the processor and the operating system support.
@@ -26,7 +27,8 @@ Isa best_isa();
 // Threads: any; the answer never changes.
 bool has_amx_int8();
 
-// "scalar", "avx2", "avx512" or "avx512vnni", as in the names of kernels.
+// "scalar", "avx2", "avx512", "avx512vnni" or "avx512bf16", as in the names of
+// kernels.
 const char* isa_name(Isa isa);
 
 // The level of that name; nothing if there is none.

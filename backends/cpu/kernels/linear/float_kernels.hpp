@@ -10,50 +10,13 @@
 
 #include <stdint.h>
 
+#include <utility>
+
 #include "backends/cpu/kernels/linear/decode.hpp"
+#include "backends/cpu/kernels/linear/few_rows.hpp"
 #include "backends/cpu/kernels/linear/linear_kernel.hpp"
-#include "backends/cpu/kernels/linear/tile_scalar.hpp"
 
 namespace tessera::cpu {
-
-// Where the parts of a packed tile lie.
-struct TileParts {
-  const uint8_t* codes;
-  const float* scales;  // [groups, 16]
-  const float* zeros;   // [groups, 16] or null
-};
-
-[[maybe_unused]] static TileParts tile_parts(const LinearWeight& weight,
-                                             int64_t n) {
-  const int64_t tile = n / kTileCols;
-  const int64_t blocked = tile * weight.shape.num_groups * kTileCols;
-  return {reinterpret_cast<const uint8_t*>(weight.codes) +
-              tile * weight.shape.tile_bytes,
-          weight.scales + blocked,
-          weight.zeros == nullptr ? nullptr : weight.zeros + blocked};
-}
-
-[[maybe_unused]] static int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-// How 64 bytes of codes become columns; kMinusEight: zero points are 8.
-template <typename V>
-struct I8Codes {
-  static constexpr int kColumns = 4;
-  template <bool kMinusEight>
-  static void unpack(const uint8_t* codes, typename V::F (&out)[kColumns]) {
-    Tile<V>::unpack_i8(codes, out);
-  }
-};
-template <typename V>
-struct U4Codes {
-  static constexpr int kColumns = 8;
-  template <bool kMinusEight>
-  static void unpack(const uint8_t* codes, typename V::F (&out)[kColumns]) {
-    Tile<V>::template unpack_u4<kMinusEight>(codes, out);
-  }
-};
 
 // ---- Few rows --------------------------------------------------------------
 
@@ -122,82 +85,12 @@ class DenseDot {
   }
 };
 
-template <typename V, template <typename> typename Codes>
-class TileDot {
-  using F = typename V::F;
-  static constexpr int kColumns = Codes<V>::kColumns;
-  static constexpr int kChains = 4;  // hides the latency of an FMA
-
- public:
-  static void run(const FloatWork& work) {
-    if (work.weight->zeros == nullptr) {
-      rows<false>(work);
-    } else {
-      rows<true>(work);
-    }
-  }
-
- private:
-  template <bool kHasZeros>
-  static void rows(const FloatWork& work) {
-    constexpr int kRows = Tile<V>::kRowsAtOnce;
-    for (int64_t j = 0; j < work.num_cols; j += kTileCols) {
-      int64_t m = 0;
-      for (; m + kRows <= work.M; m += kRows) {
-        tile<kHasZeros, kRows>(work, m, j);
-      }
-      for (; m < work.M; ++m) tile<kHasZeros, 1>(work, m, j);
-    }
-  }
-
-  template <bool kHasZeros, int kRows>
-  static void tile(const FloatWork& work, int64_t m, int64_t j) {
-    const WeightShape& shape = work.weight->shape;
-    const TileParts parts = tile_parts(*work.weight, work.n_begin + j);
-    const float* x = work.x + m * work.x_stride;
-
-    F total[kRows];
-    for (F& sum : total) sum = V::zero();
-    for (int64_t g = 0; g < shape.num_groups; ++g) {
-      const int64_t begin = g * shape.group_size;
-      const int64_t end = smaller(begin + shape.group_size, shape.K);
-      const F zero = kHasZeros
-                         ? V::template load<TSR_F32>(parts.zeros, g * kTileCols)
-                         : V::zero();
-      F acc[kRows][kChains];
-      for (auto& row : acc) {
-        for (F& sum : row) sum = V::zero();
-      }
-      for (int64_t k = begin; k < end; k += kColumns) {
-        F w[kColumns];
-        Codes<V>::template unpack<!kHasZeros>(parts.codes + k / kColumns * 64,
-                                              w);
-        for (int c = 0; c < kColumns; ++c) {
-          if constexpr (kHasZeros) w[c] = V::sub(w[c], zero);
-          for (int r = 0; r < kRows; ++r) {
-            const F in = V::set1(x[r * work.x_stride + k + c]);
-            acc[r][c % kChains] = V::fma(in, w[c], acc[r][c % kChains]);
-          }
-        }
-      }
-      const F scale = V::template load<TSR_F32>(parts.scales, g * kTileCols);
-      for (int r = 0; r < kRows; ++r) {
-        const F sum =
-            V::add(V::add(acc[r][0], acc[r][1]), V::add(acc[r][2], acc[r][3]));
-        total[r] = V::fma(sum, scale, total[r]);
-      }
-    }
-    for (int r = 0; r < kRows; ++r) {
-      V::template store<TSR_F32>(work.sums, (m + r) * kChunkCols + j, total[r]);
-    }
-  }
-};
-
 // ---- Any rows --------------------------------------------------------------
 
 // A panel holds [kChunkCols / 16][kPanelDepth][16] decoded weights; columns of
 // K up to a multiple of 16 and rows of W up to a whole tile are zero.
-template <typename V>
+// kFormat is a row of kTileFormats, or kNumTileFormats for a weight in place.
+template <typename V, int kFormat>
 class Panel {
   using F = typename V::F;
 
@@ -225,59 +118,81 @@ class Panel {
                      float* out) {
     const LinearWeight& weight = *work.weight;
     const int64_t n = work.n_begin + j;
-    if (weight.shape.layout == Layout::kI8Tiles) {
-      return decode_tile<I8Codes>(weight, n, k, depth, out);
-    }
-    if (weight.shape.layout == Layout::kU4Tiles) {
-      return decode_tile<U4Codes>(weight, n, k, depth, out);
-    }
-    const bool dense = weight.has_dense_rows();
-    if (dense && weight.shape.format == TSR_WEIGHT_F32) {
-      decode_rows<TSR_F32>(weight, n, k, depth, out);
-    } else if (dense && weight.shape.format == TSR_WEIGHT_F16) {
-      decode_rows<TSR_F16>(weight, n, k, depth, out);
-    } else if (dense) {
-      decode_rows<TSR_BF16>(weight, n, k, depth, out);
-    } else {
+    if constexpr (kFormat < kNumTileFormats) {
+      if (weight.zeros == nullptr) {
+        decode_tile<false>(weight, n, k, depth, out);
+      } else {
+        decode_tile<true>(weight, n, k, depth, out);
+      }
+    } else if (!weight.has_dense_rows()) {
       decode_any(weight, n, k, depth, out);
+    } else if (weight.shape.format == TSR_WEIGHT_F32) {
+      decode_rows<TSR_F32>(weight, n, k, depth, out);
+    } else {
+      decode_rows<TSR_F16>(weight, n, k, depth, out);
     }
   }
 
-  template <template <typename> typename Codes>
+  template <bool kHasZeros>
   static void decode_tile(const LinearWeight& weight, int64_t n, int64_t k,
                           int64_t depth, float* out) {
-    if (weight.zeros == nullptr) {
-      decode_tile<Codes, false>(weight, n, k, depth, out);
-    } else {
-      decode_tile<Codes, true>(weight, n, k, depth, out);
-    }
-  }
-  template <template <typename> typename Codes, bool kHasZeros>
-  static void decode_tile(const LinearWeight& weight, int64_t n, int64_t k,
-                          int64_t depth, float* out) {
-    constexpr int kColumns = Codes<V>::kColumns;
+    constexpr TileFormat kRow = kTileFormats[kFormat];
+    using Scaling = GroupScales<V, kFormat>;
     const TileParts parts = tile_parts(weight, n);
+    const int64_t group_size =
+        kRow.group != 0 ? kRow.group : weight.shape.group_size;
     const int64_t end = k + depth;
     int64_t i = k;
     while (i < end) {
-      const int64_t g = i / weight.shape.group_size;
-      const int64_t group_end = smaller((g + 1) * weight.shape.group_size, end);
-      const F scale = V::template load<TSR_F32>(parts.scales, g * kTileCols);
-      const F zero = kHasZeros
-                         ? V::template load<TSR_F32>(parts.zeros, g * kTileCols)
-                         : V::zero();
+      const int64_t g = i / group_size;
+      Affine affine{V::set1(1.0f), V::zero(), V::zero()};
+      if constexpr (Scaling::kHasScales)
+        affine.scale = Scaling::scale(parts, g);
+      if constexpr (kRow.has_mins) affine.min = Scaling::min(parts, g);
+      if constexpr (kHasZeros) {
+        affine.zero = V::template load<TSR_F32>(parts.zeros, g * kTileCols);
+      }
+      const int64_t group_end = smaller((g + 1) * group_size, end);
+      constexpr int64_t kColumns =
+          int64_t{step_columns(kRow)} * steps_of_block(kRow);
       for (; i < group_end; i += kColumns) {
-        F w[kColumns];
-        Codes<V>::template unpack<!kHasZeros>(parts.codes + i / kColumns * 64,
-                                              w);
-        for (int c = 0; c < kColumns; ++c) {
-          if constexpr (kHasZeros) w[c] = V::sub(w[c], zero);
-          V::template store<TSR_F32>(out, (i - k + c) * 16,
-                                     V::mul(w[c], scale));
-        }
+        decode_block<kHasZeros, 0>(parts, i, affine, out + (i - k) * 16);
       }
     }
     clear(out, i - k);
+  }
+
+  // W = scale * (code - zero) + min.
+  struct Affine {
+    F scale;
+    F zero;
+    F min;
+  };
+
+  template <bool kHasZeros, int kStep>
+  static void decode_block(const TileParts& parts, int64_t k,
+                           const Affine& affine, float* out) {
+    constexpr TileFormat kRow = kTileFormats[kFormat];
+    constexpr int kColumns = step_columns(kRow);
+    constexpr int kSteps = steps_of_block(kRow);
+    F w[kColumns];
+    FloatTiles<V>::template unpack<kFormat, kStep, kHasZeros>(
+        {}, parts.codes + (k / kColumns + kStep) * 64,
+        kSteps == 1 ? nullptr
+                    : parts.high + k / (int64_t{kColumns} * kSteps) * 64,
+        w);
+    for (int c = 0; c < kColumns; ++c) {
+      if constexpr (kHasZeros) w[c] = V::sub(w[c], affine.zero);
+      if constexpr (kRow.has_mins) {
+        w[c] = V::fma(w[c], affine.scale, affine.min);
+      } else if constexpr (kRow.scales != Scales::kNone) {
+        w[c] = V::mul(w[c], affine.scale);
+      }
+      V::template store<TSR_F32>(out, (kColumns * kStep + c) * 16, w[c]);
+    }
+    if constexpr (kStep + 1 < kSteps) {
+      decode_block<kHasZeros, kStep + 1>(parts, k, affine, out);
+    }
   }
 
   template <uint32_t kDtype>
@@ -393,5 +308,26 @@ class Panel {
     }
   }
 };
+
+// ---- All of them -----------------------------------------------------------
+
+template <typename V, int... kFormats>
+constexpr FormatKernels<kNumTileFormats> few_rows_kernels(
+    std::integer_sequence<int, kFormats...> /*formats*/) {
+  return {{FewRows<V, FloatTiles, kFormats>::run...}};
+}
+template <typename V, int... kFormats>
+constexpr FormatKernels<kNumTileFormats> panel_kernels(
+    std::integer_sequence<int, kFormats...> /*formats*/) {
+  return {{Panel<V, kFormats>::run...}};
+}
+
+template <typename V>
+constexpr FloatKernelSet float_kernel_set() {
+  constexpr auto kAll = std::make_integer_sequence<int, kNumTileFormats>();
+  return {DenseDot<V, TSR_F32>::run, DenseDot<V, TSR_F16>::run,
+          Panel<V, kNumTileFormats>::run, few_rows_kernels<V>(kAll),
+          panel_kernels<V>(kAll)};
+}
 
 }  // namespace tessera::cpu

@@ -9,13 +9,13 @@
 namespace tessera::cpu {
 
 const FloatKernelSet& float_kernels_avx2() {
-  static constexpr FloatKernelSet kSet = {
-      DenseDot<Avx2, TSR_F32>::run,  DenseDot<Avx2, TSR_F16>::run,
-      DenseDot<Avx2, TSR_BF16>::run, TileDot<Avx2, I8Codes>::run,
-      TileDot<Avx2, U4Codes>::run,   Panel<Avx2>::run,
-      LinearRows<Avx2>::ops(),
-  };
+  static constexpr FloatKernelSet kSet = float_kernel_set<Avx2>();
   return kSet;
+}
+
+const LinearRowOps& linear_row_ops_avx2() {
+  static constexpr LinearRowOps kOps = LinearRows<Avx2>::ops();
+  return kOps;
 }
 
 }  // namespace tessera::cpu

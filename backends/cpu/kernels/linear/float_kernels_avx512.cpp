@@ -9,13 +9,13 @@
 namespace tessera::cpu {
 
 const FloatKernelSet& float_kernels_avx512() {
-  static constexpr FloatKernelSet kSet = {
-      DenseDot<Avx512, TSR_F32>::run,  DenseDot<Avx512, TSR_F16>::run,
-      DenseDot<Avx512, TSR_BF16>::run, TileDot<Avx512, I8Codes>::run,
-      TileDot<Avx512, U4Codes>::run,   Panel<Avx512>::run,
-      LinearRows<Avx512>::ops(),
-  };
+  static constexpr FloatKernelSet kSet = float_kernel_set<Avx512>();
   return kSet;
+}
+
+const LinearRowOps& linear_row_ops_avx512() {
+  static constexpr LinearRowOps kOps = LinearRows<Avx512>::ops();
+  return kOps;
 }
 
 }  // namespace tessera::cpu

@@ -9,13 +9,13 @@
 namespace tessera::cpu {
 
 const FloatKernelSet& float_kernels_scalar() {
-  static constexpr FloatKernelSet kSet = {
-      DenseDot<Scalar, TSR_F32>::run,  DenseDot<Scalar, TSR_F16>::run,
-      DenseDot<Scalar, TSR_BF16>::run, TileDot<Scalar, I8Codes>::run,
-      TileDot<Scalar, U4Codes>::run,   Panel<Scalar>::run,
-      LinearRows<Scalar>::ops(),
-  };
+  static constexpr FloatKernelSet kSet = float_kernel_set<Scalar>();
   return kSet;
+}
+
+const LinearRowOps& linear_row_ops_scalar() {
+  static constexpr LinearRowOps kOps = LinearRows<Scalar>::ops();
+  return kOps;
 }
 
 }  // namespace tessera::cpu

@@ -25,6 +25,13 @@ constexpr int64_t kSerialProducts = 1 << 17;
 // Rows of x that one task prepares.
 constexpr int64_t kPreparedRows = 8;
 
+LinearQuestion question_of(const LinearWeight& weight, const Linear& op) {
+  return {&weight.shape, weight.has_dense_rows(), is_integer_act(op.act_quant),
+          op.act_quant == TSR_ACT_FLOAT && op.x.dtype == TSR_BF16 &&
+              weight.input_multiplier.empty(),
+          op.M};
+}
+
 // One call, with everything that its chunks share.
 class LinearRun {
  public:
@@ -33,11 +40,12 @@ class LinearRun {
       : weight_(weight),
         op_(op),
         workspace_(workspace),
+        input_(workspace.input),
         row_ops_(linear_row_ops(exec.isa)),
         is_integer_(is_integer_act(op.act_quant)),
-        kernel_(select_linear_kernel(weight.shape, weight.has_dense_rows(),
-                                     is_integer_, op.M, exec.isa)),
+        kernel_(select_linear_kernel(question_of(weight, op), exec.isa)),
         first_column_(op.n_begin / kTileCols * kTileCols) {
+    input_.kind = kernel_.input;
     const int64_t products = op.M * (op.n_end - op.n_begin) * weight.shape.K;
     if (exec.parallel != nullptr && products >= kSerialProducts) {
       parallel_ = *exec.parallel;
@@ -70,7 +78,7 @@ class LinearRun {
       const int64_t end = std::min(begin + kPreparedRows, op_.M);
       for (int64_t m = begin; m < end; ++m) {
         prepare_row(weight_, op_, m, row_ops_, workspace_.worker(worker).rows,
-                    workspace_.input);
+                    input_);
       }
     });
   }
@@ -80,9 +88,12 @@ class LinearRun {
     const int64_t num_cols = std::min(kChunkCols, op_.n_end - corner.n);
     if (!is_integer_) {
       const int64_t stride = padded_input(weight_.shape.K);
-      kernel_.run_float({&weight_, M,
-                         workspace_.input.values + corner.m * stride, stride,
-                         corner.n, num_cols, scratch.sums, scratch.panel});
+      const int64_t sums_stride = group_sums_stride(weight_.shape.K);
+      kernel_.run_float({&weight_, M, input_.values + corner.m * stride,
+                         input_.pairs + corner.m * stride, stride,
+                         input_.group_sums + corner.m * sums_stride,
+                         sums_stride, corner.n, num_cols, scratch.sums,
+                         scratch.panel});
       finish_float(corner, M, num_cols, scratch);
     } else if (op_.y.dtype == TSR_I32) {
       sum_group(corner, M, num_cols, 0, scratch);
@@ -222,6 +233,7 @@ class LinearRun {
   const LinearWeight& weight_;
   const Linear& op_;
   const Workspace& workspace_;
+  PreparedInput input_;
   const LinearRowOps& row_ops_;
   bool is_integer_;
   const LinearKernel& kernel_;
@@ -245,15 +257,12 @@ void linear(const LinearWeight& weight, const Linear& op,
   LinearRun(weight, checked, parts, exec).run();
 }
 
-const char* linear_kernel_name(const WeightShape& shape, const Linear& op,
+const char* linear_kernel_name(const LinearWeight& weight, const Linear& op,
                                const Exec& exec) {
-  const bool dense = shape.format == TSR_WEIGHT_F32 ||
-                     shape.format == TSR_WEIGHT_F16 ||
-                     shape.format == TSR_WEIGHT_BF16;
-  if (wants_dense(shape, op, exec)) return dense_kernel_name(shape);
-  return select_linear_kernel(shape, dense, is_integer_act(op.act_quant), op.M,
-                              exec.isa)
-      .name;
+  if (wants_dense(weight.shape, op, exec)) {
+    return dense_kernel_name(weight.shape);
+  }
+  return select_linear_kernel(question_of(weight, op), exec.isa).name.c_str();
 }
 
 }  // namespace tessera::cpu

@@ -64,8 +64,8 @@ struct LinearWorkspace {
 void linear(const LinearWeight& weight, const Linear& op,
             LinearWorkspace workspace, const Exec& exec);
 
-// The kernel that linear() would run: "linear_f32_bf16__avx512_4x1".
-const char* linear_kernel_name(const WeightShape& shape, const Linear& op,
+// The kernel that linear() would run: "linear_f32_q4_0__avx512_few".
+const char* linear_kernel_name(const LinearWeight& weight, const Linear& op,
                                const Exec& exec);
 
 // The largest K whose accumulator cannot overflow an i32 under `act_quant`, for

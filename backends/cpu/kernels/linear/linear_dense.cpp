@@ -39,6 +39,7 @@ class DenseRun {
         workspace_(workspace),
         row_ops_(linear_row_ops(exec.isa)),
         is_integer_(is_integer_act(op.act_quant)),
+        dtype_(is_integer_ ? uint32_t{TSR_I8} : op.x.dtype),
         rows_{round_up_rows(op.M), kDenseRows},
         columns_{op.n_end - op.n_begin, kDenseCols} {
     if (exec.parallel != nullptr) parallel_ = *exec.parallel;
@@ -49,15 +50,15 @@ class DenseRun {
     for (const bool last_rows : {false, true}) {
       for (const bool last_columns : {false, true}) {
         DenseShape shape;
-        shape.dtype = is_integer_ ? uint32_t{TSR_I8} : weight_.raw_codes.dtype;
+        shape.dtype = dtype_;
         shape.M = rows_.length(last_rows ? rows_.count() - 1 : 0);
         shape.N = columns_.length(last_columns ? columns_.count() - 1 : 0);
-        shape.K = weight_.shape.K;
-        shape.src_stride = padded_input(shape.K);
+        shape.K = depth();
+        shape.src_stride = padded_input(weight_.shape.K);
         shape.weights_stride =
-            is_integer_ ? 0
-                        : static_cast<int64_t>(weight_.raw_codes.row_bytes) /
-                              element_bytes();
+            is_tiled() ? 0
+                       : static_cast<int64_t>(weight_.raw_codes.row_bytes) /
+                             element_bytes();
         shape.dst_stride = kDenseCols;
         auto& product = products_[last_rows ? 1 : 0][last_columns ? 1 : 0];
         product = find_dense_matmul(shape);
@@ -86,7 +87,12 @@ class DenseRun {
  private:
   int64_t element_bytes() const {
     if (is_integer_) return 1;
-    return weight_.raw_codes.dtype == TSR_F32 ? 4 : 2;
+    return dtype_ == TSR_F32 ? 4 : 2;
+  }
+  bool is_tiled() const { return weight_.shape.layout != Layout::kRaw; }
+  // Tiles of bf16 hold whole pairs of 16; x is zero there.
+  int64_t depth() const {
+    return dtype_ == TSR_BF16 ? weight_.shape.padded_K : weight_.shape.K;
   }
 
   std::byte* row(int64_t m) const {
@@ -95,26 +101,29 @@ class DenseRun {
   }
 
   void copy_row(int64_t m, const WorkerScratch& scratch) const {
-    const auto bytes = static_cast<size_t>(weight_.shape.K * element_bytes());
     if (m >= op_.M) {
-      std::memset(row(m), 0, bytes);
-    } else if (is_integer_ || weight_.raw_codes.dtype == TSR_F32) {
+      std::memset(row(m), 0, static_cast<size_t>(depth() * element_bytes()));
+    } else if (is_integer_ || dtype_ == TSR_F32) {
       prepare_row(weight_, op_, m, row_ops_, scratch.rows, workspace_.input);
     } else {
-      copy_half_row(m, bytes);
+      copy_half_row(m);
     }
   }
 
   // x has the weight's type.
-  void copy_half_row(int64_t m, size_t bytes) const {
+  void copy_half_row(int64_t m) const {
     const auto* x =
         static_cast<const uint16_t*>(op_.x.data) + m * op_.x.row_stride;
-    if (weight_.permutation.empty()) {
-      std::memcpy(row(m), x, bytes);
-      return;
-    }
     auto* out = reinterpret_cast<uint16_t*>(row(m));
-    for (const int32_t feature : weight_.permutation) *out++ = x[feature];
+    const int64_t K = weight_.shape.K;
+    if (weight_.permutation.empty()) {
+      std::copy_n(x, K, out);
+    } else {
+      for (int64_t k = 0; k < K; ++k) {
+        out[k] = x[weight_.permutation[static_cast<size_t>(k)]];
+      }
+    }
+    std::fill(out + K, out + depth(), uint16_t{0});
   }
 
   bool multiply(int64_t i, int64_t j, const WorkerScratch& scratch) const {
@@ -139,7 +148,7 @@ class DenseRun {
   }
 
   const std::byte* weights_at(int64_t n) const {
-    if (is_integer_) {
+    if (is_tiled()) {
       return weight_.codes + n / kTileCols * weight_.shape.tile_bytes;
     }
     return static_cast<const std::byte*>(weight_.raw_codes.data) +
@@ -186,6 +195,7 @@ class DenseRun {
   const Workspace& workspace_;
   const LinearRowOps& row_ops_;
   bool is_integer_;
+  uint32_t dtype_;
   Split rows_;
   Split columns_;
   Parallel parallel_;
@@ -216,7 +226,7 @@ bool wants_dense(const WeightShape& shape, const Linear& op, const Exec& exec) {
   if (is_integer_act(op.act_quant)) {
     // Our own kernels are faster where both have only VNNI; without it oneDNN's
     // sums of u8 * s8 saturate.
-    return (always || has_amx_int8()) && exec.isa == Isa::kAvx512Vnni &&
+    return (always || has_amx_int8()) && exec.isa >= Isa::kAvx512Vnni &&
            shape.layout == Layout::kI8Tiles && !shape.has_zeros &&
            !shape.has_scale2 && is_per_channel(shape) &&
            op.y.dtype != TSR_I32 && op.n_begin % kTileCols == 0 &&
@@ -228,9 +238,13 @@ bool wants_dense(const WeightShape& shape, const Linear& op, const Exec& exec) {
       op.x.dtype != dtype) {
     return false;
   }
-  // Of f32 our own kernels make more; f16 and bf16 only oneDNN multiplies as
-  // such.
-  return (always || dtype != TSR_F32) && has_dense_matmul(dtype);
+  if (dtype == TSR_BF16 && op.n_begin % kTileCols != 0) return false;
+  // Of f32 our own kernels make more, and of bf16 where oneDNN has no AMX for
+  // it; f16 only oneDNN multiplies as such.
+  const bool is_better =
+      dtype == TSR_F16 ||
+      (dtype == TSR_BF16 && (exec.isa < Isa::kAvx512Bf16 || has_amx_int8()));
+  return (always || is_better) && has_dense_matmul(dtype);
 }
 
 const char* dense_kernel_name(const WeightShape& shape) {
@@ -249,10 +263,11 @@ const char* dense_kernel_name(const WeightShape& shape) {
 bool run_dense(const LinearWeight& weight, const Linear& op,
                const Workspace& workspace, const Exec& exec) {
   if (!wants_dense(weight.shape, op, exec)) return false;
-  const bool ready =
-      is_integer_act(op.act_quant)
-          ? weight.quant_bias.empty()
-          : weight.has_dense_rows() && weight.input_multiplier.empty();
+  const bool ready = is_integer_act(op.act_quant)
+                         ? weight.quant_bias.empty()
+                         : weight.input_multiplier.empty() &&
+                               (weight.has_dense_rows() ||
+                                weight.shape.format == TSR_WEIGHT_BF16);
   if (!ready) return false;
   DenseRun run(weight, op, workspace, exec);
   if (!run.find_products()) return false;

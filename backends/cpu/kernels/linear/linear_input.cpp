@@ -82,6 +82,58 @@ void round_to_f8(int64_t K, float* x) {
   for (int64_t k = 0; k < K; ++k) x[k] = round_to_f8e4m3(x[k] * inv) * scale;
 }
 
+// Columns in the order that `weight`'s kernels multiply them in, then zeros.
+template <int kBits>
+void pair_columns(const LinearWeight& weight, const uint16_t* x,
+                  uint16_t* out) {
+  constexpr int64_t kRun = 8;  // columns that change places
+  const int64_t K = weight.shape.K;
+  const int64_t padded = padded_input(K);
+  const auto& permutation = weight.permutation;
+  for (int64_t k = 0; k < padded; k += kRun) {
+    uint16_t run[kRun];
+    for (int64_t i = 0; i < kRun; ++i) {
+      const int64_t column = k + i;
+      const bool is_inside = column < K;
+      run[i] = 0;
+      if (is_inside && permutation.empty()) run[i] = x[column];
+      if (is_inside && !permutation.empty()) {
+        run[i] = x[permutation[static_cast<size_t>(column)]];
+      }
+    }
+    for (int i = 0; i < kRun; ++i) out[k + i] = run[paired_column(kBits, i)];
+  }
+}
+
+void prepare_bf16_row(const LinearWeight& weight, const Linear& op, int64_t m,
+                      const LinearRowOps& row_ops, const PreparedInput& out) {
+  const WeightShape& shape = weight.shape;
+  const auto* x = static_cast<const uint16_t*>(op.x.data) + m * op.x.row_stride;
+  uint16_t* pairs = out.pairs + m * padded_input(shape.K);
+  const TileFormat& row = kTileFormats[shape.tile_format];
+  if (row.has_mins || shape.has_zeros) {
+    // Groups of columns as they lie in the weight.
+    if (!weight.permutation.empty()) pair_columns<16>(weight, x, pairs);
+    row_ops.add_up_groups(weight.permutation.empty() ? x : pairs, TSR_BF16,
+                          shape.K, shape.group_size,
+                          out.group_sums + m * group_sums_stride(shape.K));
+  }
+  const int bits = code_bits(row.codes);
+  if (bits == 4) return pair_columns<4>(weight, x, pairs);
+  if (bits == 8) return pair_columns<8>(weight, x, pairs);
+  pair_columns<16>(weight, x, pairs);
+}
+
+// Kernels add MIN times the sum of x, group by group.
+void add_up_min_groups(const LinearWeight& weight, const float* row, int64_t m,
+                       const LinearRowOps& row_ops, const PreparedInput& out) {
+  const WeightShape& shape = weight.shape;
+  if (shape.layout == Layout::kRaw || !kTileFormats[shape.tile_format].has_mins)
+    return;
+  row_ops.add_up_groups(row, TSR_F32, shape.K, shape.group_size,
+                        out.group_sums + m * group_sums_stride(shape.K));
+}
+
 }  // namespace
 
 RowQuantization quantization_of(const LinearWeight& weight, const Linear& op,
@@ -118,6 +170,9 @@ RowQuantization quantization_of(const LinearWeight& weight, const Linear& op,
 void prepare_row(const LinearWeight& weight, const Linear& op, int64_t m,
                  const LinearRowOps& row_ops, float* scratch,
                  const PreparedInput& out) {
+  if (out.kind == Input::kBf16) {
+    return prepare_bf16_row(weight, op, m, row_ops, out);
+  }
   const int64_t K = weight.shape.K;
   const int64_t padded = padded_input(K);
   const bool is_integer = is_integer_act(op.act_quant);
@@ -126,9 +181,9 @@ void prepare_row(const LinearWeight& weight, const Linear& op, int64_t m,
   row_ops.widen(row_of(op.x, m), op.x.dtype, K, padded, widened);
   if (widened != row) arrange(weight, widened, padded, row);
 
-  if (op.act_quant == TSR_ACT_Q8) return round_to_q8(row_ops, K, row);
-  if (op.act_quant == TSR_ACT_F8_DYNAMIC) return round_to_f8(K, row);
-  if (!is_integer) return;
+  if (op.act_quant == TSR_ACT_Q8) round_to_q8(row_ops, K, row);
+  if (op.act_quant == TSR_ACT_F8_DYNAMIC) round_to_f8(K, row);
+  if (!is_integer) return add_up_min_groups(weight, row, m, row_ops, out);
   const RowQuantization rule = quantization_of(weight, op, m);
   out.scales[m] =
       row_ops.quantize(rule, row, K, padded, out.codes + m * padded);

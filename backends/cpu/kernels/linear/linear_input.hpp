@@ -21,11 +21,14 @@ inline bool is_integer_act(uint32_t act_quant) {
 RowQuantization quantization_of(const LinearWeight& weight, const Linear& op,
                                 int64_t m);
 
-// Where prepared rows go: floats for a float act_quant, else codes with the
-// scale of each row and the zero point of its codes.  Rows have
+// Where prepared rows go: floats or bf16 for a float act_quant, else codes with
+// the scale of each row and the zero point of its codes.  Rows have
 // padded_input(K) elements.
 struct PreparedInput {
+  Input kind = Input::kF32;
   float* values = nullptr;
+  uint16_t* pairs = nullptr;    // Input::kBf16
+  float* group_sums = nullptr;  // of x, with these: [M, group_sums_stride]
   uint8_t* codes = nullptr;
   float* scales = nullptr;
   int32_t* zeros = nullptr;
@@ -36,6 +39,9 @@ struct PreparedInput {
 inline int64_t padded_input(int64_t K) {
   return ((K + kInputPadding - 1) / kInputPadding | 1) * kInputPadding;
 }
+
+// Sums of groups of at least eight columns, of one row.
+inline int64_t group_sums_stride(int64_t K) { return (K + 7) / 8; }
 
 // Prepares row m.  `scratch` holds 2 * padded_input(K) floats.
 void prepare_row(const LinearWeight& weight, const Linear& op, int64_t m,

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "backends/cpu/kernels/isa.hpp"
 #include "backends/cpu/kernels/linear/weight.hpp"
@@ -30,8 +31,11 @@ inline constexpr int64_t kInputPadding = 64;
 struct FloatWork {
   const LinearWeight* weight;
   int64_t M;
-  const float* x;  // [M, K padded]
+  const float* x;       // [M, K padded], of Input::kF32
+  const uint16_t* x16;  // likewise, of Input::kBf16
   int64_t x_stride;
+  const float* x_sums;  // [M, groups], of Input::kBf16 and formats with mins
+  int64_t x_sums_stride;
   int64_t n_begin;
   int64_t num_cols;
   float* sums;   // [M, kChunkCols]; columns up to the tile's end are written
@@ -56,18 +60,28 @@ struct IntegerWork {
 enum class WeightKind {
   kF32Rows,  // has_dense_rows()
   kF16Rows,
-  kBF16Rows,
-  kI8Tiles,  // layout kI8Tiles
-  kU4Tiles,  // layout kU4Tiles
+  kI8Tiles,     // layout kI8Tiles
+  kU4Tiles,     // layout kU4Tiles
+  kFormatRows,  // the tiles of row `tile_format` of kTileFormats
+  kRaw,         // layout kRaw
   kAny,
+};
+
+// How rows of x are prepared.
+enum class Input {
+  kF32,
+  kBf16,   // x as it comes, columns in pairs as paired_column says
+  kCodes,  // quantized
 };
 
 // For float act_quants if `run_float` is set, for integer ones if
 // `run_integer` is.
 struct LinearKernel {
-  const char* name;
+  std::string name;
   Isa isa;
   WeightKind weight;
+  int tile_format;
+  Input input;
   int64_t max_M;        // for steps of at most so many rows; 0: any
   bool needs_no_zeros;  // a weight with a ZERO_POINT plane takes another row
   void (*run_float)(const FloatWork& work);
@@ -77,14 +91,21 @@ struct LinearKernel {
 // All rows, best first.
 std::span<const LinearKernel> linear_kernels();
 
+// What a kernel is chosen by.
+struct LinearQuestion {
+  const WeightShape* shape;
+  bool has_dense_rows;
+  bool is_integer;
+  bool is_bf16;  // x is BF16, and is multiplied as it comes
+  int64_t M;
+};
+
 // True if the row computes this op on this weight, its ISA aside.
-bool fits(const LinearKernel& kernel, const WeightShape& shape,
-          bool has_dense_rows, bool is_integer, int64_t M);
+bool fits(const LinearKernel& kernel, const LinearQuestion& question);
 
 // The first row that fits and that `best` can run; one always does.
-const LinearKernel& select_linear_kernel(const WeightShape& shape,
-                                         bool has_dense_rows, bool is_integer,
-                                         int64_t M, Isa best);
+const LinearKernel& select_linear_kernel(const LinearQuestion& question,
+                                         Isa best);
 
 // ---- What surrounds the sums, one set per ISA ------------------------------
 
@@ -129,23 +150,40 @@ struct LinearRowOps {
   void (*add_group)(const int32_t* sums, const float* scales, int64_t M,
                     int64_t num_cols, float* groups);
   void (*finish)(const Finish& work);
+  // out[g] = sum of x[group_size g .. group_size (g + 1) - 1], up to K.
+  void (*add_up_groups)(const void* x, uint32_t dtype, int64_t K,
+                        int64_t group_size, float* out);
 };
 
 const LinearRowOps& linear_row_ops(Isa best);
+
+// One kernel for each row of kTileFormats.
+template <int kCount>
+struct FormatKernels {
+  void (*of[kCount])(const FloatWork&);
+};
 
 // The kernels of one ISA, as the file built for it hands them out.
 struct FloatKernelSet {
   void (*f32_rows)(const FloatWork&);
   void (*f16_rows)(const FloatWork&);
-  void (*bf16_rows)(const FloatWork&);
-  void (*i8_tiles)(const FloatWork&);
-  void (*u4_tiles)(const FloatWork&);
-  void (*panel)(const FloatWork&);  // any weight, any M
-  LinearRowOps row_ops;
+  void (*raw)(const FloatWork&);  // layout kRaw, any M
+  FormatKernels<kNumTileFormats> few_rows;
+  FormatKernels<kNumTileFormats> panels;  // any M
 };
 const FloatKernelSet& float_kernels_scalar();
 const FloatKernelSet& float_kernels_avx2();
 const FloatKernelSet& float_kernels_avx512();
+const LinearRowOps& linear_row_ops_scalar();
+const LinearRowOps& linear_row_ops_avx2();
+const LinearRowOps& linear_row_ops_avx512();
+
+// 16-bit inputs: any of kTileFormats.
+struct Bf16KernelSet {
+  FormatKernels<kNumTileFormats> few_rows;
+  FormatKernels<kNumTileFormats> panels;
+};
+const Bf16KernelSet& bf16_kernels_avx512bf16();
 
 // Any weight with integers, in plain C++.
 void integer_any_scalar(const IntegerWork& work);

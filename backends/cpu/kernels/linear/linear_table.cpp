@@ -2,6 +2,9 @@
 //
 // The table of linear kernels.
 
+#include <string>
+#include <vector>
+
 #include "backends/cpu/kernels/linear/linear_kernel.hpp"
 
 namespace tessera::cpu {
@@ -10,90 +13,139 @@ namespace {
 // Steps of at most so many rows are bound by memory: their kernels multiply
 // straight from the stored codes.
 constexpr int64_t kFewRows = 4;
+constexpr int64_t kFewBf16Rows = 8;
 
-bool matches(WeightKind kind, const WeightShape& shape, bool has_dense_rows) {
-  switch (kind) {
+bool matches(const LinearKernel& kernel, const LinearQuestion& question) {
+  const WeightShape& shape = *question.shape;
+  switch (kernel.weight) {
     case WeightKind::kF32Rows:
-      return has_dense_rows && shape.format == TSR_WEIGHT_F32;
+      return question.has_dense_rows && shape.format == TSR_WEIGHT_F32;
     case WeightKind::kF16Rows:
-      return has_dense_rows && shape.format == TSR_WEIGHT_F16;
-    case WeightKind::kBF16Rows:
-      return has_dense_rows && shape.format == TSR_WEIGHT_BF16;
+      return question.has_dense_rows && shape.format == TSR_WEIGHT_F16;
     case WeightKind::kI8Tiles:
       return shape.layout == Layout::kI8Tiles;
     case WeightKind::kU4Tiles:
       return shape.layout == Layout::kU4Tiles;
+    case WeightKind::kFormatRows:
+      return shape.layout != Layout::kRaw &&
+             shape.tile_format == kernel.tile_format;
+    case WeightKind::kRaw:
+      return shape.layout == Layout::kRaw;
     case WeightKind::kAny:
       return true;
   }
   return false;
 }
 
+std::string name_of(const char* input, const char* weight, Isa isa,
+                    const char* rows) {
+  return std::string("linear_") + input + "_" + weight + "__" + isa_name(isa) +
+         rows;
+}
+
+// 16-bit inputs, first for few rows, then for any.
+void add_bf16_kernels(std::vector<LinearKernel>& table) {
+  const Bf16KernelSet& set = bf16_kernels_avx512bf16();
+  for (int i = 0; i < kNumTileFormats; ++i) {
+    const char* weight = kTileFormats[i].name;
+    LinearKernel kernel{name_of("bf16", weight, Isa::kAvx512Bf16, "_8x16"),
+                        Isa::kAvx512Bf16,
+                        WeightKind::kFormatRows,
+                        i,
+                        Input::kBf16,
+                        kFewBf16Rows,
+                        false,
+                        set.few_rows.of[i],
+                        nullptr};
+    table.push_back(kernel);
+    kernel.name = name_of("bf16", weight, Isa::kAvx512Bf16, "_6x64");
+    kernel.max_M = 0;
+    kernel.run_float = set.panels.of[i];
+    table.push_back(kernel);
+  }
+}
+
+void add_float_kernels(std::vector<LinearKernel>& table,
+                       const FloatKernelSet& set, Isa isa) {
+  const auto add = [&](const char* weight, const char* rows, WeightKind kind,
+                       int tile_format, int64_t most_rows,
+                       void (*run)(const FloatWork&)) {
+    table.push_back({name_of("f32", weight, isa, rows), isa, kind, tile_format,
+                     Input::kF32, most_rows, false, run, nullptr});
+  };
+  add("f32", "_few", WeightKind::kF32Rows, 0, kFewRows, set.f32_rows);
+  add("f16", "_few", WeightKind::kF16Rows, 0, kFewRows, set.f16_rows);
+  for (int i = 0; i < kNumTileFormats; ++i) {
+    const char* weight = kTileFormats[i].name;
+    add(weight, "_few", WeightKind::kFormatRows, i, kFewRows,
+        set.few_rows.of[i]);
+    add(weight, "", WeightKind::kFormatRows, i, 0, set.panels.of[i]);
+  }
+  add("raw", "", WeightKind::kRaw, 0, 0, set.raw);
+}
+
+void add_integer_kernels(std::vector<LinearKernel>& table) {
+  const auto add = [&](const char* weight, Isa isa, WeightKind kind,
+                       void (*run)(const IntegerWork&)) {
+    table.push_back({name_of("i8", weight, isa, ""), isa, kind, 0,
+                     Input::kCodes, 0, kind != WeightKind::kAny, nullptr, run});
+  };
+  add("i8", Isa::kAvx512Vnni, WeightKind::kI8Tiles,
+      integer_i8_tiles_avx512vnni);
+  add("u4", Isa::kAvx512Vnni, WeightKind::kU4Tiles,
+      integer_u4_tiles_avx512vnni);
+  add("i8", Isa::kAvx2, WeightKind::kI8Tiles, integer_i8_tiles_avx2);
+  add("u4", Isa::kAvx2, WeightKind::kU4Tiles, integer_u4_tiles_avx2);
+  add("any", Isa::kScalar, WeightKind::kAny, integer_any_scalar);
+}
+
+std::vector<LinearKernel> make_table() {
+  std::vector<LinearKernel> table;
+  add_bf16_kernels(table);
+  add_float_kernels(table, float_kernels_avx512(), Isa::kAvx512);
+  add_float_kernels(table, float_kernels_avx2(), Isa::kAvx2);
+  add_float_kernels(table, float_kernels_scalar(), Isa::kScalar);
+  add_integer_kernels(table);
+  return table;
+}
+
 }  // namespace
 
 std::span<const LinearKernel> linear_kernels() {
-  static const FloatKernelSet& scalar = float_kernels_scalar();
-  static const FloatKernelSet& avx2 = float_kernels_avx2();
-  static const FloatKernelSet& avx512 = float_kernels_avx512();
-  using enum WeightKind;
-  constexpr int64_t kFew = kFewRows;
-  // clang-format off
-  static const LinearKernel kernels[] = {
-      //  kernel                          ISA               weight     max M  zeros  float             integer
-      {"linear_f32_f32__avx512_4x4",      Isa::kAvx512,     kF32Rows,  kFew,  false, avx512.f32_rows,  nullptr},
-      {"linear_f32_f16__avx512_4x4",      Isa::kAvx512,     kF16Rows,  kFew,  false, avx512.f16_rows,  nullptr},
-      {"linear_f32_bf16__avx512_4x4",     Isa::kAvx512,     kBF16Rows, kFew,  false, avx512.bf16_rows, nullptr},
-      {"linear_f32_i8__avx512_4x16",      Isa::kAvx512,     kI8Tiles,  kFew,  false, avx512.i8_tiles,  nullptr},
-      {"linear_f32_u4__avx512_4x16",      Isa::kAvx512,     kU4Tiles,  kFew,  false, avx512.u4_tiles,  nullptr},
-      {"linear_f32_any__avx512_6x64",     Isa::kAvx512,     kAny,      0,     false, avx512.panel,     nullptr},
-      {"linear_f32_f32__avx2_2x2",        Isa::kAvx2,       kF32Rows,  kFew,  false, avx2.f32_rows,    nullptr},
-      {"linear_f32_f16__avx2_2x2",        Isa::kAvx2,       kF16Rows,  kFew,  false, avx2.f16_rows,    nullptr},
-      {"linear_f32_bf16__avx2_2x2",       Isa::kAvx2,       kBF16Rows, kFew,  false, avx2.bf16_rows,   nullptr},
-      {"linear_f32_i8__avx2_2x16",        Isa::kAvx2,       kI8Tiles,  kFew,  false, avx2.i8_tiles,    nullptr},
-      {"linear_f32_u4__avx2_2x16",        Isa::kAvx2,       kU4Tiles,  kFew,  false, avx2.u4_tiles,    nullptr},
-      {"linear_f32_any__avx2_6x16",       Isa::kAvx2,       kAny,      0,     false, avx2.panel,       nullptr},
-      {"linear_f32_f32__scalar_2x4",      Isa::kScalar,     kF32Rows,  kFew,  false, scalar.f32_rows,  nullptr},
-      {"linear_f32_f16__scalar_2x4",      Isa::kScalar,     kF16Rows,  kFew,  false, scalar.f16_rows,  nullptr},
-      {"linear_f32_bf16__scalar_2x4",     Isa::kScalar,     kBF16Rows, kFew,  false, scalar.bf16_rows, nullptr},
-      {"linear_f32_i8__scalar_2x16",      Isa::kScalar,     kI8Tiles,  kFew,  false, scalar.i8_tiles,  nullptr},
-      {"linear_f32_u4__scalar_2x16",      Isa::kScalar,     kU4Tiles,  kFew,  false, scalar.u4_tiles,  nullptr},
-      {"linear_f32_any__scalar_2x16",     Isa::kScalar,     kAny,      0,     false, scalar.panel,     nullptr},
-      {"linear_i8_i8__avx512vnni_6x64",   Isa::kAvx512Vnni, kI8Tiles,  0,     true,  nullptr,          integer_i8_tiles_avx512vnni},
-      {"linear_i8_u4__avx512vnni_4x64",   Isa::kAvx512Vnni, kU4Tiles,  0,     true,  nullptr,          integer_u4_tiles_avx512vnni},
-      {"linear_i8_i8__avx2_2x16",         Isa::kAvx2,       kI8Tiles,  0,     true,  nullptr,          integer_i8_tiles_avx2},
-      {"linear_i8_u4__avx2_2x16",         Isa::kAvx2,       kU4Tiles,  0,     true,  nullptr,          integer_u4_tiles_avx2},
-      {"linear_i8_any__scalar",           Isa::kScalar,     kAny,      0,     false, nullptr,          integer_any_scalar},
-  };
-  // clang-format on
-  return kernels;
+  static const std::vector<LinearKernel> table = make_table();
+  return table;
 }
 
-bool fits(const LinearKernel& kernel, const WeightShape& shape,
-          bool has_dense_rows, bool is_integer, int64_t M) {
-  const bool is_mode =
-      is_integer ? kernel.run_integer != nullptr : kernel.run_float != nullptr;
-  return is_mode && (kernel.max_M == 0 || M <= kernel.max_M) &&
-         !(kernel.needs_no_zeros && shape.has_zeros) &&
-         matches(kernel.weight, shape, has_dense_rows);
+bool fits(const LinearKernel& kernel, const LinearQuestion& question) {
+  const WeightShape& shape = *question.shape;
+  const bool is_mode = question.is_integer ? kernel.run_integer != nullptr
+                                           : kernel.run_float != nullptr;
+  if (!is_mode || (kernel.max_M != 0 && question.M > kernel.max_M)) {
+    return false;
+  }
+  if (kernel.needs_no_zeros && shape.has_zeros) return false;
+  if (kernel.input == Input::kBf16) {
+    // The sums of x of each group take a place for every eight columns.
+    if (!question.is_bf16 || (shape.num_groups > 1 && shape.group_size < 8)) {
+      return false;
+    }
+  }
+  return matches(kernel, question);
 }
 
-const LinearKernel& select_linear_kernel(const WeightShape& shape,
-                                         bool has_dense_rows, bool is_integer,
-                                         int64_t M, Isa best) {
+const LinearKernel& select_linear_kernel(const LinearQuestion& question,
+                                         Isa best) {
   const auto kernels = linear_kernels();
   for (const LinearKernel& kernel : kernels) {
-    if (kernel.isa <= best &&
-        fits(kernel, shape, has_dense_rows, is_integer, M)) {
-      return kernel;
-    }
+    if (kernel.isa <= best && fits(kernel, question)) return kernel;
   }
   return kernels.back();
 }
 
 const LinearRowOps& linear_row_ops(Isa best) {
-  if (best >= Isa::kAvx512) return float_kernels_avx512().row_ops;
-  if (best >= Isa::kAvx2) return float_kernels_avx2().row_ops;
-  return float_kernels_scalar().row_ops;
+  if (best >= Isa::kAvx512) return linear_row_ops_avx512();
+  if (best >= Isa::kAvx2) return linear_row_ops_avx2();
+  return linear_row_ops_scalar();
 }
 
 }  // namespace tessera::cpu

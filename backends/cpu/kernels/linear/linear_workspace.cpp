@@ -23,6 +23,7 @@ constexpr int64_t round_up(int64_t floats) {
 struct Sizes {
   int64_t values;   // rows of x, as f32
   int64_t per_row;  // one number a row
+  int64_t groups;   // sums of groups of x
   int64_t rows;
   int64_t sums;
   int64_t worker;
@@ -35,13 +36,14 @@ Sizes sizes_of(const LinearLimits& limits) {
   const int64_t rows = round_up_rows(limits.max_M);
   s.values = round_up(rows * padded);
   s.per_row = round_up(rows);
+  s.groups = round_up(limits.max_M * group_sums_stride(limits.K));
   s.rows = 2 * padded;
   s.sums = std::min(limits.max_M, kChunkRows) * kChunkCols + kSlack;
   const int64_t own = 2 * s.sums + kPanelFloats;
   const int64_t dense =
       rows < kMinDenseRows ? 0 : std::min(rows, kDenseRows) * kDenseCols;
   s.worker = s.rows + std::max(own, dense + kSlack) + kChunkCols + kSlack;
-  s.total = s.values + 2 * s.per_row +
+  s.total = s.values + 2 * s.per_row + s.groups +
             std::max<int64_t>(1, limits.num_threads) * s.worker;
   return s;
 }
@@ -81,7 +83,9 @@ Workspace carve_workspace(LinearWorkspace workspace,
   parts.input.codes = static_cast<uint8_t*>(workspace.data);
   parts.input.scales = floats + s.values;
   parts.input.zeros = reinterpret_cast<int32_t*>(floats + s.values + s.per_row);
-  parts.workers = floats + s.values + 2 * s.per_row;
+  parts.input.pairs = static_cast<uint16_t*>(workspace.data);
+  parts.input.group_sums = floats + s.values + 2 * s.per_row;
+  parts.workers = parts.input.group_sums + s.groups;
   parts.worker_floats = s.worker;
   parts.limits = limits;
   return parts;

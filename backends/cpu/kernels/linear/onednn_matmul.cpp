@@ -68,11 +68,12 @@ struct Descs {
         dst({s.M, s.N}, s.dtype == TSR_I8 ? Type::s32 : Type::f32,
             {s.dst_stride, 1}) {}
 
-  // kI8Tiles is what oneDNN calls BA16a16b4a, of K rows and N columns.
+  // Tiles are what oneDNN calls BA16a16b4a and BA16a16b2a, of K rows and N
+  // columns.
   static dnnl::memory::desc weights_desc(const DenseShape& s) {
-    if (s.dtype == TSR_I8) {
-      return {{s.K, s.N}, Type::s8, dnnl::memory::format_tag::BA16a16b4a};
-    }
+    using Tag = dnnl::memory::format_tag;
+    if (s.dtype == TSR_I8) return {{s.K, s.N}, Type::s8, Tag::BA16a16b4a};
+    if (s.dtype == TSR_BF16) return {{s.K, s.N}, Type::bf16, Tag::BA16a16b2a};
     return {{s.K, s.N}, data_type(s.dtype), {1, s.weights_stride}};
   }
 

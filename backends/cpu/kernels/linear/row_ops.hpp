@@ -21,7 +21,7 @@ class LinearRows {
 
  public:
   static constexpr LinearRowOps ops() {
-    return {widen, quantize, add_group, finish};
+    return {widen, quantize, add_group, finish, add_up_groups};
   }
 
  private:
@@ -38,6 +38,19 @@ class LinearRows {
     }
     for (; k < padded; k += V::kLanes) {
       V::template store<TSR_F32>(out, k, V::zero());
+    }
+  }
+
+  static void add_up_groups(const void* x, uint32_t dtype, int64_t K,
+                            int64_t group_size, float* out) {
+    const SimdRow<V> row(x, dtype);
+    for (int64_t begin = 0; begin < K; begin += group_size) {
+      const int64_t end = begin + group_size < K ? begin + group_size : K;
+      F sum = V::zero();
+      for (int64_t k = begin; k < end; k += V::kLanes) {
+        sum = V::add(sum, row.load(k, lanes_left(end, k)));
+      }
+      *out++ = V::sum(sum);
     }
   }
 

@@ -37,6 +37,67 @@ struct Tile<Avx2> {
     out[6] = {u4_column<kMinusEight, 20>(lo), u4_column<kMinusEight, 20>(hi)};
     out[7] = {u4_column<kMinusEight, 28>(lo), u4_column<kMinusEight, 28>(hi)};
   }
+  static void look_up_u4(const uint8_t* codes, const float* table,
+                         F (&out)[8]) {
+    const I dwords = load_u32(codes);
+    out[0] = looked_up(dwords, table);
+    out[1] = looked_up(shift<8>(dwords), table);
+    out[2] = looked_up(shift<16>(dwords), table);
+    out[3] = looked_up(shift<24>(dwords), table);
+    out[4] = looked_up(shift<4>(dwords), table);
+    out[5] = looked_up(shift<12>(dwords), table);
+    out[6] = looked_up(shift<20>(dwords), table);
+    out[7] = looked_up(shift<28>(dwords), table);
+  }
+
+  struct I {
+    __m256i lo;
+    __m256i hi;
+  };
+  static I load_u32(const void* from) {
+    const auto* p = static_cast<const __m256i*>(from);
+    return {_mm256_loadu_si256(p), _mm256_loadu_si256(p + 1)};
+  }
+  static I load_u8(const void* from) {
+    const auto* p = static_cast<const char*>(from);
+    const auto widen = [](const char* eight) {
+      return _mm256_cvtepu8_epi32(
+          _mm_loadl_epi64(reinterpret_cast<const __m128i*>(eight)));
+    };
+    return {widen(p), widen(p + 8)};
+  }
+  template <int kShift>
+  static I shift(I a) {
+    if constexpr (kShift < 0) {
+      return {_mm256_slli_epi32(a.lo, -kShift),
+              _mm256_slli_epi32(a.hi, -kShift)};
+    } else {
+      return {_mm256_srli_epi32(a.lo, kShift), _mm256_srli_epi32(a.hi, kShift)};
+    }
+  }
+  static I right(I a, int count) {
+    const __m128i shift_count = _mm_cvtsi32_si128(count);
+    return {_mm256_srl_epi32(a.lo, shift_count),
+            _mm256_srl_epi32(a.hi, shift_count)};
+  }
+  static I bits(I a, uint32_t mask) {
+    const __m256i wide = _mm256_set1_epi32(static_cast<int>(mask));
+    return {_mm256_and_si256(a.lo, wide), _mm256_and_si256(a.hi, wide)};
+  }
+  static I either(I a, I b) {
+    return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
+  }
+  static F number(I a) {
+    return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
+  }
+  static F float_of(I a) {
+    return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)};
+  }
+
+  static I bits_of(F a) {
+    return {_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)};
+  }
+
   static F from_i32(const int32_t* values) {
     const auto* p = reinterpret_cast<const __m256i*>(values);
     return {_mm256_cvtepi32_ps(_mm256_loadu_si256(p)),
@@ -45,6 +106,18 @@ struct Tile<Avx2> {
   static F fused(F a, F b, F c) { return Avx2::fma(a, b, c); }
 
  private:
+  // table[low four bits]: bit 3 picks the half.
+  static F looked_up(I a, const float* table) {
+    const __m256 low = _mm256_loadu_ps(table);
+    const __m256 high = _mm256_loadu_ps(table + 8);
+    const auto one = [&](__m256i codes) {
+      return _mm256_blendv_ps(
+          _mm256_permutevar8x32_ps(low, codes),
+          _mm256_permutevar8x32_ps(high, codes),
+          _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28)));
+    };
+    return {one(a.lo), one(a.hi)};
+  }
   static __m256i load(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }

@@ -31,7 +31,46 @@ struct Tile<Avx512> {
     const __m512 table = _mm512_sub_ps(
         _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
         _mm512_set1_ps(kShift));
-    const __m512i dwords = _mm512_loadu_si512(codes);
+    look_up(_mm512_loadu_si512(codes), table, out);
+  }
+  static void look_up_u4(const uint8_t* codes, const float* values,
+                         F (&out)[8]) {
+    look_up(_mm512_loadu_si512(codes), _mm512_loadu_ps(values), out);
+  }
+
+  using I = __m512i;
+  static I load_u32(const void* from) { return _mm512_loadu_si512(from); }
+  static I load_u8(const void* from) {
+    return _mm512_cvtepu8_epi32(
+        _mm_loadu_si128(static_cast<const __m128i*>(from)));
+  }
+  template <int kShift>
+  static I shift(I a) {
+    if constexpr (kShift < 0) {
+      return _mm512_slli_epi32(a, -kShift);
+    } else {
+      return _mm512_srli_epi32(a, kShift);
+    }
+  }
+  static I right(I a, int count) {
+    return _mm512_srl_epi32(a, _mm_cvtsi32_si128(count));
+  }
+  static I bits(I a, uint32_t mask) {
+    return _mm512_and_si512(a, _mm512_set1_epi32(static_cast<int>(mask)));
+  }
+  static I either(I a, I b) { return _mm512_or_si512(a, b); }
+  static F number(I a) { return {_mm512_cvtepi32_ps(a)}; }
+  static F float_of(I a) { return {_mm512_castsi512_ps(a)}; }
+
+  static I bits_of(F a) { return _mm512_castps_si512(a.v); }
+
+  static F from_i32(const int32_t* values) {
+    return {_mm512_cvtepi32_ps(_mm512_loadu_si512(values))};
+  }
+  static F fused(F a, F b, F c) { return Avx512::fma(a, b, c); }
+
+ private:
+  static void look_up(__m512i dwords, __m512 table, F (&out)[8]) {
     out[0].v = _mm512_permutexvar_ps(dwords, table);
     out[1].v = u4_column<8>(dwords, table);
     out[2].v = u4_column<16>(dwords, table);
@@ -41,12 +80,6 @@ struct Tile<Avx512> {
     out[6].v = u4_column<20>(dwords, table);
     out[7].v = u4_column<28>(dwords, table);
   }
-  static F from_i32(const int32_t* values) {
-    return {_mm512_cvtepi32_ps(_mm512_loadu_si512(values))};
-  }
-  static F fused(F a, F b, F c) { return Avx512::fma(a, b, c); }
-
- private:
   template <int kShift>
   static __m512 i8_column(__m512i dwords) {
     return _mm512_cvtepi32_ps(

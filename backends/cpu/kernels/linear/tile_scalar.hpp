@@ -46,6 +46,77 @@ struct Tile<Scalar> {
       }
     }
   }
+  // Likewise; out[j] is table[column j].
+  static void look_up_u4(const uint8_t* codes, const float* table,
+                         F (&out)[8]) {
+    for (int j = 0; j < 4; ++j) {
+      for (int r = 0; r < 16; ++r) {
+        const int pair = codes[4 * r + j];
+        out[j].lane[r] = table[pair & 15];
+        out[j + 4].lane[r] = table[pair >> 4];
+      }
+    }
+  }
+
+  // Sixteen u32.
+  struct I {
+    uint32_t lane[16];
+  };
+  static I load_u32(const void* from) {
+    I r;
+    __builtin_memcpy(r.lane, from, sizeof(r.lane));
+    return r;
+  }
+  static I load_u8(const void* from) {
+    const auto* bytes = static_cast<const uint8_t*>(from);
+    I r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = bytes[i];
+    return r;
+  }
+  // Shifted right logically, or left where kShift is negative.
+  template <int kShift>
+  static I shift(I a) {
+    for (uint32_t& v : a.lane) {
+      if constexpr (kShift < 0) {
+        v <<= -kShift;
+      } else {
+        v >>= kShift;
+      }
+    }
+    return a;
+  }
+  static I right(I a, int count) {
+    for (uint32_t& v : a.lane) v >>= count;
+    return a;
+  }
+  static I bits(I a, uint32_t mask) {
+    for (uint32_t& v : a.lane) v &= mask;
+    return a;
+  }
+  static I either(I a, I b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] |= b.lane[i];
+    return a;
+  }
+  // As signed numbers, and as the bits of floats.
+  static F number(I a) {
+    F r;
+    for (int i = 0; i < 16; ++i) {
+      r.lane[i] = static_cast<float>(static_cast<int32_t>(a.lane[i]));
+    }
+    return r;
+  }
+  static F float_of(I a) {
+    F r;
+    __builtin_memcpy(r.lane, a.lane, sizeof(r.lane));
+    return r;
+  }
+
+  static I bits_of(F a) {
+    I r;
+    __builtin_memcpy(r.lane, a.lane, sizeof(r.lane));
+    return r;
+  }
+
   static F from_i32(const int32_t* values) {
     F r;
     for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(values[i]);

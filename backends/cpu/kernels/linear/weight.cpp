@@ -28,28 +28,57 @@ Layout tiled_layout(uint32_t format) {
     case TSR_WEIGHT_U4:
       return Layout::kU4Tiles;
     default:
-      return Layout::kRaw;
+      return tile_format_index(format) < kNumTileFormats ? Layout::kFormatTiles
+                                                         : Layout::kRaw;
   }
-}
-
-// Columns that a tile keeps together: groups must not cut through them.
-constexpr int64_t columns_together(Layout layout) {
-  return layout == Layout::kI8Tiles ? 4 : 8;
 }
 
 Layout choose_layout(const tsr_weight_desc& desc, const WeightShape& shape) {
   const Layout layout = tiled_layout(desc.format);
   if (layout == Layout::kRaw) return layout;
+  const TileFormat& row = kTileFormats[tile_format_index(desc.format)];
+  if (row.group != 0 || row.scales == Scales::kNone) return layout;
   if (exists(find_plane(desc, TSR_PLANE_MIN))) return Layout::kRaw;
+  // Groups must not cut through the columns that a tile keeps together.
+  const int64_t together = 32 / code_bits(row.codes);
   const bool whole_groups =
-      shape.num_groups == 1 || shape.group_size % columns_together(layout) == 0;
+      shape.num_groups == 1 || shape.group_size % together == 0;
   return whole_groups ? layout : Layout::kRaw;
 }
 
+int64_t columns_multiple(Layout layout) {
+  if (layout == Layout::kI8Tiles) return 64;
+  return layout == Layout::kU4Tiles ? 8 : 32;
+}
+
+// Bytes of the scales of 16 rows.
+int64_t scale_bytes(const TileFormat& row, const WeightShape& shape) {
+  switch (row.scales) {
+    case Scales::kNone:
+      return 0;
+    case Scales::kF32:
+      return shape.num_groups * kTileCols * 4;
+    case Scales::kF16:
+      return shape.num_groups * kTileCols * 2;
+    case Scales::kE8M0:
+    case Scales::kF8E4M3:
+      return shape.num_groups * kTileCols;
+    case Scales::kQ4K:
+      return shape.K / 256 * kQ4KScaleBytes;
+    case Scales::kQ6K:
+      return shape.K / 256 * kQ6KScaleBytes;
+  }
+  return 0;
+}
+
 void place_sections(WeightShape& shape) {
+  const TileFormat& row = kTileFormats[shape.tile_format];
   const bool is_i8 = shape.layout == Layout::kI8Tiles;
-  shape.padded_K = round_up(shape.K, is_i8 ? 64 : 8);
-  shape.tile_bytes = shape.padded_K * kTileCols / (is_i8 ? 1 : 2);
+  shape.padded_K = round_up(shape.K, columns_multiple(shape.layout));
+  const int64_t cells = shape.padded_K * kTileCols;
+  shape.tile_bytes = cells * code_bits(row.codes) / 8;
+  shape.high_tile_bytes = cells * row.high_bits / 8;
+  shape.scale_tile_bytes = scale_bytes(row, shape);
 
   size_t end = 0;
   const auto place = [&end](bool present, int64_t bytes) {
@@ -58,11 +87,14 @@ void place_sections(WeightShape& shape) {
     return begin;
   };
   const int64_t tiles = shape.num_tiles();
-  const int64_t blocked = tiles * shape.num_groups * kTileCols * 4;
+  const int64_t blocked = tiles * shape.num_groups * kTileCols;
+  const bool has_mins = row.has_mins && row.scales == Scales::kF16;
   place(true, tiles * shape.tile_bytes);
-  shape.sums_offset = place(is_i8, blocked);
-  shape.scales_offset = place(true, blocked);
-  shape.zeros_offset = place(shape.has_zeros, blocked);
+  shape.high_offset = place(true, tiles * shape.high_tile_bytes);
+  shape.sums_offset = place(is_i8, blocked * 4);
+  shape.scales_offset = place(true, tiles * shape.scale_tile_bytes);
+  shape.mins_offset = place(has_mins, blocked * 2);
+  shape.zeros_offset = place(shape.has_zeros, blocked * 4);
   shape.scale2_offset = place(shape.has_scale2, tiles * kTileCols * 4);
   shape.packed_bytes = end;
 }
@@ -136,7 +168,13 @@ void open_packed(const std::byte* packed, LinearWeight& weight) {
   if (shape.layout == Layout::kI8Tiles) {
     weight.sums = reinterpret_cast<const int32_t*>(packed + shape.sums_offset);
   }
-  weight.scales = floats(shape.scales_offset);
+  const TileFormat& row = kTileFormats[shape.tile_format];
+  if (row.high_bits != 0) weight.high = packed + shape.high_offset;
+  if (row.scales != Scales::kNone) {
+    weight.scale_codes = packed + shape.scales_offset;
+  }
+  if (row.scales == Scales::kF32) weight.scales = floats(shape.scales_offset);
+  if (row.has_mins) weight.mins = packed + shape.mins_offset;
   if (shape.has_zeros) weight.zeros = floats(shape.zeros_offset);
   if (shape.has_scale2) weight.scale2 = floats(shape.scale2_offset);
 }
@@ -158,16 +196,21 @@ WeightShape weight_shape(const tsr_weight_desc& desc) {
   shape.has_zeros = exists(find_plane(desc, TSR_PLANE_ZERO_POINT));
   shape.has_scale2 = exists(find_plane(desc, TSR_PLANE_SCALE2));
   shape.layout = choose_layout(desc, shape);
-  if (shape.layout != Layout::kRaw) place_sections(shape);
+  if (shape.layout == Layout::kRaw) return shape;
+  shape.tile_format = tile_format_index(desc.format);
+  const int group = kTileFormats[shape.tile_format].group;
+  if (group != 0) {
+    shape.group_size = group;
+    shape.num_groups = (shape.K + group - 1) / group;
+  }
+  place_sections(shape);
   return shape;
 }
 
 bool LinearWeight::has_dense_rows() const {
   uint64_t size = 0;
   if (shape.format == TSR_WEIGHT_F32) size = 4;
-  if (shape.format == TSR_WEIGHT_F16 || shape.format == TSR_WEIGHT_BF16) {
-    size = 2;
-  }
+  if (shape.format == TSR_WEIGHT_F16) size = 2;
   return size != 0 && raw_codes.row_bytes % size == 0 &&
          reinterpret_cast<uintptr_t>(raw_codes.data) % size == 0;
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "backends/cpu/kernels/linear/tile_format.hpp"
 #include "tessera/types.h"
 
 namespace tessera::cpu {
@@ -32,11 +33,23 @@ inline constexpr int64_t kTileCols = 16;
 //                       b in its low nibble and b + 4 in its high one; K padded
 //                       to a multiple of 8
 //             then as above, without sums.  Of U4 and I4 (code + 8).
+//   kFormatTiles          as the row of kTileFormats says, for each tile of 16
+//                         rows; K padded to a multiple of 32
+//             codes       nibbles and bytes as above; BF16 [K / 2][16 rows][2]
+//             high        u32 [K / 32 or K / 16][16], tile_format.hpp
+//             scales      see Scales
+//             mins        f16 [groups][16]
+//             scale2      as above
 //
 // Sections follow each other, each at a multiple of 64 bytes; N is rounded up
 // to tiles, whose missing rows are zero.  W = scale * (code - zero) * scale2;
 // zero is 0 in kI8Tiles and 8 in kU4Tiles where there is no section.
-enum class Layout : uint64_t { kRaw = 0, kI8Tiles = 1, kU4Tiles = 2 };
+enum class Layout : uint64_t {
+  kRaw = 0,
+  kI8Tiles = 1,
+  kU4Tiles = 2,
+  kFormatTiles = 3,
+};
 inline constexpr uint32_t kLayoutVersion = 1;
 inline constexpr uint32_t kPackedAlignment = 64;
 
@@ -51,10 +64,15 @@ struct WeightShape {
   bool has_zeros = false;
   bool has_scale2 = false;
   // Of the packed form; 0 for kRaw.
+  int tile_format = kNumTileFormats;  // row of kTileFormats
   int64_t padded_K = 0;
-  int64_t tile_bytes = 0;  // codes of one tile
+  int64_t tile_bytes = 0;        // codes of one tile
+  int64_t high_tile_bytes = 0;   // likewise
+  int64_t scale_tile_bytes = 0;  // likewise
+  size_t high_offset = 0;
   size_t sums_offset = 0;
   size_t scales_offset = 0;
+  size_t mins_offset = 0;
   size_t zeros_offset = 0;
   size_t scale2_offset = 0;
   size_t packed_bytes = 0;
@@ -95,8 +113,11 @@ struct LinearWeight {
 
   // Packed sections; null where the layout has none.
   const std::byte* codes = nullptr;
+  const std::byte* high = nullptr;
   const int32_t* sums = nullptr;
-  const float* scales = nullptr;
+  const std::byte* scale_codes = nullptr;
+  const float* scales = nullptr;  // the same, of Scales::kF32
+  const std::byte* mins = nullptr;
   const float* zeros = nullptr;
   const float* scale2 = nullptr;
 
@@ -112,7 +133,7 @@ struct LinearWeight {
   std::vector<int32_t> quant_bias;      // [N]
   std::optional<StaticActivation> static_activation;
 
-  // True for F32, F16 and BF16, if the elements are aligned to their size.
+  // True for F32 and F16, if the elements are aligned to their size.
   bool has_dense_rows() const;
 };
 

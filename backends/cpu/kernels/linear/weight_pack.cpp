@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/cpu/kernels/linear/format_pack.hpp"
 #include "backends/cpu/kernels/linear/sparse_tile.hpp"
 #include "backends/cpu/kernels/linear/weight.hpp"
 #include "backends/cpu/kernels/linear/weight_planes.hpp"
@@ -195,6 +196,10 @@ Packing start_packing(const WeightShape& shape, const tsr_weight_desc& slice,
 void pack_rows(const WeightShape& shape, const tsr_weight_desc& slice,
                int64_t n_begin, int64_t n_end, void* packed) {
   const Packing p = start_packing(shape, slice, n_begin, n_end, packed);
+  if (shape.layout == Layout::kFormatTiles) {
+    return pack_format_rows(shape, {p.codes, p.scale, p.scale2, n_begin, n_end},
+                            p.packed);
+  }
   for (int64_t n = n_begin; n < n_end; ++n) {
     std::byte* tile = p.packed + n / kTileCols * shape.tile_bytes;
     if (n % kTileCols == 0) {

@@ -19,23 +19,32 @@ TestWeight bf16_weight(int64_t N, int64_t K, std::mt19937& rng) {
   return random_weight({"bf16", {.format = TSR_WEIGHT_BF16}}, N, K, rng);
 }
 
+std::vector<float> product(const TestWeight& weight, Linear op,
+                           UseOneDnn use_onednn) {
+  TestTensor y(TSR_F32, op.M, weight.num_rows() - op.n_begin);
+  op.y = y.output();
+  const size_t bytes = linear_workspace_bytes({op.M, weight.depth(), 1});
+  AlignedBytes workspace(bytes);
+  linear(weight.linear(), op, {workspace.data(), bytes},
+         {nullptr, best_isa(), use_onednn});
+  EXPECT_TRUE(y.gaps_untouched());
+  return y.values();
+}
+
 // Products take 512 rows and 256 columns; the last of each is smaller.
 TEST(LinearDense, StaysWithinTheBoundAcrossItsSplits) {
   constexpr int64_t kN = 300;
   constexpr int64_t kK = 129;
-  constexpr int64_t kBegin = 7;
+  constexpr int64_t kBegin = 16;
   std::mt19937 rng(42);
   const TestWeight weight = bf16_weight(kN, kK, rng);
   for (const int64_t M : {16, 31, 512, 530}) {
     const TestTensor x(TSR_BF16, M, kK, rng);
-    TestTensor y(TSR_F32, M, kN - kBegin);
     Linear op;
     op.M = M;
     op.x = x.input();
-    op.y = y.output();
     op.n_begin = kBegin;
-    run_linear(weight.linear(), op, best_isa());
-    ASSERT_TRUE(y.gaps_untouched());
+    const std::vector<float> y = product(weight, op, UseOneDnn::kAlways);
 
     const std::vector<float> values = x.values();
     reference::Linear p;
@@ -51,23 +60,11 @@ TEST(LinearDense, StaysWithinTheBoundAcrossItsSplits) {
       for (int64_t j = 0; j < kN - kBegin; ++j) {
         const auto i = static_cast<size_t>(m * (kN - kBegin) + j);
         // K products are exact or rounded once, then summed in some order.
-        ASSERT_NEAR(y.at(m, j), expected[i], gamma(kK + 1) * magnitudes[i])
+        ASSERT_NEAR(y[i], expected[i], gamma(kK + 1) * magnitudes[i])
             << "M=" << M << " m=" << m << " j=" << j << " seed 42";
       }
     }
   }
-}
-
-std::vector<float> product(const TestWeight& weight, Linear op,
-                           UseOneDnn use_onednn) {
-  TestTensor y(TSR_F32, op.M, weight.num_rows() - op.n_begin);
-  op.y = y.output();
-  const size_t bytes = linear_workspace_bytes({op.M, weight.depth(), 1});
-  AlignedBytes workspace(bytes);
-  linear(weight.linear(), op, {workspace.data(), bytes},
-         {nullptr, best_isa(), use_onednn});
-  EXPECT_TRUE(y.gaps_untouched());
-  return y.values();
 }
 
 // Our own kernels give the oracle's bits (linear_integer_test.cpp), so oneDNN
@@ -100,7 +97,7 @@ TEST(LinearDense, GivesTheBitsOfOurOwnIntegerKernels) {
         op.activation = TSR_EPILOGUE_SILU;
         op.y.dtype = TSR_F32;
         ASSERT_STREQ(
-            linear_kernel_name(weight.linear().shape, op,
+            linear_kernel_name(weight.linear(), op,
                                {nullptr, best_isa(), UseOneDnn::kAlways}),
             "linear_i8_i8__onednn");
         ASSERT_EQ(product(weight, op, UseOneDnn::kAlways),
@@ -150,13 +147,11 @@ TEST(LinearDense, StartsNoThreads) {
   std::mt19937 rng(42);
   const TestWeight weight = bf16_weight(512, 512, rng);
   const TestTensor x(TSR_BF16, 256, 512, rng);
-  TestTensor y(TSR_F32, 256, 512);
   Linear op;
   op.M = 256;
   op.x = x.input();
-  op.y = y.output();
   const auto before = num_threads();
-  run_linear(weight.linear(), op, best_isa());
+  product(weight, op, UseOneDnn::kAlways);
   EXPECT_EQ(num_threads(), before);
 }
 
@@ -166,14 +161,13 @@ TEST(LinearDense, NamesTheKernelThatRuns) {
   Linear op;
   op.M = 64;
   op.x.dtype = TSR_BF16;
-  const std::string name =
-      linear_kernel_name(weight.linear().shape, op, {nullptr, best_isa()});
+  const Exec always{nullptr, best_isa(), UseOneDnn::kAlways};
+  const std::string name = linear_kernel_name(weight.linear(), op, always);
   EXPECT_EQ(name == "linear_bf16_bf16__onednn", has_dense_matmul(TSR_BF16))
       << name;
   op.x.dtype = TSR_F32;  // must not be rounded to bf16
-  EXPECT_STRNE(
-      linear_kernel_name(weight.linear().shape, op, {nullptr, best_isa()}),
-      "linear_bf16_bf16__onednn");
+  EXPECT_STRNE(linear_kernel_name(weight.linear(), op, always),
+               "linear_bf16_bf16__onednn");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <set>
 
 #include "backends/cpu/kernels/linear/linear_kernel.hpp"
@@ -97,6 +98,98 @@ INSTANTIATE_TEST_SUITE_P(Formats, LinearFloat,
                          testing::ValuesIn(weight_kinds()),
                          [](const auto& param) { return param.param.name; });
 
+bool is_exact(const WeightKindCase& kind) {
+  // Zero points and a second scale take another rounding.
+  return kind.scheme.symmetric && !kind.scheme.two_level;
+}
+
+// One product and no sum: what a kernel makes of a weight, rounded once.
+TEST(LinearFloatDecode, AUnitVectorReadsTheOraclesWeightsOnEveryIsa) {
+  std::mt19937 rng(42);
+  for (const WeightKindCase& kind : weight_kinds()) {
+    if (!is_exact(kind)) continue;
+    const int64_t K = kind.depth(288);
+    const TestWeight weight = random_weight(kind, 19, K, rng);
+    std::vector<double> oracle(static_cast<size_t>(K));
+    for (const Isa isa : runnable_isas()) {
+      for (const uint32_t dtype : {TSR_F32, TSR_BF16}) {
+        // Few rows, and a panel.
+        for (const int64_t M : {1, 6, 40}) {
+          SCOPED_TRACE(kind.name + " " + isa_name(isa));
+          TestTensor x(dtype, M, K);
+          for (int64_t m = 0; m < M; ++m) {
+            for (int64_t k = 0; k < K; ++k) {
+              x.set(m, k, k == m * 7 % K ? 1.0f : 0.0f);
+            }
+          }
+          TestTensor y(TSR_F32, M, 19);
+          Linear op;
+          op.M = M;
+          op.x = x.input();
+          op.y = y.output();
+          run_linear(weight.linear(), op, isa);
+          for (int64_t n = 0; n < 19; ++n) {
+            weight.oracle().decode_row(static_cast<uint32_t>(n), oracle);
+            for (int64_t m = 0; m < M; ++m) {
+              ASSERT_EQ(y.at(m, n), static_cast<float>(
+                                        oracle[static_cast<size_t>(m * 7 % K)]))
+                  << "m=" << m << " n=" << n << " seed 42";
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Every code of eight bits, NaN and infinity among them.
+TEST(LinearFloatDecode, ReadsEveryCodeOfEightBits) {
+  for (const uint32_t format :
+       {TSR_WEIGHT_F8E4M3, TSR_WEIGHT_F8E5M2, TSR_WEIGHT_I8}) {
+    const uint32_t dtype = format == TSR_WEIGHT_I8       ? TSR_I8
+                           : format == TSR_WEIGHT_F8E4M3 ? TSR_F8E4M3
+                                                         : TSR_F8E5M2;
+    format::WeightData planes{format, 1, 256, {}};
+    format::Plane codes{TSR_PLANE_CODES, dtype, 1, 256, 1, 1, {}, {}};
+    for (int i = 0; i < 256; ++i) {
+      codes.owned.push_back(static_cast<std::byte>(i));
+    }
+    format::Plane scale{TSR_PLANE_SCALE, TSR_F32, 1, 1, 1, 256, {}, {}};
+    const float one = 1.0f;
+    scale.owned.resize(4);
+    std::memcpy(scale.owned.data(), &one, 4);
+    planes.planes = {codes, scale};
+    const TestWeight weight(std::move(planes));
+    std::vector<double> oracle(256);
+    weight.oracle().decode_row(0, oracle);
+    for (const Isa isa : runnable_isas()) {
+      for (const int64_t M : {1, 40}) {
+        for (size_t k = 0; k < 256; ++k) {
+          // A row of one step beside NaN codes would be NaN.
+          if (!std::isfinite(oracle[k])) continue;
+          TestTensor x(TSR_BF16, M, 256);
+          for (int64_t m = 0; m < M; ++m) {
+            for (int64_t i = 0; i < 256; ++i) x.set(m, i, 0.0f);
+            x.set(m, static_cast<int64_t>(k), 1.0f);
+          }
+          TestTensor y(TSR_F32, M, 1);
+          Linear op;
+          op.M = M;
+          op.x = x.input();
+          op.y = y.output();
+          run_linear(weight.linear(), op, isa);
+          const bool has_nan = format != TSR_WEIGHT_I8;
+          if (has_nan) {
+            ASSERT_TRUE(std::isnan(y.at(0, 0)));
+          } else {
+            ASSERT_EQ(y.at(0, 0), static_cast<float>(oracle[k])) << k;
+          }
+        }
+      }
+    }
+  }
+}
+
 // A chunk holds 256 rows, 64 columns and 256 of K: cross each.
 TEST(LinearFloatChunks, ManyRowsAndLongKStayWithinTheBound) {
   for (const Isa isa : runnable_isas()) {
@@ -146,10 +239,14 @@ TEST(LinearKernels, EveryRunnableRowIsSelectedByACase) {
     for (const Isa isa : runnable_isas()) {
       for (const int64_t M : {1, 17}) {
         for (const bool is_integer : {false, true}) {
-          reached.insert(select_linear_kernel(weight.linear().shape,
-                                              weight.linear().has_dense_rows(),
-                                              is_integer, M, isa)
-                             .name);
+          for (const bool is_bf16 : {false, true}) {
+            reached.insert(
+                select_linear_kernel(
+                    {&weight.linear().shape, weight.linear().has_dense_rows(),
+                     is_integer, is_bf16, M},
+                    isa)
+                    .name);
+          }
         }
       }
     }

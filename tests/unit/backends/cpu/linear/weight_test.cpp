@@ -7,13 +7,12 @@
 #include <cstring>
 
 #include "backends/cpu/kernels/linear/decode.hpp"
-#include "framework/format/gguf_block.hpp"
 #include "tests/unit/backends/cpu/linear/linear_case.hpp"
 
 namespace tessera::cpu {
 namespace {
 
-TEST(WeightLayout, DenseAndBlockFormatsAreUsedInPlace) {
+TEST(WeightLayout, WideFloatsAndRareBlocksAreUsedInPlace) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
     const TestWeight weight = random_weight(kind, 20, kind.depth(96), rng);
@@ -24,10 +23,12 @@ TEST(WeightLayout, DenseAndBlockFormatsAreUsedInPlace) {
         kind.name.starts_with("i4") || kind.name.starts_with("u4");
     // Groups of 7 cut through four columns, groups of 12 through eight.
     const bool cut = kind.name == "i8_g7" || kind.name == "u4_g12";
-    const Layout expected = cut     ? Layout::kRaw
-                            : is_i8 ? Layout::kI8Tiles
-                            : is_u4 ? Layout::kU4Tiles
-                                    : Layout::kRaw;
+    const bool in_place = cut || kind.name == "f32" || kind.name == "f16" ||
+                          kind.name == "q2_k" || kind.name == "q3_k";
+    const Layout expected = in_place ? Layout::kRaw
+                            : is_i8  ? Layout::kI8Tiles
+                            : is_u4  ? Layout::kU4Tiles
+                                     : Layout::kFormatTiles;
     EXPECT_EQ(shape.layout, expected) << kind.name;
     EXPECT_EQ(shape.packed_bytes == 0, expected == Layout::kRaw) << kind.name;
   }
@@ -71,7 +72,7 @@ TEST(WeightDecode, IntegersAreTheOracles) {
 TEST(WeightDecode, GgufRowsAreTheOraclesRoundedOnce) {
   std::mt19937 rng(42);
   for (const WeightKindCase& kind : weight_kinds()) {
-    if (format::find_gguf_block(kind.scheme.format) == nullptr) continue;
+    if (kind.name != "q2_k" && kind.name != "q3_k") continue;
     const TestWeight weight(random_blocks(kind.scheme.format, 40, 512, rng));
     std::vector<float> ours(256);
     std::vector<double> oracle(512);
@@ -86,6 +87,22 @@ TEST(WeightDecode, GgufRowsAreTheOraclesRoundedOnce) {
         }
       }
     }
+  }
+}
+
+// Scales keep the width that the format gives them.
+TEST(WeightPacking, TakesNoMoreBytesThanTheBlocksItComesFrom) {
+  std::mt19937 rng(42);
+  for (const WeightKindCase& kind : weight_kinds()) {
+    const TestWeight weight = random_weight(kind, 64, 1024, rng);
+    const WeightShape& shape = weight.linear().shape;
+    if (shape.layout != Layout::kFormatTiles) continue;
+    size_t canonical = 0;
+    for (const format::Plane& plane : weight.planes().planes) {
+      canonical += plane.bytes().size();
+    }
+    // Four bytes: SCALE2 of a tensor is kept for each row.
+    EXPECT_LE(shape.packed_bytes, canonical + size_t{64} * 4) << kind.name;
   }
 }
 

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Any rows of bf16: codes of W are decoded a panel at a time, exactly, and
+// multiplied by register tiles; scales are applied to the sums of each group,
+// so that nothing is rounded to bf16.
+
+#pragma once
+
+#include <stdint.h>
+
+#include "backends/cpu/kernels/linear/bf16_tiles.hpp"
+#include "backends/cpu/kernels/linear/few_rows.hpp"
+
+namespace tessera::cpu {
+
+template <int kFormat>
+class Bf16Panel {
+  using V = Avx512;
+  using F = V::F;
+  using Arch = Bf16Tiles<V>;
+  using Scaling = GroupScales<V, kFormat>;
+  static constexpr TileFormat kRow = kTileFormats[kFormat];
+  static constexpr int kColumns = step_columns(kRow);
+  static constexpr int kSteps = steps_of_block(kRow);
+  static constexpr int64_t kBlock = int64_t{kColumns} * kSteps;
+  static constexpr bool kInPlace = kRow.codes == Codes::kBf16;
+
+  static constexpr int kTileRows = 6;  // 24 accumulators of 32 registers
+  static constexpr int kTiles = static_cast<int>(kChunkCols / kTileCols);
+  static constexpr int64_t kMaxGroups = kPanelDepth / 8;
+  // Floats of the panel's pairs in the scratch; scales follow, then mins.
+  static constexpr int64_t kPairFloats = kChunkCols * kPanelDepth / 2;
+  static constexpr int64_t kScaleFloats = kMaxGroups * kChunkCols;
+  static_assert(kPairFloats + 2 * kScaleFloats <= kPanelFloats);
+
+ public:
+  static void run(const FloatWork& work) {
+    if (work.weight->zeros == nullptr) {
+      columns<false>(work);
+    } else {
+      columns<true>(work);
+    }
+  }
+
+ private:
+  // Columns begin .. end - 1 of K, of one group, in pairs from `w`.
+  struct Part {
+    int64_t begin;
+    int64_t end;
+    int64_t group;
+    bool is_first;  // sums start here
+    const uint8_t* w;
+    int64_t tile_bytes;  // from one tile's pairs to the next
+    const float* scales;
+    const float* mins;
+  };
+
+  template <bool kHasZeros>
+  static void columns(const FloatWork& work) {
+    const WeightShape& shape = work.weight->shape;
+    if constexpr (kInPlace) {
+      const TileParts parts = tile_parts(*work.weight, work.n_begin);
+      multiply<kHasZeros>(work, {0, shape.padded_K, 0, true, parts.codes,
+                                 shape.tile_bytes, nullptr, nullptr});
+    } else {
+      const int64_t group_size =
+          kRow.group != 0 ? kRow.group : shape.group_size;
+      // Whole groups where they fit, so that sums are scaled once for each.
+      const int64_t depth = group_size >= kPanelDepth
+                                ? kPanelDepth
+                                : kPanelDepth / group_size * group_size;
+      for (int64_t k = 0; k < shape.K; k += depth) {
+        panel<kHasZeros>(work, k, smaller(k + depth, shape.K), group_size);
+      }
+    }
+  }
+
+  template <bool kHasZeros>
+  static void panel(const FloatWork& work, int64_t begin, int64_t end,
+                    int64_t group_size) {
+    auto* pairs = reinterpret_cast<uint8_t*>(work.panel);
+    float* scales = work.panel + kPairFloats;
+    float* mins = scales + kScaleFloats;
+    for (int64_t j = 0; j < work.num_cols; j += kTileCols) {
+      const TileParts parts = tile_parts(*work.weight, work.n_begin + j);
+      decode(parts, begin, end, pairs + j * kPanelDepth * 2);
+      decode_scales<kHasZeros>(parts,
+                               {begin / group_size, (end - 1) / group_size + 1},
+                               scales + j, mins + j);
+    }
+    for (int64_t k = begin; k < end;) {
+      const int64_t group = k / group_size;
+      const int64_t stop = smaller((group + 1) * group_size, end);
+      const int64_t place = (group - begin / group_size) * kChunkCols;
+      // Pairs past an odd end lie beyond K, where x is zero.
+      const int64_t padded = (stop + kColumns - 1) / kColumns * kColumns;
+      multiply<kHasZeros>(
+          work, {k, padded, group, k == 0, pairs + (k - begin) * 32,
+                 kTileCols * kPanelDepth * 2, scales + place, mins + place});
+      k = stop;
+    }
+  }
+
+  static void decode(const TileParts& parts, int64_t begin, int64_t end,
+                     uint8_t* out) {
+    const typename Arch::template Tables<kFormat> tables{};
+    for (int64_t k = begin; k < end; k += kBlock) {
+      decode_block<0>(tables, parts, k, out + (k - begin) * 32);
+    }
+  }
+  template <int kStep, typename Tables>
+  [[gnu::always_inline]] static void decode_block(const Tables& tables,
+                                                  const TileParts& parts,
+                                                  int64_t k, uint8_t* out) {
+    constexpr int kVectors = kColumns / 2;
+    __m512i w[kVectors];
+    Arch::template unpack<kFormat, kStep, false>(
+        tables, parts.codes + (k / kColumns + kStep) * 64,
+        kSteps == 1 ? nullptr : parts.high + k / kBlock * 64, w);
+    for (int v = 0; v < kVectors; ++v) {
+      _mm512_storeu_si512(out + int64_t{64} * (kStep * kVectors + v), w[v]);
+    }
+    if constexpr (kStep + 1 < kSteps) {
+      decode_block<kStep + 1>(tables, parts, k, out);
+    }
+  }
+
+  struct Groups {
+    int64_t begin;
+    int64_t end;
+  };
+  template <bool kHasZeros>
+  static void decode_scales(const TileParts& parts, Groups groups,
+                            float* scales, float* mins) {
+    for (int64_t g = groups.begin; g < groups.end; ++g) {
+      const int64_t place = (g - groups.begin) * kChunkCols;
+      const F scale = Scaling::scale(parts, g);
+      V::store<TSR_F32>(scales, place, scale);
+      if constexpr (kRow.has_mins) {
+        V::store<TSR_F32>(mins, place, Scaling::min(parts, g));
+      } else if constexpr (kHasZeros) {
+        const F own = V::set1(static_cast<float>(kRow.zero));
+        const F zero = V::load<TSR_F32>(parts.zeros, g * kTileCols);
+        V::store<TSR_F32>(mins, place, V::mul(V::sub(own, zero), scale));
+      }
+    }
+  }
+
+  // ---- Multiplying: register tiles of kTileRows x kTiles vectors.
+
+  template <bool kHasZeros>
+  static void multiply(const FloatWork& work, const Part& part) {
+    int64_t j = 0;
+    for (; j + kChunkCols <= work.num_cols; j += kChunkCols) {
+      rows<kHasZeros, kTileRows, kTiles>(work, part, j);
+    }
+    for (; j < work.num_cols; j += kTileCols) {
+      rows<kHasZeros, kTileRows, 1>(work, part, j);
+    }
+  }
+
+  template <bool kHasZeros, int kRows, int kCols>
+  static void rows(const FloatWork& work, const Part& part, int64_t j) {
+    int64_t m = 0;
+    for (; m + kRows <= work.M; m += kRows) {
+      product<kHasZeros, kRows, kCols>(work, part, m, j);
+    }
+    rows_left<kHasZeros, kRows - 1, kCols>(work, part, m, j);
+  }
+  template <bool kHasZeros, int kRows, int kCols>
+  static void rows_left(const FloatWork& work, const Part& part, int64_t m,
+                        int64_t j) {
+    if constexpr (kRows > 0) {
+      if (work.M - m == kRows) {
+        product<kHasZeros, kRows, kCols>(work, part, m, j);
+      } else {
+        rows_left<kHasZeros, kRows - 1, kCols>(work, part, m, j);
+      }
+    }
+  }
+
+  template <bool kHasZeros, int kRows, int kCols>
+  static void product(const FloatWork& work, const Part& part, int64_t m,
+                      int64_t j) {
+    const int64_t stride = work.x_stride;
+    const uint16_t* x = work.x16 + m * stride + part.begin;
+    const uint8_t* w = part.w + j / kTileCols * part.tile_bytes;
+    const int64_t tile_bytes = part.tile_bytes;
+    F acc[kRows][kCols];
+    for (auto& row : acc) {
+      for (F& sum : row) sum = V::zero();
+    }
+    for (int64_t i = 0; i < part.end - part.begin; i += 2) {
+      __m512i pairs[kCols];
+      TSR_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        pairs[c] = _mm512_loadu_si512(w + c * tile_bytes + i * 32);
+      }
+      TSR_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        TSR_UNROLL
+        for (int c = 0; c < kCols; ++c) {
+          acc[r][c] = Arch::add(acc[r][c], pairs[c], x + r * stride + i);
+        }
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      for (int c = 0; c < kCols; ++c) {
+        finish<kHasZeros>(work, part, m + r, j + c * kTileCols, acc[r][c]);
+      }
+    }
+  }
+
+  // sums = sums + scale * acc + min * (sum of x).
+  template <bool kHasZeros>
+  static void finish(const FloatWork& work, const Part& part, int64_t m,
+                     int64_t j, F acc) {
+    const int64_t place = m * kChunkCols + j;
+    F sum = part.is_first ? V::zero() : V::load<TSR_F32>(work.sums, place);
+    if constexpr (kInPlace) {
+      sum = acc;
+    } else {
+      sum = V::fma(acc, V::load<TSR_F32>(part.scales, j), sum);
+      if constexpr (kRow.has_mins || kHasZeros) {
+        // A group's first part carries its sum of x.
+        const bool is_start =
+            part.begin == part.group * (kRow.group != 0
+                                            ? int64_t{kRow.group}
+                                            : work.weight->shape.group_size);
+        const float x_sum = work.x_sums[m * work.x_sums_stride + part.group];
+        if (is_start) {
+          sum = V::fma(V::set1(x_sum), V::load<TSR_F32>(part.mins, j), sum);
+        }
+      }
+    }
+    V::store<TSR_F32>(work.sums, place, sum);
+  }
+};
+
+}  // namespace tessera::cpu
