@@ -136,7 +136,8 @@ TEST(Session, ThreadsChangeNoBit) {
 
 TEST(Session, EveryInstructionSetGivesTheSameGreedyText) {
   std::vector<int32_t> wanted;
-  for (const char* isa : {"scalar", "avx2", "avx512", "avx512vnni"}) {
+  for (const char* isa :
+       {"scalar", "avx2", "avx512", "avx512vnni", "avx512bf16"}) {
     LoadOptions options;
     options.device_options = {{"isa", isa}};
     auto loaded = load(default_model_folder(), options);

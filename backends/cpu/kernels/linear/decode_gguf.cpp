@@ -21,48 +21,6 @@ int byte_at(const std::byte* block, int64_t offset) {
 
 float scaled(float scale, int code) { return scale * static_cast<float>(code); }
 
-// ---- Blocks of 32 ----------------------------------------------------------
-
-// scale * (code - zero) + min; the fifth bit of code j is bit j of `high`.
-struct Line {
-  float scale;
-  float min;
-  int zero;
-};
-
-void decode_nibbles(const std::byte* qs, uint32_t high, const Line& line,
-                    float* out) {
-  for (int j = 0; j < 16; ++j) {
-    const int pair = byte_at(qs, j);
-    const auto bit = [&](int i) {
-      return static_cast<int>(high >> i & 1U) << 4;
-    };
-    const int low_code = (pair & 15) | bit(j);
-    const int high_code = pair >> 4 | bit(j + 16);
-    out[j] = scaled(line.scale, low_code - line.zero) + line.min;
-    out[j + 16] = scaled(line.scale, high_code - line.zero) + line.min;
-  }
-}
-
-void decode_q8_0(const std::byte* block, float* out) {
-  const float d = half_at(block, 0);
-  for (int j = 0; j < 32; ++j)
-    out[j] = scaled(d, load_as<int8_t>(block + 2, j));
-}
-
-void decode_iq4_nl(const std::byte* block, float* out) {
-  constexpr int8_t kValues[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                  1,    13,   25,  38,  53,  69,  89,  113};
-  const float d = half_at(block, 0);
-  for (int j = 0; j < 16; ++j) {
-    const int pair = byte_at(block, 2 + j);
-    out[j] = scaled(d, kValues[pair & 15]);
-    out[j + 16] = scaled(d, kValues[pair >> 4]);
-  }
-}
-
-// ---- Blocks of 256 ---------------------------------------------------------
-
 // 16 values that share a scale: two bits each at `shift` of 16 bytes.
 void decode_q2_k(const std::byte* block, float* out) {
   const float d = half_at(block, 80);
@@ -103,84 +61,11 @@ void decode_q3_k(const std::byte* block, float* out) {
   }
 }
 
-struct ScaleAndMinCodes {
-  int scale;
-  int min;
-};
-
-ScaleAndMinCodes scale_and_min_codes(const std::byte* scales, int j) {
-  if (j < 4) return {byte_at(scales, j) & 63, byte_at(scales, j + 4) & 63};
-  const int low = byte_at(scales, j + 4);
-  return {(low & 15) | (byte_at(scales, j - 4) >> 6) << 4,
-          (low >> 4) | (byte_at(scales, j) >> 6) << 4};
-}
-
-// Q4_K, and Q5_K whose fifth bits are qh[32]; null in Q4_K.
-void decode_with_min(const std::byte* block, const std::byte* qh,
-                     const std::byte* qs, float* out) {
-  const float d = half_at(block, 0);
-  const float dmin = half_at(block, 2);
-  for (int j = 0; j < 8; ++j, out += 32) {
-    const ScaleAndMinCodes codes = scale_and_min_codes(block + 4, j);
-    const float scale = scaled(d, codes.scale);
-    const float min = scaled(dmin, codes.min);
-    const std::byte* pairs = qs + ptrdiff_t{32} * (j / 2);
-    const int shift = 4 * (j % 2);
-    for (int l = 0; l < 32; ++l) {
-      int q = byte_at(pairs, l) >> shift & 15;
-      if (qh != nullptr) q |= (byte_at(qh, l) >> j & 1) << 4;
-      out[l] = scaled(scale, q) - min;
-    }
-  }
-}
-
-void decode_q6_k(const std::byte* block, float* out) {
-  const float d = half_at(block, 208);
-  for (int i = 0; i < 256; i += 16) {
-    const int n = i / 128;
-    const int k = i % 128 / 32;
-    const float scale = scaled(d, load_as<int8_t>(block + 192, i / 16));
-    const std::byte* low =
-        block + ptrdiff_t{64} * n + ptrdiff_t{32} * (k % 2) + i % 32;
-    const std::byte* high = block + 128 + ptrdiff_t{32} * n + i % 32;
-    for (int l = 0; l < 16; ++l) {
-      const int q = (byte_at(low, l) >> (k < 2 ? 0 : 4) & 15) |
-                    (byte_at(high, l) >> (2 * k) & 3) << 4;
-      out[i + l] = scaled(scale, q - 32);
-    }
-  }
-}
-
 }  // namespace
 
 void decode_gguf_block(uint32_t format, const std::byte* block, float* out) {
-  const float d = half_at(block, 0);
-  switch (format) {
-    case TSR_WEIGHT_Q4_0:
-      return decode_nibbles(block + 2, 0, {d, 0.0f, 8}, out);
-    case TSR_WEIGHT_Q4_1:
-      return decode_nibbles(block + 4, 0, {d, half_at(block, 2), 0}, out);
-    case TSR_WEIGHT_Q5_0:
-      return decode_nibbles(block + 6, load_as<uint32_t>(block + 2, 0),
-                            {d, 0.0f, 16}, out);
-    case TSR_WEIGHT_Q5_1:
-      return decode_nibbles(block + 8, load_as<uint32_t>(block + 4, 0),
-                            {d, half_at(block, 2), 0}, out);
-    case TSR_WEIGHT_Q8_0:
-      return decode_q8_0(block, out);
-    case TSR_WEIGHT_IQ4_NL:
-      return decode_iq4_nl(block, out);
-    case TSR_WEIGHT_Q2_K:
-      return decode_q2_k(block, out);
-    case TSR_WEIGHT_Q3_K:
-      return decode_q3_k(block, out);
-    case TSR_WEIGHT_Q4_K:
-      return decode_with_min(block, nullptr, block + 16, out);
-    case TSR_WEIGHT_Q5_K:
-      return decode_with_min(block, block + 16, block + 48, out);
-    default:  // Q6_K
-      return decode_q6_k(block, out);
-  }
+  if (format == TSR_WEIGHT_Q2_K) return decode_q2_k(block, out);
+  decode_q3_k(block, out);
 }
 
 }  // namespace tessera::cpu
