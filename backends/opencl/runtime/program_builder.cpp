@@ -12,19 +12,13 @@
 namespace tessera::opencl {
 namespace {
 
-void check(cl_int code, const std::string& what) {
-  if (code != CL_SUCCESS) {
-    throw sdk::Error(TSR_INTERNAL, "opencl: " + what + " failed with code " +
-                                       std::to_string(code));
-  }
-}
-
 std::string device_text(cl_device_id device, cl_device_info field) {
   size_t size = 0;
-  check(clGetDeviceInfo(device, field, 0, nullptr, &size), "clGetDeviceInfo");
+  check_cl(clGetDeviceInfo(device, field, 0, nullptr, &size),
+           "clGetDeviceInfo");
   std::string text(size, '\0');
-  check(clGetDeviceInfo(device, field, size, text.data(), nullptr),
-        "clGetDeviceInfo");
+  check_cl(clGetDeviceInfo(device, field, size, text.data(), nullptr),
+           "clGetDeviceInfo");
   return text.c_str();
 }
 
@@ -56,17 +50,18 @@ ProgramHandle from_binary(cl_context context, cl_device_id device,
 // The context may hold other devices; the program was built for one of them.
 std::vector<unsigned char> binary_of(cl_program program, cl_device_id device) {
   cl_uint count = 0;
-  check(clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof(count), &count,
-                         nullptr),
-        "clGetProgramInfo");
+  check_cl(clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof(count),
+                            &count, nullptr),
+           "clGetProgramInfo");
   std::vector<cl_device_id> devices(count);
   std::vector<size_t> sizes(count);
-  check(clGetProgramInfo(program, CL_PROGRAM_DEVICES,
-                         count * sizeof(cl_device_id), devices.data(), nullptr),
-        "clGetProgramInfo");
-  check(clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES,
-                         count * sizeof(size_t), sizes.data(), nullptr),
-        "clGetProgramInfo");
+  check_cl(
+      clGetProgramInfo(program, CL_PROGRAM_DEVICES,
+                       count * sizeof(cl_device_id), devices.data(), nullptr),
+      "clGetProgramInfo");
+  check_cl(clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES,
+                            count * sizeof(size_t), sizes.data(), nullptr),
+           "clGetProgramInfo");
   std::vector<unsigned char> bytes;
   std::vector<unsigned char*> places(count, nullptr);
   for (cl_uint i = 0; i < count; ++i) {
@@ -74,7 +69,7 @@ std::vector<unsigned char> binary_of(cl_program program, cl_device_id device) {
     bytes.resize(sizes[i]);
     places[i] = bytes.data();
   }
-  check(
+  check_cl(
       clGetProgramInfo(program, CL_PROGRAM_BINARIES,
                        count * sizeof(unsigned char*), places.data(), nullptr),
       "clGetProgramInfo");
@@ -102,7 +97,7 @@ ProgramHandle build_program(cl_context context, cl_device_id device,
   cl_int code = CL_SUCCESS;
   ProgramHandle program(
       clCreateProgramWithSource(context, 1, &text, &size, &code));
-  check(code, "clCreateProgramWithSource of " + source.name);
+  check_cl(code, "clCreateProgramWithSource of " + source.name);
   code = clBuildProgram(program.get(), 1, &device, source.options.c_str(),
                         nullptr, nullptr);
   if (code != CL_SUCCESS) {

@@ -6,19 +6,12 @@
 
 #include <CL/cl.h>
 
-#include <memory>
 #include <string>
-#include <type_traits>
 
 #include "backends/opencl/runtime/binary_cache.hpp"
+#include "backends/opencl/runtime/cl_handles.hpp"
 
 namespace tessera::opencl {
-
-struct ReleaseProgram {
-  void operator()(cl_program program) const { clReleaseProgram(program); }
-};
-using ProgramHandle =
-    std::unique_ptr<std::remove_pointer_t<cl_program>, ReleaseProgram>;
 
 struct ProgramSource {
   std::string name;  // for messages

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows of x as a linear's loops read them: panels of `panel` rows side by
+// side, [K][panel], widened, arranged and quantized; numerics.md section 1.
+
+#define ACT_FLOAT 0
+#define ACT_I8_DYNAMIC 1
+#define ACT_I8_STATIC 2
+#define ACT_U8_STATIC 3
+#define ACT_I8_MIX 4
+#define ACT_I4_DYNAMIC 5
+#define ACT_F8_DYNAMIC 6
+#define ACT_Q8 7
+
+#define SMALLEST_AMAX 0x1p-100f
+
+static int lanes_left(int width, int i) { return min(width - i, 16); }
+
+// 16 columns of the weight's order, times INPUT_MULTIPLIER.
+static float16 load_input(global const uchar* x, int dtype, long row, int k,
+                          int n, ActivationArgs args,
+                          global const int* permutation,
+                          global const float* multiplier) {
+  float16 v;
+  if (args.has_permutation) {
+    float lanes[16];
+    for (int lane = 0; lane < 16; ++lane) {
+      lanes[lane] =
+          lane < n ? load_one(x, dtype, row + permutation[k + lane]) : 0.0f;
+      if (lane < n && args.has_multiplier) {
+        lanes[lane] = lanes[lane] * multiplier[permutation[k + lane]];
+      }
+    }
+    return vload16(0, lanes);
+  }
+  v = load_row(x, dtype, row + k, n);
+  return args.has_multiplier ? v * load_f32(multiplier, k, n) : v;
+}
+
+// How the codes of a row follow from x.
+typedef struct {
+  float inv;
+  float lo;  // of code - zero point
+  float hi;
+  float scale;
+  bool is_zero;  // all codes are 0
+} Coding;
+
+typedef struct {
+  float amax;
+  float bad;  // 0, or NaN if the row is not finite
+} RowRange;
+
+static Coding dynamic_coding(RowRange range, float max_code) {
+  Coding coding;
+  const bool finite = range.bad == 0.0f;
+  const bool tiny = range.amax < SMALLEST_AMAX;
+  coding.is_zero = !finite || tiny;
+  coding.inv = coding.is_zero ? 0.0f : divide(max_code, range.amax);
+  coding.lo = -max_code;
+  coding.hi = max_code;
+  coding.scale = range.amax * divide(1.0f, max_code);
+  if (tiny) coding.scale = 0.0f;
+  if (!finite) coding.scale = NAN;
+  return coding;
+}
+
+static Coding row_coding(RowRange range, int m, ActivationArgs args) {
+  int act = args.act_quant;
+  if (act == ACT_I8_MIX) {
+    act = m < args.num_decode_rows ? ACT_I8_STATIC : ACT_I8_DYNAMIC;
+  }
+  if (act == ACT_F8_DYNAMIC) return dynamic_coding(range, 448.0f);
+  if (act == ACT_I8_DYNAMIC || act == ACT_I4_DYNAMIC) {
+    return dynamic_coding(range, act == ACT_I4_DYNAMIC ? 7.0f : 127.0f);
+  }
+  Coding coding;
+  const int lowest = act == ACT_U8_STATIC ? 0 : -128;
+  coding.is_zero = range.bad != 0.0f;
+  coding.inv = args.static_inv;
+  coding.lo = (float)(lowest - args.zero_point);
+  coding.hi = (float)(lowest + 255 - args.zero_point);
+  coding.scale = coding.is_zero ? NAN : args.static_scale;
+  return coding;
+}
+
+// The nearest E4M3 value, ties to even, of |x| up to 448 and a little.
+static float16 round_to_f8(float16 x) {
+  const float16 magnitude = fabs(x);
+  const float magic = 12582912.0f * 0x1p-9f;
+  const float16 tiny = (magnitude + magic) - magic;
+  const uint16 bits = as_uint16(magnitude);
+  const float16 normal = as_float16((bits + 0x7ffffu + ((bits >> 20) & 1u)) &
+                                    0xfff00000u);
+  const float16 rounded = select(normal, tiny, magnitude < 0x1p-6f);
+  return copysign(fmin(rounded, 448.0f), x);
+}
+
+static float16 encode(float16 x, Coding coding, int act) {
+  if (coding.is_zero) {
+    return (float16)(act == ACT_F8_DYNAMIC ? coding.scale : 0.0f);
+  }
+  const float16 product = x * coding.inv;
+  if (act == ACT_F8_DYNAMIC) return round_to_f8(product) * coding.scale;
+  // Clamping before rounding is the same, for the ends are integers.
+  return rint(clamp(product, coding.lo, coding.hi));
+}
+
+static void add_to_range(float16 v, float16* largest, float16* poison) {
+  *largest = fmax(fabs(v), *largest);
+  *poison = *poison + (v - v);
+}
+
+// Codes of 32 values with a scale of their own, as the numbers they stand for.
+static float16 encode_q8(float16 x, float16 other) {
+  float16 largest = (float16)(0.0f);
+  float16 poison = (float16)(0.0f);
+  add_to_range(x, &largest, &poison);
+  add_to_range(other, &largest, &poison);
+  const RowRange range = {max_lane(largest), sum_lanes(poison)};
+  const Coding coding = dynamic_coding(range, 127.0f);
+  return encode(x, coding, ACT_I8_DYNAMIC) * coding.scale;
+}
+
+ONE_ITEM kernel void prepare_input(global const uchar* x_base, RowPlace x,
+                                   global float* out,
+                                   global const int* permutation,
+                                   global const float* multiplier,
+                                   ActivationArgs args) {
+  const int p = get_global_id(0);
+  const int panel = args.panel;
+  global const uchar* in = x_base + x.offset;
+  global float* panel_out = out + args.values_offset + (long)p * panel * args.K;
+  global float* scales = out + args.scales_offset;
+  Coding codings[8];
+  for (int r = 0; r < panel; ++r) {
+    const int m = p * panel + r;
+    if (m >= args.M || args.act_quant == ACT_FLOAT || args.act_quant == ACT_Q8) {
+      continue;
+    }
+    float16 largest = (float16)(0.0f);
+    float16 poison = (float16)(0.0f);
+    for (int k = 0; k < args.K; k += 16) {
+      add_to_range(load_input(in, x.dtype, m * x.stride, k,
+                              lanes_left(args.K, k), args, permutation,
+                              multiplier),
+                   &largest, &poison);
+    }
+    const RowRange range = {max_lane(largest), sum_lanes(poison)};
+    codings[r] = row_coding(range, m, args);
+    scales[m] = codings[r].scale;
+  }
+  for (int k = 0; k < args.K; k += 16) {
+    const int n = lanes_left(args.K, k);
+    for (int r = 0; r < panel; ++r) {
+      const int m = p * panel + r;
+      float16 v = (float16)(0.0f);
+      if (m < args.M) {
+        v = load_input(in, x.dtype, m * x.stride, k, n, args, permutation,
+                       multiplier);
+        if (args.act_quant == ACT_Q8) {
+          const int other = k ^ 16;
+          v = encode_q8(v, load_input(in, x.dtype, m * x.stride, other,
+                                      lanes_left(args.K, other), args,
+                                      permutation, multiplier));
+        } else if (args.act_quant != ACT_FLOAT) {
+          v = encode(v, codings[r], args.act_quant);
+        }
+      }
+      if (panel == 1) {
+        store_row((global uchar*)panel_out, TSR_F32, k, n, v);
+        continue;
+      }
+      float lanes[16];
+      vstore16(v, 0, lanes);
+      for (int lane = 0; lane < n; ++lane) {
+        panel_out[(long)(k + lane) * panel + r] = lanes[lane];
+      }
+    }
+  }
+}
