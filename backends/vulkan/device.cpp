@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/vulkan/device.hpp"
+
+#include <string>
+#include <utility>
+
+#include "backends/vulkan/capabilities.hpp"
+#include "backends/vulkan/packing/packed_weight.hpp"
+#include "backends/vulkan/program.hpp"
+#include "backends/vulkan/queue.hpp"
+#include "tessera/capability.hpp"
+
+namespace tessera::vulkan {
+namespace {
+
+std::string cache_folder(const tsr_host_services& host) {
+  return host.cache_folder == nullptr ? "" : host.cache_folder;
+}
+
+}  // namespace
+
+VulkanDevice::VulkanDevice(const tsr_host_services& host,
+                           const DeviceEntry& entry,
+                           const sdk::Options& options)
+    : sdk::HostMemoryDevice(host),
+      entry_(entry),
+      gpu_(*entry.facts),
+      pipelines_(gpu_, cache_folder(host)) {
+  if (!options.empty()) {
+    throw sdk::Error(
+        TSR_INVALID_ARGUMENT,
+        "vulkan: no option " + options[0].first + "; the backend has none");
+  }
+}
+
+VulkanDevice::~VulkanDevice() = default;
+
+std::vector<tsr_refusal> VulkanDevice::check(
+    const sdk::ProgramQuestion& question) {
+  return sdk::check_against(kernel_rows(), question);
+}
+
+// ---- Buffers
+
+void VulkanDevice::copy(const BufferRange& from, const BufferRange& to,
+                        uint64_t bytes) {
+  if (bytes == 0) return;
+  // Vulkan copies no ranges that overlap, so one buffer goes by way of another.
+  if (from.buffer == to.buffer) {
+    const Buffer between(gpu_, bytes, Memory::kDevice);
+    copy(from, {&between, 0}, bytes);
+    copy({&between, 0}, to, bytes);
+    return;
+  }
+  gpu_.run_once([&](VkCommandBuffer commands) {
+    const VkBufferCopy region{from.buffer->origin() + from.offset,
+                              to.buffer->origin() + to.offset, bytes};
+    vkCmdCopyBuffer(commands, from.buffer->buffer(), to.buffer->buffer(), 1,
+                    &region);
+  });
+}
+
+void VulkanDevice::buffer_create(const tsr_buffer_desc& desc) {
+  if (desc.memory_kind >= entry_.memory_kinds.size()) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "memory kind " + std::to_string(desc.memory_kind) +
+                         " of " + std::to_string(entry_.memory_kinds.size()));
+  }
+  const Memory memory = desc.memory_kind == 0 ? Memory::kDevice : Memory::kHost;
+  buffers_.insert(desc.id, std::make_shared<Buffer>(gpu_, desc.bytes, memory));
+}
+
+void VulkanDevice::buffer_import(const tsr_buffer_desc& desc, uint32_t type,
+                                 uint64_t handle) {
+  if (type != TSR_HANDLE_HOST_POINTER) {
+    throw sdk::Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
+                                            " cannot be imported");
+  }
+  buffers_.insert(
+      desc.id, std::make_shared<Buffer>(gpu_, reinterpret_cast<void*>(handle),
+                                        desc.bytes));
+}
+
+uint64_t VulkanDevice::buffer_export(uint64_t buffer, uint32_t type) {
+  if (type != TSR_HANDLE_HOST_POINTER) {
+    throw sdk::Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
+                                            " cannot be exported");
+  }
+  return reinterpret_cast<uint64_t>(buffers_.find(buffer)->host());
+}
+
+void* VulkanDevice::buffer_map(uint64_t buffer) {
+  return buffers_.find(buffer)->host();
+}
+
+void VulkanDevice::buffer_destroy(uint64_t buffer) { buffers_.erase(buffer); }
+
+// ---- Weights
+
+tsr_packed_info VulkanDevice::weight_query(const tsr_weight_desc& desc) {
+  return query_weight(desc);
+}
+
+std::unique_ptr<sdk::Packing> VulkanDevice::packing_begin(
+    uint64_t weight, const tsr_weight_desc& desc, uint64_t buffer,
+    uint64_t offset) {
+  return begin_packing(*this, weight, desc, {find_buffer(buffer), offset});
+}
+
+void VulkanDevice::weight_create(uint64_t weight, const tsr_weight_desc& desc,
+                                 uint64_t buffer, uint64_t offset) {
+  add_weight(weight,
+             std::make_shared<PackedWeight>(
+                 *this, desc, PackedPlace{find_buffer(buffer), offset}));
+}
+
+void VulkanDevice::weight_destroy(uint64_t weight) { weights_.erase(weight); }
+
+// ---- KV pools
+
+tsr_kv_info VulkanDevice::kv_query(const tsr_kv_desc& desc) {
+  tsr_kv_info info{};
+  info.struct_size = sizeof(info);
+  info.block_bytes = make_kv_place(desc).block_bytes;
+  info.alignment = entry_.memory_kinds[0].alignment;
+  return info;
+}
+
+void VulkanDevice::kv_create(uint64_t pool, const tsr_kv_desc& desc,
+                             uint64_t buffer, uint64_t offset) {
+  auto created = std::make_shared<KvPool>();
+  created->desc = desc;
+  created->desc.next = nullptr;
+  created->place = make_kv_place(desc);
+  created->offset = offset;
+  created->buffer = find_buffer(buffer);
+  created->buffer->require_range(
+      offset, created->place.block_bytes * uint64_t{desc.num_blocks});
+  created->place.address = created->buffer->address() + offset;
+  kv_pools_.insert(pool, std::move(created));
+}
+
+void VulkanDevice::kv_destroy(uint64_t pool) { kv_pools_.erase(pool); }
+
+// ---- Programs
+
+tsr_program_info VulkanDevice::program_create(const sdk::ProgramView& program) {
+  auto created = std::make_shared<Program>(*this, program);
+  const tsr_program_info info = created->info();
+  programs_.insert(program.desc().id, std::move(created));
+  return info;
+}
+
+tsr_segment VulkanDevice::program_segment(uint64_t program, uint32_t index) {
+  return programs_.find(program)->segment(index);
+}
+
+void VulkanDevice::program_destroy(uint64_t program) {
+  programs_.erase(program);
+}
+
+std::unique_ptr<sdk::Queue> VulkanDevice::queue_create() {
+  return std::make_unique<VulkanQueue>(*this);
+}
+
+void VulkanDevice::add_records(const std::vector<tsr_kernel_record>& records) {
+  const std::lock_guard<std::mutex> lock(records_mutex_);
+  records_.insert(records_.end(), records.begin(), records.end());
+}
+
+std::vector<tsr_kernel_record> VulkanDevice::profile_read(uint32_t capacity) {
+  const std::lock_guard<std::mutex> lock(records_mutex_);
+  std::vector<tsr_kernel_record> taken;
+  while (!records_.empty() && taken.size() < capacity) {
+    taken.push_back(records_.front());
+    records_.pop_front();
+  }
+  return taken;
+}
+
+}  // namespace tessera::vulkan

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the tensors of a program lie: transients and scratch in a workspace of
+// the device, views in their owners, the rest where the host bound them.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backends/vulkan/runtime/buffer.hpp"
+#include "tessera/record.hpp"
+
+namespace tessera::vulkan {
+
+class VulkanDevice;
+
+// Created with the program.  One thread at a time.
+class TensorPlaces {
+ public:
+  // `scratch_bytes` has an entry for each op.
+  //
+  // Errors   throws INVALID_ARGUMENT for a transient that is bound, a constant
+  //          that is not, or a binding outside its buffer; NOT_FOUND for an
+  //          unknown buffer; RESOURCE_EXHAUSTED
+  TensorPlaces(VulkanDevice& device, const sdk::ProgramView& program,
+               const std::vector<uint64_t>& scratch_bytes);
+
+  // Points the tensors at the memory of this step.  Allocates nothing.
+  void bind(const sdk::SubmissionView& step);
+
+  // The address of a tensor's first element.  Throws INVALID_ARGUMENT if
+  // nothing is bound to it.
+  uint64_t at(uint32_t id) const;
+  uint64_t scratch(uint32_t op) const {
+    return workspace_->address() + scratch_offsets_[op];
+  }
+  uint64_t workspace_bytes() const { return workspace_->bytes(); }
+
+ private:
+  struct Bound {
+    std::shared_ptr<Buffer> buffer;
+    uint64_t offset = 0;
+  };
+
+  void plan_workspace(const sdk::ProgramView& program,
+                      const std::vector<uint64_t>& scratch_bytes);
+  void bind_created(const sdk::ProgramView& program);
+  Bound resolve(const tsr_binding& binding) const;
+  uint64_t tensor_bytes(uint32_t id) const;
+
+  VulkanDevice& device_;
+  std::vector<tsr_tensor> tensors_;
+  std::vector<Bound> created_;
+  std::vector<Bound> current_;
+  std::vector<uint64_t> scratch_offsets_;
+  std::shared_ptr<Buffer> workspace_;
+};
+
+}  // namespace tessera::vulkan

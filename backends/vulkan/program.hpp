@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A program: its dispatches recorded once into a command buffer, which each
+// step replays over new parameters.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backends/vulkan/launch/launch.hpp"
+#include "backends/vulkan/places.hpp"
+#include "tessera/record.hpp"
+
+namespace tessera::vulkan {
+
+class VulkanDevice;
+
+class Program {
+ public:
+  // Errors: throws INVALID_ARGUMENT for ids or bindings that do not exist,
+  // UNIMPLEMENTED for ops this device does not run.
+  Program(VulkanDevice& device, const sdk::ProgramView& view);
+
+  tsr_program_info info() const;
+  tsr_segment segment(uint32_t index) const;
+
+  // Runs one step and returns when it is done.  Allocates nothing, save at the
+  // first step that is profiled.
+  void run(const sdk::SubmissionView& submission);
+
+ private:
+  void make_launches(const sdk::ProgramView& view);
+  VkCommandBuffer record(bool with_timestamps);
+  void fill_slots(const sdk::SubmissionView& submission);
+  void run_profiled();
+  void check_fault();
+  DispatchSlot* slots() const;
+
+  VulkanDevice& device_;
+  tsr_program_desc desc_;
+  std::vector<std::unique_ptr<Launch>> launches_;
+  std::vector<VkPipeline> pipelines_;  // one for each dispatch
+  std::vector<uint32_t> first_slots_;  // by op
+  std::unique_ptr<TensorPlaces> places_;
+  std::unique_ptr<Buffer> parameters_;  // the fault, then the slots
+  PoolHandle pool_;
+  VkCommandBuffer commands_ = VK_NULL_HANDLE;  // of pool_
+  VkCommandBuffer profiled_ = VK_NULL_HANDLE;  // the same with timestamps
+  QueryPoolHandle timestamps_;
+  std::mutex mutex_;  // one step at a time: they share parameters
+};
+
+}  // namespace tessera::vulkan

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/vulkan/runtime/instance.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+namespace tessera::vulkan {
+namespace {
+
+VKAPI_ATTR VkBool32 VKAPI_CALL
+on_message(VkDebugUtilsMessageSeverityFlagBitsEXT /*severity*/,
+           VkDebugUtilsMessageTypeFlagsEXT /*types*/,
+           const VkDebugUtilsMessengerCallbackDataEXT* data, void* instance) {
+  static_cast<Instance*>(instance)->add_message(data->pMessage);
+  return VK_FALSE;
+}
+
+bool has_debug_utils() {
+  uint32_t count = 0;
+  vkEnumerateInstanceExtensionProperties(nullptr, &count, nullptr);
+  std::vector<VkExtensionProperties> all(count);
+  vkEnumerateInstanceExtensionProperties(nullptr, &count, all.data());
+  return std::any_of(all.begin(), all.end(), [](const auto& extension) {
+    return std::strcmp(extension.extensionName,
+                       VK_EXT_DEBUG_UTILS_EXTENSION_NAME) == 0;
+  });
+}
+
+VkDebugUtilsMessengerCreateInfoEXT messenger_info(Instance* owner) {
+  VkDebugUtilsMessengerCreateInfoEXT info{};
+  info.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT;
+  info.messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT |
+                         VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT;
+  info.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT;
+  info.pfnUserCallback = on_message;
+  info.pUserData = owner;
+  return info;
+}
+
+bool has_extension(VkPhysicalDevice physical, const char* name) {
+  uint32_t count = 0;
+  vkEnumerateDeviceExtensionProperties(physical, nullptr, &count, nullptr);
+  std::vector<VkExtensionProperties> all(count);
+  vkEnumerateDeviceExtensionProperties(physical, nullptr, &count, all.data());
+  return std::any_of(all.begin(), all.end(), [&](const auto& extension) {
+    return std::strcmp(extension.extensionName, name) == 0;
+  });
+}
+
+// The first feature that the shaders need and the device lacks.
+std::string missing_feature(VkPhysicalDevice physical) {
+  VkPhysicalDeviceVulkan12Features v12{};
+  v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+  VkPhysicalDeviceVulkan11Features v11{};
+  v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+  v11.pNext = &v12;
+  VkPhysicalDeviceFeatures2 features{};
+  features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+  features.pNext = &v11;
+  vkGetPhysicalDeviceFeatures2(physical, &features);
+  const std::pair<VkBool32, const char*> needed[] = {
+      {v12.bufferDeviceAddress, "bufferDeviceAddress"},
+      {v12.timelineSemaphore, "timelineSemaphore"},
+      {v12.scalarBlockLayout, "scalarBlockLayout"},
+      {v12.storageBuffer8BitAccess, "storageBuffer8BitAccess"},
+      {v12.shaderInt8, "shaderInt8"},
+      {v11.storageBuffer16BitAccess, "storageBuffer16BitAccess"},
+      {features.features.shaderInt16, "shaderInt16"},
+      {features.features.shaderInt64, "shaderInt64"},
+  };
+  for (const auto& [has, name] : needed) {
+    if (has == VK_FALSE) return std::string("the driver lacks ") + name;
+  }
+  return "";
+}
+
+void read_queue(GpuFacts& facts, double tick_ns) {
+  uint32_t count = 0;
+  vkGetPhysicalDeviceQueueFamilyProperties(facts.physical, &count, nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  vkGetPhysicalDeviceQueueFamilyProperties(facts.physical, &count,
+                                           families.data());
+  const auto family = std::find_if(
+      families.begin(), families.end(),
+      [](const auto& f) { return (f.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0; });
+  if (family == families.end()) {
+    facts.missing = "the driver has no compute queue";
+    return;
+  }
+  facts.queue_family =
+      static_cast<uint32_t>(std::distance(families.begin(), family));
+  if (family->timestampValidBits != 0) facts.timestamp_ns = tick_ns;
+}
+
+GpuFacts read_facts(VkPhysicalDevice physical) {
+  GpuFacts facts;
+  facts.physical = physical;
+  VkPhysicalDeviceProperties plain{};
+  vkGetPhysicalDeviceProperties(physical, &plain);
+  facts.name = plain.deviceName;
+  if (plain.apiVersion < VK_API_VERSION_1_2) {
+    facts.missing = "the driver is older than Vulkan 1.2";
+    return facts;
+  }
+  VkPhysicalDeviceExternalMemoryHostPropertiesEXT host{};
+  host.sType =
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT;
+  VkPhysicalDeviceVulkan12Properties v12{};
+  v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES;
+  VkPhysicalDeviceVulkan11Properties v11{};
+  v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES;
+  v11.pNext = &v12;
+  facts.imports_host_memory =
+      has_extension(physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+  if (facts.imports_host_memory) v12.pNext = &host;
+  VkPhysicalDeviceProperties2 properties{};
+  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+  properties.pNext = &v11;
+  vkGetPhysicalDeviceProperties2(physical, &properties);
+  facts.driver = std::string(v12.driverName) + " " + v12.driverInfo;
+  std::copy_n(v11.deviceUUID, 16, facts.device_uuid.begin());
+  std::copy_n(v11.driverUUID, 16, facts.driver_uuid.begin());
+  facts.is_cpu = plain.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  facts.divides_exactly = v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+  facts.import_alignment =
+      std::max<uint64_t>(host.minImportedHostPointerAlignment, 1);
+  facts.max_alloc_bytes = v11.maxMemoryAllocationSize;
+  facts.missing = missing_feature(physical);
+  read_queue(facts, double{plain.limits.timestampPeriod});
+  vkGetPhysicalDeviceMemoryProperties(physical, &facts.memory);
+  return facts;
+}
+
+}  // namespace
+
+Instance::Instance() {
+  VkApplicationInfo application{};
+  application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
+  application.pApplicationName = "tessera";
+  application.apiVersion = VK_API_VERSION_1_2;
+  const bool debug = has_debug_utils();
+  const char* const extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+  const VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_info(this);
+  VkInstanceCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
+  info.pApplicationInfo = &application;
+  info.enabledExtensionCount = debug ? 1 : 0;
+  info.ppEnabledExtensionNames = extensions;
+  const VkResult created = vkCreateInstance(&info, nullptr, &instance_);
+  if (created != VK_SUCCESS) {
+    reason_ = "no Vulkan driver can be loaded (VkResult " +
+              std::to_string(created) + ")";
+    return;
+  }
+  const auto create_messenger =
+      reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
+          vkGetInstanceProcAddr(instance_, "vkCreateDebugUtilsMessengerEXT"));
+  VkDebugUtilsMessengerEXT made = VK_NULL_HANDLE;
+  if (debug && create_messenger != nullptr) {
+    create_messenger(instance_, &messenger, nullptr, &made);
+  }
+  uint32_t count = 0;
+  vkEnumeratePhysicalDevices(instance_, &count, nullptr);
+  std::vector<VkPhysicalDevice> physical(count);
+  vkEnumeratePhysicalDevices(instance_, &count, physical.data());
+  physical.resize(count);
+  for (VkPhysicalDevice device : physical) gpus_.push_back(read_facts(device));
+  if (gpus_.empty()) reason_ = "the Vulkan drivers here have no device";
+}
+
+Instance& Instance::get() {
+  // Never destroyed: drivers do not like to be called while a process ends.
+  static auto* const instance = new Instance;
+  return *instance;
+}
+
+void Instance::add_message(const char* message) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (message_.empty()) message_ = message;
+}
+
+std::string Instance::take_message() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(message_, "");
+}
+
+}  // namespace tessera::vulkan

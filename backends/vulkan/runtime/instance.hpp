@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The connection to the Vulkan loader, and what its drivers say about their
+// devices.
+
+#pragma once
+
+#include <vulkan/vulkan.h>
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace tessera::vulkan {
+
+// One device, read once.
+struct GpuFacts {
+  VkPhysicalDevice physical = VK_NULL_HANDLE;
+  std::string name;
+  std::string driver;
+  std::string missing;  // why it cannot be used; "" if it can
+  std::array<uint8_t, 16> device_uuid{};
+  std::array<uint8_t, 16> driver_uuid{};
+  bool is_cpu = false;
+  bool divides_exactly = false;  // known to round / and sqrt correctly
+  bool imports_host_memory = false;
+  uint64_t import_alignment = 1;
+  uint64_t max_alloc_bytes = 0;
+  double timestamp_ns = 0.0;  // of a tick; 0: no timestamps
+  uint32_t queue_family = 0;
+  VkPhysicalDeviceMemoryProperties memory{};
+};
+
+// Made at the first call; lives as long as the library.  Any thread.
+class Instance {
+ public:
+  static Instance& get();
+
+  const std::vector<GpuFacts>& gpus() const { return gpus_; }
+  // Why there are none.
+  const std::string& reason() const { return reason_; }
+
+  // What a validation layer said since the last call; "" if nothing, or if no
+  // layer is loaded.
+  std::string take_message();
+  void add_message(const char* message);
+
+ private:
+  Instance();
+
+  VkInstance instance_ = VK_NULL_HANDLE;
+  std::string reason_;
+  std::vector<GpuFacts> gpus_;
+  std::mutex mutex_;
+  std::string message_;
+};
+
+}  // namespace tessera::vulkan

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/vulkan/runtime/pipelines.hpp"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "backends/vulkan/shaders/shader_code.hpp"
+
+namespace tessera::vulkan {
+namespace {
+
+constexpr uint32_t kPushBytes = 8;  // the address of a dispatch's arguments
+
+std::string hex(const std::array<uint8_t, 16>& bytes) {
+  std::string text;
+  for (const uint8_t byte : bytes) {
+    char two[3];
+    std::snprintf(two, sizeof(two), "%02x", byte);
+    text += two;
+  }
+  return text;
+}
+
+// The driver itself checks that the bytes are of its version and device.
+std::vector<char> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file),
+          std::istreambuf_iterator<char>()};
+}
+
+PipelineLayoutHandle make_layout(VkDevice device) {
+  VkPushConstantRange range{};
+  range.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+  range.size = kPushBytes;
+  VkPipelineLayoutCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
+  info.pushConstantRangeCount = 1;
+  info.pPushConstantRanges = &range;
+  VkPipelineLayout layout = VK_NULL_HANDLE;
+  check_vk(vkCreatePipelineLayout(device, &info, nullptr, &layout),
+           "vkCreatePipelineLayout");
+  return {device, layout};
+}
+
+PipelineCacheHandle make_cache(VkDevice device, const std::string& path) {
+  const std::vector<char> bytes =
+      path.empty() ? std::vector<char>() : read_file(path);
+  VkPipelineCacheCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+  info.initialDataSize = bytes.size();
+  info.pInitialData = bytes.data();
+  VkPipelineCache cache = VK_NULL_HANDLE;
+  check_vk(vkCreatePipelineCache(device, &info, nullptr, &cache),
+           "vkCreatePipelineCache");
+  return {device, cache};
+}
+
+ShaderHandle make_module(VkDevice device, const ShaderCode& code) {
+  VkShaderModuleCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
+  info.codeSize = code.bytes;
+  info.pCode = code.words;
+  VkShaderModule module = VK_NULL_HANDLE;
+  check_vk(vkCreateShaderModule(device, &info, nullptr, &module),
+           std::string("shader ") + code.name);
+  return {device, module};
+}
+
+}  // namespace
+
+Pipelines::Pipelines(const Gpu& gpu, const std::string& folder) : gpu_(gpu) {
+  if (!folder.empty()) {
+    path_ = folder + "/pipelines-" + hex(gpu.facts().driver_uuid) + "-" +
+            hex(gpu.facts().device_uuid);
+  }
+  layout_ = make_layout(gpu.device());
+  cache_ = make_cache(gpu.device(), path_);
+}
+
+// Written by rename, so that readers see a whole file.  A failure is no error:
+// the next start compiles again.
+Pipelines::~Pipelines() {
+  if (path_.empty()) return;
+  size_t size = 0;
+  vkGetPipelineCacheData(gpu_.device(), cache_.get(), &size, nullptr);
+  std::vector<char> bytes(size);
+  vkGetPipelineCacheData(gpu_.device(), cache_.get(), &size, bytes.data());
+  const std::string partial = path_ + ".partial";
+  std::ofstream file(partial, std::ios::binary);
+  file.write(bytes.data(), static_cast<std::streamsize>(size));
+  file.close();
+  std::error_code ignored;
+  if (file.good()) std::filesystem::rename(partial, path_, ignored);
+}
+
+VkPipeline Pipelines::get(const std::string& shader,
+                          const std::vector<uint32_t>& constants) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  auto& pipeline = pipelines_[{shader, constants}];
+  if (pipeline.get() == VK_NULL_HANDLE) pipeline = make(shader, constants);
+  return pipeline.get();
+}
+
+PipelineHandle Pipelines::make(const std::string& shader,
+                               const std::vector<uint32_t>& constants) {
+  const ShaderHandle module = make_module(gpu_.device(), find_shader(shader));
+  std::vector<uint32_t> values = {gpu_.facts().divides_exactly ? 1U : 0U};
+  values.insert(values.end(), constants.begin(), constants.end());
+  std::vector<VkSpecializationMapEntry> entries;
+  for (uint32_t id = 0; id < values.size(); ++id) {
+    entries.push_back({id, id * 4, 4});
+  }
+  VkSpecializationInfo specialization{};
+  specialization.mapEntryCount = static_cast<uint32_t>(entries.size());
+  specialization.pMapEntries = entries.data();
+  specialization.dataSize = values.size() * 4;
+  specialization.pData = values.data();
+  VkComputePipelineCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+  info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  info.stage.module = module.get();
+  info.stage.pName = "main";
+  info.stage.pSpecializationInfo = &specialization;
+  info.layout = layout_.get();
+  VkPipeline pipeline = VK_NULL_HANDLE;
+  check_vk(vkCreateComputePipelines(gpu_.device(), cache_.get(), 1, &info,
+                                    nullptr, &pipeline),
+           "shader " + shader);
+  return {gpu_.device(), pipeline};
+}
+
+}  // namespace tessera::vulkan

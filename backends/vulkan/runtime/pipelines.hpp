@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The compiled shaders of one open device: each specialized when it is first
+// asked for.  What the driver compiled is kept on disk.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/vulkan/runtime/gpu.hpp"
+
+namespace tessera::vulkan {
+
+// Any thread.
+class Pipelines {
+ public:
+  // `folder` is for the cache; "" for none.
+  Pipelines(const Gpu& gpu, const std::string& folder);
+  ~Pipelines();
+  Pipelines(const Pipelines&) = delete;
+  Pipelines& operator=(const Pipelines&) = delete;
+
+  // The shader of that name; constant i + 1 is constants[i].
+  //
+  // Errors   throws INTERNAL if the driver does not compile it
+  VkPipeline get(const std::string& shader,
+                 const std::vector<uint32_t>& constants);
+  VkPipelineLayout layout() const { return layout_.get(); }
+
+ private:
+  PipelineHandle make(const std::string& shader,
+                      const std::vector<uint32_t>& constants);
+
+  const Gpu& gpu_;
+  std::string path_;  // of the cache
+  PipelineLayoutHandle layout_;
+  PipelineCacheHandle cache_;
+  std::mutex mutex_;
+  std::map<std::pair<std::string, std::vector<uint32_t>>, PipelineHandle>
+      pipelines_;
+};
+
+}  // namespace tessera::vulkan

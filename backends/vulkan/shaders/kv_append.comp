@@ -1,0 +1,109 @@
+#version 460
+// SPDX-License-Identifier: Apache-2.0
+//
+// kv_append: a work-group for a head of a token.
+#extension GL_GOOGLE_include_directive : require
+#include "base.glsl"
+#include "rotate.glsl"
+#include "kv.glsl"
+
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
+  RowPlace k;
+  RowPlace v;
+  KvPlace kv;
+  RotateArgs rotate;
+  uint64_t slots;
+  uint64_t inv;
+  uint64_t fault;
+};
+layout(push_constant) uniform Push { Args args; };
+
+// clamp(rne(RN(x * inv)), -127, 127); 0 for NaN.
+int8_t round_code(float x, float inv) {
+  precise const float product = x * inv;
+  if (is_nan(product)) return int8_t(0);
+  return int8_t(round_even(clamp(product, -127.0, 127.0)));
+}
+
+// One scale for the head, from its largest element.
+void store_token(float values[8], int count, uint64_t codes, uint64_t scale) {
+  float largest = 0.0;
+  bool finite = true;
+  for (int j = 0; j < count; ++j) {
+    largest = max(largest, abs(values[j]));
+    finite = finite && is_finite(values[j]);
+  }
+  finite = !group_any(!finite);
+  const float amax = group_max(finite ? largest : 0.0);
+  const bool tiny = amax < uintBitsToFloat(0x0d800000u);
+  const float inv = finite && !tiny ? divide(127.0, amax) : 0.0;
+  precise const float step = amax * uintBitsToFloat(0x3c010204u);
+  const int lane = int(gl_LocalInvocationIndex);
+  if (lane == 0) {
+    F32s(scale).v[0] = finite ? (tiny ? 0.0 : step) : NOT_A_NUMBER;
+  }
+  for (int j = 0; j < count; ++j) {
+    I8s(codes).v[lane + j * int(GROUP)] =
+        finite ? round_code(values[j], inv) : int8_t(0);
+  }
+}
+
+void store_head(float values[8], int count, uint64_t codes, uint64_t scale,
+                uint64_t inv) {
+  if (args.kv.format == KV_I8_TOKEN) {
+    store_token(values, count, codes, scale);
+    return;
+  }
+  for (int j = 0; j < count; ++j) {
+    const int i = int(gl_LocalInvocationIndex) + j * int(GROUP);
+    if (args.kv.format <= KV_BF16) {
+      store_one(codes, args.kv.format, i, values[j]);
+    } else {
+      const int at = args.kv.format == KV_I8_HEAD ? 0 : i;
+      I8s(codes).v[i] = round_code(values[j], F32s(inv).v[at]);
+    }
+  }
+}
+
+void main() {
+  const int token = int(gl_WorkGroupID.x);
+  const int head = int(gl_WorkGroupID.y);
+  const int lane = int(gl_LocalInvocationIndex);
+  const int slot = I32s(args.slots).v[token];
+  if (slot < 0) return;
+  if (slot / args.kv.block_size >= args.kv.num_blocks) {
+    if (lane == 0) report_fault(args.fault, FAULT_SLOT, slot);
+    return;
+  }
+  uint64_t angles = 0ul;
+  if (args.rotate.style != ROPE_NONE) {
+    angles = angles_of(args.rotate, token, args.fault);
+    if (angles == 0ul) return;
+  }
+  const int dim = args.rotate.head_dim;
+  const int count = lane < dim ? (dim - lane + int(GROUP) - 1) / int(GROUP) : 0;
+  const uint64_t block =
+      args.kv.address +
+      uint64_t(slot / args.kv.block_size) * args.kv.block_bytes;
+  const uint64_t row =
+      uint64_t(head * args.kv.block_size + slot % args.kv.block_size);
+  const int inv_step = args.kv.format == KV_I8_CHANNEL ? dim : 1;
+  for (int part = 0; part < 2; ++part) {
+    RotateArgs turn = args.rotate;
+    if (part == 1) turn.style = ROPE_NONE;
+    RowPlace from = args.k;
+    if (part == 1) from = args.v;
+    const int64_t element = token * from.stride + head * dim;
+    float values[8];
+    for (int j = 0; j < count; ++j) {
+      values[j] = rotated(from, element, lane + j * int(GROUP), turn, angles);
+    }
+    const uint64_t scales =
+        part == 0 ? args.kv.k_scale_offset : args.kv.v_scale_offset;
+    const uint64_t offset = part == 0 ? 0ul : args.kv.v_offset;
+    const int heads = part * args.kv.num_kv_heads + head;
+    store_head(values, count, block + offset + row * args.kv.row_bytes,
+               block + scales + row * 4ul,
+               args.inv + uint64_t(heads * inv_step) * 4ul);
+  }
+}

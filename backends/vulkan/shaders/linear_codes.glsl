@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reading packed codes (backends/vulkan/packing/weight_shape.hpp).
+
+#define CODE_F32 0u
+#define CODE_F16 1u
+#define CODE_BF16 2u
+#define CODE_S8 3u
+#define CODE_U4 4u
+#define CODE_E4M3 5u
+#define CODE_E5M2 6u
+#define CODE_E2M1 7u
+
+layout(constant_id = 1) const uint CODE = 0u;
+layout(constant_id = 2) const uint CODE_ZERO = 0u;
+layout(constant_id = 3) const uint CHUNK_WORDS = 4u;
+
+const bool IS_NIBBLE = CODE == CODE_U4 || CODE == CODE_E2M1;
+const uint VALUES_PER_WORD = CODE == CODE_F32 ? 1u
+                             : CODE <= CODE_BF16 ? 2u
+                             : IS_NIBBLE         ? 8u
+                                                 : 4u;
+const uint CHUNK_VALUES = CHUNK_WORDS * VALUES_PER_WORD;
+
+struct Chunk {
+  uint words[4];
+};
+
+Chunk load_chunk(uint64_t address) {
+  Chunk chunk;
+  if (CHUNK_WORDS == 4u) {
+    const uvec4 v = U32x4s(address).v[0];
+    chunk.words[0] = v.x;
+    chunk.words[1] = v.y;
+    chunk.words[2] = v.z;
+    chunk.words[3] = v.w;
+  } else {
+    const uvec2 v = U32x2s(address).v[0];
+    chunk.words[0] = v.x;
+    chunk.words[1] = v.y;
+    chunk.words[2] = 0u;
+    chunk.words[3] = 0u;
+  }
+  return chunk;
+}
+
+uvec4 bytes_of(uint word) {
+  return uvec4(word & 0xffu, (word >> 8) & 0xffu, (word >> 16) & 0xffu,
+               word >> 24);
+}
+
+vec4 decode_e4m3(uint word) {
+  const uvec4 code = bytes_of(word);
+  const uvec4 magnitude = code & 0x7fu;
+  vec4 v = uintBitsToFloat((magnitude << 20) + 0x3c000000u);
+  v = mix(v, vec4(magnitude) * 0.001953125, lessThan(magnitude, uvec4(8u)));
+  v = mix(v, vec4(NOT_A_NUMBER), equal(magnitude, uvec4(0x7fu)));
+  return uintBitsToFloat(floatBitsToUint(v) | ((code & 0x80u) << 24));
+}
+
+vec4 decode_nibbles(uint word) {
+  const uvec4 code = bytes_of(word & 0x0f0f0f0fu);
+  if (CODE == CODE_U4) return vec4(ivec4(code) - int(CODE_ZERO));
+  const uvec4 magnitude = code & 7u;
+  vec4 v = uintBitsToFloat((magnitude << 22) + 0x3f000000u);
+  v = mix(v, vec4(magnitude) * 0.5, lessThan(magnitude, uvec4(2u)));
+  return uintBitsToFloat(floatBitsToUint(v) | ((code & 8u) << 28));
+}
+
+vec4 halves_of(uint low, uint high) {
+  return vec4(f16_to_f32(low & 0xffffu), f16_to_f32(low >> 16),
+              f16_to_f32(high & 0xffffu), f16_to_f32(high >> 16));
+}
+
+// Codes 4 i .. 4 i + 3 of a chunk.
+vec4 decode_four(Chunk chunk, uint i) {
+  if (CODE == CODE_F32) {
+    return vec4(uintBitsToFloat(chunk.words[0]),
+                uintBitsToFloat(chunk.words[1]),
+                uintBitsToFloat(chunk.words[2]),
+                uintBitsToFloat(chunk.words[3]));
+  }
+  if (CODE <= CODE_BF16) {
+    const uint low = chunk.words[2u * i];
+    const uint high = chunk.words[2u * i + 1u];
+    if (CODE == CODE_F16) return halves_of(low, high);
+    return uintBitsToFloat(uvec4(low << 16, low & 0xffff0000u, high << 16,
+                                 high & 0xffff0000u));
+  }
+  if (IS_NIBBLE) {
+    return decode_nibbles(chunk.words[i / 2u] >> (4u * (i & 1u)));
+  }
+  const uint word = chunk.words[i];
+  if (CODE == CODE_E4M3) return decode_e4m3(word);
+  if (CODE == CODE_E5M2) {
+    return halves_of(((word & 0xffu) << 8) | ((word & 0xff00u) << 16),
+                     ((word & 0xff0000u) >> 8) | (word & 0xff000000u));
+  }
+  const int bits = int(word);
+  return vec4(ivec4(bitfieldExtract(bits, 0, 8), bitfieldExtract(bits, 8, 8),
+                    bitfieldExtract(bits, 16, 8), bits >> 24));
+}

@@ -1,0 +1,60 @@
+#version 460
+// SPDX-License-Identifier: Apache-2.0
+//
+// add, silu_mul, gelu and the gathers: a work-group for a row.
+#extension GL_GOOGLE_include_directive : require
+#include "base.glsl"
+
+#define MAP_ADD 0u
+#define MAP_SILU_MUL 1u
+#define MAP_GELU_ERF 2u
+#define MAP_GELU_TANH 3u
+#define MAP_GATHER 4u
+
+layout(constant_id = 1) const uint KIND = 0u;
+
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
+  RowPlace a;
+  RowPlace b;
+  RowPlace y;
+  uint64_t ids;
+  uint64_t fault;
+  int rows;
+  int width;
+  int table_rows;
+  int reserved;
+};
+layout(push_constant) uniform Push { Args args; };
+
+float mapped(float a, int row, int i) {
+  if (KIND == MAP_SILU_MUL) {
+    precise const float y = portable_silu(a) * load_place(args.b, row, i);
+    return y;
+  }
+  if (KIND == MAP_GELU_ERF) return portable_gelu_erf(a);
+  if (KIND == MAP_GELU_TANH) return portable_gelu_tanh(a);
+  if (KIND == MAP_ADD) {
+    precise const float y = a + load_place(args.b, row, i);
+    return y;
+  }
+  return a;
+}
+
+void main() {
+  const int lane = int(gl_LocalInvocationIndex);
+  for (int row = int(gl_WorkGroupID.x); row < args.rows;
+       row += int(gl_NumWorkGroups.x)) {
+    int from = row;
+    if (KIND == MAP_GATHER) {
+      from = I32s(args.ids).v[row];
+      if (from < 0 || from >= args.table_rows) {
+        if (lane == 0) report_fault(args.fault, FAULT_TOKEN, from);
+        continue;
+      }
+    }
+    for (int i = lane; i < args.width; i += int(GROUP)) {
+      store_place(args.y, row, i,
+                  mapped(load_place(args.a, from, i), row, i));
+    }
+  }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shaders as SPIR-V, compiled when Tessera is built.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace tessera::vulkan {
+
+struct ShaderCode {
+  const char* name;
+  const uint32_t* words;
+  size_t bytes;
+};
+
+// Throws sdk::Error INTERNAL if there is no shader of that name.
+ShaderCode find_shader(const std::string& name);
+
+}  // namespace tessera::vulkan
