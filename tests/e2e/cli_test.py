@@ -132,6 +132,34 @@ class SimulatedNpuTest(CommandCase):
                      "--device", "cpu", "--shape", "8x8x8")
 
 
+class VulkanTest(CommandCase):
+    """Whole models on the first Vulkan device; skipped where there is none."""
+
+    def setUp(self):
+        devices = {d["name"]: d for d in self.json("devices")}
+        found = [d for name, d in devices.items() if name.startswith("vulkan")]
+        if not found:
+            self.skipTest("the Vulkan backend is not built here")
+        if found[0]["status"] != "ready":
+            self.skipTest(found[0]["reason"])
+
+    def test_agrees_with_the_cpu_in_both_phases(self):
+        for scheme in ("bf16", "w8a8_dynamic", "w4a16"):
+            reports = self.json("eval", "--device", "vulkan:0", "--scheme",
+                                scheme, "--phase", "both", "--limit", 40,
+                                "--against", "cpu")
+            for report in reports:
+                self.assertEqual(report["argmax_agreement"], 1.0, scheme)
+                self.assertLess(report["kl_between"], 1e-3, scheme)
+
+    def test_greedy_text_is_the_same_twice(self):
+        words = ("run", "--device", "vulkan:0", "--scheme", "w8a8_dynamic",
+                 "-p", "Once upon a time", "-n", 4)
+        first = self.json(*words)
+        self.assertEqual(first["token_ids"], self.json(*words)["token_ids"])
+        self.assertEqual(first["clock"], "wall")
+
+
 class RunTest(CommandCase):
     def test_greedy_text_is_the_same_twice_and_on_stdout_alone(self):
         words = ("run", "-p", "A library for", "-n", 12)
