@@ -54,8 +54,16 @@ static float16 decode_bytes(uchar16 bytes) {
 #if IS_NIBBLE
 static void load_pair(Bytes tile, long k, float16* low, float16* high) {
   const uchar16 pair = vload16(k, tile);
+#if CODE == CODE_U4
+  // The last place of 2^23 is 1 and that of 2^19 is 1 / 16, so that a nibble put
+  // there is a number without a shift or a conversion.
+  const uint16 bits = convert_uint16(pair);
+  *low = as_float16((bits & 15u) | 0x4b000000u) - (8388608.0f + CODE_ZERO);
+  *high = as_float16((bits & 0xf0u) | 0x49000000u) - (524288.0f + CODE_ZERO);
+#else
   *low = decode_nibbles(pair & (uchar16)(15));
   *high = decode_nibbles(pair >> (uchar16)(4));
+#endif
 }
 #else
 static float16 load_codes(Bytes tile, long k) {
