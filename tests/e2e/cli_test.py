@@ -220,6 +220,34 @@ class RunTest(CommandCase):
         self.assertEqual(report["finish_reason"], "context")
 
 
+class OpenClTest(CommandCase):
+    """Whole models on the first OpenCL device; skipped, with the reason, where there is none."""
+
+    def setUp(self):
+        devices = [d for d in self.json("devices") if d["plugin"] == "opencl"]
+        if not devices or devices[0]["status"] != "ready":
+            self.skipTest(devices[0]["reason"] if devices else "opencl is not built here")
+
+    def test_agrees_with_the_oracle_in_both_phases(self):
+        for scheme in ("f32", "bf16", "w8a8_dynamic", "w4a16", "q4_0"):
+            for block in self.json("eval", "--device", "opencl:0", "--scheme", scheme, "--limit", 100,
+                                   "--phase", "both", "--against", "oracle"):
+                with self.subTest(scheme=scheme, phase=block["phase"]):
+                    self.assertTrue(block["agrees"], block)
+                    self.assertEqual(block["argmax_agreement"], 1.0)
+
+    def test_memory_and_form_change_no_text(self):
+        words = ("run", "--device", "opencl:0", "--scheme", "w8a8_dynamic", "-p", "A library for", "-n", 8)
+        text = self.json(*words)["text"]
+        for option in ("memory=copied", "memory=mapped", "form=tile"):
+            with self.subTest(option=option):
+                self.assertEqual(self.json(*words, "--option", option)["text"], text)
+
+    def test_an_unknown_option_is_named(self):
+        self.refused(1, "no option speed", "run", "--device", "opencl:0", "--option", "speed=9",
+                     "-p", "A", "-n", 1)
+
+
 class EvalTest(CommandCase):
     def test_json_has_every_promised_key(self):
         report = self.json("eval", "--limit", 200, "--scheme", "f32")

@@ -210,7 +210,8 @@ void AttentionStep::fill_blocks(std::mt19937& rng) {
   }
 }
 
-Status AttentionStep::run_op(const std::shared_ptr<Device>& device) {
+Status AttentionStep::run_op(const std::shared_ptr<Device>& device,
+                             uint32_t flags) {
   TSR_ASSIGN_OR_RETURN(KvPool pool, device->create_kv_pool(desc_));
   TSR_RETURN_IF_ERROR(import_blocks(device, pool, desc_.num_blocks, blocks_));
   OpRunner op(device);
@@ -234,6 +235,7 @@ Status AttentionStep::run_op(const std::shared_ptr<Device>& device) {
   uint32_t max_q_len = 0;
   for (const SeqCase& s : case_.seqs) max_q_len = std::max(max_q_len, s.q_len);
   op.step().max_q_len = max_q_len;
+  op.step().flags = flags;
   return op.run(num_tokens(), static_cast<uint32_t>(case_.seqs.size()),
                 max_blocks_);
 }

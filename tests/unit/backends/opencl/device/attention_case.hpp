@@ -49,7 +49,7 @@ class AttentionStep {
   tsr_kv_desc kv_desc() const { return desc_; }
   std::vector<std::byte>& blocks() { return blocks_; }
   TestTensor& block_table() { return block_table_; }
-  Status run_op(const std::shared_ptr<Device>& device);
+  Status run_op(const std::shared_ptr<Device>& device, uint32_t flags = 0);
 
  private:
   uint32_t num_tokens() const;
