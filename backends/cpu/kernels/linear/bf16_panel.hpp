@@ -88,6 +88,10 @@ class Bf16Panel {
                                {begin / group_size, (end - 1) / group_size + 1},
                                scales + j, mins + j);
     }
+    if (group_size < kPanelDepth) {
+      return multiply_groups<kHasZeros>(work,
+                                        {begin, end, group_size, scales, mins});
+    }
     for (int64_t k = begin; k < end;) {
       const int64_t group = k / group_size;
       const int64_t stop = smaller((group + 1) * group_size, end);
@@ -98,6 +102,121 @@ class Bf16Panel {
           work, {k, padded, group, k == 0, pairs + (k - begin) * 32,
                  kTileCols * kPanelDepth * 2, scales + place, mins + place});
       k = stop;
+    }
+  }
+
+  // ---- Groups that a panel holds several of: their scaled sums stay in
+  // registers beside the group's own.
+
+  static constexpr int kGroupCols = 2;  // 12 + 12 accumulators
+
+  // Columns begin .. end - 1 of K; begin is a group's first.
+  struct Groups {
+    int64_t begin;
+    int64_t end;
+    int64_t group_size;
+    const float* scales;  // [groups][kChunkCols]
+    const float* mins;
+  };
+
+  template <bool kHasZeros>
+  static void multiply_groups(const FloatWork& work, const Groups& part) {
+    int64_t j = 0;
+    for (; j + kGroupCols * kTileCols <= work.num_cols;
+         j += kGroupCols * kTileCols) {
+      group_rows<kHasZeros, kTileRows, kGroupCols>(work, part, 0, j);
+    }
+    for (; j < work.num_cols; j += kTileCols) {
+      group_rows<kHasZeros, kTileRows, 1>(work, part, 0, j);
+    }
+  }
+  template <bool kHasZeros, int kRows, int kCols>
+  static void group_rows(const FloatWork& work, const Groups& part, int64_t m,
+                         int64_t j) {
+    for (; m + kRows <= work.M; m += kRows) {
+      group_product<kHasZeros, kRows, kCols>(work, part, m, j);
+    }
+    if constexpr (kRows > 1) {
+      group_rows<kHasZeros, kRows - 1, kCols>(work, part, m, j);
+    }
+  }
+
+  template <bool kHasZeros, int kRows, int kCols>
+  static void group_product(const FloatWork& work, const Groups& part,
+                            int64_t m, int64_t j) {
+    const int64_t stride = work.x_stride;
+    const auto* w =
+        reinterpret_cast<const uint8_t*>(work.panel) + j * kPanelDepth * 2;
+    float* sums = work.sums + m * kChunkCols + j;
+    F total[kRows][kCols];
+    for (int r = 0; r < kRows; ++r) {
+      for (int c = 0; c < kCols; ++c) {
+        total[r][c] =
+            part.begin == 0
+                ? V::zero()
+                : V::load<TSR_F32>(sums, r * kChunkCols + c * kTileCols);
+      }
+    }
+    int64_t group = part.begin / part.group_size;
+    const float* scales = part.scales + j;
+    const float* mins = part.mins + j;
+    for (int64_t k = part.begin; k < part.end; k += part.group_size) {
+      const int64_t stop = smaller(k + part.group_size, part.end);
+      const uint16_t* x = work.x16 + m * stride + k;
+      F acc[kRows][kCols];
+      for (auto& row : acc) {
+        for (F& sum : row) sum = V::zero();
+      }
+      const int64_t depth = (stop - k + kColumns - 1) / kColumns * kColumns;
+      for (int64_t i = 0; i < depth; i += 2) {
+        add_pairs(w + i * 32, kTileCols * kPanelDepth * 2, x + i, stride, acc);
+      }
+      const float* x_sums = work.x_sums + m * work.x_sums_stride + group;
+      TSR_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        const F scale = V::load<TSR_F32>(scales, c * kTileCols);
+        const F min = kRow.has_mins || kHasZeros
+                          ? V::load<TSR_F32>(mins, c * kTileCols)
+                          : V::zero();
+        TSR_UNROLL
+        for (int r = 0; r < kRows; ++r) {
+          total[r][c] = V::fma(acc[r][c], scale, total[r][c]);
+          if constexpr (kRow.has_mins || kHasZeros) {
+            total[r][c] = V::fma(V::set1(x_sums[r * work.x_sums_stride]), min,
+                                 total[r][c]);
+          }
+        }
+      }
+      w += (stop - k) * 32;
+      ++group;
+      scales += kChunkCols;
+      mins += kChunkCols;
+    }
+    for (int r = 0; r < kRows; ++r) {
+      for (int c = 0; c < kCols; ++c) {
+        V::store<TSR_F32>(sums, r * kChunkCols + c * kTileCols, total[r][c]);
+      }
+    }
+  }
+
+  // One pair of columns of every tile by that of every row.
+  template <int kRows, int kCols>
+  [[gnu::always_inline]] static void add_pairs(const uint8_t* w,
+                                               int64_t tile_bytes,
+                                               const uint16_t* x,
+                                               int64_t stride,
+                                               F (&acc)[kRows][kCols]) {
+    __m512i pairs[kCols];
+    TSR_UNROLL
+    for (int c = 0; c < kCols; ++c) {
+      pairs[c] = _mm512_loadu_si512(w + c * tile_bytes);
+    }
+    TSR_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      TSR_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        acc[r][c] = Arch::add(acc[r][c], pairs[c], x + r * stride);
+      }
     }
   }
 
@@ -125,12 +244,12 @@ class Bf16Panel {
     }
   }
 
-  struct Groups {
+  struct GroupRange {
     int64_t begin;
     int64_t end;
   };
   template <bool kHasZeros>
-  static void decode_scales(const TileParts& parts, Groups groups,
+  static void decode_scales(const TileParts& parts, GroupRange groups,
                             float* scales, float* mins) {
     for (int64_t g = groups.begin; g < groups.end; ++g) {
       const int64_t place = (g - groups.begin) * kChunkCols;
@@ -185,24 +304,12 @@ class Bf16Panel {
     const int64_t stride = work.x_stride;
     const uint16_t* x = work.x16 + m * stride + part.begin;
     const uint8_t* w = part.w + j / kTileCols * part.tile_bytes;
-    const int64_t tile_bytes = part.tile_bytes;
     F acc[kRows][kCols];
     for (auto& row : acc) {
       for (F& sum : row) sum = V::zero();
     }
     for (int64_t i = 0; i < part.end - part.begin; i += 2) {
-      __m512i pairs[kCols];
-      TSR_UNROLL
-      for (int c = 0; c < kCols; ++c) {
-        pairs[c] = _mm512_loadu_si512(w + c * tile_bytes + i * 32);
-      }
-      TSR_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        TSR_UNROLL
-        for (int c = 0; c < kCols; ++c) {
-          acc[r][c] = Arch::add(acc[r][c], pairs[c], x + r * stride + i);
-        }
-      }
+      add_pairs(w + i * 32, part.tile_bytes, x + i, stride, acc);
     }
     for (int r = 0; r < kRows; ++r) {
       for (int c = 0; c < kCols; ++c) {

@@ -11,6 +11,12 @@
 #include "backends/cpu/kernels/linear/float_tiles.hpp"
 #include "backends/cpu/kernels/ops/unroll.hpp"
 
+#if defined(__clang__)
+#define TSR_UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#else
+#define TSR_UNROLL_4 _Pragma("GCC unroll 4")
+#endif
+
 namespace tessera::cpu {
 
 [[maybe_unused]] static int64_t smaller(int64_t a, int64_t b) {
@@ -101,6 +107,8 @@ class FewRows {
         source.zero =
             V::template load<TSR_F32>(source.parts.zeros, g * kTileCols);
       }
+      // Addresses of many rows are a good part of a short step.
+      TSR_UNROLL_4
       for (int64_t k = begin; k < end; k += kBlock) {
         block<kHasZeros, 0>(source, input, k, acc);
       }
