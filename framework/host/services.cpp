@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,13 +12,11 @@
 #include <utility>
 
 #include "framework/base/log.hpp"
+#include "framework/host/plugin_memory.hpp"
 #include "framework/host/timeline.hpp"
 
 namespace tessera {
 namespace {
-
-constexpr uint64_t kHugePage = uint64_t{2} << 20;
-constexpr uint64_t kLargeBytes = 2 * kHugePage;
 
 // Nothing if the environment may not be trusted.
 std::string environment(const char* name) {
@@ -52,24 +49,12 @@ void log_line(tsr_host* host, uint32_t level, const char* message) {
 }
 
 void* alloc_memory(tsr_host* /*host*/, uint64_t bytes, uint64_t alignment) {
-  const bool is_power_of_two =
-      alignment != 0 && (alignment & (alignment - 1)) == 0;
-  if (!is_power_of_two || bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX) {
-    return nullptr;
-  }
-  void* memory = nullptr;
-  const bool is_large = bytes >= kLargeBytes;
-  const uint64_t least =
-      std::max<uint64_t>(alignment, is_large ? kHugePage : sizeof(void*));
-  if (posix_memalign(&memory, least, std::max<uint64_t>(bytes, 1)) != 0) {
-    return nullptr;
-  }
-  // Only a wish: weights are read faster from 2 MiB pages.
-  if (is_large) madvise(memory, bytes, MADV_HUGEPAGE);
-  return memory;
+  return PluginMemory::instance().alloc(bytes, alignment);
 }
 
-void free_memory(tsr_host* /*host*/, void* memory) { free(memory); }
+void free_memory(tsr_host* /*host*/, void* memory) {
+  PluginMemory::instance().free(memory);
+}
 
 void run_parallel(tsr_host* host, uint32_t num_tasks,
                   void (*task)(void* context, uint32_t index), void* context) {
