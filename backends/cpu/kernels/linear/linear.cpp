@@ -150,8 +150,21 @@ class LinearRun {
     row_ops_.finish(work);
   }
 
-  void finish_groups(Corner corner, int64_t M, int64_t num_cols,
-                     const WorkerScratch& scratch) const {
+  // Whether codes of x are q + 128 and the kernel takes all groups at once.
+  bool runs_groups() const {
+    const bool is_dynamic = op_.act_quant == TSR_ACT_I8_DYNAMIC ||
+                            op_.act_quant == TSR_ACT_I4_DYNAMIC;
+    return kernel_.run_groups != nullptr && is_dynamic &&
+           op_.M <= kFewGroupRows && weight_.quant_bias.empty();
+  }
+
+  void sum_groups(Corner corner, int64_t M, int64_t num_cols,
+                  const WorkerScratch& scratch) const {
+    if (runs_groups()) {
+      const int64_t stride = padded_input(weight_.shape.K);
+      return kernel_.run_groups({&weight_, M, input_.codes + corner.m * stride,
+                                 stride, corner.n, num_cols, scratch.groups});
+    }
     std::fill(scratch.groups, scratch.groups + M * kChunkCols, 0.0f);
     for (int64_t g = 0; g < weight_.shape.num_groups; ++g) {
       sum_group(corner, M, num_cols, g, scratch);
@@ -167,6 +180,11 @@ class LinearRun {
                            num_cols, scratch.groups);
       }
     }
+  }
+
+  void finish_groups(Corner corner, int64_t M, int64_t num_cols,
+                     const WorkerScratch& scratch) const {
+    sum_groups(corner, M, num_cols, scratch);
     Finish work = finish_of(corner, M, num_cols, scratch.groups);
     work.row_scale = workspace_.input.scales + corner.m;
     if (weight_.shape.has_scale2) {

@@ -23,6 +23,8 @@ inline constexpr int64_t kChunkCols = 64;
 // 64 KiB and stays in L2 beside the sums.
 inline constexpr int64_t kPanelDepth = 256;
 inline constexpr int64_t kPanelFloats = kChunkCols * kPanelDepth;
+// Up to so many rows are worth reading a tile for as a whole.
+inline constexpr int64_t kFewGroupRows = 4;
 // Rows of x are padded with zeros to a multiple of this.
 inline constexpr int64_t kInputPadding = 64;
 
@@ -56,6 +58,18 @@ struct IntegerWork {
   int32_t* sums;  // [M, kChunkCols]
 };
 
+// groups[m, j] = fma(f32(sum of group g), scale_g, groups[m, j]) for ascending
+// g, from 0: the sums of IntegerWork where zeros[m] is 128.
+struct GroupsWork {
+  const LinearWeight* weight;
+  int64_t M;
+  const uint8_t* x;  // [M, K padded]
+  int64_t x_stride;
+  int64_t n_begin;
+  int64_t num_cols;
+  float* groups;  // [M, kChunkCols]; columns up to the tile's end are written
+};
+
 // What weights a kernel reads.
 enum class WeightKind {
   kF32Rows,  // has_dense_rows()
@@ -86,6 +100,8 @@ struct LinearKernel {
   bool needs_no_zeros;  // a weight with a ZERO_POINT plane takes another row
   void (*run_float)(const FloatWork& work);
   void (*run_integer)(const IntegerWork& work);
+  // All groups at once, for few rows; null: run_integer group by group.
+  void (*run_groups)(const GroupsWork& work) = nullptr;
 };
 
 // All rows, best first.
@@ -191,5 +207,6 @@ void integer_i8_tiles_avx2(const IntegerWork& work);
 void integer_u4_tiles_avx2(const IntegerWork& work);
 void integer_i8_tiles_avx512vnni(const IntegerWork& work);
 void integer_u4_tiles_avx512vnni(const IntegerWork& work);
+void integer_groups_u4_avx512vnni(const GroupsWork& work);
 
 }  // namespace tessera::cpu

@@ -94,6 +94,7 @@ void add_integer_kernels(std::vector<LinearKernel>& table) {
       integer_i8_tiles_avx512vnni);
   add("u4", Isa::kAvx512Vnni, WeightKind::kU4Tiles,
       integer_u4_tiles_avx512vnni);
+  table.back().run_groups = integer_groups_u4_avx512vnni;
   add("i8", Isa::kAvx2, WeightKind::kI8Tiles, integer_i8_tiles_avx2);
   add("u4", Isa::kAvx2, WeightKind::kU4Tiles, integer_u4_tiles_avx2);
   add("any", Isa::kScalar, WeightKind::kAny, integer_any_scalar);
