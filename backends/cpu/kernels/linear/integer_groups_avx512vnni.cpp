@@ -48,7 +48,8 @@ void tile(const GroupsWork& work, const Tile16& from, int64_t m, int64_t j) {
     TSR_UNROLL
     for (int64_t r = 0; r < kRows; ++r) {
       acc[r] = _mm512_setzero_si512();
-      eight_q[r] = _mm512_set1_epi32(static_cast<int32_t>(8 * 128 * past));
+      eight_q[r] =
+          _mm512_set1_epi32(static_cast<int32_t>(int64_t{1024} * past));
     }
     for (int64_t k = begin; k < end; k += kColumns) {
       const __m512i pairs = _mm512_loadu_si512(from.codes + k / kColumns * 64);
