@@ -14,7 +14,9 @@
 namespace tessera::vulkan {
 namespace {
 
-constexpr uint32_t kManyRows = 8;  // of an invocation where M > 1
+// Of an invocation, where M > 1 and where there are enough tiles.
+constexpr uint32_t kManyRows = 4;
+constexpr uint32_t kManyColumns = 4;
 
 bool is_integer_act(uint32_t act_quant) {
   return act_quant != TSR_ACT_FLOAT && act_quant <= TSR_ACT_I4_DYNAMIC;
@@ -84,10 +86,15 @@ class LinearLaunch final : public Launch {
     check_modes(*weight_, op, y_.dtype());
     std::vector<uint32_t> constants =
         linear_constants(weight_->shape(), is_integer_act(op.act_quant));
+    // A GPU needs more work-groups than wide ones leave.
+    const bool is_wide = device_.gpu().facts().is_cpu &&
+                         weight_->shape().num_tiles() >= kManyColumns;
+    columns_ = is_wide ? kManyColumns : 1;
     constants.push_back(1);
+    constants.push_back(columns_);
     prepare_ = input.pipeline("activation", {});
     one_row_ = input.pipeline("linear", constants);
-    constants.back() = kManyRows;
+    constants[constants.size() - 2] = kManyRows;
     many_rows_ = input.pipeline("linear", constants);
   }
 
@@ -111,10 +118,11 @@ class LinearLaunch final : public Launch {
     const LinearArgs args = linear_args(step, M, activation);
     const uint32_t first = op_.n_begin / kTileRows;
     const uint32_t tiles = (n_end_ + kTileRows - 1) / kTileRows - first;
+    const uint32_t groups = (tiles + columns_ - 1) / columns_;
     const uint32_t blocks = M == 1 ? 0 : (M + kManyRows - 1) / kManyRows;
     set_slot(slots[0], row_groups(M), 1, activation);
-    set_slot(slots[1], tiles, M == 1 ? 1 : 0, args);
-    set_slot(slots[2], tiles, blocks, args);
+    set_slot(slots[1], groups, M == 1 ? 1 : 0, args);
+    set_slot(slots[2], groups, blocks, args);
   }
 
  private:
@@ -188,6 +196,7 @@ class LinearLaunch final : public Launch {
   tsr_op_linear op_;
   uint32_t index_;
   uint32_t n_end_;
+  uint32_t columns_ = 1;  // of an invocation
   std::shared_ptr<PackedWeight> weight_;
   TensorRows x_;
   TensorRows y_;

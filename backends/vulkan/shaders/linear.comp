@@ -1,7 +1,8 @@
 #version 460
 // SPDX-License-Identifier: Apache-2.0
 //
-// Y = epilogue(X . W^T): an invocation has one column of y and ROWS rows.
+// Y = epilogue(X . W^T): an invocation has ROWS rows and COLUMNS columns of y, as
+// many tiles apart, so that what it reads of x serves all of them.
 // Integer products are summed in f32 over as many columns as it holds exactly,
 // then in i32.
 #extension GL_GOOGLE_include_directive : require
@@ -13,9 +14,11 @@ layout(constant_id = 5) const uint HAS_ZERO = 0u;
 layout(constant_id = 6) const uint HAS_MIN = 0u;
 layout(constant_id = 7) const uint INTEGER = 0u;
 layout(constant_id = 8) const uint GROUPED = 0u;  // numerics.md section 1
-layout(constant_id = 9) const uint ROWS = 1u;     // at most MAX_ROWS
+layout(constant_id = 9) const uint ROWS = 1u;
+layout(constant_id = 10) const uint COLUMNS = 1u;
 
 #define MAX_ROWS 8
+#define MAX_COLUMNS 4
 // 255 * 255 * 256 < 2^24: each of the four partial sums is exact.
 const uint EXACT_CHUNKS = 1024u / CHUNK_VALUES;
 
@@ -88,90 +91,134 @@ void store_sum(int sum, int row, int n) {
   place.v[0] = args.accumulate != 0 ? place.v[0] + sum : sum;
 }
 
-// parts[r] += x[row r, columns] * the codes of one chunk.
-void multiply_chunk(uint64_t codes, uint64_t x, float scale, float zero,
-                    float least, inout vec4 parts[MAX_ROWS]) {
-  const Chunk chunk = load_chunk(codes);
+// What an invocation has of one of its columns.
+struct Column {
+  uint64_t codes;  // of the next chunk
+  float scale;     // of the group at hand, like the next two
+  float zero;
+  float least;
+  vec4 parts[MAX_ROWS];  // of a span whose integers are exact
+  float sums[MAX_ROWS];
+  int integers[MAX_ROWS];
+};
+
+Column columns[MAX_COLUMNS];
+
+void load_group(uint c, int tile, int g) {
+  const uint64_t at = uint64_t(tile * args.num_groups + g) * GROUP +
+                      uint64_t(gl_LocalInvocationIndex);
+  columns[c].scale = load_scale(at);
+  if (HAS_ZERO != 0u) columns[c].zero = F32s(args.zeros + at * 4ul).v[0];
+  if (HAS_MIN != 0u) columns[c].least = F32s(args.mins + at * 4ul).v[0];
+}
+
+// Adds the products with x, a chunk of the first row, to the parts.
+void multiply_chunk(uint64_t x) {
+  Chunk chunks[MAX_COLUMNS];
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    chunks[c] = load_chunk(columns[c].codes);
+    columns[c].codes += 4u * CHUNK_WORDS * GROUP;
+  }
   [[unroll]] for (uint i = 0u; i < CHUNK_VALUES / 4u; ++i) {
-    vec4 w = decode_four(chunk, i);
-    if (HAS_MIN != 0u) w = w * scale + least;
-    if (HAS_ZERO != 0u) w = w - zero;
+    vec4 rows[MAX_ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
       const uint64_t row = x + uint64_t(r * uint(args.columns)) * 4ul;
-      parts[r] = F32x4s(row).v[i] * w + parts[r];
+      rows[r] = F32x4s(row).v[i];
+    }
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+      vec4 w = decode_four(chunks[c], i);
+      if (HAS_MIN != 0u) w = w * columns[c].scale + columns[c].least;
+      if (HAS_ZERO != 0u) w = w - columns[c].zero;
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        columns[c].parts[r] += rows[r] * w;
+      }
+    }
+  }
+}
+
+void fold_parts(uint c) {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    const vec4 part = columns[c].parts[r];
+    if (INTEGER != 0u) {
+      const ivec4 exact = ivec4(part);
+      columns[c].integers[r] += exact.x + exact.y + exact.z + exact.w;
+    } else {
+      const float sum = (part.x + part.y) + (part.z + part.w);
+      columns[c].sums[r] += HAS_MIN != 0u ? sum : sum * columns[c].scale;
+    }
+    columns[c].parts[r] = vec4(0.0);
+  }
+}
+
+void end_group(uint c, int g, int n) {
+  if (INTEGER == 0u || GROUPED == 0u) return;
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    const int sum = columns[c].integers[r];
+    columns[c].sums[r] = fma_exact(g == 0 ? biased(sum, n) : float(sum),
+                                   columns[c].scale, columns[c].sums[r]);
+    columns[c].integers[r] = 0;
+  }
+}
+
+void store_column(uint c, int first_row, int n) {
+  if (n < args.n_begin || n >= args.n_end) return;
+  const float scale2 = args.scale2 != 0ul ? F32s(args.scale2).v[n] : 1.0;
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    const int row = first_row + int(r);
+    if (row >= args.M) break;
+    const float sum = columns[c].sums[r];
+    const int integer = columns[c].integers[r];
+    if (INTEGER == 0u) {
+      precise const float v = sum * scale2;
+      finish(v, row, n);
+    } else if (GROUPED == 0u && args.y.dtype == TSR_I32) {
+      store_sum(integer, row, n);
+    } else {
+      precise const float factor = F32s(args.row_scales).v[row] *
+                                   (GROUPED != 0u ? scale2 : columns[c].scale);
+      precise const float v =
+          (GROUPED != 0u ? sum : biased(integer, n)) * factor;
+      finish(v, row, n);
     }
   }
 }
 
 void main() {
   const int lane = int(gl_LocalInvocationIndex);
-  const int tile = args.n_begin / int(GROUP) + int(gl_WorkGroupID.x);
-  const int n = tile * int(GROUP) + lane;
+  const int first_tile =
+      args.n_begin / int(GROUP) + int(gl_WorkGroupID.x * COLUMNS);
+  const int last_tile = (args.n_end - 1) / int(GROUP);
   const int first_row = int(gl_WorkGroupID.y * ROWS);
-  const uint chunk_bytes = 4u * CHUNK_WORDS * GROUP;
-  uint64_t codes = args.codes + uint64_t(tile) * args.tile_bytes +
-                   uint64_t(uint(lane) * 4u * CHUNK_WORDS);
   uint64_t x = args.values +
                uint64_t(first_row) * uint64_t(args.columns) * 4ul;
-  vec4 parts[MAX_ROWS];
-  float sums[MAX_ROWS];
-  int integers[MAX_ROWS];
-  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-    sums[r] = 0.0;
-    integers[r] = 0;
+  int tiles[MAX_COLUMNS];
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    tiles[c] = min(first_tile + int(c), last_tile);  // the last may be twice
+    columns[c].codes = args.codes + uint64_t(tiles[c]) * args.tile_bytes +
+                       uint64_t(uint(lane) * 4u * CHUNK_WORDS);
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      columns[c].parts[r] = vec4(0.0);
+      columns[c].sums[r] = 0.0;
+      columns[c].integers[r] = 0;
+    }
   }
-  float scale = 1.0;
   for (int g = 0; g < args.num_groups; ++g) {
-    const uint64_t at =
-        uint64_t(tile * args.num_groups + g) * GROUP + uint64_t(lane);
-    scale = load_scale(at);
-    const float zero = HAS_ZERO != 0u ? F32s(args.zeros + at * 4ul).v[0] : 0.0;
-    const float least = HAS_MIN != 0u ? F32s(args.mins + at * 4ul).v[0] : 0.0;
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) load_group(c, tiles[c], g);
     for (uint begin = 0u; begin < uint(args.group_chunks);
          begin += EXACT_CHUNKS) {
       const uint end = min(begin + EXACT_CHUNKS, uint(args.group_chunks));
-      [[unroll]] for (uint r = 0u; r < ROWS; ++r) parts[r] = vec4(0.0);
-      for (uint c = begin; c < end; ++c) {
-        multiply_chunk(codes, x, scale, zero, least, parts);
-        codes += chunk_bytes;
+      for (uint i = begin; i < end; ++i) {
+        multiply_chunk(x);
         x += CHUNK_VALUES * 4u;
       }
-      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-        if (INTEGER != 0u) {
-          const ivec4 exact = ivec4(parts[r]);
-          integers[r] += exact.x + exact.y + exact.z + exact.w;
-        } else {
-          const float sum =
-              (parts[r].x + parts[r].y) + (parts[r].z + parts[r].w);
-          sums[r] += HAS_MIN != 0u ? sum : sum * scale;
-        }
-      }
+      [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) fold_parts(c);
     }
-    if (INTEGER != 0u && GROUPED != 0u) {
-      for (uint r = 0u; r < ROWS; ++r) {
-        const float f = g == 0 ? biased(integers[r], n) : float(integers[r]);
-        sums[r] = fma_exact(f, scale, sums[r]);
-        integers[r] = 0;
-      }
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+      end_group(c, g, tiles[c] * int(GROUP) + lane);
     }
   }
-  if (n < args.n_begin || n >= args.n_end) return;
-  const float scale2 = args.scale2 != 0ul ? F32s(args.scale2).v[n] : 1.0;
-  const int count = min(int(ROWS), args.M - first_row);
-  for (int r = 0; r < count; ++r) {
-    const int row = first_row + r;
-    if (INTEGER == 0u) {
-      precise const float v = sums[r] * scale2;
-      finish(v, row, n);
-    } else if (GROUPED == 0u && args.y.dtype == TSR_I32) {
-      store_sum(integers[r], row, n);
-    } else {
-      const float row_scale = F32s(args.row_scales).v[row];
-      const float sum = GROUPED != 0u ? sums[r] : biased(integers[r], n);
-      precise const float factor =
-          row_scale * (GROUPED != 0u ? scale2 : scale);
-      precise const float v = sum * factor;
-      finish(v, row, n);
-    }
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    if (first_tile + int(c) > last_tile) break;
+    store_column(c, first_row, tiles[c] * int(GROUP) + lane);
   }
 }
