@@ -22,9 +22,18 @@ struct Plan {
   LayerPlan before;               // embedding
   std::vector<LayerPlan> layers;  // one per layer of the graph
   LayerPlan after;                // final norm and head
+  // Where layers are divided: one per op of the graph, or none.  The layer's
+  // entry still says how its KV cache is kept.
+  std::vector<LayerPlan> ops;
+  // Where linears differ within a layer: one per weight of the graph, or none.
+  std::vector<Scheme> weights;
 
   // What holds for an op's layer (kBeforeLayers, an index, kAfterLayers).
   const LayerPlan& at(int32_t layer) const;
+  // What holds for op `index` of the graph.
+  const LayerPlan& of_op(const Graph& graph, uint32_t index) const;
+  // How weight `index` of the graph is held.
+  const Scheme& of_weight(const Graph& graph, uint32_t index) const;
 };
 
 // Everything on one device in one scheme.

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/planner/planner.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "framework/planner/conflict.hpp"
+#include "framework/planner/margins.hpp"
+
+namespace tessera::planner {
+namespace {
+
+// Proofs of conflicts and contingencies are side questions: they get a share of
+// the work.
+SolveLimits side_limits(SolveLimits limits) {
+  limits.max_work /= 4;
+  limits.gap = std::max(limits.gap, 0.005);
+  return limits;
+}
+
+class PlanWriter {
+ public:
+  PlanWriter(const Problem& problem, const BuiltChain& built,
+             const Assignment& assignment)
+      : problem_(problem), built_(built), assignment_(assignment) {}
+
+  void add_layers(const std::vector<Margin>& margins, PlanFile& plan) const {
+    for (uint32_t i = 0; i < built_.chain.items.size(); ++i) {
+      const uint32_t g = built_.segment_of_item[i];
+      const uint32_t linear = built_.linear_of_item[i];
+      PlannedLayer layer =
+          linear == kNone ? segment_layer(g) : linear_layer(g, linear);
+      if (!margins.empty()) {
+        layer.margin_ns = margins[i].margin;
+        layer.second = margins[i].second;
+        layer.reason = margins[i].reason;
+      }
+      plan.layers.push_back(std::move(layer));
+    }
+  }
+
+ private:
+  void add_refusals(const std::vector<Refusal>& refusals,
+                    PlannedLayer& layer) const {
+    for (const Refusal& refusal : refusals) {
+      layer.refusals.push_back(
+          problem_.devices[refusal.device].name +
+          (refusal.scheme.empty() ? "" : " " + refusal.scheme) + ": " +
+          refusal.reason);
+    }
+  }
+
+  PlannedLayer segment_layer(uint32_t g) const {
+    const SegmentModel& segment = problem_.segments[g];
+    const SegmentClass& entry = problem_.segment_classes[segment.segment_class];
+    PlannedLayer layer;
+    layer.name = layer.segment = segment.name;
+    layer.op = "segment";
+    for (uint32_t phase = 0; phase < 2; ++phase) {
+      const Site& site = entry.sites[assignment_.segments[g].sites[phase]];
+      PlannedPart part;
+      part.device = problem_.devices[site.device].name;
+      part.predicted_ns = site.costs[phase]->ns;
+      layer.phases[phase].push_back(std::move(part));
+    }
+    add_refusals(entry.refusals, layer);
+    return layer;
+  }
+
+  PlannedLayer linear_layer(uint32_t g, uint32_t index) const {
+    const Linear& linear = problem_.segments[g].linears[index];
+    const LinearClass& entry = problem_.linear_classes[linear.linear_class];
+    PlannedLayer layer;
+    layer.name = linear.name;
+    layer.op = "linear";
+    layer.segment = problem_.segments[g].name;
+    for (uint32_t phase = 0; phase < 2; ++phase) {
+      const Cell& cell =
+          entry.cells[assignment_.segments[g].linears[index].cells[phase]];
+      for (const Part& from : cell.parts) {
+        PlannedPart part;
+        part.device = problem_.devices[from.device].name;
+        part.n_begin = from.n_begin;
+        part.n_end = from.n_end;
+        part.scheme = problem_.schemes[cell.scheme];
+        part.kernel = cell.kernel;
+        part.layout = cell.layout;
+        part.predicted_ns =
+            cell.parts.size() == 1 ? cell.costs[phase]->ns : from.ns[phase];
+        layer.phases[phase].push_back(std::move(part));
+      }
+      layer.kl = std::max(layer.kl, linear.kl[cell.scheme]);
+    }
+    add_refusals(entry.refusals, layer);
+    return layer;
+  }
+
+  const Problem& problem_;
+  const BuiltChain& built_;
+  const Assignment& assignment_;
+};
+
+void add_prediction(const Problem& problem, const Prediction& prediction,
+                    PlanFile& plan) {
+  plan.prefill_ns = prediction.prefill_ns;
+  plan.decode_ns = prediction.decode_ns;
+  plan.energy_nj = prediction.energy_nj;
+  plan.kl_predicted = prediction.kl;
+  plan.kl_limit = problem.limits.kl;
+  plan.memory = prediction.memory;
+  for (const MemoryPool& pool : problem.pools) {
+    plan.memory_limits[pool.name] = pool.bytes;
+  }
+  plan.model_fingerprint = problem.model_fingerprint;
+  for (const DeviceModel& device : problem.devices) {
+    plan.device_fingerprints[device.name] = device.fingerprint;
+  }
+}
+
+Result<MadePlan> solve_problem(const Problem& problem,
+                               const PlanOptions& options) {
+  TSR_ASSIGN_OR_RETURN(const BuiltChain built, build_chain(problem));
+  MadePlan made;
+  made.solution = solve_chain(built.chain, options.solve);
+  if (!made.solution.feasible) {
+    if (!made.solution.infeasible) {
+      return Status(TSR_RESOURCE_EXHAUSTED,
+                    "no plan found within the work allowed, and none ruled "
+                    "out; allow more, or loosen a limit");
+    }
+    return Status(TSR_RESOURCE_EXHAUSTED,
+                  explain_conflict(built, side_limits(options.solve)));
+  }
+  made.assignment = to_assignment(problem, built, made.solution.choice);
+  TSR_ASSIGN_OR_RETURN(const Prediction prediction,
+                       predict(problem, built, made.assignment));
+  PlanFile& plan = made.file;
+  plan.objective = objective_name(problem.objective);
+  plan.workload = problem.workload;
+  plan.split_phases = problem.split_phases;
+  plan.objective_value = made.solution.objective;
+  plan.lower_bound = made.solution.bound;
+  plan.gap = made.solution.gap();
+  add_prediction(problem, prediction, plan);
+  PlanWriter(problem, built, made.assignment)
+      .add_layers(options.margins ? find_margins(problem, built, made.solution)
+                                  : std::vector<Margin>(),
+                  plan);
+  return made;
+}
+
+Contingency contingency_for(const Problem& problem, uint32_t device,
+                            const PlanOptions& options) {
+  Contingency result;
+  result.lost = problem.devices[device].name;
+  if (problem.devices.size() == 1) {
+    result.failure = "it is the only device";
+    return result;
+  }
+  const Result<MadePlan> made =
+      solve_problem(without_device(problem, device),
+                    {side_limits(options.solve), false, false});
+  if (!made.ok()) {
+    result.failure = made.status().message();
+    return result;
+  }
+  result.objective = made->file.objective_value;
+  result.gap = made->file.gap;
+  for (const PlannedLayer& layer : made->file.layers) {
+    Contingency::Layer entry;
+    entry.name = layer.name;
+    for (uint32_t phase = 0; phase < 2; ++phase) {
+      entry.devices[phase] = layer.phases[phase].front().device;
+      entry.schemes[phase] = layer.phases[phase].front().scheme;
+    }
+    result.layers.push_back(std::move(entry));
+  }
+  return result;
+}
+
+}  // namespace
+
+Problem without_device(const Problem& problem, uint32_t device) {
+  Problem rest = problem;
+  rest.devices.erase(rest.devices.begin() + device);
+  const auto gone = [device](uint32_t index) { return index == device; };
+  const auto shift = [device](uint32_t& index) {
+    if (index > device) --index;
+  };
+  std::erase_if(rest.transfers, [&](const TransferCurve& curve) {
+    return gone(curve.from) || gone(curve.to);
+  });
+  for (TransferCurve& curve : rest.transfers) {
+    shift(curve.from);
+    shift(curve.to);
+  }
+  const auto fix_refusals = [&](std::vector<Refusal>& refusals) {
+    std::erase_if(refusals,
+                  [&](const Refusal& entry) { return gone(entry.device); });
+    for (Refusal& entry : refusals) shift(entry.device);
+  };
+  for (LinearClass& entry : rest.linear_classes) {
+    std::erase_if(entry.cells, [&](const Cell& cell) {
+      return gone(cell.host) ||
+             std::any_of(cell.parts.begin(), cell.parts.end(),
+                         [&](const Part& part) { return gone(part.device); });
+    });
+    for (Cell& cell : entry.cells) {
+      shift(cell.host);
+      for (Part& part : cell.parts) shift(part.device);
+    }
+    fix_refusals(entry.refusals);
+  }
+  for (SegmentClass& entry : rest.segment_classes) {
+    std::erase_if(entry.sites,
+                  [&](const Site& site) { return gone(site.device); });
+    for (Site& site : entry.sites) shift(site.device);
+    fix_refusals(entry.refusals);
+  }
+  std::erase_if(rest.rules, [&](const Rule& rule) {
+    return rule.device == problem.devices[device].name;
+  });
+  return rest;
+}
+
+Result<MadePlan> make_plan(const Problem& problem, const PlanOptions& options) {
+  TSR_ASSIGN_OR_RETURN(MadePlan made, solve_problem(problem, options));
+  if (!options.contingencies) return made;
+  for (uint32_t device = 0; device < problem.devices.size(); ++device) {
+    made.file.contingencies.push_back(
+        contingency_for(problem, device, options));
+  }
+  return made;
+}
+
+}  // namespace tessera::planner

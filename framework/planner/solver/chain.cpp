@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/planner/solver/chain.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+namespace tessera::planner {
+namespace {
+
+void add_charge(const Chain& chain, const Charge& charge, Totals& totals) {
+  totals.cost += charge.cost;
+  for (uint32_t i = 0; i < charge.sums.count; ++i) {
+    const Use& use = chain.uses[charge.sums.begin + i];
+    totals.sums[use.row] += use.amount;
+  }
+  for (uint32_t i = 0; i < charge.peaks.count; ++i) {
+    const Use& use = chain.uses[charge.peaks.begin + i];
+    totals.peaks[use.row] = std::max(totals.peaks[use.row], use.amount);
+  }
+}
+
+}  // namespace
+
+UseRange Chain::add_uses(const std::vector<Use>& list) {
+  const UseRange range{static_cast<uint32_t>(uses.size()),
+                       static_cast<uint32_t>(list.size())};
+  uses.insert(uses.end(), list.begin(), list.end());
+  return range;
+}
+
+Totals add_up(const Chain& chain, const Choice& choice) {
+  Totals totals;
+  totals.sums.assign(chain.rows.size(), 0.0);
+  totals.peaks.assign(chain.rows.size(), 0.0);
+  for (uint32_t g = 0; g < chain.segments.size(); ++g) {
+    const Segment& segment = chain.segments[g];
+    for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
+      uint32_t held = kNone;
+      for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+        const Option& option = chain.options[choice.options[phase][i]];
+        assert(option.site == choice.sites[phase][g]);
+        add_charge(chain, option.charge, totals);
+        if (option.resident == kNone || option.resident == held) continue;
+        held = option.resident;
+        add_charge(chain, chain.residents[chain.items[i].resident_begin + held],
+                   totals);
+      }
+    }
+    if (segment.edge == kNone) continue;
+    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+      const uint32_t at =
+          choice.sites[phase][g] * chain.num_sites + choice.sites[phase][g + 1];
+      add_charge(chain, chain.edges[segment.edge].charges[phase][at], totals);
+    }
+  }
+  return totals;
+}
+
+double objective_of(const Chain& chain, const Totals& totals) {
+  double largest_load = 0.0;
+  for (size_t r = 0; r < chain.rows.size(); ++r) {
+    if (chain.rows[r].kind != RowKind::kLoad) continue;
+    largest_load = std::max(largest_load, totals.sums[r]);
+  }
+  return totals.cost + largest_load;
+}
+
+double excess_of(const Row& row, double total) {
+  if (row.kind == RowKind::kLoad) return 0.0;
+  const double excess = total - row.capacity;
+  return excess > 1e-12 * std::fabs(row.capacity) ? excess : 0.0;
+}
+
+bool is_feasible(const Chain& chain, const Totals& totals) {
+  for (size_t r = 0; r < chain.rows.size(); ++r) {
+    if (excess_of(chain.rows[r], totals.sums[r] + totals.peaks[r]) > 0.0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace tessera::planner

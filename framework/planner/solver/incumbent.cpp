@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/planner/solver/incumbent.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tessera::planner {
+namespace {
+
+// Rounds of changes; each but the last improves the objective.
+constexpr uint32_t kMaxRounds = 12;
+
+void add_charge(const Chain& chain, const Charge& charge, double sign,
+                Totals& totals) {
+  totals.cost += sign * charge.cost;
+  for (uint32_t i = 0; i < charge.sums.count; ++i) {
+    const Use& use = chain.uses[charge.sums.begin + i];
+    totals.sums[use.row] += sign * use.amount;
+  }
+  if (sign < 0.0) return;
+  for (uint32_t i = 0; i < charge.peaks.count; ++i) {
+    const Use& use = chain.uses[charge.peaks.begin + i];
+    totals.peaks[use.row] = std::max(totals.peaks[use.row], use.amount);
+  }
+}
+
+struct Change {
+  uint32_t item;
+  uint32_t prefill;
+  uint32_t decode;
+  double price;  // by which the priced cost grows
+};
+
+double priced(const Chain& chain, const Totals& totals,
+              std::span<const double> prices) {
+  double sum = totals.cost;
+  for (size_t r = 0; r < chain.rows.size(); ++r) {
+    sum += prices[r] * totals.sums[r];
+  }
+  return sum;
+}
+
+// Calls visit(prefill option, decode option) for all that `item` could use at
+// the sites it is at.
+template <typename Visit>
+void for_alternatives(const Chain& chain, uint32_t item, const Choice& choice,
+                      const Visit& visit) {
+  const Item& entry = chain.items[item];
+  const uint32_t p = choice.options[0][item];
+  const uint32_t d = choice.options[1][item];
+  for (uint32_t a = entry.option_begin[0]; a < entry.option_end[0]; ++a) {
+    if (chain.options[a].site != chain.options[p].site) continue;
+    for (uint32_t b = entry.option_begin[1]; b < entry.option_end[1]; ++b) {
+      if (chain.options[b].site != chain.options[d].site) continue;
+      if (a == p && b == d) continue;
+      const bool same = chain.options[a].resident == chain.options[b].resident;
+      if (entry.one_resident && !same) continue;
+      // Of unlike residents, one phase is changed at a time.
+      if (!same && a != p && b != d) continue;
+      visit(a, b);
+    }
+  }
+}
+
+// All changes that lower the objective by themselves, best first.
+std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
+                                 std::span<const double> prices) {
+  std::vector<Change> changes;
+  const double objective = objective_of(chain, ledger.totals());
+  const double price = priced(chain, ledger.totals(), prices);
+  for (uint32_t i = 0; i < chain.items.size(); ++i) {
+    for_alternatives(chain, i, ledger.choice(), [&](uint32_t a, uint32_t b) {
+      const Totals totals = ledger.with(i, a, b);
+      if (objective_of(chain, totals) >= objective) return;
+      changes.push_back({i, a, b, priced(chain, totals, prices) - price});
+    });
+  }
+  std::stable_sort(
+      changes.begin(), changes.end(),
+      [](const Change& x, const Change& y) { return x.price < y.price; });
+  return changes;
+}
+
+// Totals of the first segments, or of the last, by how many they are.
+std::vector<Totals> running_totals(const Chain& chain, const Choice& choice,
+                                   bool from_end) {
+  const auto num_segments = static_cast<uint32_t>(chain.segments.size());
+  Totals sum;
+  sum.sums.assign(chain.rows.size(), 0.0);
+  sum.peaks.assign(chain.rows.size(), 0.0);
+  std::vector<Totals> running{sum};
+  for (uint32_t n = 0; n < num_segments; ++n) {
+    const uint32_t g = from_end ? num_segments - 1 - n : n;
+    const Segment& segment = chain.segments[g];
+    for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
+      uint32_t held = kNone;
+      for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+        const Option& option = chain.options[choice.options[phase][i]];
+        add_charge(chain, option.charge, 1.0, sum);
+        if (option.resident == kNone || option.resident == held) continue;
+        held = option.resident;
+        add_charge(chain, chain.residents[chain.items[i].resident_begin + held],
+                   1.0, sum);
+      }
+    }
+    // The edge inside the part; the one at the cut comes with the cut.
+    const uint32_t before = from_end ? g : g - 1;
+    if (n > 0) {
+      for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+        const uint32_t at = choice.sites[phase][before] * chain.num_sites +
+                            choice.sites[phase][before + 1];
+        add_charge(chain,
+                   chain.edges[chain.segments[before].edge].charges[phase][at],
+                   1.0, sum);
+      }
+    }
+    running.push_back(sum);
+  }
+  return running;
+}
+
+Choice spliced(const Chain& chain, const Choice& a, const Choice& b,
+               uint32_t cut) {
+  Choice choice = b;
+  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+    std::copy_n(a.sites[phase].begin(), cut, choice.sites[phase].begin());
+    std::copy_n(a.options[phase].begin(), chain.segments[cut - 1].item_end,
+                choice.options[phase].begin());
+  }
+  return choice;
+}
+
+}  // namespace
+
+Ledger::Ledger(const Chain& chain, Choice choice)
+    : chain_(chain),
+      choice_(std::move(choice)),
+      totals_(add_up(chain, choice_)) {}
+
+void Ledger::charge_item(uint32_t item, uint32_t prefill, uint32_t decode,
+                         double sign, Totals& totals) const {
+  const Option& a = chain_.options[prefill];
+  const Option& b = chain_.options[decode];
+  const uint32_t base = chain_.items[item].resident_begin;
+  add_charge(chain_, a.charge, sign, totals);
+  add_charge(chain_, b.charge, sign, totals);
+  if (a.resident != kNone) {
+    add_charge(chain_, chain_.residents[base + a.resident], sign, totals);
+  }
+  if (b.resident != kNone && b.resident != a.resident) {
+    add_charge(chain_, chain_.residents[base + b.resident], sign, totals);
+  }
+}
+
+Totals Ledger::with(uint32_t item, uint32_t prefill, uint32_t decode) const {
+  Totals totals = totals_;
+  charge_item(item, choice_.options[0][item], choice_.options[1][item], -1.0,
+              totals);
+  charge_item(item, prefill, decode, 1.0, totals);
+  return totals;
+}
+
+void Ledger::set(uint32_t item, uint32_t prefill, uint32_t decode) {
+  choice_.options[0][item] = prefill;
+  choice_.options[1][item] = decode;
+  totals_ = add_up(chain_, choice_);
+}
+
+bool Incumbent::offer(const Choice& choice) {
+  const Totals totals = add_up(chain_, choice);
+  const double objective = objective_of(chain_, totals);
+  if (objective >= objective_ || !is_feasible(chain_, totals)) return false;
+  objective_ = objective;
+  choice_ = choice;
+  return true;
+}
+
+void Incumbent::polish(Choice choice, std::span<const double> prices) {
+  Ledger ledger(chain_, std::move(choice));
+  for (uint32_t round = 0; round < kMaxRounds; ++round) {
+    bool changed = false;
+    std::vector<bool> done(chain_.items.size());
+    for (const Change& change : find_changes(chain_, ledger, prices)) {
+      if (done[change.item]) continue;
+      const Totals totals =
+          ledger.with(change.item, change.prefill, change.decode);
+      if (!is_feasible(chain_, totals) ||
+          objective_of(chain_, totals) >=
+              objective_of(chain_, ledger.totals())) {
+        continue;
+      }
+      ledger.set(change.item, change.prefill, change.decode);
+      done[change.item] = true;
+      changed = true;
+    }
+    if (!changed) break;
+  }
+  offer(ledger.choice());
+}
+
+bool Incumbent::splice(const Choice& a, const Choice& b,
+                       std::span<const double> prices) {
+  const std::vector<Totals> heads = running_totals(chain_, a, false);
+  const std::vector<Totals> tails = running_totals(chain_, b, true);
+  const auto num_segments = static_cast<uint32_t>(chain_.segments.size());
+  uint32_t best_cut = 0;
+  double least = kInfinity;
+  for (uint32_t cut = 1; cut < num_segments; ++cut) {
+    Totals totals = heads[cut];
+    const Totals& tail = tails[num_segments - cut];
+    totals.cost += tail.cost;
+    for (size_t r = 0; r < chain_.rows.size(); ++r) {
+      totals.sums[r] += tail.sums[r];
+      totals.peaks[r] = std::max(totals.peaks[r], tail.peaks[r]);
+    }
+    const Edge& edge = chain_.edges[chain_.segments[cut - 1].edge];
+    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+      const uint32_t at =
+          a.sites[phase][cut - 1] * chain_.num_sites + b.sites[phase][cut];
+      add_charge(chain_, edge.charges[phase][at], 1.0, totals);
+    }
+    const double objective = objective_of(chain_, totals);
+    if (objective < least && is_feasible(chain_, totals)) {
+      least = objective;
+      best_cut = cut;
+    }
+  }
+  if (best_cut == 0) return false;
+  polish(spliced(chain_, a, b, best_cut), prices);
+  return true;
+}
+
+}  // namespace tessera::planner

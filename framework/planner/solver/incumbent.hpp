@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The best plan found so far, and how choices that the relaxation offers become
+// plans that keep the limits.
+
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "framework/planner/solver/chain.hpp"
+#include "framework/planner/solver/relaxation.hpp"
+
+namespace tessera::planner {
+
+// Serves one chain, which outlives it.
+class Incumbent {
+ public:
+  explicit Incumbent(const Chain& chain) : chain_(chain) {}
+
+  bool exists() const { return objective_ < kInfinity; }
+  // kInfinity if there is none.
+  double objective() const { return objective_; }
+  const Choice& choice() const { return choice_; }
+
+  // Takes `choice` if it keeps the limits and beats what there is.
+  bool offer(const Choice& choice);
+
+  // Offers `choice` after changing single items for the better until none is
+  // left.  `prices` order the changes: those that take least of what is dear
+  // come first.
+  //
+  // Requires  `choice` keeps the limits
+  void polish(Choice choice, std::span<const double> prices);
+
+  // Offers the beginning of one with the end of the other, wherever that keeps
+  // the limits and costs least.
+  //
+  // Returns  true if any cut keeps the limits
+  bool splice(const Choice& a, const Choice& b, std::span<const double> prices);
+
+ private:
+  const Chain& chain_;
+  Choice choice_;
+  double objective_ = kInfinity;
+};
+
+// A choice with its totals, changed item by item.
+class Ledger {
+ public:
+  Ledger(const Chain& chain, Choice choice);
+
+  const Choice& choice() const { return choice_; }
+  const Totals& totals() const { return totals_; }
+
+  // The totals if `item` used these options; its peaks may come out too large,
+  // never too small.
+  Totals with(uint32_t item, uint32_t prefill, uint32_t decode) const;
+  void set(uint32_t item, uint32_t prefill, uint32_t decode);
+
+ private:
+  void charge_item(uint32_t item, uint32_t prefill, uint32_t decode,
+                   double sign, Totals& totals) const;
+
+  const Chain& chain_;
+  Choice choice_;
+  Totals totals_;
+};
+
+}  // namespace tessera::planner

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/planner/solver/search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace tessera::planner {
+namespace {
+
+// The root's steps come in rounds; after each, what cannot be in a better plan
+// is left out.
+constexpr uint32_t kRootRounds = 8;
+
+// Choices worse than the best plan by more than this share are not improved.
+constexpr double kWorthPolishing = 0.02;
+
+// While there is no plan, steps aim that far towards more than any plan costs:
+// where no plan exists, the bound has to get there.
+constexpr double kReach = 0.25;
+
+// Branches in which plans are looked for by walking, besides what comes along.
+constexpr uint32_t kNodesToWalk = 60;
+
+double largest(const Charge& charge) {
+  return charge.cost == kInfinity ? 0.0 : charge.cost;
+}
+
+double largest_loads(const Chain& chain, const Charge& charge) {
+  double sum = 0.0;
+  for (uint32_t i = 0; i < charge.sums.count; ++i) {
+    const Use& use = chain.uses[charge.sums.begin + i];
+    if (chain.rows[use.row].kind == RowKind::kLoad) sum += use.amount;
+  }
+  return sum;
+}
+
+// More than any choice costs, loads of all rows together.
+double worst_objective(const Chain& chain) {
+  double total = 0.0;
+  const auto worst = [&chain](const Charge& charge) {
+    return largest(charge) + largest_loads(chain, charge);
+  };
+  for (const Item& item : chain.items) {
+    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+      double most = 0.0;
+      for (uint32_t o = item.option_begin[phase]; o < item.option_end[phase];
+           ++o) {
+        const Option& option = chain.options[o];
+        double price = worst(option.charge);
+        if (option.resident != kNone) {
+          price +=
+              worst(chain.residents[item.resident_begin + option.resident]);
+        }
+        most = std::max(most, price);
+      }
+      total += most;
+    }
+  }
+  for (const Segment& segment : chain.segments) {
+    if (segment.edge == kNone) continue;
+    for (const auto& charges : chain.edges[segment.edge].charges) {
+      double most = 0.0;
+      for (const Charge& charge : charges) most = std::max(most, worst(charge));
+      total += most;
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
+double Solution::gap() const {
+  if (!feasible || objective <= 0.0) return 0.0;
+  return std::max(0.0, (objective - bound) / objective);
+}
+
+Search::Search(const Chain& chain, const SolveLimits& limits)
+    : chain_(chain),
+      limits_(limits),
+      relaxation_(chain),
+      ascent_(chain),
+      incumbent_(chain),
+      root_restriction_(no_restriction(chain)),
+      worst_objective_(worst_objective(chain)),
+      counts_{std::vector<uint32_t>(chain.options.size()),
+              std::vector<uint32_t>(kNumPhases * chain.segments.size() *
+                                    chain.num_sites),
+              0} {}
+
+// What a plan must stay below to be worth finding.
+double Search::cutoff() const {
+  if (!incumbent_.exists()) return worst_objective_ * (1.0 + kTolerance) + 1.0;
+  return incumbent_.objective() - kTolerance * incumbent_.objective();
+}
+
+bool Search::is_closed(double bound) const { return bound >= cutoff(); }
+
+double Search::target_above(double bound) const {
+  if (incumbent_.exists()) return incumbent_.objective();
+  return bound + kReach * (worst_objective_ - bound);
+}
+
+void Search::count_choice(const Choice& choice) {
+  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+    for (const uint32_t o : choice.options[phase]) ++counts_.options[o];
+    for (size_t g = 0; g < chain_.segments.size(); ++g) {
+      ++counts_.sites[(phase * chain_.segments.size() + g) * chain_.num_sites +
+                      choice.sites[phase][g]];
+    }
+  }
+  ++counts_.steps;
+}
+
+void Search::use_choice(const Choice& choice, const Totals& totals) {
+  const double worth = incumbent_.objective() * (1.0 + kWorthPolishing);
+  if (is_feasible(chain_, totals)) {
+    if (objective_of(chain_, totals) < worth) {
+      incumbent_.polish(choice, ascent_.prices());
+    }
+    last_feasible_ = choice;
+    has_feasible_ = true;
+  } else {
+    last_infeasible_ = choice;
+    has_infeasible_ = true;
+  }
+}
+
+void Search::ascend(Node& node, Restriction& restriction, uint32_t steps) {
+  ascent_.restart();
+  if (!node.prices.empty()) ascent_.set_prices(node.prices);
+  std::fill(counts_.options.begin(), counts_.options.end(), 0);
+  std::fill(counts_.sites.begin(), counts_.sites.end(), 0);
+  counts_.steps = 0;
+  for (uint32_t step = 0; step < steps; ++step) {
+    const double bound = relaxation_.solve(restriction, ascent_.prices());
+    ++steps_;
+    if (bound > node.bound || node.prices.empty()) {
+      node.bound = std::max(node.bound, bound);
+      node.prices = ascent_.prices();
+    }
+    if (bound == kInfinity) return;
+    const Choice& choice = relaxation_.choice();
+    const Totals totals = add_up(chain_, choice);
+    if (step >= steps / 2) count_choice(choice);
+    use_choice(choice, totals);
+    if (!is_feasible(chain_, totals)) try_walk();
+    if (is_closed(node.bound)) return;
+    ascent_.step(bound, totals.sums, restriction.peak_floor,
+                 target_above(bound));
+  }
+}
+
+// Makes what is short ever dearer until a choice keeps the limits, then joins
+// it with one that does not.
+void Search::reach_for_feasible(const Node& node,
+                                const Restriction& restriction) {
+  std::vector<double> prices = node.prices;
+  for (uint32_t attempt = 0; attempt < 40; ++attempt) {
+    if (relaxation_.solve(restriction, prices) == kInfinity) return;
+    ++steps_;
+    const Totals totals = add_up(chain_, relaxation_.choice());
+    use_choice(relaxation_.choice(), totals);
+    if (is_feasible(chain_, totals)) break;
+    for (size_t r = 0; r < prices.size(); ++r) {
+      const Row& row = chain_.rows[r];
+      if (excess_of(row, totals.sums[r] + totals.peaks[r]) == 0.0) continue;
+      const double unit = 0.001 * std::max(1.0, std::fabs(node.bound)) /
+                          std::max(row.capacity, 1e-30);
+      prices[r] = std::max(prices[r] * (attempt < 8 ? 1.03 : 1.3),
+                           prices[r] + unit * (attempt < 8 ? 0.1 : 1.0));
+    }
+  }
+  if (has_feasible_ && has_infeasible_) {
+    incumbent_.splice(last_feasible_, last_infeasible_, node.prices);
+    incumbent_.splice(last_infeasible_, last_feasible_, node.prices);
+  }
+}
+
+// Walks at prices near the best ones: each scarce row dearer by itself.
+void Search::walk_around(const Node& node, const Restriction& restriction) {
+  for (size_t r = 0; r < chain_.rows.size(); ++r) {
+    if (node.prices[r] == 0.0 || chain_.rows[r].kind == RowKind::kLoad)
+      continue;
+    for (const double factor : {0.9, 1.03, 1.1, 1.3, 1.8}) {
+      std::vector<double> prices = node.prices;
+      prices[r] *= factor;
+      if (relaxation_.solve(restriction, prices) == kInfinity) return;
+      ++steps_;
+      try_walk();
+    }
+  }
+  if (!incumbent_.exists()) return;
+  relaxation_.solve(restriction, node.prices);
+  for (uint32_t round = 0; round < 4; ++round) {
+    Choice choice = incumbent_.choice();
+    if (!relaxation_.improve(choice)) break;
+    incumbent_.polish(std::move(choice), node.prices);
+  }
+  relaxation_.find_reserves(root_restriction_);
+}
+
+void Search::try_walk() {
+  if (!relaxation_.walk()) return;
+  const Totals totals = add_up(chain_, relaxation_.walked());
+  if (is_feasible(chain_, totals)) use_choice(relaxation_.walked(), totals);
+}
+
+bool Search::is_spent() const {
+  return nodes_ >= limits_.max_nodes || relaxation_.work() >= limits_.max_work;
+}
+
+void Search::branch(const NodePtr& node, const Decision& decision) {
+  for (const bool keep : {true, false}) {
+    auto child = std::make_shared<Node>();
+    child->parent = node;
+    child->decision = decision;
+    child->decision.keep = keep;
+    child->bound = node->bound;
+    child->prices = node->prices;
+    child->id = ++nodes_;
+    Restriction restriction = restriction_of(*child);
+    const Restriction before = restriction;
+    if (!propagate(*child, restriction)) continue;
+    ascend(*child, restriction, limits_.node_steps);
+    if (is_closed(child->bound)) continue;
+    if (!propagate(*child, restriction)) continue;
+    if (nodes_ <= kNodesToWalk) walk_around(*child, restriction);
+    if (is_closed(child->bound)) continue;
+    remember(before, restriction, *child);
+    open_.push_back(std::move(child));
+    std::push_heap(
+        open_.begin(), open_.end(), [](const NodePtr& a, const NodePtr& b) {
+          return a->bound != b->bound ? a->bound > b->bound : a->id > b->id;
+        });
+  }
+}
+
+void Search::search_root(const NodePtr& root) {
+  raise_floors(root_restriction_);
+  if (!propagate(*root, root_restriction_)) {
+    root->bound = kInfinity;
+    return;
+  }
+  uint32_t idle = 0;
+  relaxation_.find_reserves(root_restriction_);
+  for (uint32_t round = 0; round < kRootRounds; ++round) {
+    const double before = root->bound;
+    ascend(*root, root_restriction_, limits_.root_steps / kRootRounds);
+    if (is_closed(root->bound)) return;
+    reach_for_feasible(*root, root_restriction_);
+    walk_around(*root, root_restriction_);
+    if (is_closed(root->bound)) return;
+    if (incumbent_.exists() &&
+        root->bound >= incumbent_.objective() * (1.0 - limits_.gap)) {
+      return;
+    }
+    if (is_spent()) return;
+    relaxation_.solve(root_restriction_, root->prices);
+    ++steps_;
+    const uint32_t excluded =
+        relaxation_.exclude_above(cutoff(), root_restriction_);
+    raise_floors(root_restriction_);
+    const bool rose = root->bound > before + 1e-5 * std::fabs(before);
+    idle = rose || excluded > 0 ? 0 : idle + 1;
+    if (idle == 2) return;
+  }
+}
+
+Solution Search::finish(double open_bound,
+                        const std::vector<double>& prices) const {
+  Solution solution;
+  solution.feasible = incumbent_.exists();
+  solution.infeasible = !solution.feasible && open_bound == kInfinity;
+  solution.objective = incumbent_.objective();
+  solution.bound = std::min(open_bound, incumbent_.objective());
+  if (solution.feasible) solution.choice = incumbent_.choice();
+  solution.prices = prices;
+  solution.steps = steps_;
+  solution.nodes = nodes_;
+  return solution;
+}
+
+Solution Search::run(const Choice* start) {
+  if (start != nullptr) incumbent_.offer(*start);
+  const auto root = std::make_shared<Node>();
+  search_root(root);
+  if (is_closed(root->bound)) return finish(kInfinity, root->prices);
+  open_.push_back(root);
+  const auto later = [](const NodePtr& a, const NodePtr& b) {
+    return a->bound != b->bound ? a->bound > b->bound : a->id > b->id;
+  };
+  while (!open_.empty()) {
+    const double least = open_.front()->bound;
+    if (is_closed(least)) break;
+    const bool near = incumbent_.exists() &&
+                      least >= incumbent_.objective() * (1.0 - limits_.gap);
+    if (near || is_spent()) {
+      return finish(least, root->prices);
+    }
+    std::pop_heap(open_.begin(), open_.end(), later);
+    const NodePtr node = std::move(open_.back());
+    open_.pop_back();
+    Restriction restriction = restriction_of(*node);
+    ascend(*node, restriction, 8);
+    if (is_closed(node->bound)) continue;
+    Decision decision;
+    if (choose_decision(*node, restriction, &decision)) branch(node, decision);
+  }
+  return finish(kInfinity, root->prices);
+}
+
+Solution solve_chain(const Chain& chain, const SolveLimits& limits,
+                     const Choice* start) {
+  return Search(chain, limits).run(start);
+}
+
+}  // namespace tessera::planner

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Branch and bound over a chain, best bound first.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "framework/planner/solver/incumbent.hpp"
+#include "framework/planner/solver/price_ascent.hpp"
+#include "framework/planner/solver/relaxation.hpp"
+#include "framework/planner/solver/solve.hpp"
+
+namespace tessera::planner {
+
+// What a branch decides beyond its parent.
+struct Decision {
+  enum class Kind {
+    kOption,  // `index` is an option: it must be chosen, or must not
+    kSite,    // `index` is segment * num_sites + site, in `phase`
+    kPeak,    // `index` is a row: its peaks stay below `level`, or reach it
+  };
+  Kind kind = Kind::kOption;
+  uint32_t phase = 0;
+  uint32_t index = 0;
+  double level = 0.0;
+  bool keep = false;  // must be chosen; for a peak: reaches the level
+};
+
+// Bounds are sums of many doubles, so a plan that is better by less than this
+// share is not looked for.
+inline constexpr double kTolerance = 1e-9;
+
+// How often the last steps chose what.
+struct ChoiceCounts {
+  std::vector<uint32_t> options;
+  std::vector<uint32_t> sites;  // [phase][segment][site]
+  uint32_t steps = 0;
+};
+
+class Search {
+ public:
+  Search(const Chain& chain, const SolveLimits& limits);
+
+  Solution run(const Choice* start);
+
+ private:
+  struct Node {
+    std::shared_ptr<const Node> parent;
+    Decision decision;
+    double bound = -kInfinity;
+    uint32_t id = 0;
+    std::vector<double> prices;
+    // What the decisions so far leave no plan for.
+    std::vector<uint32_t> options_out;
+    std::array<std::vector<uint32_t>, kNumPhases> sites_out;
+  };
+  using NodePtr = std::shared_ptr<Node>;
+
+  double cutoff() const;
+  bool is_closed(double bound) const;
+  double target_above(double bound) const;
+  Restriction restriction_of(const Node& node) const;
+  void apply(const Decision& decision, Restriction& restriction) const;
+  void raise_floors(Restriction& restriction) const;
+  // Raises the node's bound; counts how often options and sites are chosen.
+  void ascend(Node& node, Restriction& restriction, uint32_t steps);
+  void use_choice(const Choice& choice, const Totals& totals);
+  void count_choice(const Choice& choice);
+  void reach_for_feasible(const Node& node, const Restriction& restriction);
+  void walk_around(const Node& node, const Restriction& restriction);
+  void try_walk();
+  bool choose_decision(const Node& node, const Restriction& restriction,
+                       Decision* out) const;
+  bool choose_peak(const Node& node, const Restriction& restriction,
+                   double least_rise, Decision* out) const;
+  // Leaves out what breaks a limit whatever else is chosen, and what is too
+  // dear; false if nothing is left.
+  bool propagate(const Node& node, Restriction& restriction);
+  bool keep_limits(Restriction& restriction, uint32_t* out_excluded);
+  void remember(const Restriction& before, const Restriction& after,
+                Node& node) const;
+  bool is_spent() const;
+  void branch(const NodePtr& node, const Decision& decision);
+  void search_root(const NodePtr& root);
+  Solution finish(double open_bound, const std::vector<double>& prices) const;
+
+  const Chain& chain_;
+  SolveLimits limits_;
+  Relaxation relaxation_;
+  PriceAscent ascent_;
+  Incumbent incumbent_;
+  Restriction root_restriction_;
+  double worst_objective_;  // no choice costs more
+  ChoiceCounts counts_;
+  Choice last_feasible_;
+  Choice last_infeasible_;
+  bool has_feasible_ = false;
+  bool has_infeasible_ = false;
+  uint32_t steps_ = 0;
+  uint32_t nodes_ = 0;
+  std::vector<NodePtr> open_;  // a heap, least bound on top
+};
+
+}  // namespace tessera::planner

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Along the chain with what is left of each limit in hand: the way from a
+// relaxation's prices to a plan that keeps the limits.
+
+#include <algorithm>
+#include <numeric>
+
+#include "framework/planner/solver/relaxation.hpp"
+
+namespace tessera::planner {
+namespace {
+
+void charge(const Chain& chain, const Charge& charge, Totals& totals) {
+  totals.cost += charge.cost;
+  for (uint32_t i = 0; i < charge.sums.count; ++i) {
+    const Use& use = chain.uses[charge.sums.begin + i];
+    totals.sums[use.row] += use.amount;
+  }
+  for (uint32_t i = 0; i < charge.peaks.count; ++i) {
+    const Use& use = chain.uses[charge.peaks.begin + i];
+    totals.peaks[use.row] = std::max(totals.peaks[use.row], use.amount);
+  }
+}
+
+// Takes back sums; peaks stay, so what is left may look tighter than it is.
+void uncharge(const Chain& chain, const Charge& charge, Totals& totals) {
+  totals.cost -= charge.cost;
+  for (uint32_t i = 0; i < charge.sums.count; ++i) {
+    const Use& use = chain.uses[charge.sums.begin + i];
+    totals.sums[use.row] -= use.amount;
+  }
+}
+
+// Lengths of runs of segments that are moved together.
+constexpr uint32_t kRuns[] = {1, 2, 4, 8, 16, 32};
+
+}  // namespace
+
+void Relaxation::charge_pair(uint32_t item, uint32_t prefill, uint32_t decode,
+                             Totals& totals) const {
+  const Option& a = chain_.options[prefill];
+  const Option& b = chain_.options[decode];
+  const uint32_t base = chain_.items[item].resident_begin;
+  charge(chain_, a.charge, totals);
+  charge(chain_, b.charge, totals);
+  if (a.resident != kNone) {
+    charge(chain_, chain_.residents[base + a.resident], totals);
+  }
+  if (b.resident != kNone && b.resident != a.resident) {
+    charge(chain_, chain_.residents[base + b.resident], totals);
+  }
+}
+
+bool Relaxation::fits(const Totals& totals, const double* reserve) const {
+  for (size_t r = 0; r < chain_.rows.size(); ++r) {
+    const double total = totals.sums[r] + totals.peaks[r] + reserve[r];
+    if (excess_of(chain_.rows[r], total) > 0.0) return false;
+  }
+  return true;
+}
+
+// What the segments behind each one need of every row at the very least.
+void Relaxation::find_reserves(const Restriction& restriction) {
+  const size_t num_rows = chain_.rows.size();
+  const size_t num_segments = chain_.segments.size();
+  reserve_.assign((num_segments + 1) * num_rows, 0.0);
+  std::vector<double> least(num_rows);
+  for (size_t g = num_segments; g-- > 0;) {
+    double* here = &reserve_[g * num_rows];
+    std::copy_n(here + num_rows, num_rows, here);
+    const Segment& segment = chain_.segments[g];
+    for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
+      for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+        std::fill(least.begin(), least.end(), kInfinity);
+        const Item& item = chain_.items[i];
+        for (uint32_t o = item.option_begin[phase]; o < item.option_end[phase];
+             ++o) {
+          if (restriction.option_out[o] != 0) continue;
+          Totals totals{0.0, std::vector<double>(num_rows),
+                        std::vector<double>(num_rows)};
+          charge(chain_, chain_.options[o].charge, totals);
+          for (size_t r = 0; r < num_rows; ++r) {
+            least[r] = std::min(least[r], totals.sums[r]);
+          }
+        }
+        for (size_t r = 0; r < num_rows; ++r) {
+          if (least[r] < kInfinity) here[r] += least[r];
+        }
+      }
+    }
+  }
+}
+
+// The cheapest two options of `item` in `state` that fit, added to `totals`.
+bool Relaxation::place_item(uint32_t item, uint32_t state,
+                            const double* reserve, Totals& totals) {
+  const ItemState& best = item_states_[size_t{item} * num_states_ + state];
+  if (best.value == kInfinity) return false;
+  Totals with = totals;
+  charge_pair(item, best.options[0], best.options[1], with);
+  std::array<uint32_t, kNumPhases> chosen = best.options;
+  if (!fits(with, reserve)) {
+    const Item& entry = chain_.items[item];
+    double least = kInfinity;
+    for (uint32_t a = entry.option_begin[0]; a < entry.option_end[0]; ++a) {
+      if (chain_.options[a].site != state / chain_.num_sites) continue;
+      for (uint32_t b = entry.option_begin[1]; b < entry.option_end[1]; ++b) {
+        if (chain_.options[b].site != state % chain_.num_sites) continue;
+        const bool shares =
+            chain_.options[a].resident != kNone &&
+            chain_.options[a].resident == chain_.options[b].resident;
+        if (entry.one_resident && !shares) continue;
+        const double price =
+            with_resident(item, a) +
+            (shares ? option_price_[b] : with_resident(item, b));
+        if (price >= least) continue;
+        Totals other = totals;
+        charge_pair(item, a, b, other);
+        if (!fits(other, reserve)) continue;
+        least = price;
+        chosen = {a, b};
+        with = std::move(other);
+      }
+    }
+    if (least == kInfinity) return false;
+  }
+  totals = std::move(with);
+  walked_.options[0][item] = chosen[0];
+  walked_.options[1][item] = chosen[1];
+  return true;
+}
+
+bool Relaxation::place_segment(uint32_t segment, uint32_t state,
+                               const Totals& before, Totals& out_totals) {
+  if (value_[size_t{segment} * num_states_ + state] == kInfinity) return false;
+  out_totals = before;
+  const uint32_t num_sites = chain_.num_sites;
+  walked_.sites[0][segment] = state / num_sites;
+  walked_.sites[1][segment] = state % num_sites;
+  if (segment > 0) charge_edge(segment - 1, out_totals);
+  // Within a segment the reserve of those behind it is kept; that of its own
+  // later items is left to chance.
+  const double* reserve = &reserve_[(segment + 1) * chain_.rows.size()];
+  for (uint32_t i = chain_.segments[segment].item_begin;
+       i < chain_.segments[segment].item_end; ++i) {
+    if (!place_item(i, state, reserve, out_totals)) return false;
+  }
+  return true;
+}
+
+// The edge behind `segment`, at the sites that walked_ has.
+void Relaxation::charge_edge(uint32_t segment, Totals& totals) const {
+  const auto& charges = chain_.edges[chain_.segments[segment].edge].charges;
+  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+    charge(chain_,
+           charges[phase][walked_.sites[phase][segment] * chain_.num_sites +
+                          walked_.sites[phase][segment + 1]],
+           totals);
+  }
+}
+
+// `totals` without segments first .. last - 1 and the edges at both ends.
+void Relaxation::uncharge_run(uint32_t first, uint32_t last,
+                              const Choice& choice, Totals& totals) const {
+  for (uint32_t g = first == 0 ? 0 : first - 1; g < last; ++g) {
+    const Segment& segment = chain_.segments[g];
+    for (uint32_t i = segment.item_begin; g >= first && i < segment.item_end;
+         ++i) {
+      const Option& a = chain_.options[choice.options[0][i]];
+      const Option& b = chain_.options[choice.options[1][i]];
+      const uint32_t base = chain_.items[i].resident_begin;
+      uncharge(chain_, a.charge, totals);
+      uncharge(chain_, b.charge, totals);
+      if (a.resident != kNone) {
+        uncharge(chain_, chain_.residents[base + a.resident], totals);
+      }
+      if (b.resident != kNone && b.resident != a.resident) {
+        uncharge(chain_, chain_.residents[base + b.resident], totals);
+      }
+    }
+    if (segment.edge == kNone) continue;
+    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+      uncharge(chain_,
+               chain_.edges[segment.edge]
+                   .charges[phase][choice.sites[phase][g] * chain_.num_sites +
+                                   choice.sites[phase][g + 1]],
+               totals);
+    }
+  }
+}
+
+// Puts segments first .. last - 1 at `state`; false if that does not fit or is
+// no better.
+bool Relaxation::move_run(uint32_t first, uint32_t last, uint32_t state,
+                          Choice& choice, Totals& totals) {
+  Totals moved = totals;
+  uncharge_run(first, last, choice, moved);
+  walked_ = choice;
+  Totals next;
+  for (uint32_t g = first; g < last; ++g) {
+    if (!place_segment(g, state, moved, next)) return false;
+    std::swap(moved, next);
+  }
+  if (last < chain_.segments.size()) charge_edge(last - 1, moved);
+  const double before = objective_of(chain_, totals);
+  if (objective_of(chain_, moved) >= before - 1e-9 * before) return false;
+  const Totals exact = add_up(chain_, walked_);
+  if (!is_feasible(chain_, exact)) return false;
+  choice = walked_;
+  totals = exact;
+  return true;
+}
+
+double Relaxation::bulk_of(uint32_t segment) const {
+  Totals totals{0.0, std::vector<double>(chain_.rows.size()),
+                std::vector<double>(chain_.rows.size())};
+  for (uint32_t i = chain_.segments[segment].item_begin;
+       i < chain_.segments[segment].item_end; ++i) {
+    charge_pair(i, choice_.options[0][i], choice_.options[1][i], totals);
+  }
+  double bulk = 0.0;
+  for (size_t r = 0; r < chain_.rows.size(); ++r) {
+    if (totals.sums[r] == 0.0 || chain_.rows[r].capacity <= 0.0) continue;
+    bulk = std::max(bulk, totals.sums[r] / chain_.rows[r].capacity);
+  }
+  return bulk;
+}
+
+bool Relaxation::improve(Choice& choice) {
+  std::fill(reserve_.begin(), reserve_.end(), 0.0);
+  const auto num_segments = static_cast<uint32_t>(chain_.segments.size());
+  Totals totals = add_up(chain_, choice);
+  bool improved = false;
+  for (const uint32_t length : kRuns) {
+    if (length > num_segments) break;
+    for (uint32_t g = 0; g + length <= num_segments; ++g) {
+      for (uint32_t s = 0; s < num_states_; ++s) {
+        if (move_run(g, g + length, s, choice, totals)) improved = true;
+      }
+    }
+  }
+  return improved;
+}
+
+bool Relaxation::walk() {
+  run_backward();
+  walked_ = choice_;
+  const size_t num_rows = chain_.rows.size();
+  Totals totals{0.0, std::vector<double>(num_rows),
+                std::vector<double>(num_rows)};
+  Totals next = totals;
+  std::vector<double> ways(num_states_);
+  std::vector<uint32_t> order(num_states_);
+  for (uint32_t g = 0; g < chain_.segments.size(); ++g) {
+    for (uint32_t s = 0; s < num_states_; ++s) {
+      const size_t at = size_t{g} * num_states_ + s;
+      ways[s] = value_[at] + backward_[at];
+      if (g == 0) continue;
+      const auto& prices = edge_price_[chain_.segments[g - 1].edge];
+      ways[s] += prices[0][walked_.sites[0][g - 1] * chain_.num_sites +
+                           s / chain_.num_sites] +
+                 prices[1][walked_.sites[1][g - 1] * chain_.num_sites +
+                           s % chain_.num_sites];
+    }
+    std::iota(order.begin(), order.end(), 0U);
+    std::stable_sort(
+        order.begin(), order.end(),
+        [&ways](uint32_t a, uint32_t b) { return ways[a] < ways[b]; });
+    bool placed = false;
+    for (const uint32_t s : order) {
+      if (ways[s] == kInfinity) break;
+      placed = place_segment(g, s, totals, next);
+      if (placed) break;
+    }
+    if (!placed) return false;
+    std::swap(totals, next);
+  }
+  return true;
+}
+
+}  // namespace tessera::planner
