@@ -82,8 +82,9 @@ class Pass {
 
   Status run() {
     TSR_RETURN_IF_ERROR(open_pools());
-    for (const GraphOp& op : graph_.ops) {
-      layer_ = &plan_.at(op.layer);
+    for (uint32_t i = 0; i < graph_.ops.size(); ++i) {
+      const GraphOp& op = graph_.ops[i];
+      layer_ = &plan_.of_op(graph_, i);
       const Status status = std::visit(
           [this](const auto& body) { return (*this)(body); }, op.body);
       TSR_RETURN_IF_ERROR(Status(status).annotate(op.name));
@@ -103,8 +104,9 @@ class Pass {
     p.weight = &weights_[o.weight];
     p.M = count_;
     p.x = read(o.x);
-    p.act_quant =
-        choose_linear(graph_.weights[o.weight], layer_->scheme).act_quant;
+    p.act_quant = choose_linear(graph_.weights[o.weight],
+                                plan_.of_weight(graph_, o.weight))
+                      .act_quant;
     p.num_decode_tokens = phase_ == TSR_DECODE ? count_ : 0;
     p.sum_order = order_;
     p.epilogue.activation = o.activation;
@@ -275,9 +277,9 @@ Result<Oracle> Oracle::create(const Graph& graph, const Plan& plan,
   state->plan = plan;
   state->order = order;
   TSR_RETURN_IF_ERROR(bind_attention_scales(plan, state->graph));
-  for (const GraphWeight& weight : graph.weights) {
-    const LinearChoice choice =
-        choose_linear(weight, plan.at(weight.layer).scheme);
+  for (uint32_t i = 0; i < graph.weights.size(); ++i) {
+    const GraphWeight& weight = graph.weights[i];
+    const LinearChoice choice = choose_linear(weight, plan.of_weight(graph, i));
     TSR_ASSIGN_OR_RETURN(
         format::WeightData data,
         read_weight(weight, choice, source).annotate(weight.name));

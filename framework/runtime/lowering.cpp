@@ -54,9 +54,9 @@ std::vector<Place> find_places(const Graph& graph, const OpRange& range) {
 std::vector<const LayerPlan*> find_writers(const Graph& graph,
                                            const Plan& plan) {
   std::vector<const LayerPlan*> writers(graph.tensors.size(), &plan.before);
-  for (const GraphOp& op : graph.ops) {
-    for (const uint32_t id : op_tensors(op.body).writes) {
-      writers[id] = &plan.at(op.layer);
+  for (uint32_t i = 0; i < graph.ops.size(); ++i) {
+    for (const uint32_t id : op_tensors(graph.ops[i].body).writes) {
+      writers[id] = &plan.of_op(graph, i);
     }
   }
   return writers;
@@ -83,11 +83,12 @@ tsr_tensor to_program_tensor(const GraphTensor& tensor, uint32_t dtype,
 }
 
 // Renumbers weight and KV indices, and sets what the scheme decides.
-void apply_plan(const Graph& graph, const LayerPlan& plan, Lowered& lowered,
+void apply_plan(const Graph& graph, const Plan& plan, Lowered& lowered,
                 GraphOpBody& body) {
   if (auto* linear = std::get_if<tsr_op_linear>(&body)) {
     const GraphWeight& weight = graph.weights[linear->weight];
-    linear->act_quant = choose_linear(weight, plan.scheme).act_quant;
+    linear->act_quant =
+        choose_linear(weight, plan.of_weight(graph, linear->weight)).act_quant;
     linear->weight = index_in(lowered.weights, linear->weight);
   } else if (auto* attention = std::get_if<tsr_op_attention>(&body)) {
     attention->kv = index_in(lowered.kv, attention->kv);
@@ -101,7 +102,7 @@ void apply_plan(const Graph& graph, const LayerPlan& plan, Lowered& lowered,
 std::vector<OpRange> split_by_device(const Graph& graph, const Plan& plan) {
   std::vector<OpRange> ranges;
   for (uint32_t i = 0; i < graph.ops.size(); ++i) {
-    const std::string& device = plan.at(graph.ops[i].layer).device;
+    const std::string& device = plan.of_op(graph, i).device;
     if (ranges.empty() || ranges.back().device != device) {
       ranges.push_back({i, i, device, {}});
     }
@@ -191,7 +192,7 @@ Lowered lower(const Graph& graph, const Plan& plan, const OpRange& range,
   }
   for (uint32_t i = range.first; i < range.last; ++i) {
     GraphOpBody body = graph.ops[i].body;
-    apply_plan(graph, plan.at(graph.ops[i].layer), lowered, body);
+    apply_plan(graph, plan, lowered, body);
     remap_tensors(body, lowered.program_id);
     lowered.ops.push_back(body);
   }

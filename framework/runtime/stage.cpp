@@ -69,9 +69,10 @@ Status Stage::load_weights(const StageInputs& inputs, const Lowered& lowered) {
     const GraphWeight& weight = inputs.graph.weights[index];
     TSR_ASSIGN_OR_RETURN(
         LoadedWeight loaded,
-        load_weight(*device_, weight,
-                    choose_linear(weight, inputs.plan.at(weight.layer).scheme),
-                    inputs.source)
+        load_weight(
+            *device_, weight,
+            choose_linear(weight, inputs.plan.of_weight(inputs.graph, index)),
+            inputs.source)
             .annotate(weight.name));
     memory_.weight_bytes += loaded.bytes;
     if (loaded.kept) kept_.push_back(std::move(loaded.kept));
