@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/tuning/plan/plan_problem.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "framework/runtime/step_arena.hpp"
+#include "framework/tuning/plan/runtime_plan.hpp"
+
+namespace tessera {
+namespace {
+
+using planner::Cell;
+using planner::kDecode;
+using planner::kPrefill;
+using planner::LinearClass;
+using planner::Problem;
+using planner::SegmentClass;
+
+// "self_attn.q_proj" of "layers.3.self_attn.q_proj".
+std::string kind_of(const std::string& name) {
+  if (!name.starts_with("layers.")) return name;
+  const size_t dot = name.find('.', std::strlen("layers."));
+  return dot == std::string::npos ? name : name.substr(dot + 1);
+}
+
+class ProblemMaker {
+ public:
+  explicit ProblemMaker(const ProblemInputs& inputs)
+      : inputs_(inputs),
+        probe_(inputs.graph, inputs.source, inputs.probe),
+        segments_(cut_segments(inputs.graph)) {}
+
+  Result<Problem> make() {
+    problem_.workload = inputs_.probe.workload;
+    problem_.model_fingerprint =
+        model_fingerprint(inputs_.graph, inputs_.source);
+    for (const Scheme& scheme : inputs_.schemes) {
+      problem_.schemes.push_back(scheme.name);
+    }
+    add_devices();
+    for (const GraphSegment& segment : segments_) {
+      if (!classes_.contains(segment.signature)) ++num_classes_;
+      classes_[segment.signature] = 0;
+    }
+    classes_.clear();
+    for (const GraphSegment& segment : segments_) {
+      TSR_RETURN_IF_ERROR(add_segment(segment));
+    }
+    add_transfers();
+    return std::move(problem_);
+  }
+
+ private:
+  // Devices with one id share; 0 is unknown, and what is simulated is its own.
+  static uint32_t shared_index(std::vector<uint64_t>& ids, uint64_t id,
+                               bool simulated) {
+    const auto found = std::find(ids.begin(), ids.end(), id);
+    if (id != 0 && !simulated && found != ids.end()) {
+      return static_cast<uint32_t>(found - ids.begin());
+    }
+    ids.push_back(simulated ? 0 : id);
+    return static_cast<uint32_t>(ids.size() - 1);
+  }
+
+  void add_devices() {
+    std::vector<uint64_t> memories;
+    std::vector<uint64_t> computes;
+    const StepLimits limits{probe_.step_tokens(), inputs_.probe.workload.batch,
+                            inputs_.probe.workload.batch, 64};
+    for (const std::shared_ptr<Device>& device : inputs_.devices) {
+      const tsr_device_info& info = device->info();
+      planner::DeviceModel model;
+      model.name = device->name();
+      model.simulated = info.clock == TSR_CLOCK_SIMULATED;
+      model.pool = shared_index(memories, info.memory_id, model.simulated);
+      model.compute = shared_index(computes, info.compute_id, model.simulated);
+      model.stage_bytes = StepArenaLayout(limits).bytes();
+      model.fingerprint = device_fingerprint(*device);
+      if (model.pool == problem_.pools.size()) {
+        problem_.pools.push_back({model.name, info.memory_bytes});
+      }
+      problem_.devices.push_back(std::move(model));
+    }
+    stage_ns_.assign(problem_.devices.size(), 0.0);
+  }
+
+  Status add_segment(const GraphSegment& segment) {
+    const auto found = classes_.find(segment.signature);
+    if (found == classes_.end()) {
+      TSR_RETURN_IF_ERROR(add_class(segment));
+    }
+    const uint32_t index = classes_.at(segment.signature);
+    planner::SegmentModel model;
+    model.name = segment.name;
+    model.layer = segment.layer;
+    model.segment_class = index;
+    model.out_bytes = probe_.out_bytes(segment);
+    for (size_t i = 0; i < segment.weights.size(); ++i) {
+      planner::Linear linear;
+      linear.name = inputs_.graph.weights[segment.weights[i]].name;
+      linear.linear_class = first_linear_[index] + static_cast<uint32_t>(i);
+      linear.kl.assign(problem_.schemes.size(), 0.0);
+      model.linears.push_back(std::move(linear));
+    }
+    problem_.segments.push_back(std::move(model));
+    return {};
+  }
+
+  Status add_class(const GraphSegment& segment) {
+    const auto index = static_cast<uint32_t>(problem_.segment_classes.size());
+    classes_[segment.signature] = index;
+    first_linear_.push_back(
+        static_cast<uint32_t>(problem_.linear_classes.size()));
+    SegmentClass entry;
+    entry.name = fmt::format("{} {}", index, kind_of(segment.name));
+    entry.keeps_kv = !segment.kv.empty();
+    problem_.segment_classes.push_back(std::move(entry));
+    for (const uint32_t weight : segment.weights) {
+      const GraphWeight& from = inputs_.graph.weights[weight];
+      problem_.linear_classes.push_back(
+          {fmt::format("{} {}", index, kind_of(from.name)),
+           from.N,
+           from.K,
+           {},
+           {}});
+    }
+    for (uint32_t device = 0; device < problem_.devices.size(); ++device) {
+      TSR_RETURN_IF_ERROR(probe_device(segment, device));
+      ++probed_;
+      if (inputs_.on_progress) {
+        inputs_.on_progress(
+            static_cast<double>(probed_) /
+            static_cast<double>(num_classes_ * problem_.devices.size()));
+      }
+    }
+    return {};
+  }
+
+  Status probe_device(const GraphSegment& segment, uint32_t device) {
+    std::optional<SegmentCost> own;
+    std::string refusal;
+    const size_t num_schemes =
+        segment.weights.empty() ? 1 : problem_.schemes.size();
+    for (uint32_t scheme = 0; scheme < num_schemes; ++scheme) {
+      TSR_ASSIGN_OR_RETURN(SegmentCost cost,
+                           probe_.probe(inputs_.devices[device], segment,
+                                        inputs_.schemes[scheme]));
+      if (cost.refusal.empty()) {
+        for (const LinearCost& linear : cost.linears) {
+          add_cell(segment, device, scheme, linear);
+        }
+        keep_least(cost, own);
+        continue;
+      }
+      refusal = cost.refusal;
+      TSR_RETURN_IF_ERROR(probe_singly(segment, device, scheme, own, refusal));
+    }
+    SegmentClass& entry = problem_.segment_classes.back();
+    if (!own) {
+      entry.refusals.push_back({device, "", refusal});
+      return {};
+    }
+    entry.sites.push_back(
+        {device, own->resident_bytes, {own->own[kPrefill], own->own[kDecode]}});
+    double& stage = stage_ns_[device];
+    stage = stage == 0.0 ? own->stage_ns : std::min(stage, own->stage_ns);
+    return {};
+  }
+
+  // A scheme that some linear of the segment does not go into: each by itself.
+  Status probe_singly(const GraphSegment& segment, uint32_t device,
+                      uint32_t scheme, std::optional<SegmentCost>& own,
+                      const std::string& refusal) {
+    for (size_t i = 0; i < segment.weights.size(); ++i) {
+      std::string reason = refusal;
+      if (segment.weights.size() > 1) {
+        GraphSegment one = segment;
+        one.weights = {segment.weights[i]};
+        TSR_ASSIGN_OR_RETURN(const SegmentCost cost,
+                             probe_.probe(inputs_.devices[device], one,
+                                          inputs_.schemes[scheme]));
+        reason = cost.refusal;
+        if (reason.empty()) {
+          for (const LinearCost& linear : cost.linears) {
+            if (linear.weight != one.weights[0]) continue;
+            add_cell(segment, device, scheme, linear);
+          }
+          keep_least(cost, own);
+          continue;
+        }
+      }
+      linear_class(segment, segment.weights[i])
+          .refusals.push_back({device, problem_.schemes[scheme], reason});
+    }
+    return {};
+  }
+
+  LinearClass& linear_class(const GraphSegment& segment, uint32_t weight) {
+    const auto at =
+        std::find(segment.weights.begin(), segment.weights.end(), weight) -
+        segment.weights.begin();
+    return problem_
+        .linear_classes[first_linear_.back() + static_cast<size_t>(at)];
+  }
+
+  void add_cell(const GraphSegment& segment, uint32_t device, uint32_t scheme,
+                const LinearCost& cost) {
+    LinearClass& entry = linear_class(segment, cost.weight);
+    Cell cell;
+    cell.host = device;
+    cell.scheme = scheme;
+    cell.kernel = cost.kernel;
+    cell.layout = cost.layout;
+    cell.load_bytes = cost.raw_bytes;
+    cell.parts.push_back({device, 0, entry.N, cost.weight_bytes, {}});
+    cell.costs = {cost.costs[kPrefill], cost.costs[kDecode]};
+    entry.cells.push_back(std::move(cell));
+  }
+
+  // The ops between linears cost the same whatever the scheme, so the least of
+  // several measurements is the nearest.
+  static void keep_least(const SegmentCost& cost,
+                         std::optional<SegmentCost>& own) {
+    if (!own) {
+      own = cost;
+      return;
+    }
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      own->own[phase].ns = std::min(own->own[phase].ns, cost.own[phase].ns);
+      own->own[phase].workspace_bytes = std::max(
+          own->own[phase].workspace_bytes, cost.own[phase].workspace_bytes);
+    }
+    own->stage_ns = std::min(own->stage_ns, cost.stage_ns);
+  }
+
+  void add_transfers() {
+    for (uint32_t from = 0; from < problem_.devices.size(); ++from) {
+      for (uint32_t to = 0; to < problem_.devices.size(); ++to) {
+        if (from == to) continue;
+        planner::TransferCurve curve = measure_transfer(from, to);
+        // Another program begins where devices meet.
+        for (auto& point : curve.points) point.ns += stage_ns_[to];
+        problem_.transfers.push_back(std::move(curve));
+      }
+    }
+  }
+
+  const ProblemInputs& inputs_;
+  CostProbe probe_;
+  std::vector<GraphSegment> segments_;
+  Problem problem_;
+  std::map<std::string, uint32_t> classes_;  // by signature
+  std::vector<uint32_t> first_linear_;       // by segment class
+  std::vector<double> stage_ns_;             // by device
+  size_t num_classes_ = 0;
+  size_t probed_ = 0;
+};
+
+}  // namespace
+
+planner::TransferCurve measure_transfer(uint32_t from, uint32_t to) {
+  using Clock = std::chrono::steady_clock;
+  planner::TransferCurve curve{from, to, {}};
+  for (const uint64_t bytes :
+       {uint64_t{1} << 10, uint64_t{1} << 14, uint64_t{1} << 18,
+        uint64_t{1} << 22, uint64_t{1} << 25}) {
+    const std::vector<std::byte> source(bytes, std::byte{1});
+    std::vector<std::byte> target(bytes);
+    double least = 0.0;
+    for (int run = 0; run < 5; ++run) {
+      const Clock::time_point begin = Clock::now();
+      std::memcpy(target.data(), source.data(), bytes);
+      const double ns =
+          std::chrono::duration<double, std::nano>(Clock::now() - begin)
+              .count();
+      // Read back, so that the copy is not left out.
+      if (target[bytes / 2] != std::byte{1}) return curve;
+      least = run == 0 ? ns : std::min(least, ns);
+    }
+    curve.points.push_back({bytes, least});
+  }
+  return curve;
+}
+
+Result<Problem> make_problem(const ProblemInputs& inputs) {
+  return ProblemMaker(inputs).make();
+}
+
+}  // namespace tessera
