@@ -34,6 +34,7 @@ Command add_eval_command(CLI::App& tessera);
 Command add_compare_command(CLI::App& tessera);
 Command add_quantize_command(CLI::App& tessera);
 Command add_tune_command(CLI::App& tessera);
+Command add_plan_command(CLI::App& tessera);
 Command add_bench_command(CLI::App& tessera);
 Command add_npu_command(CLI::App& tessera);
 

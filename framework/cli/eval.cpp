@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "framework/cli/eval_report.hpp"
 #include "framework/cli/eval_texts.hpp"
 #include "framework/cli/loaded_model.hpp"
+#include "framework/cli/plan/loaded_plan.hpp"
 #include "framework/cli/progress.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/eval/device_agreement.hpp"
@@ -28,6 +30,7 @@ constexpr const char* kAgainstOracle = "oracle";
 
 struct EvalOptions {
   TargetOptions target;
+  std::string plan;  // a file; empty: the target's device and scheme
   EvalTextOptions text;
   std::string reference;  // a model; empty: the one that is measured
   std::string phase = "prefill";
@@ -42,8 +45,9 @@ struct Evaluation {
   LoadedModel loaded;
   Scheme scheme;
   EvalTexts texts;
-  std::shared_ptr<Device> device;
-  std::shared_ptr<Device> other;  // null unless --against names a device
+  std::optional<LoadedPlan> plan;
+  std::shared_ptr<Device> device;  // with a plan, one of its devices
+  std::shared_ptr<Device> other;   // null unless --against names a device
 };
 
 std::vector<uint32_t> phases_of(const std::string& name) {
@@ -79,6 +83,15 @@ Status prepare(const EvalOptions& options, Evaluation& evaluation) {
   TSR_ASSIGN_OR_RETURN(Scheme scheme,
                        choose_scheme(model, options.target.scheme));
   TSR_ASSIGN_OR_RETURN(evaluation.texts, read_texts(model, options.text));
+  if (!options.plan.empty()) {
+    TSR_ASSIGN_OR_RETURN(
+        evaluation.plan,
+        load_plan(options.plan, evaluation.loaded, options.target.threads,
+                  options.target.isolate));
+    evaluation.device = evaluation.plan->devices.begin()->second;
+    evaluation.scheme = evaluation.plan->base;
+    return {};
+  }
   TSR_RETURN_IF_ERROR(open_devices(options, evaluation));
   evaluation.scheme = with_kv(fit_scheme(std::move(scheme), *evaluation.device),
                               options.target.kv);
@@ -88,8 +101,10 @@ Status prepare(const EvalOptions& options, Evaluation& evaluation) {
 EvalSubject subject_of(const EvalOptions& options, const Evaluation& evaluation,
                        double oracle_accuracy) {
   EvalSubject subject;
-  subject.device = evaluation.device->name();
-  subject.scheme = evaluation.scheme.name;
+  subject.device = evaluation.plan ? evaluation.plan->device_names()
+                                   : evaluation.device->name();
+  subject.scheme = evaluation.plan ? "plan" : evaluation.scheme.name;
+  subject.plan = options.plan;
   subject.head_scheme =
       format::weight_format_name(evaluation.scheme.head_format);
   subject.embedding_scheme =
@@ -104,10 +119,12 @@ EvalSubject subject_of(const EvalOptions& options, const Evaluation& evaluation,
 Result<std::unique_ptr<Session>> eval_session(
     const Evaluation& evaluation, const std::shared_ptr<Device>& device,
     uint32_t phase) {
-  return open_session(
-      evaluation.loaded, device, evaluation.scheme,
-      eval_session_options(evaluation.texts, phase,
-                           evaluation.loaded.model->config.vocab_size));
+  const SessionOptions session = eval_session_options(
+      evaluation.texts, phase, evaluation.loaded.model->config.vocab_size);
+  if (evaluation.plan) {
+    return open_plan_session(evaluation.loaded, *evaluation.plan, session);
+  }
+  return open_session(evaluation.loaded, device, evaluation.scheme, session);
 }
 
 Result<Agreement> measure_against(const Evaluation& evaluation,
@@ -224,6 +241,7 @@ Command add_eval_command(CLI::App& tessera) {
       "eval", "Measure perplexity, KL and top-1 against the oracle's f32");
   auto options = std::make_shared<EvalOptions>();
   add_target_options(*app, options->target);
+  add_plan_option(*app, options->plan);
   add_text_options(*app, options->text);
   app->add_flag("--llama-perplexity", options->text.llama_windows,
                 "Score as llama.cpp's perplexity does: windows of --context "
@@ -239,6 +257,7 @@ Command add_eval_command(CLI::App& tessera) {
       ->capture_default_str();
   app->add_option("--against", options->against,
                   "Compare with a second device too, or with \"oracle\"")
+      ->excludes("--plan")
       ->type_name("DEVICE");
   app->add_option("--max-kl", options->max_kl,
                   "Fail unless the mean KL is under this, in nats")

@@ -62,7 +62,7 @@ Json phase_json(const EvalSubject& subject, const PhaseResult& result) {
   json["phase"] = result.phase;
   json["device"] = subject.device;
   json["scheme"] = subject.scheme;
-  json["plan"] = nullptr;
+  json["plan"] = subject.plan.empty() ? Json() : Json(subject.plan);
   json["head_scheme"] = subject.head_scheme;
   json["embedding_scheme"] = subject.embedding_scheme;
   json["text"] = subject.text;

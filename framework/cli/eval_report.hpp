@@ -20,6 +20,7 @@ namespace tessera::cli {
 struct EvalSubject {
   std::string device;
   std::string scheme;
+  std::string plan;  // a file, or empty
   std::string head_scheme;
   std::string embedding_scheme;
   std::string text;     // the file's path

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "framework/cli/figures.hpp"
 #include "framework/cli/json_output.hpp"
 #include "framework/cli/loaded_model.hpp"
+#include "framework/cli/plan/loaded_plan.hpp"
 #include "framework/cli/profile.hpp"
 #include "framework/cli/prompts.hpp"
 #include "framework/cli/target_options.hpp"
@@ -28,6 +30,7 @@ constexpr uint32_t kMaxBatch = 64;
 
 struct RunOptions {
   TargetOptions target;
+  std::string plan;  // a file; empty: the target's device and scheme
   PromptOptions prompts;
   SamplingOptions sampling;
   uint32_t tokens = 64;
@@ -42,7 +45,9 @@ struct Run {
   Scheme scheme;
   std::vector<std::string> texts;
   std::vector<Request> requests;
-  std::shared_ptr<Device> device;
+  std::optional<LoadedPlan> plan;
+  std::shared_ptr<Device> device;  // with a plan, one of its devices
+  std::string device_name;         // of all that take part
   std::unique_ptr<Session> session;
 };
 
@@ -86,6 +91,7 @@ Result<std::vector<Request>> make_requests(const RunOptions& options,
 }
 
 bool is_simulated(const Run& run) {
+  if (run.plan) return run.plan->is_simulated();
   return run.device->info().clock == TSR_CLOCK_SIMULATED;
 }
 
@@ -107,8 +113,34 @@ SessionOptions session_options(const RunOptions& options, const Run& run,
                             ? context
                             : static_cast<uint32_t>(std::min<uint64_t>(
                                   context, longest + options.tokens));
-  session.profile = options.profile || is_simulated(run);
+  session.profile = options.profile || is_simulated(run) ||
+                    (run.plan && run.plan->has_simulated());
   return session;
+}
+
+// The session of --plan, or of the target's device and scheme.
+Status open_run(const RunOptions& options, uint32_t context, Run& run) {
+  if (!options.plan.empty()) {
+    TSR_ASSIGN_OR_RETURN(
+        run.plan, load_plan(options.plan, run.loaded, options.target.threads,
+                            options.target.isolate));
+    run.device = run.plan->devices.begin()->second;
+    run.device_name = run.plan->device_names();
+    run.scheme = run.plan->base;
+    run.scheme.name = "plan";
+    TSR_ASSIGN_OR_RETURN(
+        run.session, open_plan_session(run.loaded, *run.plan,
+                                       session_options(options, run, context)));
+    return {};
+  }
+  TSR_ASSIGN_OR_RETURN(run.device, open_device(options.target));
+  run.device_name = run.device->name();
+  run.scheme = with_kv(fit_scheme(std::move(run.scheme), *run.device),
+                       options.target.kv);
+  TSR_ASSIGN_OR_RETURN(run.session,
+                       open_session(run.loaded, run.device, run.scheme,
+                                    session_options(options, run, context)));
+  return {};
 }
 
 Result<Run> prepare(const RunOptions& options) {
@@ -120,12 +152,7 @@ Result<Run> prepare(const RunOptions& options) {
   TSR_ASSIGN_OR_RETURN(const uint32_t context,
                        choose_context(options, model.config));
   TSR_ASSIGN_OR_RETURN(run.requests, make_requests(options, run, context));
-  TSR_ASSIGN_OR_RETURN(run.device, open_device(options.target));
-  run.scheme = with_kv(fit_scheme(std::move(run.scheme), *run.device),
-                       options.target.kv);
-  TSR_ASSIGN_OR_RETURN(run.session,
-                       open_session(run.loaded, run.device, run.scheme,
-                                    session_options(options, run, context)));
+  TSR_RETURN_IF_ERROR(open_run(options, context, run));
   return run;
 }
 
@@ -202,10 +229,15 @@ Json run_json(const RunOptions& options, const Run& run,
   report["token_ids"] = generations[0]["token_ids"];
   report["prefill_tokens_per_s"] = prefill_rate(run, result);
   report["decode_tokens_per_s"] = decode_rate(run, result);
-  report["clock"] = clock_name(run.device->info().clock);
+  report["clock"] =
+      clock_name(is_simulated(run) ? TSR_CLOCK_SIMULATED : TSR_CLOCK_WALL);
   report["host_ns_per_step"] = result.median_step_host_ns;
   report["host_ns_per_step_mean"] = mean_host_ns(result);
-  report["device"] = run.device->name();
+  report["device"] = run.device_name;
+  report["plan"] = options.plan.empty() ? Json() : Json(options.plan);
+  // Never part of the times above, unless every device is simulated.
+  report["prefill_simulated_ns"] = result.prefill_simulated_ns;
+  report["decode_simulated_ns"] = result.decode_simulated_ns;
   report["scheme"] = run.scheme.name;
   report["finish_reason"] = generations[0]["finish_reason"];
   report["prompt_tokens"] = result.prompt_tokens;
@@ -223,7 +255,7 @@ Json run_json(const RunOptions& options, const Run& run,
 std::string summary_text(const Run& run, const GenerationResult& result) {
   const Session::Memory& memory = run.session->memory();
   std::string text =
-      fmt::format("{} {}: {} prompt tokens at {}, {} new", run.device->name(),
+      fmt::format("{} {}: {} prompt tokens at {}, {} new", run.device_name,
                   run.scheme.name, result.prompt_tokens,
                   rate_text(prefill_rate(run, result)), result.new_tokens);
   if (result.decode_tokens > 0) {
@@ -317,6 +349,7 @@ Command add_run_command(CLI::App& tessera) {
       tessera.add_subcommand("run", "Continue prompts with new text");
   auto options = std::make_shared<RunOptions>();
   add_target_options(*app, options->target);
+  add_plan_option(*app, options->plan);
   add_prompt_options(*app, options->prompts);
   app->add_option("-n,--tokens", options->tokens,
                   "New tokens per prompt, at most")

@@ -153,6 +153,15 @@ void add_target_options(CLI::App& command, TargetOptions& options) {
                    "Run plugins in a child process");
 }
 
+void add_plan_option(CLI::App& command, std::string& plan) {
+  command
+      .add_option("--plan", plan,
+                  "Plan lock file of `tessera plan`, in place of --device and "
+                  "--scheme")
+      ->excludes("--device", "--scheme", "--kv", "--option")
+      ->type_name("FILE");
+}
+
 Scheme with_kv(Scheme scheme, const std::string& kv) {
   const auto found = kv_formats().find(kv);
   if (found != kv_formats().end()) {

@@ -35,6 +35,10 @@ void add_threads_option(CLI::App& command, uint32_t& threads);
 void add_json_option(CLI::App& command, bool& json);
 // Adds --option.
 void add_device_options(CLI::App& command, std::vector<std::string>& options);
+// Adds --plan, which stands in for --device, --scheme, --kv and --option.
+//
+// Requires  add_target_options() has been called
+void add_plan_option(CLI::App& command, std::string& plan);
 // Adds MODEL, --device, --option, --scheme, --kv, --threads and --isolate.
 void add_target_options(CLI::App& command, TargetOptions& options);
 

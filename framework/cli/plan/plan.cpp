@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tessera plan: every layer gets a device and a precision.
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "framework/base/atomic_file.hpp"
+#include "framework/base/mapped_file.hpp"
+#include "framework/cli/command.hpp"
+#include "framework/cli/console.hpp"
+#include "framework/cli/figures.hpp"
+#include "framework/cli/json_output.hpp"
+#include "framework/cli/plan/plan_inputs.hpp"
+#include "framework/cli/plan/plan_report.hpp"
+#include "framework/cli/plan/verify.hpp"
+#include "framework/cli/target_options.hpp"
+#include "framework/planner/plan_file/plan_text.hpp"
+#include "framework/planner/problem/problem_file.hpp"
+
+namespace tessera::cli {
+namespace {
+
+// Good enough to stop: the rest is below what timing can tell.
+constexpr double kGap = 0.001;
+
+Result<planner::PlanFile> read_plan_file(const std::string& path) {
+  TSR_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  return planner::read_plan(
+      std::string(reinterpret_cast<const char*>(file.bytes().data()),
+                  file.bytes().size()),
+      path);
+}
+
+Status write_outputs(const PlanCommandOptions& options,
+                     const PlanInputs& inputs, const planner::PlanFile& plan) {
+  if (!options.output.empty()) {
+    TSR_RETURN_IF_ERROR(
+        write_file_atomically(options.output, planner::write_plan(plan)));
+  }
+  if (!options.save_problem.empty()) {
+    TSR_RETURN_IF_ERROR(write_file_atomically(
+        options.save_problem, planner::write_problem(inputs.problem)));
+  }
+  if (!options.svg.empty()) {
+    TSR_RETURN_IF_ERROR(
+        write_file_atomically(options.svg, planner::draw_plan(plan)));
+  }
+  return {};
+}
+
+Status print_plan(const PlanCommandOptions& options,
+                  const planner::Problem& problem,
+                  const planner::PlanOptions& planning,
+                  const planner::PlanFile& plan) {
+  if (options.json) {
+    write_out(planner::write_plan(plan));
+    return {};
+  }
+  if (!options.explain.empty()) {
+    TSR_ASSIGN_OR_RETURN(const std::string text,
+                         planner::explain_layers(plan, options.explain));
+    write_out(text);
+    return {};
+  }
+  write_out(plan_summary(plan));
+  if (options.compare_baselines) {
+    TSR_ASSIGN_OR_RETURN(const auto baselines,
+                         planner::find_baselines(problem, planning.solve));
+    write_out("\n" + baselines_text(plan, baselines));
+  }
+  return {};
+}
+
+Status run_plan(const PlanCommandOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  TSR_ASSIGN_OR_RETURN(PlanInputs inputs, make_plan_inputs(options));
+  planner::PlanOptions planning;
+  planning.solve.gap = kGap;
+  const planner::Problem asked = inputs.problem;
+  const Clock::time_point begin = Clock::now();
+  const bool verifies =
+      inputs.model && asked.limits.kl && options.verify_tokens > 0;
+  Result<planner::MadePlan> made =
+      verifies ? plan_and_verify(options, planning, inputs)
+               : planner::make_plan(asked, planning);
+  if (!made.ok()) return std::move(made).status();
+  if (inputs.model) sign_plan(options, inputs, made->file);
+  const double ns =
+      std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+  write_err(fmt::format("{}: {} paths, {} branches, {}\n",
+                        verifies ? "planned and verified" : "planned",
+                        made->solution.steps, made->solution.nodes,
+                        duration_text(ns)));
+  TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made->file));
+  return print_plan(options, asked, planning, made->file);
+}
+
+Status run_diff(const std::string& first, const std::string& second) {
+  TSR_ASSIGN_OR_RETURN(const planner::PlanFile a, read_plan_file(first));
+  TSR_ASSIGN_OR_RETURN(const planner::PlanFile b, read_plan_file(second));
+  for (const std::string& line : planner::compare_plans(a, b)) {
+    write_out(line + "\n");
+  }
+  return {};
+}
+
+Status run_show(const PlanCommandOptions& options, const std::string& path) {
+  TSR_ASSIGN_OR_RETURN(const planner::PlanFile plan, read_plan_file(path));
+  if (!options.svg.empty()) {
+    TSR_RETURN_IF_ERROR(
+        write_file_atomically(options.svg, planner::draw_plan(plan)));
+  }
+  return print_plan(options, {}, {}, plan);
+}
+
+void add_goal_options(CLI::App& app, PlanCommandOptions& options) {
+  app.add_option("--objective", options.objective,
+                 "latency, throughput, energy or memory")
+      ->check(CLI::IsMember({"latency", "throughput", "energy", "memory"}))
+      ->type_name("GOAL")
+      ->capture_default_str();
+  app.add_option("--prompt", options.workload.prompt, "Tokens of a prompt")
+      ->check(count_validator(1, 1U << 20))
+      ->type_name("N");
+  app.add_option("--generate", options.workload.generate,
+                 "Tokens that follow it")
+      ->check(count_validator(0, 1U << 20))
+      ->type_name("N");
+  app.add_option("--batch", options.workload.batch, "Sequences at once")
+      ->check(count_validator(1, 64))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--max-kl", options.max_kl,
+                 "Mean KL from the model in its own floats, at most; measured "
+                 "on text/select.txt beside the model and scored on report.txt")
+      ->check(not_negative_validator())
+      ->type_name("X");
+  app.add_option("--memory", options.memory,
+                 "DEVICE=SIZE that the plan may take, as cpu=4G")
+      ->type_name("LIMIT");
+  app.add_option("--pin", options.pins,
+                 "GLOB=DEVICE/SCHEME that layers must have; either side may be "
+                 "left out: layers.0.*=cpu, *.down_proj=/w8a16")
+      ->type_name("RULE");
+  app.add_option("--forbid", options.forbids, "What layers must not have")
+      ->type_name("RULE");
+}
+
+void add_input_options(CLI::App& app, PlanCommandOptions& options) {
+  add_model_option(app, options.model);
+  app.add_option("--devices", options.devices,
+                 "Devices to plan for, with commas; simulated ones only when "
+                 "named")
+      ->delimiter(',')
+      ->type_name("LIST")
+      ->capture_default_str();
+  app.add_option("--schemes", options.schemes,
+                 "Precisions to choose from, with commas; left out: the usual")
+      ->delimiter(',')
+      ->check(scheme_validator())
+      ->type_name("LIST");
+  app.add_option("--base", options.base,
+                 "Precision of all but the linears of layers; left out: the "
+                 "checkpoint's")
+      ->check(scheme_validator())
+      ->type_name("SCHEME");
+  app.add_option("--profile-seconds", options.profile_seconds,
+                 "Time for measuring single linears' accuracy; 0: nothing is "
+                 "measured, devices are asked for estimates")
+      ->check(not_negative_validator())
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_option("--sensitivity-tokens", options.sensitivity_tokens,
+                 "Tokens of calibration text for that")
+      ->check(count_validator(16))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--verify-tokens", options.verify_tokens,
+                 "Tokens of the texts that a KL limit is held on; 0: trust the "
+                 "prediction")
+      ->check(count_validator(0))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--devices-file", options.devices_file,
+                 "Plan from a file of --save-problem, with no device present")
+      ->type_name("FILE");
+  app.add_option("--save-problem", options.save_problem,
+                 "Write what was measured, for --devices-file")
+      ->type_name("FILE");
+  add_threads_option(app, options.threads);
+  app.add_flag("--isolate", options.isolate, "Run plugins in a child process");
+}
+
+void add_output_options(CLI::App& app, PlanCommandOptions& options) {
+  app.add_option("-o,--output", options.output, "Write the plan lock file")
+      ->type_name("FILE");
+  app.add_flag("--compare-baselines", options.compare_baselines,
+               "Print what other runtimes' rules would have made");
+}
+
+void add_view_options(CLI::App& app, PlanCommandOptions& options) {
+  app.add_option("--explain", options.explain,
+                 "Say why a layer is where it is; a glob for several")
+      ->type_name("LAYER");
+  app.add_option("--svg", options.svg, "Draw the plan")->type_name("FILE");
+  add_json_option(app, options.json);
+}
+
+}  // namespace
+
+Command add_plan_command(CLI::App& tessera) {
+  CLI::App* app = tessera.add_subcommand(
+      "plan", "Give every layer a device and a precision, with proof");
+  auto options = std::make_shared<PlanCommandOptions>();
+  options->workload = {128, 64, 1};
+  add_input_options(*app, *options);
+  add_goal_options(*app, *options);
+  add_output_options(*app, *options);
+  add_view_options(*app, *options);
+  app->footer(
+      "Examples:\n"
+      "  tessera plan --devices cpu,npu_sim:310p --max-kl 0.01 -o plan.json\n"
+      "  tessera plan diff old.json new.json\n"
+      "  tessera plan show plan.json --explain 'layers.0.*'");
+
+  auto paths = std::make_shared<std::vector<std::string>>(3);
+  CLI::App* diff =
+      app->add_subcommand("diff", "What two plans decide differently");
+  diff->add_option("A", (*paths)[0])->required()->type_name("PLAN");
+  diff->add_option("B", (*paths)[1])->required()->type_name("PLAN");
+  CLI::App* show = app->add_subcommand("show", "Look at a plan");
+  show->add_option("PLAN", (*paths)[2])->required()->type_name("FILE");
+  add_view_options(*show, *options);
+  return {app, [options, paths, diff, show]() -> Status {
+            if (diff->parsed()) return run_diff((*paths)[0], (*paths)[1]);
+            if (show->parsed()) return run_show(*options, (*paths)[2]);
+            return run_plan(*options);
+          }};
+}
+
+}  // namespace tessera::cli

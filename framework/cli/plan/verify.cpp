@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/cli/plan/verify.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "framework/cli/console.hpp"
+#include "framework/cli/eval_texts.hpp"
+#include "framework/cli/plan/loaded_plan.hpp"
+#include "framework/cli/progress.hpp"
+
+namespace tessera::cli {
+namespace {
+
+constexpr int kMaxRepairs = 5;
+
+// A text with what the f32 model makes of it.
+struct Split {
+  EvalTexts texts;
+  F32Reference reference;
+};
+
+Result<std::unique_ptr<Split>> open_split(const PlanCommandOptions& options,
+                                          const LoadedModel& model,
+                                          const char* name) {
+  auto split = std::make_unique<Split>();
+  EvalTextOptions text;
+  text.text = model.model->folder + "/text/" + name;
+  text.limit = options.verify_tokens;
+  TSR_ASSIGN_OR_RETURN(split->texts, read_texts(*model.model, text));
+  TSR_ASSIGN_OR_RETURN(split->reference, make_f32_reference(model, split->texts,
+                                                            options.threads));
+  return split;
+}
+
+Result<Estimate> measure_kl(const PlanInputs& inputs,
+                            const planner::PlanFile& file, Split& split) {
+  const LoadedPlan plan{"the plan", file, inputs.base, inputs.devices};
+  TSR_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Session> session,
+      open_plan_session(
+          *inputs.model, plan,
+          eval_session_options(split.texts, TSR_PREFILL,
+                               inputs.model->model->config.vocab_size)));
+  Progress progress("verify");
+  TSR_ASSIGN_OR_RETURN(
+      const std::vector<DocumentScores> scores,
+      score_documents(*session, split.texts.documents, TSR_PREFILL,
+                      *split.reference.logits,
+                      [&progress](double share) { progress.update(share); }));
+  return summarize(scores).kl_mean;
+}
+
+}  // namespace
+
+void sign_plan(const PlanCommandOptions& options, const PlanInputs& inputs,
+               planner::PlanFile& file) {
+  file.base_scheme = inputs.base.name;
+  file.kv = options.kv;
+}
+
+Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
+                                          const planner::PlanOptions& planning,
+                                          PlanInputs& inputs) {
+  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Split> select,
+                       open_split(options, *inputs.model, "select.txt"));
+  const double budget = options.max_kl;
+  for (int repair = 0; repair <= kMaxRepairs; ++repair) {
+    TSR_ASSIGN_OR_RETURN(planner::MadePlan made,
+                         planner::make_plan(inputs.problem, planning));
+    sign_plan(options, inputs, made.file);
+    TSR_ASSIGN_OR_RETURN(const Estimate kl,
+                         measure_kl(inputs, made.file, *select));
+    write_err(
+        fmt::format("select: KL {:.3g} [{:.3g}, {:.3g}], predicted {:.3g}\n",
+                    kl.value, kl.low, kl.high, made.file.kl_predicted));
+    if (kl.high <= budget) {
+      TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Split> report,
+                           open_split(options, *inputs.model, "report.txt"));
+      TSR_ASSIGN_OR_RETURN(const Estimate last,
+                           measure_kl(inputs, made.file, *report));
+      made.file.kl_limit = budget;
+      made.file.kl_measured = last.value;
+      made.file.kl_measured_ci95 = {last.low, last.high};
+      return made;
+    }
+    // The dearest linears are raised first, as the solver sees them.
+    inputs.problem.limits.kl =
+        std::min(*inputs.problem.limits.kl, made.file.kl_predicted) *
+        std::clamp(0.9 * budget / kl.high, 0.2, 0.9);
+  }
+  return Status(
+      TSR_RESOURCE_EXHAUSTED,
+      fmt::format("--max-kl {}: {} repairs did not bring the "
+                  "measured KL below it; the base scheme {} alone may "
+                  "cost as much",
+                  budget, kMaxRepairs, inputs.base.name));
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Holds a plan to its accuracy budget on text, and repairs it until it keeps
+// it.
+
+#pragma once
+
+#include "framework/base/status.hpp"
+#include "framework/cli/plan/plan_inputs.hpp"
+#include "framework/planner/planner.hpp"
+
+namespace tessera::cli {
+
+// A plan whose measured KL keeps `max_kl` on the text for selection, planned
+// anew with a smaller budget as often as that takes; then scored once on the
+// text for reports.
+//
+// Requires  inputs.model, and a KL limit in the problem
+// Errors    those of planning; RESOURCE_EXHAUSTED if no repair helps
+Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
+                                          const planner::PlanOptions& planning,
+                                          PlanInputs& inputs);
+
+// Names the base scheme and the KV format in the plan.
+void sign_plan(const PlanCommandOptions& options, const PlanInputs& inputs,
+               planner::PlanFile& file);
+
+}  // namespace tessera::cli

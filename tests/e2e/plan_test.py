@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans made, written, looked at and run, on the default model.
+
+Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest plan_test
+"""
+
+import json
+import pathlib
+import tempfile
+import unittest
+
+from cli_test import CommandCase, tessera
+
+SMALL = ("--prompt", 32, "--generate", 16)
+
+
+class PlanTest(CommandCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.plan = self.folder / "plan.json"
+
+    def devices(self):
+        names = [d["name"] for d in self.json("devices")]
+        return "cpu,npu_sim:310p" if "npu_sim:310p" in names else "cpu"
+
+    def test_has_every_promised_key(self):
+        plan = self.json("plan", *SMALL, "-o", self.plan)
+        self.assertEqual(json.loads(self.plan.read_text()), plan)
+        for key in ("objective", "predicted_ns", "lower_bound_ns", "gap",
+                    "kl_predicted", "kl_measured", "memory", "layers"):
+            self.assertIn(key, plan)
+        self.assertLessEqual(plan["gap"], 0.001)
+        linears = [x for x in plan["layers"] if x["op"] == "linear"]
+        self.assertEqual(len(linears), 42)
+        for layer in linears:
+            self.assertIn("margin_ns", layer)
+            self.assertIn("reason", layer)
+            for phase in ("prefill", "decode"):
+                part = layer[phase]["parts"][0]
+                for key in ("device", "n_begin", "n_end", "scheme", "kernel",
+                            "layout", "predicted_ns"):
+                    self.assertIn(key, part)
+
+    def test_runs_over_several_devices_and_gives_the_same_tokens_again(self):
+        names = self.devices()
+        pins = ("--pin", "layers.0.*=cpu", "--pin", "layers.5.*=cpu")
+        if names != "cpu":
+            pins += ("--pin", "layers.2.*=npu_sim:310p",
+                     "--pin", "layers.3.mlp*=npu_sim:310p")
+        self.done("plan", "--devices", names, *SMALL, *pins, "-o", self.plan)
+        run = ("run", "--plan", self.plan, "-p", "A library for", "-n", 12)
+        first = self.json(*run)
+        self.assertEqual(first["token_ids"], self.json(*run)["token_ids"])
+        self.assertEqual(first["device"], names.replace(",", "+"))
+        if names != "cpu":
+            self.assertEqual(first["clock"], "wall")
+            self.assertGreater(first["decode_simulated_ns"], 0)
+
+    def test_an_exact_plan_gives_the_tokens_of_one_device(self):
+        self.done("plan", *SMALL, "--schemes", "f32", "--base", "f32", "-o",
+                  self.plan)
+        words = ("-p", "A library for", "-n", 12)
+        planned = self.json("run", "--plan", self.plan, *words)
+        alone = self.json("run", "--device", "cpu", "--scheme", "f32", *words)
+        self.assertEqual(planned["token_ids"], alone["token_ids"])
+
+    def test_keeps_an_accuracy_budget_on_the_report_text(self):
+        report = self.json("plan", *SMALL, "--max-kl", 0.02,
+                           "--profile-seconds", 2, "--sensitivity-tokens", 64,
+                           "--verify-tokens", 512, "-o", self.plan)
+        self.assertLessEqual(report["kl_predicted"], 0.02)
+        self.assertLessEqual(report["kl_measured_ci95"][1], 0.02)
+        measured = self.json("eval", "--plan", self.plan, "--limit", 512)
+        self.assertAlmostEqual(measured["kl_mean"], report["kl_measured"], 6)
+
+    def test_plans_the_same_without_devices(self):
+        problem = self.folder / "problem.json"
+        self.done("plan", "--devices", self.devices(), *SMALL,
+                  "--save-problem", problem, "-o", self.plan)
+        again = [self.done("plan", "--devices-file", problem, "--json").stdout
+                 for _ in range(2)]
+        self.assertEqual(again[0], again[1])
+        offline = json.loads(again[0])
+        self.assertEqual(offline["layers"],
+                         json.loads(self.plan.read_text())["layers"])
+
+    def test_looks_at_plans(self):
+        self.done("plan", *SMALL, "-o", self.plan, "--compare-baselines")
+        text = self.done("plan", "show", self.plan, "--explain",
+                         "layers.0.mlp*").stdout
+        self.assertIn("layers.0.mlp.up_proj", text)
+        picture = self.folder / "plan.svg"
+        self.done("plan", "show", self.plan, "--svg", picture)
+        self.assertIn("<svg", picture.read_text())
+        other = self.folder / "other.json"
+        self.done("plan", *SMALL, "--schemes", "f32", "--base", "f32", "-o",
+                  other)
+        self.assertIn("layers.0.mlp.up_proj",
+                      self.done("plan", "diff", self.plan, other).stdout)
+        self.assertEqual(self.done("plan", "diff", other, other).stdout, "")
+
+    def test_says_which_limits_clash(self):
+        result = tessera("plan", *SMALL, "--memory", "cpu=1M")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("memory of cpu needs at least", result.stderr)
+
+    def test_refuses_what_does_not_fit_together(self):
+        self.refused(1, "not DEVICE=SIZE", "plan", *SMALL, "--memory", "x=1")
+        self.refused(1, "No such file", "run", "--plan", "/no/plan", "-p", "A")
+        self.plan.write_text("{}")
+        self.refused(1, "format is missing", "run", "--plan", self.plan, "-p",
+                     "A")
+        self.refused(2, "excludes", "run", "--plan", self.plan, "--scheme",
+                     "f32", "-p", "A")
+        self.refused(1, "the model goes up to", "plan", "--prompt", 100000)
+
+    def test_refuses_a_plan_for_another_model(self):
+        self.done("plan", *SMALL, "-o", self.plan)
+        plan = json.loads(self.plan.read_text())
+        plan["fingerprints"]["model"] = "0"
+        self.plan.write_text(json.dumps(plan))
+        self.refused(1, "does not hold here: model", "run", "--plan",
+                     self.plan, "-p", "A")
+
+    def test_names_a_device_that_changed(self):
+        self.done("plan", *SMALL, "-o", self.plan)
+        plan = json.loads(self.plan.read_text())
+        plan["fingerprints"]["devices"]["cpu"] = "0"
+        self.plan.write_text(json.dumps(plan))
+        result = self.done("run", "--plan", self.plan, "-p", "A", "-n", 2)
+        self.assertIn("device cpu: planned for 0, now", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
