@@ -39,7 +39,7 @@ Result<QuantizedOutput> open_quantized_output(const Model& model,
   if (output.format == "gguf") return open_gguf_output(model, request);
   TSR_ASSIGN_OR_RETURN(const Scheme chosen, find_scheme(request.scheme));
   if (output.format == "auto") {
-    output.format = quant::has_static_activations(chosen) ||
+    output.format = has_static_activations(chosen.act_quant) ||
                             quant::has_static_scales(chosen.kv_format)
                         ? "msmodelslim"
                         : "compressed-tensors";

@@ -112,6 +112,11 @@ bool apply_suffix(std::string_view suffix, Scheme& scheme) {
 
 }  // namespace
 
+bool has_static_activations(uint32_t act_quant) {
+  return act_quant == TSR_ACT_I8_STATIC || act_quant == TSR_ACT_U8_STATIC ||
+         act_quant == TSR_ACT_I8_MIX;
+}
+
 Result<Scheme> find_scheme(std::string_view name) {
   std::string_view base = name;
   const KvSuffix* kv = nullptr;

@@ -60,6 +60,13 @@ Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
                                        const WeightSource& source) {
   if (weight.stored == choice) return source.stored(weight.source);
+  if (has_static_activations(choice.act_quant)) {
+    return Status(TSR_FAILED_PRECONDITION,
+                  fmt::format("{}: static activations need scales from "
+                              "calibration, which the file has not; quantize "
+                              "the model with this scheme first",
+                              weight.source));
+  }
   TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(weight.source));
   TSR_RETURN_IF_ERROR(check_source(weight, tensor));
   if (dense_format(tensor.dtype) == choice.format && tensor.owner == nullptr) {

@@ -21,7 +21,8 @@ namespace tessera {
 // values unless the file has it so.  Borrows the file's bytes where it can.
 //
 // Errors  those of the source and of the encoder; INVALID_ARGUMENT if the
-//         file's tensor is not [N, K] of a float type
+//         file's tensor is not [N, K] of a float type; FAILED_PRECONDITION for
+//         static activations that the file has no scales for
 Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
                                        const WeightSource& source);

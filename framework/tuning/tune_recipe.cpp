@@ -157,7 +157,7 @@ class Tuner {
     std::vector<Candidate> list;
     const Result<Scheme> scheme =
         find_scheme(result_.best.recipe.schemes.default_scheme);
-    if (!scheme.ok() || !quant::has_static_activations(*scheme)) return list;
+    if (!scheme.ok() || !has_static_activations(scheme->act_quant)) return list;
     add(list, "asymmetric codes", [](Recipe& recipe) {
       recipe.activations.codes = quant::ActivationCodes::kAsymmetricS8;
     });

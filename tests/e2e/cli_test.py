@@ -427,6 +427,10 @@ class BadInputTest(CommandCase):
     def test_unknown_device_names_those_there_are(self):
         self.refused(1, "cpu", "run", "-p", "a", "--device", "abacus")
 
+    def test_static_activations_need_calibration_first(self):
+        for scheme in ("w8a8", "w8a8_mix"):
+            self.refused(1, "need scales from calibration", "run", "--prompt", "Once", "--scheme", scheme)
+
     def test_unknown_scheme_names_those_there_are(self):
         self.refused(2, "w8a8_dynamic", "run", "-p", "a", "--scheme", "w9")
 

@@ -109,12 +109,6 @@ WeightError error_of(const FloatLinear& linear, std::span<const float> decoded,
 
 }  // namespace
 
-bool has_static_activations(const Scheme& scheme) {
-  return scheme.act_quant == TSR_ACT_I8_STATIC ||
-         scheme.act_quant == TSR_ACT_U8_STATIC ||
-         scheme.act_quant == TSR_ACT_I8_MIX;
-}
-
 format::WeightScheme weight_scheme_of(const Scheme& scheme) {
   format::WeightScheme result;
   result.format = scheme.weight_format;
@@ -166,7 +160,7 @@ Result<QuantizedLinear> quantize_linear(const LinearTask& task,
     error = error_of(task.linear, decoded, run);
   }
   result.error = *error;
-  if (!has_static_activations(task.scheme)) return result;
+  if (!has_static_activations(task.scheme.act_quant)) return result;
   if (task.input == nullptr) {
     return Status(TSR_FAILED_PRECONDITION,
                   fmt::format("scheme {} has static activations, which need "

@@ -19,9 +19,6 @@
 
 namespace tessera::quant {
 
-// True if a weight of that scheme has static activation scales.
-bool has_static_activations(const Scheme& scheme);
-
 // What rounding in the scheme's grids needs to know.
 format::WeightScheme weight_scheme_of(const Scheme& scheme);
 

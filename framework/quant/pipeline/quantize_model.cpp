@@ -217,9 +217,10 @@ class ModelQuantizer {
 
 Result<bool> needs_calibration(const Recipe& recipe) {
   TSR_ASSIGN_OR_RETURN(const auto schemes, find_schemes(recipe));
-  const bool is_static = std::any_of(
-      schemes.begin(), schemes.end(),
-      [](const auto& row) { return has_static_activations(row.second); });
+  const bool is_static =
+      std::any_of(schemes.begin(), schemes.end(), [](const auto& row) {
+        return has_static_activations(row.second.act_quant);
+      });
   return is_static || has_static_scales(kv_format_of(schemes, recipe)) ||
          needs_hessian(recipe) ||
          recipe.sparsity.importance == Importance::kWanda ||

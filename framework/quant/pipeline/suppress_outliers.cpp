@@ -49,8 +49,8 @@ const Scheme* scheme_of(const BlockPlan& plan, Subgraph subgraph) {
 
 InputRounding rounding_of(const Scheme& scheme) {
   if (scheme.act_quant == TSR_ACT_FLOAT) return InputRounding::kNone;
-  return has_static_activations(scheme) ? InputRounding::kStatic
-                                        : InputRounding::kPerToken;
+  return has_static_activations(scheme.act_quant) ? InputRounding::kStatic
+                                                  : InputRounding::kPerToken;
 }
 
 class Suppressor {

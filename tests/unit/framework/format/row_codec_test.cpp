@@ -69,10 +69,10 @@ TEST(RowCodec, FindsWhatIsNotFiniteAtAnyPlace) {
 std::vector<float> awkward_values(float scale) {
   std::vector<float> values;
   std::mt19937 rng(42);
-  std::normal_distribution<float> normal(0.0f, 40.0f * scale);
+  std::normal_distribution<float> normal(0.0f, 40.0f);
   for (int step = -300; step <= 300; ++step) {
     values.push_back(scale * (static_cast<float>(step) + 0.5f));
-    values.push_back(normal(rng));
+    values.push_back(scale * normal(rng));
   }
   const std::vector<float> ends = {0.0f,
                                    -0.0f,
