@@ -11,8 +11,17 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "tessera/types.h"
 
 namespace tessera {
+
+// TSR_WEIGHT_* that floats of a quantized file become, by the type they have:
+// the same, unless the device has no product for it.
+struct StoredFloats {
+  uint32_t f32 = TSR_WEIGHT_F32;
+  uint32_t f16 = TSR_WEIGHT_F16;
+  uint32_t bf16 = TSR_WEIGHT_BF16;
+};
 
 // How linears of one layer hold their weights and read their activations.
 struct Scheme {
@@ -30,6 +39,7 @@ struct Scheme {
   // Weights that the file has quantized are taken as they are, whatever stands
   // above.
   bool as_stored = false;
+  StoredFloats stored_floats;
   // So is the form of the KV cache, where the file has scales for it.
   bool kv_as_stored = false;
 };

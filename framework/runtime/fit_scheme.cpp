@@ -51,6 +51,12 @@ Scheme fit_scheme(Scheme scheme, const Device& device) {
   scheme.head_format =
       choose(scheme.head_format, TSR_WEIGHT_F16, TSR_WEIGHT_BF16,
              [&](uint32_t format) { return multiplies(device, format); });
+  for (uint32_t* stored : {&scheme.stored_floats.f32, &scheme.stored_floats.f16,
+                           &scheme.stored_floats.bf16}) {
+    *stored =
+        choose(*stored, TSR_WEIGHT_F16, TSR_WEIGHT_BF16,
+               [&](uint32_t format) { return multiplies(device, format); });
+  }
   scheme.act_dtype =
       choose(scheme.act_dtype, TSR_F16, TSR_BF16,
              [&](uint32_t dtype) { return passes_on(device, dtype); });

@@ -10,8 +10,9 @@
 
 namespace tessera {
 
-// `scheme` with head, KV cache and the tensors between ops in F16, else BF16,
-// where they are floats that `device` has no kernel for.  The weights and
+// `scheme` with head, KV cache, the tensors between ops and the weights that a
+// quantized file keeps in floats, in F16, else BF16, where they are floats that
+// `device` has no kernel for.  The weights and
 // activations that the scheme's name speaks of stay as they are, and so does
 // what no 16-bit type would help: the device then refuses it by name.
 Scheme fit_scheme(Scheme scheme, const Device& device);

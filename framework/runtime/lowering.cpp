@@ -97,6 +97,17 @@ void apply_plan(const Graph& graph, const Plan& plan, Lowered& lowered,
   }
 }
 
+uint32_t float_format(uint32_t stored, const StoredFloats& formats) {
+  switch (stored) {
+    case TSR_WEIGHT_F16:
+      return formats.f16;
+    case TSR_WEIGHT_BF16:
+      return formats.bf16;
+    default:
+      return formats.f32;
+  }
+}
+
 }  // namespace
 
 std::vector<OpRange> split_by_device(const Graph& graph, const Plan& plan) {
@@ -136,7 +147,8 @@ LinearChoice choose_linear(const GraphWeight& weight, const Scheme& scheme) {
   if (scheme.as_stored && weight.stored) return *weight.stored;
   // What a quantized file keeps in floats was meant to stay so.
   if (scheme.as_stored && weight.stored_float != 0) {
-    return {weight.stored_float, 0, true, TSR_ACT_FLOAT};
+    return {float_format(weight.stored_float, scheme.stored_floats), 0, true,
+            TSR_ACT_FLOAT};
   }
   if (weight.is_head || scheme.as_stored) {
     return {scheme.head_format, 0, true, TSR_ACT_FLOAT};

@@ -71,6 +71,20 @@ TEST(Lowering, OnlyTheResidualStreamCrossesACutBetweenLayers) {
   }
 }
 
+TEST(Lowering, FloatsOfAQuantizedFileBecomeWhatTheSchemeSays) {
+  Scheme scheme = *find_scheme("f32");
+  GraphWeight weight;
+  weight.is_head = true;
+  weight.stored_float = TSR_WEIGHT_BF16;
+  EXPECT_EQ(choose_linear(weight, scheme).format, scheme.head_format);
+  scheme.as_stored = true;
+  EXPECT_EQ(choose_linear(weight, scheme).format, uint32_t{TSR_WEIGHT_BF16});
+  scheme.stored_floats.bf16 = TSR_WEIGHT_F16;
+  EXPECT_EQ(choose_linear(weight, scheme).format, uint32_t{TSR_WEIGHT_F16});
+  weight.stored_float = TSR_WEIGHT_F32;
+  EXPECT_EQ(choose_linear(weight, scheme).format, uint32_t{TSR_WEIGHT_F32});
+}
+
 TEST(Lowering, FillsInTheMaximaOfEverySymbol) {
   const Graph graph = *build_graph(small_config(), 16);
   const Plan plan = uniform_plan(graph, "cpu", *find_scheme("f32"));
