@@ -160,6 +160,46 @@ class VulkanTest(CommandCase):
         self.assertEqual(first["clock"], "wall")
 
 
+class SimulatedNpuModelTest(CommandCase):
+    """Calibrated models on the chips that they are for, held to the oracle."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+
+    def setUp(self):
+        if "npu_sim:310p" not in [d["name"] for d in self.json("devices")]:
+            self.skipTest("npu_sim is not built here")
+
+    def hold_to_the_oracle(self, device, scheme):
+        folder = self.folder / scheme
+        self.done("quantize", "--scheme", scheme, "--calib", MODEL / "text" / "calibrate.txt",
+                  "--calib-tokens", 512, "-o", folder)
+        for numerics in ("ref", "hw"):
+            blocks = self.json("eval", folder, "--device", f"npu_sim:{device}", "--option", f"numerics={numerics}",
+                               "--text", MODEL / "text" / "report.txt", "--limit", 24, "--phase", "both",
+                               "--against", "oracle")
+            for block in blocks:
+                with self.subTest(numerics=numerics, phase=block["phase"]):
+                    # Attention in f16 moves some integer codes; that must stay small beside what the scheme
+                    # itself costs, or what 16-bit floats do.
+                    self.assertLess(block["kl_between"], max(block["kl_mean"] / 4, 1e-3))
+
+    def test_w8a8sc_on_310p(self):
+        self.hold_to_the_oracle("310p", "w8a8sc")
+
+    def test_w8a8_mix_on_910b(self):
+        self.hold_to_the_oracle("910b", "w8a8_mix")
+
+    def test_int8_kv_on_910b(self):
+        self.hold_to_the_oracle("910b", "w8a8_dynamic_kv8_channel")
+
+    def test_fa3_on_910b(self):
+        self.hold_to_the_oracle("910b", "w8a8_mix_fa3")
+
+
 class RunTest(CommandCase):
     def test_greedy_text_is_the_same_twice_and_on_stdout_alone(self):
         words = ("run", "-p", "A library for", "-n", 12)
