@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "framework/base/mapped_file.hpp"
 #include "framework/format/encode.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "framework/tensor/half.hpp"
@@ -94,7 +95,13 @@ Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
   const format::WeightView view = kept->view();
   TSR_ASSIGN_OR_RETURN(Weight loaded, device.load_weight(view.desc()));
   const uint64_t bytes = loaded.packed_bytes();
-  if (!loaded.in_place()) kept.reset();
+  if (!loaded.in_place()) {
+    // The device has its own: the file need not be in memory as well.
+    for (const format::Plane& plane : kept->planes) {
+      release_mapped(plane.bytes());
+    }
+    kept.reset();
+  }
   return LoadedWeight{std::move(loaded), bytes, std::move(kept)};
 }
 

@@ -179,7 +179,7 @@ class SimulatedNpuModelTest(CommandCase):
                   "--calib-tokens", 512, "-o", folder)
         for numerics in ("ref", "hw"):
             blocks = self.json("eval", folder, "--device", f"npu_sim:{device}", "--option", f"numerics={numerics}",
-                               "--text", MODEL / "text" / "report.txt", "--limit", 24, "--phase", "both",
+                               "--text", MODEL / "text" / "report.txt", "--limit", 12, "--phase", "both",
                                "--against", "oracle")
             for block in blocks:
                 with self.subTest(numerics=numerics, phase=block["phase"]):
