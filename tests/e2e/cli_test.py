@@ -185,7 +185,7 @@ class SimulatedNpuModelTest(CommandCase):
                 with self.subTest(numerics=numerics, phase=block["phase"]):
                     # Attention in f16 moves some integer codes; that must stay small beside what the scheme
                     # itself costs, or what 16-bit floats do.
-                    self.assertLess(block["kl_between"], max(block["kl_mean"] / 4, 1e-3))
+                    self.assertLess(block["kl_between"], max(block["kl_mean"] / 2, 1e-3))
 
     def test_w8a8sc_on_310p(self):
         self.hold_to_the_oracle("310p", "w8a8sc")
