@@ -304,7 +304,9 @@ class MsModelSlimLayout final : public QuantizedLayout {
   static Status add_quant_bias(const ModuleTensors& tensors, int32_t zero_point,
                                format::WeightData* weight) {
     format::Plane plane =
-        make_plane(TSR_PLANE_QUANT_BIAS, TSR_I32, 1, weight->N);
+        make_plane(TSR_PLANE_QUANT_BIAS, TSR_I32, weight->N, 1);
+    plane.block_n = 1;  // so that a slice of rows takes its part along
+    plane.block_k = weight->K;
     const TensorView& stored = *tensors.find("quant_bias");
     TSR_ASSIGN_OR_RETURN(const std::vector<int64_t> sums, sums_of(*weight));
     bool any = false;
