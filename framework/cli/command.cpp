@@ -95,7 +95,8 @@ int run_command_line(int argc, const char* const* argv) {
       add_run_command(tessera),     add_eval_command(tessera),
       add_compare_command(tessera), add_quantize_command(tessera),
       add_tune_command(tessera),    add_plan_command(tessera),
-      add_bench_command(tessera),   add_npu_command(tessera)};
+      add_bench_command(tessera),   add_conform_command(tessera),
+      add_npu_command(tessera)};
 
   // The edge where CLI11's exceptions end.
   try {

@@ -3,6 +3,7 @@
 #include "framework/host/elf_file.hpp"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 #include <vector>
+
+#include "framework/host/shared_memory.hpp"
 
 namespace tessera {
 namespace {
@@ -150,6 +153,41 @@ Result<std::vector<std::string>> needed_libraries(int fd) {
       if (entry.d_tag != DT_NEEDED || entry.d_un.d_val >= texts.size())
         continue;
       names.emplace_back(texts.data() + entry.d_un.d_val);
+    }
+  }
+  return names;
+}
+
+Result<std::vector<std::string>> exported_symbols(const std::string& path) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return Status(TSR_NOT_FOUND, path + ": cannot be read");
+  const int fd = file.get();
+  TSR_RETURN_IF_ERROR(check_library_file(fd));
+  TSR_ASSIGN_OR_RETURN(const auto headers,
+                       read_entries<Elf64_Ehdr>(fd, 0, sizeof(Elf64_Ehdr)));
+  TSR_ASSIGN_OR_RETURN(
+      const auto sections,
+      read_entries<Elf64_Shdr>(fd, headers[0].e_shoff,
+                               headers[0].e_shnum * sizeof(Elf64_Shdr)));
+  std::vector<std::string> names;
+  for (const Elf64_Shdr& section : sections) {
+    if (section.sh_type != SHT_DYNSYM || section.sh_link >= sections.size()) {
+      continue;
+    }
+    const Elf64_Shdr& text = sections[section.sh_link];
+    TSR_ASSIGN_OR_RETURN(auto texts,
+                         read_entries<char>(fd, text.sh_offset, text.sh_size));
+    texts.push_back('\0');
+    TSR_ASSIGN_OR_RETURN(
+        const auto symbols,
+        read_entries<Elf64_Sym>(fd, section.sh_offset, section.sh_size));
+    for (const Elf64_Sym& symbol : symbols) {
+      const unsigned binding = ELF64_ST_BIND(symbol.st_info);
+      const bool is_defined = symbol.st_shndx != SHN_UNDEF &&
+                              symbol.st_shndx != SHN_ABS &&
+                              binding != STB_LOCAL;
+      if (!is_defined || symbol.st_name >= texts.size()) continue;
+      names.emplace_back(texts.data() + symbol.st_name);
     }
   }
   return names;

@@ -22,4 +22,8 @@ Status check_library_file(int fd);
 // Errors    FAILED_PRECONDITION if its tables are damaged
 Result<std::vector<std::string>> needed_libraries(int fd);
 
+// Names that the library at `path` defines for others to link with.
+// Errors: NOT_FOUND; FAILED_PRECONDITION if its tables are damaged.
+Result<std::vector<std::string>> exported_symbols(const std::string& path);
+
 }  // namespace tessera

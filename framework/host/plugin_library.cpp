@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "framework/host/lent_services.hpp"
+#include "framework/host/named_library.hpp"
 #include "framework/host/remote/remote_plugin.hpp"
 #include "framework/host/verified_library.hpp"
 
@@ -25,8 +27,11 @@ std::shared_ptr<ThreadPool> pool_of(const HostOptions& options) {
                       : std::make_shared<ThreadPool>(options.num_threads);
 }
 
-Result<PluginParts> join(const tsr_plugin_header* header,
-                         const std::string& name, const HostOptions& options) {
+// `allocator` may be null.
+Result<PluginParts> join(
+    const tsr_plugin_header* header, const std::string& name,
+    const HostOptions& options,
+    const std::shared_ptr<HostAllocator>& allocator = nullptr) {
   // A plugin that is refused leaves no cache folder behind.
   uint32_t abi_version = 0;
   TSR_RETURN_IF_ERROR(check_header(header, kHostAbi, &abi_version).status());
@@ -34,12 +39,17 @@ Result<PluginParts> join(const tsr_plugin_header* header,
   parts.pool = pool_of(options);
   const auto services =
       std::make_shared<HostServices>(name, options, parts.pool);
-  TSR_ASSIGN_OR_RETURN(NegotiatedApi negotiated,
-                       negotiate(header, services->table()));
+  const auto lent = allocator == nullptr
+                        ? nullptr
+                        : std::make_shared<LentServices>(services, allocator);
+  TSR_ASSIGN_OR_RETURN(
+      NegotiatedApi negotiated,
+      negotiate(header, lent == nullptr ? services->table() : lent->table()));
   parts.identity = std::move(negotiated.identity);
   parts.abi_version = negotiated.abi_version;
   parts.api = negotiated.api;
   parts.keeper = services;
+  if (lent != nullptr) parts.keeper = lent;
   parts.requested_devices = options.requested_devices;
   return parts;
 }
@@ -122,13 +132,19 @@ Result<dll::shared_library> open_library(const TrustedFile& file) {
   return library;
 }
 
-Result<std::shared_ptr<Plugin>> join_library(const dll::shared_library& library,
-                                             const VerifiedLibrary& verified,
-                                             const HostOptions& options) {
+Result<std::shared_ptr<Plugin>> join_library(
+    const dll::shared_library& library, const VerifiedLibrary& verified,
+    const HostOptions& options,
+    const std::shared_ptr<HostAllocator>& allocator) {
   TSR_RETURN_IF_ERROR(check_unchanged(verified.file));
   TSR_ASSIGN_OR_RETURN(const tsr_plugin_header* header, query_header(library));
-  const std::string& name = verified.manifest.name;
-  TSR_ASSIGN_OR_RETURN(PluginParts parts, join(header, name, options));
+  uint32_t abi_version = 0;
+  TSR_ASSIGN_OR_RETURN(const PluginIdentity identity,
+                       check_header(header, kHostAbi, &abi_version));
+  const std::string& name =
+      verified.manifest.name.empty() ? identity.name : verified.manifest.name;
+  TSR_ASSIGN_OR_RETURN(PluginParts parts,
+                       join(header, name, options, allocator));
   if (parts.identity.name != name) {
     return Status(TSR_INVALID_ARGUMENT,
                   "the header's name is \"" + parts.identity.name +
@@ -139,8 +155,9 @@ Result<std::shared_ptr<Plugin>> join_library(const dll::shared_library& library,
   return std::make_shared<Plugin>(std::move(parts));
 }
 
-Result<std::shared_ptr<Plugin>> find_or_open(const VerifiedLibrary& verified,
-                                             const HostOptions& options) {
+Result<std::shared_ptr<Plugin>> find_or_open(
+    const VerifiedLibrary& verified, const HostOptions& options,
+    const std::shared_ptr<HostAllocator>& allocator = nullptr) {
   struct stat info {};
   fstat(verified.file.fd.get(), &info);
   LoadedLibraries& libraries = loaded_libraries();
@@ -150,7 +167,7 @@ Result<std::shared_ptr<Plugin>> find_or_open(const VerifiedLibrary& verified,
   TSR_ASSIGN_OR_RETURN(dll::shared_library library,
                        open_library(verified.file));
   Result<std::shared_ptr<Plugin>> plugin =
-      join_library(library, verified, options);
+      join_library(library, verified, options, allocator);
   if (plugin.ok()) {
     libraries.list.push_back({info, std::move(library), *plugin});
   } else {
@@ -166,6 +183,14 @@ Result<std::shared_ptr<Plugin>> Plugin::load(const std::string& manifest_path,
   TSR_ASSIGN_OR_RETURN(const VerifiedLibrary verified,
                        verify_library(manifest_path));
   return find_or_open(verified, options).annotate(verified.file.path);
+}
+
+Result<std::shared_ptr<Plugin>> load_named_library(
+    const std::string& path, const HostOptions& options,
+    std::shared_ptr<HostAllocator> allocator) {
+  TSR_ASSIGN_OR_RETURN(const VerifiedLibrary verified, examine_library(path));
+  return find_or_open(verified, options, allocator)
+      .annotate(verified.file.path);
 }
 
 Result<std::shared_ptr<Plugin>> Plugin::load_isolated(

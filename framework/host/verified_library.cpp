@@ -3,7 +3,9 @@
 #include "framework/host/verified_library.hpp"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -98,6 +100,26 @@ Result<VerifiedLibrary> verify_library(const std::string& manifest_path) {
                        open_trusted(folder + manifest.library));
   TSR_RETURN_IF_ERROR(check_library(file, manifest).annotate(file.path));
   return VerifiedLibrary{std::move(manifest), std::move(file)};
+}
+
+Result<VerifiedLibrary> examine_library(const std::string& library_path) {
+  VerifiedLibrary library;
+  char* real = realpath(library_path.c_str(), nullptr);
+  if (real == nullptr) {
+    return Status(TSR_NOT_FOUND, library_path + ": " + strerror(errno));
+  }
+  library.file.path = real;
+  free(real);
+  library.file.fd =
+      FileDescriptor(open(library.file.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!library.file.fd.is_open()) {
+    return Status(TSR_NOT_FOUND, library.file.path + ": " + strerror(errno));
+  }
+  const int fd = library.file.fd.get();
+  TSR_ASSIGN_OR_RETURN(library.manifest.sha256, sha256_of_file(fd));
+  TSR_RETURN_IF_ERROR(check_library_file(fd).annotate(library.file.path));
+  TSR_RETURN_IF_ERROR(check_runtimes(fd).annotate(library.file.path));
+  return library;
 }
 
 }  // namespace tessera

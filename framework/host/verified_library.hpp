@@ -22,4 +22,8 @@ struct VerifiedLibrary {
 // Plugin::load for the errors.
 Result<VerifiedLibrary> verify_library(const std::string& manifest_path);
 
+// The same without a manifest, for a library that the user named: only what
+// would end this process is checked.  The manifest's name is empty.
+Result<VerifiedLibrary> examine_library(const std::string& library_path);
+
 }  // namespace tessera

@@ -44,8 +44,17 @@ class SoundBackend {
   }
   static tsr_array device_kernels(uint32_t) { return my::kernel_table(); }
   static std::unique_ptr<tessera::sdk::Device> open(
-      uint32_t, const tessera::sdk::Options&, const tsr_host_services& host) {
+      uint32_t, const tessera::sdk::Options& options,
+      const tsr_host_services& host) {
+    refuse_all(options);
     return std::make_unique<my::TemplateDevice>(host);
+  }
+
+ protected:
+  static void refuse_all(const tessera::sdk::Options& options) {
+    if (options.empty()) return;
+    throw tessera::sdk::Error(TSR_INVALID_ARGUMENT,
+                              "no option " + options.front().first);
   }
 };
 
@@ -68,7 +77,9 @@ template <typename Queue>
 class BackendWith : public SoundBackend {
  public:
   static std::unique_ptr<tessera::sdk::Device> open(
-      uint32_t, const tessera::sdk::Options&, const tsr_host_services& host) {
+      uint32_t, const tessera::sdk::Options& options,
+      const tsr_host_services& host) {
+    SoundBackend::refuse_all(options);
     return std::make_unique<DeviceWith<Queue>>(host);
   }
 };

@@ -8,7 +8,9 @@ namespace {
 
 struct Spoil {
   static void spoil(tsr_api& api) {
-    api.device_info = [](uint32_t, tsr_error*, tsr_device_info* out_info) {
+    api.device_info = [](uint32_t index, tsr_error*,
+                         tsr_device_info* out_info) {
+      if (index != 0) return tsr_status{TSR_INVALID_ARGUMENT};
       *out_info = faulty::SoundBackend::device_info(0);
       return tsr_status{TSR_OK};
     };

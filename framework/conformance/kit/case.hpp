@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One case of the kit, and what it works on.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/base/status.hpp"
+#include "framework/conformance/kit/guarded_memory.hpp"
+#include "framework/conformance/kit/op_run.hpp"
+#include "framework/host/device.hpp"
+
+namespace tessera::conformance {
+
+// What the cases of one process share.
+class CaseContext {
+ public:
+  CaseContext(std::shared_ptr<Plugin> plugin, uint32_t device_index,
+              std::shared_ptr<GuardedAllocator> allocator)
+      : plugin_(std::move(plugin)),
+        device_index_(device_index),
+        allocator_(std::move(allocator)) {}
+
+  const std::shared_ptr<Plugin>& plugin() const { return plugin_; }
+  uint32_t device_index() const { return device_index_; }
+  GuardedAllocator& allocator() const { return *allocator_; }
+
+  // The device that well-behaved cases share; opened once.
+  Result<std::shared_ptr<Device>> device();
+  // One of the case's own.
+  Result<std::shared_ptr<Device>> open_device() const;
+  // Closes the shared device; later cases open it again.
+  void drop_device() { device_.reset(); }
+
+ private:
+  std::shared_ptr<Plugin> plugin_;
+  uint32_t device_index_;
+  std::shared_ptr<GuardedAllocator> allocator_;
+  std::shared_ptr<Device> device_;
+};
+
+// UNAVAILABLE: the plugin claims nothing of the kind.  DEADLINE_EXCEEDED: it
+// hangs.  Any other failure: the plugin is at fault, and the message says how.
+using CaseBody = std::function<Status(CaseContext&)>;
+
+struct Case {
+  std::string id;  // "L1/linear_q_i8/M5_N17_K96"; equal on every run
+  CaseBody run;
+  double limit_seconds = 10.0;  // then it hangs
+  // What an L1 case inside the claim runs; null for the others.
+  std::function<Result<OpTrial>()> trial;
+};
+
+// What decides which cases there are.
+struct CaseOptions {
+  bool quick = false;
+  uint32_t seed = 42;
+};
+
+}  // namespace tessera::conformance

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cases of levels 0 to 2, generated from what a plugin claims.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "framework/conformance/kit/case.hpp"
+#include "framework/conformance/kit/claim.hpp"
+#include "framework/conformance/kit/op_run.hpp"
+
+namespace tessera::conformance {
+
+using CaseList = std::vector<Case>;
+
+// Level 0: structs, extensions, names, open and close.
+void add_contract_cases(const Claim& claim, const CaseOptions& options,
+                        CaseList& cases);
+// Level 1: what the kernel table claims, and one step outside it.
+void add_linear_cases(const Claim& claim, const CaseOptions& options,
+                      CaseList& cases);
+void add_row_op_cases(const Claim& claim, const CaseOptions& options,
+                      CaseList& cases);
+void add_attention_cases(const Claim& claim, const CaseOptions& options,
+                         CaseList& cases);
+void add_kv_append_cases(const Claim& claim, const CaseOptions& options,
+                         CaseList& cases);
+// Level 1: blocks of KV pools and buffers that are copied, and profiles.
+void add_transfer_cases(const Claim& claim, const CaseOptions& options,
+                        CaseList& cases);
+// Level 2: failing memory, wrong calls, floods, leaks; with the trials of the
+// level 1 cases that are in `cases` already.
+void add_robustness_cases(const Claim& claim, const CaseOptions& options,
+                          CaseList& cases);
+void add_queue_cases(const Claim& claim, const CaseOptions& options,
+                     CaseList& cases);
+
+// Adds the setup as a case: run and compared where the table claims it, else
+// asked about, when it must be refused with a reason.  `what` is the id's last
+// part.
+struct Candidate {
+  std::string what;
+  std::string op;  // "linear": where no row names it
+  // Makes setup and expectation from the candidate's own seed.
+  using Made = OpTrial;
+  // `row` is the one that will run it; null: the expectation may be left out.
+  std::function<Result<Made>(const tsr_kernel_desc* row)> make;
+  uint32_t phase = TSR_PREFILL;
+  uint32_t M = 1;
+};
+// Returns the row that runs it; empty if it is outside or no case was made.
+std::string add_candidate(const Claim& claim, const Candidate& candidate,
+                          CaseList& cases);
+
+// Every kind of op that no row claims, and rows that no case exercises.
+void add_coverage_cases(const Claim& claim, CaseList& cases);
+
+// All of levels up to `level`, in order.
+CaseList generate_cases(const Claim& claim, uint32_t max_level,
+                        const CaseOptions& options);
+
+}  // namespace tessera::conformance

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A forked process that runs a part of the kit and tells its parent, line by
+// line, how far it came.
+
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "framework/base/status.hpp"
+#include "framework/host/shared_memory.hpp"
+
+namespace tessera::conformance {
+
+// Writes one line to the parent; newlines in `text` become spaces.
+using LineWriter = std::function<void(const std::string& text)>;
+
+class KitChild {
+ public:
+  // Forks; the child runs `body`, then ends without exit handlers.  A crash
+  // there sends "fault WHAT" as its last line.
+  // Errors: RESOURCE_EXHAUSTED.
+  static Result<KitChild> start(
+      const std::function<void(const LineWriter&)>& body);
+  KitChild(KitChild&& other) noexcept;
+  KitChild& operator=(KitChild&&) = delete;
+  ~KitChild();  // kills it
+
+  // The next line; empty at the end, or after `seconds` without one.
+  std::optional<std::string> read_line(double seconds);
+  // After read_line gave nothing: whether the time ran out.
+  bool is_late() const { return late_; }
+  // Kills it if it still runs, and says how it ended: "signal 11 (...)", or ""
+  // for a normal end.
+  std::string finish();
+
+ private:
+  KitChild(pid_t pid, FileDescriptor pipe)
+      : pid_(pid), pipe_(std::move(pipe)) {}
+
+  pid_t pid_;
+  FileDescriptor pipe_;
+  std::string pending_;
+  bool late_ = false;
+};
+
+}  // namespace tessera::conformance

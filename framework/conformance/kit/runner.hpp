@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs the kit on a library: cases in child processes that may crash and hang.
+
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "framework/base/status.hpp"
+#include "framework/conformance/kit/case.hpp"
+#include "framework/conformance/kit/verdict.hpp"
+
+namespace tessera::conformance {
+
+// A case that the plugin's author knows to fail, from a file given to the kit.
+struct DeclaredFailure {
+  std::string pattern;  // of case ids, with * and ?
+  std::string reason;
+};
+
+struct KitOptions {
+  std::string library;
+  uint32_t device_index = 0;
+  uint32_t max_level = 2;
+  CaseOptions cases;
+  std::string filter = "*";  // of case ids
+  std::vector<DeclaredFailure> declared;
+  size_t max_failures = SIZE_MAX;                   // then the rest is left out
+  std::function<void(const CaseResult&)> progress;  // may be null
+};
+
+struct KitReport {
+  std::string plugin;  // its name
+  std::string version;
+  std::string build_id;
+  std::string library;
+  std::string sha256;
+  std::string device;
+  std::string driver;
+  KitOptions options;
+  std::vector<CaseResult> results;  // in the order of the cases
+  double seconds = 0.0;
+
+  size_t count(Verdict verdict) const;
+  size_t count(uint32_t level, Verdict verdict) const;
+  // Something was executed, and nothing failed.
+  bool passed() const;
+  // The command that runs one case alone, to be debugged.
+  std::string rerun_command(const std::string& id) const;
+};
+
+// True if `text` matches `pattern`, in which * is any text and ? one character.
+bool matches(const std::string& pattern, const std::string& text);
+
+// Lines "expected_failure PATTERN REASON"; # begins a comment.
+// Errors: INVALID_ARGUMENT, naming the line.
+Result<std::vector<DeclaredFailure>> parse_declarations(
+    const std::string& text);
+
+// Runs all selected cases, each in a child, several to a child while none
+// crashes or hangs.
+//
+// Requires  this process has one thread, and has not loaded the library
+// Errors    RESOURCE_EXHAUSTED if no child can be made.  Whatever the library
+//           does is a result, not an error.
+Result<KitReport> run_kit(const KitOptions& options);
+
+// Runs the case `id` in this process; what it found.
+// Errors: NOT_FOUND if there is no such case; what loading the library gives.
+Result<CaseResult> run_case_here(const KitOptions& options,
+                                 const std::string& id);
+
+}  // namespace tessera::conformance

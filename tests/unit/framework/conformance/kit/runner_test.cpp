@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/conformance/kit/runner.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace tessera::conformance {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kMutant =
+    TSR_BINARY_DIR "/faulty_plugins/tsr_plugin_mutant.so";
+
+class Runner : public testing::Test {
+ protected:
+  ~Runner() override { unsetenv("TSR_MUTANT"); }
+  static KitReport run(const std::string& filter, const char* fault = nullptr,
+                       std::vector<DeclaredFailure> declared = {}) {
+    if (fault != nullptr) setenv("TSR_MUTANT", fault, 1);
+    KitOptions options;
+    options.library = kMutant;
+    options.cases.quick = true;
+    options.filter = filter;
+    options.declared = std::move(declared);
+    Result<KitReport> report = run_kit(options);
+    EXPECT_TRUE(report.ok());
+    return report.ok() ? *report : KitReport();
+  }
+};
+
+TEST(Pattern, StarIsAnyTextAndQuestionMarkOneCharacter) {
+  EXPECT_TRUE(matches("*", ""));
+  EXPECT_TRUE(matches("L1/*_bias*", "L1/linear/M1_bias_silu"));
+  EXPECT_FALSE(matches("L1/*_bias", "L1/linear/M1_bias_silu"));
+  EXPECT_TRUE(matches("a?c", "abc"));
+  EXPECT_FALSE(matches("a?c", "ac"));
+  EXPECT_TRUE(matches("*a*b", "aab"));
+}
+
+TEST(Declarations, NameTheLineThatIsWrong) {
+  const auto good =
+      parse_declarations("# known\nexpected_failure L1/add/* #41 rounding\n\n");
+  ASSERT_TRUE(good.ok());
+  ASSERT_EQ(good->size(), 1U);
+  EXPECT_EQ((*good)[0].reason, "#41 rounding");
+  const auto bad = parse_declarations("\nexpected_failure L1/add/*\n");
+  EXPECT_THAT(bad.status().message(), HasSubstr("line 2"));
+}
+
+TEST_F(Runner, NothingExecutedIsNoPass) {
+  EXPECT_FALSE(run("no such case").passed());
+}
+
+TEST_F(Runner, GoesOnAfterACaseThatCrashes) {
+  const KitReport report = run("L1/[!r]*", "aborts");
+  EXPECT_FALSE(report.passed());
+  const KitReport some = run("L1/*d/*", "crashes_on_second_step");
+  EXPECT_GT(some.count(Verdict::kCrash), 1U);
+}
+
+TEST_F(Runner, NamesTheTensorBehindWhichAPluginWrote) {
+  const KitReport report =
+      run("L1/add/M5_N64_x.f32_y.f32", "writes_far_past_end");
+  ASSERT_EQ(report.count(Verdict::kCrash), 1U);
+  EXPECT_THAT(report.results.back().reason,
+              HasSubstr("past the end of tensor y"));
+}
+
+TEST_F(Runner, AFailureThatWasDeclaredIsExpected) {
+  const std::vector<DeclaredFailure> declared = {{"L1/rms_norm/*", "#7"}};
+  const KitReport failing = run("L1/r*", "rms_sums", declared);
+  EXPECT_EQ(failing.count(Verdict::kFail), 0U);
+  EXPECT_GT(failing.count(Verdict::kExpectedFailure), 0U);
+  EXPECT_TRUE(failing.passed() || failing.count(Verdict::kUnexpectedPass) > 0);
+}
+
+TEST_F(Runner, ADeclaredFailureThatPassesIsAnError) {
+  const KitReport report = run("L1/add/*", nullptr, {{"L1/add/*", "#7"}});
+  EXPECT_GT(report.count(Verdict::kUnexpectedPass), 0U);
+  EXPECT_FALSE(report.passed());
+}
+
+TEST_F(Runner, RerunsOneCaseInThisProcess) {
+  KitOptions options;
+  options.library = kMutant;
+  options.cases.quick = true;
+  const auto passing = run_case_here(options, "L1/add/M5_N64_x.f32_y.f32");
+  ASSERT_TRUE(passing.ok()) << passing.status().message();
+  EXPECT_EQ(passing->verdict, Verdict::kPass) << passing->reason;
+  EXPECT_EQ(run_case_here(options, "L1/none").status().code(), TSR_NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace tessera::conformance
