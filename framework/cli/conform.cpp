@@ -44,7 +44,7 @@ Result<std::string> find_library(const std::string& plugin) {
     return std::filesystem::path(path).replace_extension(".so").string();
   }
   for (const std::string& folder : plugin_search_path()) {
-    std::string path = folder + "/tsr_plugin_" + plugin + ".so";
+    std::string path = fmt::format("{}/tsr_plugin_{}.so", folder, plugin);
     if (std::filesystem::is_regular_file(path, code)) return path;
   }
   return Status(TSR_NOT_FOUND,

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "framework/conformance/kit/cases.hpp"
+#include "framework/conformance/kit/weight_descs.hpp"
 #include "tessera/names.hpp"
 
 namespace tessera::conformance {
@@ -20,13 +21,6 @@ const tsr_kernel_desc* find_row_named(const Claim& claim,
     if (row.name == name) return &row;
   }
   return nullptr;
-}
-
-std::vector<tsr_weight_desc> descs_of(
-    const std::vector<format::WeightView>& views) {
-  std::vector<tsr_weight_desc> descs;
-  for (const format::WeightView& view : views) descs.push_back(view.desc());
-  return descs;
 }
 
 // A refusal must say what is wrong and where.
@@ -48,12 +42,9 @@ Status check_refusal(const tsr_refusal& refusal) {
 Status expect_refusal(CaseContext& context, const OpSetup& setup,
                       const std::string& why) {
   TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device, context.device());
-  std::vector<format::WeightView> views;
-  for (const format::WeightData& weight : setup.weights()) {
-    views.push_back(weight.view());
-  }
+  const WeightDescs weights(setup.weights());
   const Result<std::vector<tsr_refusal>> refusals =
-      device->check(setup.question(), descs_of(views), setup.kv_pools());
+      device->check(setup.question(), weights.all(), setup.kv_pools());
   if (!refusals.ok()) {
     const bool clear = refusals.status().code() == TSR_UNIMPLEMENTED ||
                        refusals.status().code() == TSR_INVALID_ARGUMENT;

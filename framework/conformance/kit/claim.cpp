@@ -4,6 +4,7 @@
 
 #include <exception>
 
+#include "framework/conformance/kit/weight_descs.hpp"
 #include "tessera/capability.hpp"
 
 namespace tessera::conformance {
@@ -11,19 +12,14 @@ namespace tessera::conformance {
 Result<Answer> Claim::judge(const OpSetup& setup, uint32_t phase,
                             uint32_t M) const {
   const std::vector<std::byte> record = setup.question();
-  std::vector<format::WeightView> views;
-  std::vector<tsr_weight_desc> weights;
-  for (const format::WeightData& weight : setup.weights()) {
-    views.push_back(weight.view());
-  }
-  for (const format::WeightView& view : views) weights.push_back(view.desc());
+  const WeightDescs weights(setup.weights());
   const tsr_array rows{facts_.kernels.data(),
                        static_cast<uint32_t>(facts_.kernels.size()),
                        sizeof(tsr_kernel_desc)};
   try {  // the edge where the SDK's exceptions end
     const sdk::ProgramView view(
         reinterpret_cast<const tsr_program_desc*>(record.data()));
-    const sdk::ProgramQuestion question{view, weights, setup.kv_pools()};
+    const sdk::ProgramQuestion question{view, weights.all(), setup.kv_pools()};
     const std::vector<tsr_refusal> refusals =
         sdk::check_against(rows, question);
     if (!refusals.empty()) {

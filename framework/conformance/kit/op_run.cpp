@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "framework/conformance/kit/weight_descs.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/kv.hpp"
 #include "framework/format/element.hpp"
@@ -31,13 +32,6 @@ Status first_refusal(const std::vector<tsr_refusal>& refusals) {
                       refusal.op, refusal.message)};
 }
 
-std::vector<tsr_weight_desc> weight_descs(
-    const std::vector<format::WeightView>& views) {
-  std::vector<tsr_weight_desc> descs;
-  for (const format::WeightView& view : views) descs.push_back(view.desc());
-  return descs;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<OpRun>> OpRun::prepare(
@@ -45,13 +39,10 @@ Result<std::unique_ptr<OpRun>> OpRun::prepare(
     Memory memory) {
   std::unique_ptr<OpRun> run(new OpRun(device, setup, memory));
   run->numbers_ = setup.step;
-  std::vector<format::WeightView> views;
-  for (const format::WeightData& weight : setup.weights()) {
-    views.push_back(weight.view());
-  }
+  const WeightDescs weights(setup.weights());
   TSR_ASSIGN_OR_RETURN(
       const std::vector<tsr_refusal> refusals,
-      device->check(setup.question(), weight_descs(views), setup.kv_pools()));
+      device->check(setup.question(), weights.all(), setup.kv_pools()));
   TSR_RETURN_IF_ERROR(first_refusal(refusals));
   const size_t count = setup.tensors().size();
   run->guarded_.resize(count);

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "framework/conformance/kit/cases.hpp"
+#include "framework/conformance/kit/weight_descs.hpp"
 #include "framework/host/plugin_error.hpp"
 
 namespace tessera::conformance {
@@ -86,14 +87,9 @@ Status fuzz_programs(CaseContext& context, const OpTrial& trial,
                      uint32_t rounds, uint32_t seed) {
   TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device,
                        context.open_device());
-  std::vector<format::WeightView> views;
-  std::vector<tsr_weight_desc> weights;
-  for (const format::WeightData& weight : trial.setup.weights()) {
-    views.push_back(weight.view());
-  }
-  for (const format::WeightView& view : views) weights.push_back(view.desc());
-  const tsr_array weight_array{weights.data(),
-                               static_cast<uint32_t>(weights.size()),
+  const WeightDescs weights(trial.setup.weights());
+  const tsr_array weight_array{weights.all().data(),
+                               static_cast<uint32_t>(weights.all().size()),
                                sizeof(tsr_weight_desc)};
   const tsr_array pool_array{
       trial.setup.kv_pools().data(),
@@ -158,16 +154,11 @@ Status run_threads(CaseContext& context, const OpTrial& trial) {
           results[t] = run_trial(device, trial);
           continue;
         }
-        std::vector<format::WeightView> views;
-        std::vector<tsr_weight_desc> weights;
-        for (const auto& weight : trial.setup.weights()) {
-          views.push_back(weight.view());
-        }
-        for (const auto& view : views) weights.push_back(view.desc());
-        results[t] =
-            device
-                ->check(trial.setup.question(), weights, trial.setup.kv_pools())
-                .status();
+        const WeightDescs weights(trial.setup.weights());
+        results[t] = device
+                         ->check(trial.setup.question(), weights.all(),
+                                 trial.setup.kv_pools())
+                         .status();
         const auto kind = device->memory_kind_with(TSR_MEMORY_HOST_VISIBLE);
         if (kind.ok() && results[t].ok()) {
           results[t] = device->create_buffer(1000, *kind).status();
