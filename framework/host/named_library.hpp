@@ -29,6 +29,6 @@ class HostAllocator {
 // Errors  as Plugin::load, save for what is about manifests
 Result<std::shared_ptr<Plugin>> load_named_library(
     const std::string& path, const HostOptions& options,
-    std::shared_ptr<HostAllocator> allocator);
+    const std::shared_ptr<HostAllocator>& allocator);
 
 }  // namespace tessera

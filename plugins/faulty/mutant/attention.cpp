@@ -54,7 +54,7 @@ char* Pool::scale(bool value, uint64_t slot, uint32_t head) const {
 
 float Pool::read(bool value, uint64_t slot, uint32_t head, uint32_t i) const {
   if (!is_integer(*this)) {
-    return load(codes(value, slot, head) + i * 4, TSR_F32);
+    return load(codes(value, slot, head) + uint64_t{i} * 4, TSR_F32);
   }
   const bool other = has("kv_scales_swapped") ? !value : value;
   return static_cast<float>(
@@ -206,7 +206,7 @@ void kv_append(const AppendWork& work) {
           const uint32_t rotary =
               has("rotary_dim_ignored") ? D : work.op.rotary_dim;
           const uint32_t width = work.op.rotary_dim;
-          rotate(row.data(), work.table + position * static_cast<int>(width),
+          rotate(row.data(), work.table + int64_t{position} * width,
                  std::min(rotary, width), work.op.style);
           if (rotary > width) std::fill(row.begin() + width, row.end(), 0.0f);
         }

@@ -69,6 +69,7 @@ Program::Program(const sdk::ProgramView& program, MutantDevice& device)
   }
   scratch_ =
       std::make_shared<sdk::HostBuffer>(device.host(), kScratchBytes, 64);
+  scratch_memory_ = scratch_->at(0, 0);
   if (has("leaks_host_memory")) {
     (void)device.host().alloc(device.host().host, 64, 64);
   }
@@ -81,8 +82,7 @@ Program::Program(const sdk::ProgramView& program, MutantDevice& device)
 
 Program::~Program() {
   if (!has("frees_twice")) return;
-  void* memory = scratch_->at(0, 0);
-  device_.host().free(device_.host().host, memory);
+  device_.host().free(device_.host().host, scratch_memory_);
 }
 
 Rows Program::rows(uint32_t tensor, uint64_t width) const {

@@ -56,6 +56,7 @@ class Program {
   std::vector<std::shared_ptr<Pool>> pools_;
   tessera::sdk::TensorPlaces places_;
   std::shared_ptr<tessera::sdk::HostBuffer> scratch_;
+  void* scratch_memory_ = nullptr;
   uint32_t num_steps_ = 0;
   tsr_submission first_{};
 };

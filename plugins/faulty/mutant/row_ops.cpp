@@ -50,8 +50,7 @@ void rope(const RowWork& work, uint64_t r) {
   if (has("rope_position_off")) ++position;
   std::vector<float> head(work.N);
   for (uint32_t i = 0; i < work.N; ++i) head[i] = work.a.at(r, i);
-  rotate(head.data(),
-         work.table + position * static_cast<int32_t>(work.rotary_dim),
+  rotate(head.data(), work.table + int64_t{position} * work.rotary_dim,
          work.rotary_dim, work.style);
   for (uint32_t i = 0; i < work.N; ++i) work.y.set(r, i, head[i]);
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fault.hpp"
 #include "tessera/host_memory.hpp"
 
 namespace mutant {
@@ -48,8 +49,11 @@ class MutantPacking final : public tessera::sdk::Packing {
  public:
   using Table = tessera::sdk::IdTable<MutantWeight>;
   MutantPacking(Table& table, uint64_t id, MutantWeight weight, char* packed)
-      : table_(table), id_(id), weight_(std::move(weight)), packed_(packed) {}
-  ~MutantPacking() override;
+      : table_(table), id_(id), weight_(std::move(weight)), packed_(packed) {
+    if (has("cancelled_packing_commits")) {
+      table_.insert(id_, std::make_shared<MutantWeight>(weight_));
+    }
+  }
   void slice(uint32_t n_begin, uint32_t n_end,
              const tsr_weight_desc& slice) override;
   void commit() override;
@@ -59,7 +63,6 @@ class MutantPacking final : public tessera::sdk::Packing {
   uint64_t id_;
   MutantWeight weight_;
   char* packed_;
-  bool committed_ = false;
 };
 
 }  // namespace mutant
