@@ -151,6 +151,10 @@ Command add_conform_command(CLI::App& tessera) {
                   "File with lines: expected_failure PATTERN REASON")
       ->check(CLI::ExistingFile)
       ->type_name("FILE");
+  app->add_option("--patience", options->kit.patience,
+                  "Factor of the time that a case may take")
+      ->check(positive_validator())
+      ->capture_default_str();
   app->add_option("--junit", options->junit, "Write JUnit XML")
       ->type_name("FILE");
   app->add_option("--html", options->html, "Write a page")->type_name("FILE");

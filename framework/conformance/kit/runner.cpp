@@ -107,7 +107,8 @@ class KitRun {
           write("driver " + std::string((*session)->device().info.driver));
           for (const Case& one : (*session)->cases()) {
             if (!matches(options.filter, one.id)) continue;
-            write(fmt::format("case {} {}", one.limit_seconds, one.id));
+            write(fmt::format("case {} {}",
+                              one.limit_seconds * options.patience, one.id));
           }
         }));
     CaseResult load{"L0/load", Verdict::kPass, "", 0.0};

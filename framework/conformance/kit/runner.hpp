@@ -27,6 +27,8 @@ struct KitOptions {
   CaseOptions cases;
   std::string filter = "*";  // of case ids
   std::vector<DeclaredFailure> declared;
+  // Of the time limits of cases: kernels may be compiled on a busy machine.
+  double patience = 4.0;
   size_t max_failures = SIZE_MAX;                   // then the rest is left out
   std::function<void(const CaseResult&)> progress;  // may be null
 };

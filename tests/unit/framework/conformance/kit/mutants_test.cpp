@@ -199,6 +199,7 @@ KitOptions options_for(const std::string& library) {
   options.library = library;
   options.cases.quick = true;
   options.max_failures = 1;
+  options.patience = 1.0;
   return options;
 }
 
@@ -248,6 +249,7 @@ void expect_no_false_alarm(const std::string& library) {
   if (!std::filesystem::exists(library)) GTEST_SKIP() << library;
   KitOptions options = options_for(library);
   options.max_failures = 10;
+  options.patience = 10.0;
   const Result<KitReport> report = run_kit(options);
   ASSERT_TRUE(report.ok()) << report.status().message();
   for (const CaseResult& result : report->results) {
