@@ -5,11 +5,11 @@
 #include <string>
 #include <utility>
 
-#include "backends/opencl/capabilities.hpp"
-#include "backends/opencl/packing/packed_weight.hpp"
 #include "backends/opencl/program.hpp"
 #include "backends/opencl/queue.hpp"
+#include "backends/opencl/weights.hpp"
 #include "tessera/capability.hpp"
+#include "tessera/rows/kernel_rows.hpp"
 
 namespace tessera::opencl {
 namespace {
@@ -54,7 +54,7 @@ QueueHandle OpenClDevice::make_queue() const {
 
 std::vector<tsr_refusal> OpenClDevice::check(
     const sdk::ProgramQuestion& question) {
-  return sdk::check_against(kernel_rows(), question);
+  return sdk::check_against(sdk::rows::kernel_rows(), question);
 }
 
 // ---- Buffers
@@ -142,7 +142,7 @@ void OpenClDevice::weight_destroy(uint64_t weight) { weights_.erase(weight); }
 tsr_kv_info OpenClDevice::kv_query(const tsr_kv_desc& desc) {
   tsr_kv_info info{};
   info.struct_size = sizeof(info);
-  info.block_bytes = make_kv_place(desc).block_bytes;
+  info.block_bytes = sdk::make_kv_place(desc).block_bytes;
   info.alignment = entry_.memory_kinds[0].alignment;
   return info;
 }
@@ -152,8 +152,8 @@ void OpenClDevice::kv_create(uint64_t pool, const tsr_kv_desc& desc,
   auto created = std::make_shared<KvPool>();
   created->desc = desc;
   created->desc.next = nullptr;
-  created->place = make_kv_place(desc);
-  created->place.offset = offset;
+  created->place = sdk::make_kv_place(desc);
+  created->place.begin = offset;
   created->buffer = find_buffer(buffer);
   created->buffer->require_range(
       offset, created->place.block_bytes * uint64_t{desc.num_blocks});

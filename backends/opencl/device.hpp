@@ -13,11 +13,11 @@
 
 #include "backends/opencl/device_options.hpp"
 #include "backends/opencl/device_table.hpp"
-#include "backends/opencl/kv_layout.hpp"
 #include "backends/opencl/runtime/buffer.hpp"
 #include "backends/opencl/runtime/cl_handles.hpp"
 #include "backends/opencl/runtime/kernel_library.hpp"
 #include "tessera/host_memory.hpp"
+#include "tessera/kv_layout.hpp"
 
 namespace tessera::opencl {
 
@@ -27,7 +27,7 @@ class Program;
 // A layer's KV cache.
 struct KvPool {
   tsr_kv_desc desc{};
-  KvPlace place;
+  sdk::KvPlace place;
   std::shared_ptr<Buffer> buffer;
 };
 

@@ -7,6 +7,8 @@
 
 #include <CL/cl.h>
 
+#include "tessera/kv_layout.hpp"
+
 namespace tessera::opencl {
 
 // Rows of a tensor: row r starts at element r * stride from `offset`.
@@ -26,19 +28,7 @@ struct RotateArgs {
   cl_int head_dim = 0;
 };
 
-// A pool of canonical blocks.
-struct KvPlace {
-  cl_ulong offset = 0;
-  cl_ulong block_bytes = 0;
-  cl_ulong row_bytes = 0;  // of one head of one token
-  cl_ulong v_offset = 0;
-  cl_ulong k_scale_offset = 0;
-  cl_ulong v_scale_offset = 0;
-  cl_int format = 0;
-  cl_int num_kv_heads = 0;
-  cl_int block_size = 0;
-  cl_int num_blocks = 0;
-};
+using sdk::KvPlace;
 
 // What a linear does to the rows of x; offsets into its scratch, in floats.
 struct ActivationArgs {

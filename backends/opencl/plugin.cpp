@@ -6,10 +6,10 @@
 
 #include <memory>
 
-#include "backends/opencl/capabilities.hpp"
 #include "backends/opencl/device.hpp"
 #include "backends/opencl/device_options.hpp"
 #include "backends/opencl/device_table.hpp"
+#include "tessera/rows/kernel_rows.hpp"
 
 namespace {
 
@@ -24,7 +24,7 @@ class OpenClBackend {
     return DeviceTable::instance().at(index).info;
   }
   static tsr_array device_kernels(uint32_t /*index*/) {
-    return tessera::opencl::kernel_rows();
+    return tessera::sdk::rows::kernel_rows();
   }
   static std::unique_ptr<tessera::sdk::Device> open(
       uint32_t index, const tessera::sdk::Options& options,

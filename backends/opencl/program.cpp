@@ -8,7 +8,7 @@
 #include <string>
 
 #include "backends/opencl/device.hpp"
-#include "backends/opencl/packing/packed_weight.hpp"
+#include "backends/opencl/weights.hpp"
 
 namespace tessera::opencl {
 namespace {

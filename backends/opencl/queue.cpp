@@ -65,7 +65,7 @@ uint64_t block_offset(const KvPool& pool, uint32_t block) {
                      "block " + std::to_string(block) + " of " +
                          std::to_string(pool.desc.num_blocks));
   }
-  return pool.place.offset + block * pool.place.block_bytes;
+  return pool.place.begin + block * pool.place.block_bytes;
 }
 
 }  // namespace

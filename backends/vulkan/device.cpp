@@ -5,11 +5,11 @@
 #include <string>
 #include <utility>
 
-#include "backends/vulkan/capabilities.hpp"
-#include "backends/vulkan/packing/packed_weight.hpp"
 #include "backends/vulkan/program.hpp"
 #include "backends/vulkan/queue.hpp"
+#include "backends/vulkan/weights.hpp"
 #include "tessera/capability.hpp"
+#include "tessera/rows/kernel_rows.hpp"
 
 namespace tessera::vulkan {
 namespace {
@@ -38,7 +38,7 @@ VulkanDevice::~VulkanDevice() = default;
 
 std::vector<tsr_refusal> VulkanDevice::check(
     const sdk::ProgramQuestion& question) {
-  return sdk::check_against(kernel_rows(), question);
+  return sdk::check_against(sdk::rows::kernel_rows(), question);
 }
 
 // ---- Buffers
@@ -122,7 +122,7 @@ void VulkanDevice::weight_destroy(uint64_t weight) { weights_.erase(weight); }
 tsr_kv_info VulkanDevice::kv_query(const tsr_kv_desc& desc) {
   tsr_kv_info info{};
   info.struct_size = sizeof(info);
-  info.block_bytes = make_kv_place(desc).block_bytes;
+  info.block_bytes = sdk::make_kv_place(desc).block_bytes;
   info.alignment = entry_.memory_kinds[0].alignment;
   return info;
 }
@@ -132,12 +132,12 @@ void VulkanDevice::kv_create(uint64_t pool, const tsr_kv_desc& desc,
   auto created = std::make_shared<KvPool>();
   created->desc = desc;
   created->desc.next = nullptr;
-  created->place = make_kv_place(desc);
+  created->place = sdk::make_kv_place(desc);
   created->offset = offset;
   created->buffer = find_buffer(buffer);
   created->buffer->require_range(
       offset, created->place.block_bytes * uint64_t{desc.num_blocks});
-  created->place.address = created->buffer->address() + offset;
+  created->place.begin = created->buffer->address() + offset;
   kv_pools_.insert(pool, std::move(created));
 }
 

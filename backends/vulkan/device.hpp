@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "backends/vulkan/device_table.hpp"
-#include "backends/vulkan/kv_layout.hpp"
 #include "backends/vulkan/runtime/buffer.hpp"
 #include "backends/vulkan/runtime/gpu.hpp"
 #include "backends/vulkan/runtime/pipelines.hpp"
 #include "tessera/host_memory.hpp"
+#include "tessera/kv_layout.hpp"
 
 namespace tessera::vulkan {
 
@@ -25,7 +25,7 @@ class Program;
 // A layer's KV cache.
 struct KvPool {
   tsr_kv_desc desc{};
-  KvPlace place;
+  sdk::KvPlace place;
   std::shared_ptr<Buffer> buffer;
   uint64_t offset = 0;
 };

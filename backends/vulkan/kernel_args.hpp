@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "tessera/kv_layout.hpp"
+
 namespace tessera::vulkan {
 
 // Rows of a tensor: row r starts at element r * stride from `address`.
@@ -56,19 +58,7 @@ struct RopeArgs {
   uint64_t fault = 0;
 };
 
-// A pool of canonical blocks.
-struct KvPlace {
-  uint64_t address = 0;
-  uint64_t block_bytes = 0;
-  uint64_t row_bytes = 0;  // of one head of one token
-  uint64_t v_offset = 0;
-  uint64_t k_scale_offset = 0;
-  uint64_t v_scale_offset = 0;
-  int32_t format = 0;
-  int32_t num_kv_heads = 0;
-  int32_t block_size = 0;
-  int32_t num_blocks = 0;
-};
+using sdk::KvPlace;
 
 struct KvAppendArgs {
   RowPlace k;

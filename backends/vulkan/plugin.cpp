@@ -6,9 +6,9 @@
 
 #include <memory>
 
-#include "backends/vulkan/capabilities.hpp"
 #include "backends/vulkan/device.hpp"
 #include "backends/vulkan/device_table.hpp"
+#include "tessera/rows/kernel_rows.hpp"
 
 namespace {
 
@@ -23,7 +23,7 @@ class VulkanBackend {
     return DeviceTable::instance().at(index).info;
   }
   static tsr_array device_kernels(uint32_t /*index*/) {
-    return tessera::vulkan::kernel_rows();
+    return tessera::sdk::rows::kernel_rows();
   }
   static std::unique_ptr<tessera::sdk::Device> open(
       uint32_t index, const tessera::sdk::Options& options,

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "backends/vulkan/device.hpp"
-#include "backends/vulkan/packing/packed_weight.hpp"
+#include "backends/vulkan/weights.hpp"
 
 namespace tessera::vulkan {
 namespace {

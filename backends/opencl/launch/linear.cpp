@@ -2,14 +2,11 @@
 //
 // Linear over a weight of this device: the input is prepared, then multiplied.
 
-#include <algorithm>
-#include <limits>
 #include <string>
 
 #include "backends/opencl/device.hpp"
 #include "backends/opencl/launch/launch.hpp"
-#include "backends/opencl/packing/gguf_block.hpp"
-#include "backends/opencl/packing/packed_weight.hpp"
+#include "backends/opencl/weights.hpp"
 
 namespace tessera::opencl {
 namespace {
@@ -17,57 +14,7 @@ namespace {
 constexpr uint32_t kPanel = 8;   // rows of x side by side, as linear_block.cl
 constexpr uint32_t kPanels = 8;  // of a work-item
 
-bool is_integer_act(uint32_t act_quant) {
-  return act_quant != TSR_ACT_FLOAT && act_quant <= TSR_ACT_I4_DYNAMIC;
-}
-
-bool uses_static(uint32_t act_quant) {
-  return act_quant == TSR_ACT_I8_STATIC || act_quant == TSR_ACT_U8_STATIC ||
-         act_quant == TSR_ACT_I8_MIX;
-}
-
-[[noreturn]] void refuse(const std::string& why) {
-  throw sdk::Error(TSR_INVALID_ARGUMENT, "linear: " + why);
-}
-
-// What rows of the capability table cannot say.
-void check_integer(const PackedWeight& weight, uint32_t act_quant,
-                   bool is_partial) {
-  const WeightShape& shape = weight.shape();
-  int64_t largest_x = act_quant == TSR_ACT_I4_DYNAMIC ? 7 : 127;
-  if (uses_static(act_quant)) {
-    if (!weight.static_activation()) {
-      refuse("static activations without planes act_scale and act_inv");
-    }
-    const int32_t zero = weight.static_activation()->zero_point;
-    const int32_t lo = act_quant == TSR_ACT_U8_STATIC ? 0 : -128;
-    if (zero < lo || zero > lo + 255) {
-      refuse("act_zero_point " + std::to_string(zero) + " is not a code");
-    }
-    largest_x = std::max({int64_t{lo} + 255 - zero, int64_t{zero} - lo,
-                          act_quant == TSR_ACT_I8_MIX ? int64_t{127} : 0});
-  }
-  const int64_t largest =
-      std::numeric_limits<int32_t>::max() / (largest_x * shape.max_integer());
-  if (shape.group_size > largest) {
-    refuse("K=" + std::to_string(shape.K) +
-           " could overflow an i32 accumulator; at most " +
-           std::to_string(largest) + " in a group");
-  }
-  if (is_partial && !shape.is_per_channel()) {
-    refuse("a weight with groups of " + std::to_string(shape.group_size) +
-           " has no single accumulator");
-  }
-}
-
-void check_modes(const PackedWeight& weight, const tsr_op_linear& op,
-                 uint32_t y_dtype) {
-  const bool is_partial = y_dtype == TSR_I32;
-  if (is_integer_act(op.act_quant)) {
-    return check_integer(weight, op.act_quant, is_partial);
-  }
-  if (is_partial) refuse("i32 accumulators of a float act_quant");
-}
+using sdk::packing::is_integer_act;
 
 class LinearLaunch final : public Launch {
  public:
@@ -82,7 +29,8 @@ class LinearLaunch final : public Launch {
         bias_(input.rows(op.bias)),
         multiplier_(input.rows(op.multiplier)),
         residual_(input.rows(op.residual)) {
-    check_modes(*weight_, op, y_.dtype());
+    sdk::packing::check_linear(weight_->shape(), weight_->static_activation(),
+                               op.act_quant, y_.dtype() == TSR_I32);
     const std::string constants =
         kernel_constants(weight_->shape(), is_integer());
     const bool tiles = device_.options().form == Form::kTile;
@@ -155,7 +103,7 @@ class LinearLaunch final : public Launch {
     args.act_quant = static_cast<cl_int>(op_.act_quant);
     args.num_decode_rows =
         static_cast<cl_int>(step.submission.num_decode_tokens);
-    if (uses_static(op_.act_quant)) {
+    if (sdk::packing::uses_static_act(op_.act_quant)) {
       const StaticActivation& parameters = *weight_->static_activation();
       args.zero_point = parameters.zero_point;
       args.static_scale = parameters.scale;

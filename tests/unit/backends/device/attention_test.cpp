@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention over every cache type, mask and ragged shape, against the oracle.
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/backends/device/attention_case.hpp"
+
+namespace tessera::device_test {
+namespace {
+
+class DeviceAttention : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(DeviceAttention, IsTheOracleForEveryShapeAndMask) {
+  TSR_OPEN_OR_SKIP(device, {});
+  for (const AttentionCase& c : attention_cases()) {
+    AttentionStep(*device, c, GetParam()).run(device);
+  }
+}
+
+TEST_P(DeviceAttention, FailsTheStepForABlockOutsideThePool) {
+  TSR_OPEN_OR_SKIP(device, {});
+  AttentionStep step(*device, AttentionCase{}, GetParam());
+  step.block_table().set_integer(0, 1, 1 << 20);
+  const Status status = step.run_op(device);
+  EXPECT_EQ(status.code(), TSR_INVALID_ARGUMENT);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DeviceAttention,
+                         testing::Values(TSR_KV_F32, TSR_KV_F16, TSR_KV_BF16,
+                                         TSR_KV_I8_TOKEN, TSR_KV_I8_CHANNEL,
+                                         TSR_KV_I8_HEAD),
+                         [](const auto& format) {
+                           return "kv" + std::to_string(format.param);
+                         });
+
+}  // namespace
+}  // namespace tessera::device_test

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/unit/backends/device/op_runner.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <stdexcept>
+
+#include "framework/format/element.hpp"
+#include "framework/host/registry.hpp"
+#include "framework/host/timeline.hpp"
+#include "tests/unit/backends/device/device_under_test.hpp"
+
+namespace tessera::device_test {
+namespace {
+
+constexpr std::byte kPattern{0x5a};
+
+uint32_t element_bytes(uint32_t dtype) {
+  return dtype == TSR_F32 || dtype == TSR_I32 ? 4 : 2;
+}
+
+Buffer make_buffer(Device& device, uint64_t bytes, std::byte** memory) {
+  const auto kind = device.memory_kind_with(TSR_MEMORY_HOST_VISIBLE);
+  if (!kind.ok()) throw std::runtime_error(kind.status().message());
+  auto buffer = device.create_buffer(bytes, *kind);
+  if (!buffer.ok()) throw std::runtime_error(buffer.status().message());
+  const auto mapped = buffer->map();
+  if (!mapped.ok()) throw std::runtime_error(mapped.status().message());
+  *memory = static_cast<std::byte*>(*mapped);
+  return std::move(*buffer);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Device>> try_open(const Options& options) {
+  const DeviceUnderTest tested = device_under_test();
+  RegistryOptions registry;
+  registry.folders = {std::string(TSR_BINARY_DIR) + "/plugins"};
+  registry.host.cache_root =
+      std::string(TSR_BINARY_DIR) + "/" + tested.cache_folder;
+  return Registry::discover(registry).open(tested.id, options);
+}
+
+std::shared_ptr<Device> open_device(const Options& options,
+                                    std::string* reason) {
+  static std::map<Options, std::shared_ptr<Device>> opened;
+  static std::map<Options, std::string> reasons;
+  if (opened.count(options) == 0) {
+    const auto device = try_open(options);
+    opened[options] = device.ok() ? *device : nullptr;
+    if (!device.ok()) reasons[options] = device.status().message();
+    if (!device.ok() && device.status().code() != TSR_UNAVAILABLE) {
+      ADD_FAILURE() << device.status().message();
+    }
+  }
+  *reason = reasons[options];
+  return opened[options];
+}
+
+float rounded_to(uint32_t dtype, float value) {
+  std::byte bytes[4];
+  format::set_element_value(dtype, bytes, 0, value);
+  return static_cast<float>(format::element_value(dtype, bytes, 0));
+}
+
+TestTensor::TestTensor(Device& device, uint32_t dtype, uint32_t rows,
+                       uint32_t cols, uint32_t gap)
+    : dtype_(dtype), rows_(rows), cols_(cols), stride_(cols + gap) {
+  const uint64_t bytes =
+      uint64_t{std::max(rows, 1U)} * stride_ * element_bytes(dtype);
+  buffer_ = make_buffer(device, bytes, &memory_);
+  std::memset(memory_, static_cast<int>(kPattern), bytes);
+}
+
+TestTensor::TestTensor(Device& device, uint32_t dtype, uint32_t rows,
+                       uint32_t cols, std::mt19937& rng, uint32_t gap)
+    : TestTensor(device, dtype, rows, cols, gap) {
+  std::normal_distribution<float> normal;
+  for (uint32_t r = 0; r < rows; ++r) {
+    for (uint32_t c = 0; c < cols; ++c) set(r, c, normal(rng));
+  }
+}
+
+tsr_tensor TestTensor::desc(uint32_t symbol) const {
+  tsr_tensor tensor{};
+  tensor.dtype = dtype_;
+  tensor.view_of = TSR_NONE;
+  tensor.rank = 2;
+  tensor.row_stride = stride_;
+  tensor.dims[0] = {rows_, symbol};
+  tensor.dims[1] = {cols_, TSR_DIM_FIXED};
+  return tensor;
+}
+
+std::byte* TestTensor::element(uint32_t row, uint32_t col) const {
+  return memory_ + (uint64_t{row} * stride_ + col) * element_bytes(dtype_);
+}
+
+float TestTensor::at(uint32_t row, uint32_t col) const {
+  return static_cast<float>(
+      format::element_value(dtype_, element(row, col), 0));
+}
+
+int32_t TestTensor::integer(uint32_t row, uint32_t col) const {
+  return format::load_element<int32_t>(element(row, col), 0);
+}
+
+void TestTensor::set(uint32_t row, uint32_t col, float value) {
+  format::set_element_value(dtype_, element(row, col), 0, value);
+}
+
+void TestTensor::set_integer(uint32_t row, uint32_t col, int32_t value) {
+  format::store_element(element(row, col), 0, value);
+}
+
+std::vector<float> TestTensor::values() const {
+  std::vector<float> all;
+  for (uint32_t r = 0; r < rows_; ++r) {
+    for (uint32_t c = 0; c < cols_; ++c) all.push_back(at(r, c));
+  }
+  return all;
+}
+
+bool TestTensor::gaps_untouched() const {
+  for (uint32_t r = 0; r < rows_; ++r) {
+    const std::byte* end = element(r, stride_);
+    for (const std::byte* b = element(r, cols_); b < end; ++b) {
+      if (*b != kPattern) return false;
+    }
+  }
+  return true;
+}
+
+uint32_t OpRunner::add(const TestTensor& tensor, uint32_t symbol) {
+  const uint32_t id = program_.add_tensor(tensor.desc(symbol));
+  program_.bind(id, tensor.buffer(), 0);
+  return id;
+}
+
+uint32_t OpRunner::add_heads(const TestTensor& tensor, uint32_t heads) {
+  tsr_tensor desc = tensor.desc(TSR_DIM_TOKENS);
+  desc.rank = 3;
+  desc.row_stride = 0;
+  desc.dims[1] = {heads, TSR_DIM_FIXED};
+  desc.dims[2] = {tensor.cols() / heads, TSR_DIM_FIXED};
+  const uint32_t id = program_.add_tensor(desc);
+  program_.bind(id, tensor.buffer(), 0);
+  return id;
+}
+
+Status OpRunner::run(uint32_t num_tokens, uint32_t num_seqs,
+                     uint32_t max_blocks) {
+  program_.set_limits(num_tokens, num_seqs, num_tokens, max_blocks);
+  TSR_ASSIGN_OR_RETURN(Program program,
+                       device_->create_program(program_.build()));
+  TSR_ASSIGN_OR_RETURN(Queue queue, device_->create_queue());
+  Timeline timeline;
+  TSR_ASSIGN_OR_RETURN(const uint64_t id, timeline.import_into(device_));
+  submission_.set_program(program.id());
+  submission_.add_signal({id, 1});
+  tsr_submission& step = submission_.record();
+  step.num_tokens = num_tokens;
+  step.num_seqs = num_seqs;
+  step.num_outputs = num_tokens;
+  TSR_RETURN_IF_ERROR(queue.submit(step));
+  return timeline.wait(1);
+}
+
+}  // namespace tessera::device_test
