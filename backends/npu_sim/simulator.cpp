@@ -133,6 +133,7 @@ Json report_json(const Profile& profile, const Problem& problem,
   reply["estimate_ns"] = estimate(profile, problem).time_ns;
   const Limits limits = limits_of(profile, problem);
   reply["limit_ns"] = limits.longer();
+  reply["trace_events_left_out"] = simulation.trace_events_left_out;
   reply["limit_kind"] =
       limits.memory_ns >= limits.compute_ns ? "memory" : "compute";
   return reply;

@@ -15,29 +15,44 @@ namespace tessera::npu {
 struct KeyTile {
   const AttentionWork* work = nullptr;
   int64_t core = 0;
-  int64_t index = 0;  // of this core
+  int64_t order = 0;  // of the work, on this core
+  int64_t index = 0;  // of the tile, on this core
   int64_t begin = 0;  // first key
   int64_t keys = 0;
   bool is_first = false;
   bool is_last = false;
 };
 
-// Where a product takes its operands, and leaves its result.
-struct ProductPlace {
+// A product of the cube: where its operands lie, and what it adds to.
+struct Product {
   int64_t a_l1 = 0;
   int64_t b_l1 = 0;
   int64_t l0c = 0;
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  bool accumulate = false;
 };
 
+// A part of a tile of the cache: keys of the tile, columns of a head.
+struct Packet {
+  int64_t key = 0;
+  int64_t keys = 0;
+  int64_t dim = 0;
+  int64_t dims = 0;
+};
+
+// Emits one section of one core.  Buffers are all free between sections, so
+// each section counts its own trips through them.
 class AttentionEmitter {
  public:
   AttentionEmitter(const Profile& profile, const AttentionPlan& plan,
                    Emitter& out);
 
   void primes(bool has_cube, bool has_vector);
-  // The cube core's part; `steps` counts trips through L0.
-  void scores(const KeyTile& tile, int64_t& steps);
-  void values(const KeyTile& tile, int64_t& steps);
+  // The cube core's part.
+  void scores(const KeyTile& tile);
+  void values(const KeyTile& tile);
   // The vector core's, for its share of the rows.
   void softmax(const KeyTile& tile, int64_t sibling);
   void update(const KeyTile& tile, int64_t sibling);
@@ -48,40 +63,44 @@ class AttentionEmitter {
  private:
   bool is_unified() const { return profile_.unified_cores; }
   Pipe exit() const { return is_unified() ? Pipe::kVector : Pipe::kFixpipe; }
-  int64_t query_place() const { return 0; }
-  int64_t key_place(int64_t index) const;
-  int64_t value_place(int64_t index) const;
   int64_t weight_place(int64_t index) const;
+  int64_t packet_place() const;
   int64_t lane_rows(const KeyTile& tile, int64_t sibling) const;
+  int64_t score_ub(int64_t buffer) const;
   int64_t sums_ub() const;
   int64_t incoming_ub() const;
-  int64_t sum_place(int64_t slot) const;
   void query(const KeyTile& tile);
-  void hand_over_scores(const KeyTile& tile);
-  void take_scores(const KeyTile& tile, int64_t row, int64_t rows);
-  void give_weights(const KeyTile& tile, int64_t row, int64_t rows);
-  void load_weights(const KeyTile& tile);
+  // Cube time goes on in `slot`; ends with the slot full.
+  int64_t take_slot();
+  void fill_slot(int64_t slot);
+  void score_chunk(const KeyTile& tile, int64_t key, int64_t keys);
+  void value_block(const KeyTile& tile, int64_t column, int64_t n);
+  void hand_over(const KeyTile& tile, int64_t slot, const Rectangle& all,
+                 int64_t n, bool adds);
   void hand_over_sums(const KeyTile& tile, int64_t column, int64_t n,
                       int64_t slot);
-  void drain_sums(const KeyTile& tile, int64_t n, int64_t slot);
-  int64_t score_slot(const KeyTile& tile) const {
-    return tile.index % plan_.score_slots;
-  }
-  Rectangle between(int64_t place, int64_t row, int64_t rows,
-                    int64_t row_bytes) const;
-  void load_cache(const KeyTile& tile, Tensor tensor, int64_t dim, int64_t dst);
-  void product(const ProductPlace& place, int64_t m, int64_t n, int64_t k,
-               int64_t& steps);
+  void take_scores(const KeyTile& tile, int64_t row, int64_t rows,
+                   int64_t buffer);
+  void give_weights(const KeyTile& tile, int64_t row, int64_t rows,
+                    int64_t buffer);
+  void load_weights(const KeyTile& tile);
+  void drain(const KeyTile& tile, int64_t slot, int64_t ub, int64_t n);
+  Rectangle between(int64_t kind, const KeyTile& tile, int64_t row,
+                    int64_t rows, int64_t row_bytes) const;
+  void load_packet(const KeyTile& tile, Tensor tensor, const Packet& packet);
+  void free_packet();
+  void product(const Product& what);
   void vector_passes(int64_t at, int64_t elements, int64_t count);
 
   const Profile& profile_;
   const AttentionPlan& plan_;
   Emitter& out_;
   int64_t query_bytes_ = 0;
-  int64_t key_bytes_ = 0;
-  int64_t value_bytes_ = 0;
   int64_t weight_bytes_ = 0;
-  int64_t score_bytes_ = 0;
+  int64_t steps_ = 0;    // trips through L0
+  int64_t packets_ = 0;  // through L1
+  int64_t slots_ = 0;    // through L0C
+  int64_t pieces_ = 0;   // of scores through UB
 };
 
 }  // namespace tessera::npu

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cube part computes scores of tile j + 1 before the values of tile j, so
-// that the softmax of j has the time of a product to finish.
+// The cube part computes scores of later tiles before the values of tile j, so
+// that the softmax of j has the time of their products to finish.
 
 #include "backends/npu_sim/compiler/attention_lowering.hpp"
 
@@ -13,6 +13,8 @@
 namespace tessera::npu {
 namespace {
 
+constexpr int64_t kTilesPerSection = 16;
+
 struct AttentionLowering {
   Profile profile;
   AttentionPlan plan;
@@ -20,52 +22,81 @@ struct AttentionLowering {
   std::vector<Pass> after;
 };
 
-std::vector<KeyTile> tiles_of(const AttentionPlan& plan, int64_t core,
-                              const AttentionWork& work) {
-  std::vector<KeyTile> tiles;
-  const int64_t count = plan.tiles_of(work);
-  for (int64_t j = 0; j < count; ++j) {
-    const int64_t begin = work.key_begin + j * plan.tile_keys;
-    tiles.push_back({&work, core, work.tiles_before + j, begin,
-                     std::min(plan.tile_keys, work.key_end - begin), j == 0,
-                     j + 1 == count});
-  }
-  return tiles;
+// The tile `index` of a core, counted over all its works.
+KeyTile tile_at(const AttentionPlan& plan, int64_t core, int64_t index) {
+  const auto& works = plan.work[static_cast<size_t>(core)];
+  const auto after =
+      std::upper_bound(works.begin(), works.end(), index,
+                       [](int64_t tile, const AttentionWork& work) {
+                         return tile < work.tiles_before;
+                       });
+  const AttentionWork& work = *(after - 1);
+  const int64_t j = index - work.tiles_before;
+  const int64_t begin = work.key_begin + j * plan.tile_keys;
+  return {&work,
+          core,
+          after - 1 - works.begin(),
+          index,
+          begin,
+          std::min(plan.tile_keys, work.key_end - begin),
+          j == 0,
+          j + 1 == plan.tiles_of(work)};
 }
 
-void emit_cube_work(AttentionEmitter& emitter,
-                    const std::vector<KeyTile>& tiles, int64_t& steps) {
-  emitter.scores(tiles[0], steps);
-  for (size_t j = 0; j < tiles.size(); ++j) {
-    if (j + 1 < tiles.size()) emitter.scores(tiles[j + 1], steps);
-    emitter.values(tiles[j], steps);
+int64_t num_tiles(const AttentionPlan& plan, int64_t core) {
+  const auto& works = plan.work[static_cast<size_t>(core)];
+  return works.empty()
+             ? 0
+             : works.back().tiles_before + plan.tiles_of(works.back());
+}
+
+// first(j + preload), second(j) for the tiles of a section; its first also
+// starts what runs ahead.  Works follow each other without a gap.
+template <typename First, typename Second>
+void stagger(const AttentionPlan& plan, int64_t core, int64_t section,
+             First first, Second second) {
+  const int64_t count = num_tiles(plan, core);
+  const int64_t begin = (section - 1) * kTilesPerSection;
+  const int64_t end = std::min(count, begin + kTilesPerSection);
+  for (int64_t j = section == 1 ? -plan.preload : begin; j < end; ++j) {
+    if (j + plan.preload < count) first(tile_at(plan, core, j + plan.preload));
+    if (j >= 0) second(tile_at(plan, core, j));
   }
 }
 
-void emit_vector_work(AttentionEmitter& emitter,
-                      const std::vector<KeyTile>& tiles, int64_t sibling) {
-  emitter.softmax(tiles[0], sibling);
-  for (size_t j = 0; j < tiles.size(); ++j) {
-    if (j + 1 < tiles.size()) emitter.softmax(tiles[j + 1], sibling);
-    emitter.update(tiles[j], sibling);
-  }
+void emit_unified_work(AttentionEmitter& emitter, const AttentionPlan& plan,
+                       int64_t core, int64_t section) {
+  stagger(
+      plan, core, section,
+      [&](const KeyTile& tile) {
+        emitter.scores(tile);
+        emitter.softmax(tile, 0);
+      },
+      [&](const KeyTile& tile) {
+        emitter.values(tile);
+        if (tile.is_last) {
+          emitter.write_result(tile, 0, tile.work->rows, 0, emitter.v_dim());
+        }
+      });
 }
 
-void emit_unified_work(AttentionEmitter& emitter,
-                       const std::vector<KeyTile>& tiles, int64_t& steps) {
-  emitter.scores(tiles[0], steps);
-  emitter.softmax(tiles[0], 0);
-  for (size_t j = 0; j < tiles.size(); ++j) {
-    if (j + 1 < tiles.size()) {
-      emitter.scores(tiles[j + 1], steps);
-      emitter.softmax(tiles[j + 1], 0);
-    }
-    emitter.values(tiles[j], steps);
-    if (tiles[j].is_last) {
-      emitter.write_result(tiles[j], 0, tiles[j].work->rows, 0,
-                           emitter.v_dim());
-    }
-  }
+void emit_cube_work(AttentionEmitter& emitter, const AttentionPlan& plan,
+                    int64_t core, int64_t section) {
+  stagger(
+      plan, core, section, [&](const KeyTile& tile) { emitter.scores(tile); },
+      [&](const KeyTile& tile) { emitter.values(tile); });
+}
+
+void emit_vector_work(AttentionEmitter& emitter, const AttentionPlan& plan,
+                      int64_t core, int64_t section, int64_t sibling) {
+  stagger(
+      plan, core, section,
+      [&](const KeyTile& tile) { emitter.softmax(tile, sibling); },
+      [&](const KeyTile& tile) { emitter.update(tile, sibling); });
+}
+
+int64_t num_tile_sections(const AttentionPlan& plan, int64_t core) {
+  return (num_tiles(plan, core) + kTilesPerSection - 1) / kTilesPerSection;
 }
 
 // A core of a launch: which of its group, and its lane of vector work.
@@ -101,22 +132,17 @@ void emit_section(const AttentionLowering& lowering, int64_t core,
   const Place place(lowering, core);
   Emitter out(made);
   AttentionEmitter emitter(lowering.profile, plan, out);
-  const auto& works = plan.work[static_cast<size_t>(place.group)];
   if (section == 0) {
     emit_passes(lowering, lowering.before, place, out);
     if (!lowering.before.empty()) out.sync_all();
     emitter.primes(place.sibling == 0, place.has_vector());
-  } else if (section <= static_cast<int64_t>(works.size())) {
-    const AttentionWork& work = works[static_cast<size_t>(section - 1)];
-    const std::vector<KeyTile> tiles = tiles_of(plan, place.group, work);
-    // Both buffers of L0 are free between works, so any may come first.
-    int64_t steps = 0;
+  } else if (section <= num_tile_sections(plan, place.group)) {
     if (place.is_unified) {
-      emit_unified_work(emitter, tiles, steps);
+      emit_unified_work(emitter, plan, place.group, section);
     } else if (place.sibling == 0) {
-      emit_cube_work(emitter, tiles, steps);
+      emit_cube_work(emitter, plan, place.group, section);
     } else {
-      emit_vector_work(emitter, tiles, place.sibling);
+      emit_vector_work(emitter, plan, place.group, section, place.sibling);
     }
   } else if (!lowering.after.empty()) {
     out.sync_all();
@@ -180,8 +206,7 @@ Stream lower_attention(const Profile& profile, const AttentionPlan& plan) {
       core.has_vector = profile.unified_cores || sibling > 0;
       core.group = group;
       core.sibling = sibling;
-      core.num_sections = 2 + static_cast<int64_t>(
-                                  plan.work[static_cast<size_t>(group)].size());
+      core.num_sections = 2 + num_tile_sections(plan, group);
       stream.cores.push_back(core);
     }
   }

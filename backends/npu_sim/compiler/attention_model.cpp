@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Attention by formula: the slowest of cube, vector cores and loads, or the
-// chain from a tile's scores to its values, two tiles deep.
+// chain from a tile's scores to its values, as many tiles deep as scores run
+// ahead.
 
 #include <algorithm>
 #include <cmath>
@@ -89,8 +90,13 @@ double cache_cycles(const Profile& profile, const AttentionPlan& plan,
           ? std::max(0.0, 1 - real(profile.global.l2_bytes) / widened)
           : 1;
   const double misses = first / tiles;
-  return bytes * (misses / miss_rate(profile, busy_cores) +
-                  (1 - misses) / l2_rate(profile));
+  // V that lies in K comes a second time.
+  const double again = attention.v_in_k
+                           ? real(plan.tile_keys * attention.v_dim) *
+                                 real(bits_of(plan.cube)) / 8 / l2_rate(profile)
+                           : 0;
+  return again + bytes * (misses / miss_rate(profile, busy_cores) +
+                          (1 - misses) / l2_rate(profile));
 }
 
 void add_local_costs(const Profile& profile, double elements, double sums,
@@ -116,8 +122,6 @@ void add_exchange_costs(const Profile& profile, const AttentionPlan& plan,
   const double weights =
       real(rows * plan.tile_keys) * real(bits_of(plan.cube)) / 8 / l2;
   costs.fixpipe = scores + sums;
-  // The cube waits where a second tile of sums has no room.
-  if (plan.sum_slots == 1) costs.values += sums;
   const double soft = costs.softmax;
   costs.softmax = std::max(soft, elements * 4 / l2);
   if (plan.sums_in_gm) costs.update = 0;
@@ -132,13 +136,13 @@ TileCosts tile_costs(const Profile& profile, const AttentionPlan& plan,
   const Attention& attention = plan.attention;
   const int64_t keys = plan.tile_keys;
   const double lane_rows = std::ceil(real(rows) / real(plan.num_lanes));
-  const ProductTimes qk =
-      product_times(profile, plan.cube, rows, keys, attention.qk_dim);
+  const ProductTimes qk = product_times(profile, plan.cube, rows,
+                                        plan.chunk_keys, attention.qk_dim);
   const ProductTimes pv =
       product_times(profile, plan.cube, rows,
                     std::min(plan.value_columns, attention.v_dim), keys);
   TileCosts costs;
-  costs.scores = std::max(qk.cube, qk.mte1);
+  costs.scores = real(plan.num_chunks(keys)) * std::max(qk.cube, qk.mte1);
   costs.values = real(plan.num_value_tiles()) * std::max(pv.cube, pv.mte1);
   const double elements = lane_rows * real(keys);
   const double sums = lane_rows * real(attention.v_dim);
@@ -172,23 +176,34 @@ double passes_cycles(const Profile& profile, const AttentionPlan& plan) {
 double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
   double busy = 0;
   for (const auto& works : plan.work) busy += works.empty() ? 0 : 1;
+  const double places = real(plan.num_places());
   double latest = 0;
+  TileCosts costs;
+  int64_t rows = 0;
   for (const auto& works : plan.work) {
-    if (works.empty()) continue;
     double cycles = 0;
     for (const AttentionWork& work : works) {
-      const TileCosts costs = tile_costs(profile, plan, work.rows, busy);
+      if (work.rows != rows) {
+        rows = work.rows;
+        costs = tile_costs(profile, plan, rows, busy);
+      }
       const double cube = costs.scores + costs.values;
-      const double vector = costs.softmax + costs.update;
-      const double tile = std::max(
-          {cube, vector, costs.loads, costs.fixpipe, (cube + costs.chain) / 2});
-      const double first = costs.scores + costs.chain + costs.values;
-      const double tiles = real(plan.tiles_of(work));
-      cycles += std::max(tile * (tiles - 1) + first, tiles * costs.loads);
+      const double tile =
+          std::max({cube, costs.softmax + costs.update, costs.loads,
+                    costs.fixpipe, (cube + costs.chain) / places});
+      // Works follow each other without a gap, so a short tile costs less.
+      cycles +=
+          tile * real(work.key_end - work.key_begin) / real(plan.tile_keys);
     }
-    const TileCosts last = tile_costs(profile, plan, works[0].rows, busy);
-    cycles += profile.global.read_latency_cycles + last.loads + last.update +
-              profile.global.write_latency_cycles;
+    if (works.empty()) continue;
+    // The first scores and the last values have nothing beside them.
+    const double share =
+        std::min(1.0, real(works[0].key_end - works[0].key_begin) /
+                          real(plan.tile_keys));
+    cycles += profile.global.read_latency_cycles +
+              profile.global.write_latency_cycles +
+              share * (costs.chain + costs.update +
+                       std::min(costs.scores, costs.loads));
     latest = std::max(latest, cycles);
   }
   return latest + passes_cycles(profile, plan);

@@ -17,7 +17,13 @@ namespace {
 
 constexpr int64_t kFractalRows = 16;
 constexpr int64_t kMostRows = 128;
-constexpr int64_t kMostValueColumns = 256;
+constexpr int64_t kMostSlots = 4;
+constexpr int64_t kMostPackets = 8;
+constexpr int64_t kTilesOfWork = 4;
+constexpr int64_t kFewestTileKeys = 128;
+constexpr int64_t kMostPacketBytes = 65536;
+constexpr int64_t kBeatBytes = 32;
+constexpr int64_t kFewRows = 32;
 constexpr int64_t kMostSplits = 16;
 constexpr int64_t kMostLength = int64_t{1} << 32;
 
@@ -86,47 +92,66 @@ void choose_types(const Profile& profile, AttentionPlan& plan) {
   }
 }
 
-// Whether the tiles fit L1 and L0C, and a vector core's UB.
-bool fits(const Profile& profile, const AttentionPlan& plan) {
-  const Attention& attention = plan.attention;
-  const Type type = plan.cube;
-  const int64_t rows = plan.tile_rows;
-  const int64_t keys = plan.tile_keys;
-  const int64_t query = fractal_bytes(rows, attention.qk_dim, type);
-  const int64_t key = fractal_bytes(keys, attention.qk_dim, type);
-  const int64_t value =
-      attention.v_in_k ? 0 : fractal_bytes(attention.v_dim, keys, type);
-  const int64_t weights = fractal_bytes(rows, keys, type);
-  const int64_t accumulators =
-      rows * 4 *
-      (plan.score_slots * keys + plan.sum_slots * plan.value_columns);
-  const int64_t sums =
-      (plan.sums_in_gm ? 0 : attention.v_dim) + plan.value_columns;
-  const int64_t ub = plan.lane_rows_most() * (keys * (4 + 2) + sums * 4);
-  // A step of one fractal along K is the least that L0 must hold twice.
-  const int64_t step = 2 * fractal_bytes(std::max(rows, keys), 1, type);
-  return query + 2 * (key + value + weights) <= profile.local.l1_bytes &&
-         accumulators <= profile.local.l0c_bytes &&
-         ub <= profile.local.ub_bytes &&
+// Packets take what queries and two tiles of weights leave of L1.
+void choose_packets(const Profile& profile, AttentionPlan& plan) {
+  const int64_t kept =
+      fractal_bytes(plan.tile_rows, plan.attention.qk_dim, plan.cube) +
+      2 * fractal_bytes(plan.tile_rows, plan.tile_keys, plan.cube);
+  const int64_t room = profile.local.l1_bytes - kept;
+  // Transfers of half the most are still efficient.
+  plan.num_packets =
+      std::clamp<int64_t>(room / (kMostPacketBytes / 2), 2, kMostPackets);
+  plan.packet_bytes = std::min(kMostPacketBytes, room / plan.num_packets) /
+                      kBeatBytes * kBeatBytes;
+}
+
+int64_t ub_bytes(const AttentionPlan& plan) {
+  const int64_t lane_rows = plan.lane_rows_most();
+  const int64_t buffers = plan.softmax_rows < lane_rows ? 2 : 1;
+  const int64_t scores =
+      round_up(plan.softmax_rows * plan.tile_keys * (4 + 2), kBeatBytes);
+  const int64_t sums = plan.sums_in_gm ? 0 : plan.attention.v_dim;
+  return buffers * scores + round_up(lane_rows * sums * 4, kBeatBytes) +
+         lane_rows * round_up(plan.value_columns, kFractalRows) * 4;
+}
+
+// Whether the tiles fit L0, L0C and L1.
+bool fits_cube(const Profile& profile, AttentionPlan& plan) {
+  const int64_t widest =
+      std::max({plan.tile_rows, plan.chunk_keys, plan.value_columns});
+  const int64_t step = 2 * fractal_bytes(widest, 1, plan.cube);
+  choose_packets(profile, plan);
+  plan.num_slots =
+      std::min(kMostSlots, profile.local.l0c_bytes / plan.slot_bytes());
+  return plan.packet_bytes >= fractal_bytes(widest, 1, plan.cube) &&
+         plan.packet_keys() > 0 && plan.packet_dims() > 0 &&
+         plan.num_slots >= 2 &&
          step <= std::min(profile.local.l0a_bytes, profile.local.l0b_bytes);
 }
 
-// Tries columns of V for tiles of rows x keys; two sums in L0C before wide
-// ones, so that one leaves while the next is made.
-bool choose_columns(const Profile& profile, AttentionPlan& plan) {
-  const int64_t most = round_up(plan.attention.v_dim, kFractalRows);
+// Rows of scores in UB: all at once, else two buffers of some.
+bool fits_vector(const Profile& profile, AttentionPlan& plan) {
   for (const bool in_gm : {false, true}) {
     if (in_gm && profile.unified_cores) break;
     plan.sums_in_gm = in_gm;
-    for (plan.sum_slots = 2; plan.sum_slots >= 1; --plan.sum_slots) {
-      for (int64_t columns = kMostValueColumns; columns >= 64; columns /= 2) {
-        plan.value_columns = std::min(columns, most);
-        if (fits(profile, plan)) return true;
-      }
+    for (int64_t rows = plan.lane_rows_most(); rows > 0; rows /= 2) {
+      plan.softmax_rows = rows;
+      if (ub_bytes(plan) <= profile.local.ub_bytes) return true;
+      // What one core drains is a whole tile.
+      if (profile.unified_cores) break;
     }
   }
   return false;
 }
+
+// Long tiles hand over sums less often; short ones overlap sooner.
+int64_t most_tile_keys(const Profile& profile, int64_t rows, int64_t keys) {
+  int64_t most = profile.unified_cores || rows <= kFewRows ? 256 : 512;
+  while (most > kFewestTileKeys && keys < kTilesOfWork * most) most /= 2;
+  return most;
+}
+
+int64_t most_columns(int64_t rows) { return rows <= kFewRows ? 256 : 128; }
 
 void choose_tiles(const Profile& profile, AttentionPlan& plan) {
   int64_t most_rows = 0;
@@ -136,15 +161,18 @@ void choose_tiles(const Profile& profile, AttentionPlan& plan) {
     most_keys = std::max(most_keys, plan.attention.seq_lens[i]);
   }
   plan.num_lanes = profile.unified_cores ? 1 : 2;
-  // Pipes of one core need a second tile of scores to overlap.
-  plan.score_slots = profile.unified_cores ? 2 : 1;
+  plan.preload = profile.unified_cores ? 1 : 2;
   for (int64_t rows = std::min(kMostRows, round_up(most_rows, kFractalRows));;
        rows = round_up(rows / 2, kFractalRows)) {
     plan.tile_rows = rows;
-    for (int64_t keys = 512; keys >= 32; keys /= 2) {
+    plan.value_columns = std::min(most_columns(rows),
+                                  round_up(plan.attention.v_dim, kFractalRows));
+    for (int64_t keys = most_tile_keys(profile, rows, most_keys); keys >= 32;
+         keys /= 2) {
       if (keys / 2 >= most_keys && keys > 32) continue;
       plan.tile_keys = keys;
-      if (choose_columns(profile, plan)) return;
+      plan.chunk_keys = std::min(most_columns(rows), keys);
+      if (fits_cube(profile, plan) && fits_vector(profile, plan)) return;
     }
     if (rows == kFractalRows) break;
   }
@@ -256,6 +284,24 @@ void choose_splits(AttentionPlan& plan,
 }
 
 }  // namespace
+
+int64_t AttentionPlan::slot_bytes() const {
+  return tile_rows * 4 *
+         round_up(std::max(chunk_keys, value_columns), kFractalRows);
+}
+
+int64_t AttentionPlan::packet_dims() const {
+  const int64_t k0 = fractal_k(cube);
+  const int64_t most = packet_bytes / fractal_bytes(chunk_keys, k0, cube) * k0;
+  return std::min(most, round_up(attention.qk_dim, k0));
+}
+
+int64_t AttentionPlan::packet_keys() const {
+  const int64_t k0 = fractal_k(cube);
+  const int64_t most =
+      packet_bytes / fractal_bytes(value_columns, k0, cube) * k0;
+  return std::min(most, round_up(tile_keys, k0));
+}
 
 AttentionPlan plan_attention(const Profile& profile,
                              const Attention& attention) {

@@ -32,11 +32,15 @@ struct AttentionPlan {
   bool widens_cache = false;  // a pass s8 -> f16 over the cache before
   int64_t cores = 0;
   int64_t tile_rows = 0;
-  int64_t tile_keys = 0;
+  int64_t tile_keys = 0;      // between two hand-overs to the vector cores
+  int64_t preload = 1;        // tiles of scores ahead of the values
   int64_t num_splits = 1;     // of a sequence's keys between cores
+  int64_t chunk_keys = 0;     // of a tile, one product with K
   int64_t value_columns = 0;  // of one product with V
-  int64_t score_slots = 1;    // tiles of scores in L0C
-  int64_t sum_slots = 1;      // tiles of values in L0C
+  int64_t packet_bytes = 0;   // of K or V in L1
+  int64_t num_packets = 2;    // on their way at a time
+  int64_t num_slots = 2;      // accumulators in L0C
+  int64_t softmax_rows = 0;   // in UB at a time
   int64_t num_lanes = 2;      // vector cores of one cube core
   // The fixpipe adds to sums in GM, for those too large for UB; the vector
   // cores see them at the end only.
@@ -49,6 +53,15 @@ struct AttentionPlan {
   int64_t num_value_tiles() const {
     return (attention.v_dim + value_columns - 1) / value_columns;
   }
+  int64_t num_chunks(int64_t keys) const {
+    return (keys + chunk_keys - 1) / chunk_keys;
+  }
+  // Tiles that cube and vector cores exchange in GM at a time.
+  int64_t num_places() const { return preload + 1; }
+  int64_t slot_bytes() const;
+  // Columns of K, and keys of V, that a packet holds.
+  int64_t packet_dims() const;
+  int64_t packet_keys() const;
   int64_t lane_rows_most() const {
     return (tile_rows + num_lanes - 1) / num_lanes;
   }

@@ -91,18 +91,22 @@ std::string misfit(const Profile& profile, const GemmPlan& plan) {
   return why;
 }
 
-// Rows of tiles that the cores of a wave share evenly with columns: the least
-// bytes in flight for the most reuse.
-int64_t choose_swizzle(const GemmPlan& plan, const GemmTiling& tiling) {
-  if (!plan.uses_swizzle) return 1;
+int64_t most_tile_rows(const GemmPlan& plan) {
   int64_t rows = 1;
   for (const GemmPart& part : plan.parts) {
     rows = std::max(rows, plan.tiles_m(part));
   }
+  return rows;
+}
+
+// Rows of tiles that the cores of a wave share evenly with columns: the least
+// bytes in flight for the most reuse.
+int64_t choose_swizzle(const GemmPlan& plan, const GemmTiling& tiling) {
+  if (!plan.uses_swizzle) return 1;
   const double even =
       std::sqrt(static_cast<double>(plan.cores * tiling.tile_n) /
                 static_cast<double>(tiling.tile_m));
-  return std::clamp<int64_t>(std::llround(even), 1, rows);
+  return std::clamp<int64_t>(std::llround(even), 1, most_tile_rows(plan));
 }
 
 struct Search {
@@ -114,6 +118,9 @@ struct Search {
 
   // Tries one tile size with both numbers of accumulators.
   void consider(int64_t tile_m, int64_t tile_n, int64_t split_k);
+  // Tries other bands of tile rows for the best tile: the higher, the fewer
+  // times the weight is read; the lower, the longer its input stays in L2.
+  void refine_swizzle();
 };
 
 void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
@@ -131,6 +138,21 @@ void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
   if (!misfit(profile, plan).empty()) return;
   const double cycles = cost_of_plan(profile, plan).cycles;
   if (cycles < best_cycles) {
+    best_cycles = cycles;
+    best = plan.tiling;
+  }
+}
+
+void Search::refine_swizzle() {
+  if (forced.swizzle > 0 || !plan.uses_swizzle || std::isinf(best_cycles)) {
+    return;
+  }
+  plan.tiling = best;
+  const int64_t rows = most_tile_rows(plan);
+  for (int64_t parts = 1; parts <= rows; parts *= 2) {
+    plan.tiling.swizzle = ceil_div(rows, parts);
+    const double cycles = cost_of_plan(profile, plan).cycles;
+    if (cycles >= best_cycles) continue;
     best_cycles = cycles;
     best = plan.tiling;
   }
@@ -228,6 +250,7 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
 
   Search search{profile, options.tiling, plan, {}};
   search_tiles(search, most_rows);
+  search.refine_swizzle();
   plan.tiling = search.best;
   if (std::isinf(search.best_cycles)) {
     plan.tiling = search.plan.tiling;

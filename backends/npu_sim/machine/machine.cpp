@@ -161,7 +161,10 @@ void Machine::pop(PipeState& pipe) {
 void Machine::record(int64_t core, int pipe, const Instruction& one,
                      double begin, double end) {
   result_.counters.busy_cycles.at(static_cast<size_t>(pipe)) += end - begin;
-  if (with_trace_) {
+  if (!with_trace_) return;
+  if (result_.trace.size() == kMostTraceEvents) {
+    ++result_.trace_events_left_out;
+  } else {
     result_.trace.push_back({static_cast<int32_t>(core),
                              static_cast<Pipe>(pipe), name_of(one.opcode),
                              begin, end});

@@ -234,6 +234,7 @@ Simulation simulate(const Profile& profile, const Problem& problem,
   result.tiling = launch.tiling;
   result.kernel = std::move(launch.kernel);
   result.trace = std::move(run.trace);
+  result.trace_events_left_out = run.trace_events_left_out;
   if (run.counters.l2_read_bytes > 0) {
     result.l2_hit_rate = run.counters.l2_hit_bytes / run.counters.l2_read_bytes;
   }

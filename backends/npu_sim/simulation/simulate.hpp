@@ -41,6 +41,7 @@ struct Simulation {
   GemmTiling tiling;   // of a Gemm
   std::string kernel;  // what was chosen, for people
   std::vector<TraceEvent> trace;
+  int64_t trace_events_left_out = 0;
 };
 
 // Runs the compiled problem on the event-driven machine.

@@ -64,7 +64,9 @@ std::string chrome_trace(const Profile& profile,
       escaped(profile.name) + "\"},\"traceEvents\":[\n";
   append_names(kernels, out);
   double start_us = 0;
+  long long left_out = 0;
   for (const Kernel& kernel : kernels) {
+    left_out += kernel.result.trace_events_left_out;
     const std::string label = escaped(kernel.label);
     for (const TraceEvent& event : kernel.result.trace) {
       const double begin =
@@ -82,8 +84,8 @@ std::string chrome_trace(const Profile& profile,
   }
   append(out,
          "{\"ph\":\"M\",\"name\":\"trace_end_us\",\"pid\":0,\"args\":{\"us\":"
-         "%.3f}}\n]}\n",
-         start_us);
+         "%.3f,\"events_left_out\":%lld}}\n]}\n",
+         start_us, left_out);
   return out;
 }
 

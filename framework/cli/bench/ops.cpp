@@ -207,6 +207,9 @@ Status run_ops(const OpsOptions& options) {
       write_out(
           fmt::format("{}: {}\n", file.key(), file.value().get<std::string>()));
     }
+    if (row.at("simulation").value("trace_events_left_out", 0) > 0) {
+      write_out("trace: events after the first million are left out\n");
+    }
   }
   return {};
 }

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which flag guards what in the streams of attention.
+
+#pragma once
+
+#include <cstdint>
+
+namespace tessera::npu {
+
+inline constexpr int64_t kBuffers = 2;
+inline constexpr int64_t kFloatBytes = 4;
+inline constexpr int64_t kBeatBytes = 32;
+
+// L1, each buffer its own.
+inline constexpr int64_t kPacketFlag = 0;
+inline constexpr int64_t kWeightFlag = 8;
+inline constexpr int64_t kQueryFlag = 10;
+// UB.
+inline constexpr int64_t kPieceFlag = 0;
+inline constexpr int64_t kResultFlag = 2;
+inline constexpr int64_t kIncomingFlag = 9;
+// Between cores.
+inline constexpr int64_t kScoreFlag = 0;
+inline constexpr int64_t kSumFlag = 2;
+
+}  // namespace tessera::npu
