@@ -14,7 +14,7 @@
 #include "framework/cli/conformance_report.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/target_options.hpp"
-#include "framework/conformance/kit/runner.hpp"
+#include "framework/conformance/kit/running/runner.hpp"
 #include "framework/host/search_path.hpp"
 
 namespace tessera::cli {
@@ -27,6 +27,7 @@ struct ConformOptions {
   std::string one_case;
   std::string junit;
   std::string html;
+  bool list = false;
   bool in_process = false;
   bool verbose = false;
   bool json = false;
@@ -80,6 +81,17 @@ Status run_here(const ConformOptions& options) {
   return {TSR_FAILED_PRECONDITION, "the case failed"};
 }
 
+Status list_ids(const ConformOptions& options) {
+  TSR_ASSIGN_OR_RETURN(const std::vector<std::string> ids,
+                       conformance::list_cases(options.kit));
+  if (options.json) {
+    print_json(ids);
+    return {};
+  }
+  for (const std::string& id : ids) write_out(id + "\n");
+  return {};
+}
+
 Status write_reports(const ConformOptions& options,
                      const conformance::KitReport& report) {
   if (!options.junit.empty()) {
@@ -95,6 +107,7 @@ Status write_reports(const ConformOptions& options,
 Status run_conform(ConformOptions options) {
   TSR_ASSIGN_OR_RETURN(options.kit.library, find_library(options.plugin));
   TSR_RETURN_IF_ERROR(read_declarations(options));
+  if (options.list) return list_ids(options);
   if (options.in_process) return run_here(options);
   if (!options.one_case.empty()) options.kit.filter = options.one_case;
   if (options.verbose) {
@@ -144,6 +157,7 @@ Command add_conform_command(CLI::App& tessera) {
       ->type_name("PATTERN");
   app->add_option("--case", options->one_case, "One case by its id")
       ->type_name("ID");
+  app->add_flag("--list", options->list, "Name the cases; run none");
   app->add_flag("--in-process", options->in_process,
                 "Run --case in this process, for a debugger")
       ->needs("--case");

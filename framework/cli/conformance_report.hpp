@@ -7,7 +7,7 @@
 #include <string>
 
 #include "framework/cli/json_output.hpp"
-#include "framework/conformance/kit/runner.hpp"
+#include "framework/conformance/kit/running/runner.hpp"
 
 namespace tessera::cli {
 

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "framework/conformance/kit/cases.hpp"
-#include "framework/conformance/kit/weight_descs.hpp"
+#include "framework/conformance/kit/trial/weight_descs.hpp"
 #include "tessera/names.hpp"
 
 namespace tessera::conformance {

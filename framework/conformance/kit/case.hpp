@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/conformance/kit/guarded_memory.hpp"
-#include "framework/conformance/kit/op_run.hpp"
+#include "framework/conformance/kit/trial/guarded_memory.hpp"
+#include "framework/conformance/kit/trial/op_run.hpp"
 #include "framework/host/device.hpp"
 
 namespace tessera::conformance {

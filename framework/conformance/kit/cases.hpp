@@ -9,7 +9,7 @@
 
 #include "framework/conformance/kit/case.hpp"
 #include "framework/conformance/kit/claim.hpp"
-#include "framework/conformance/kit/op_run.hpp"
+#include "framework/conformance/kit/trial/op_run.hpp"
 
 namespace tessera::conformance {
 

@@ -4,7 +4,7 @@
 
 #include <exception>
 
-#include "framework/conformance/kit/weight_descs.hpp"
+#include "framework/conformance/kit/trial/weight_descs.hpp"
 #include "tessera/capability.hpp"
 
 namespace tessera::conformance {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/conformance/kit/op_setup.hpp"
+#include "framework/conformance/kit/trial/op_setup.hpp"
 #include "framework/host/device_facts.hpp"
 #include "tessera/plugin.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/guarded_memory.hpp"
+#include "framework/conformance/kit/trial/guarded_memory.hpp"
 
 #include <gtest/gtest.h>
 

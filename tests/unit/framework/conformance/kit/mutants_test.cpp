@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/conformance/kit/runner.hpp"
+#include "framework/conformance/kit/running/runner.hpp"
 
 namespace tessera::conformance {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/runner.hpp"
+#include "framework/conformance/kit/running/runner.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

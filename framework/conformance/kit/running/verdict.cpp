@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/verdict.hpp"
+#include "framework/conformance/kit/running/verdict.hpp"
 
 namespace tessera::conformance {
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "framework/conformance/kit/cases.hpp"
-#include "framework/conformance/kit/paged_step.hpp"
+#include "framework/conformance/kit/trial/paged_step.hpp"
 #include "framework/conformance/reference/kv.hpp"
 #include "framework/format/kv_block.hpp"
 #include "framework/tensor/dtype.hpp"

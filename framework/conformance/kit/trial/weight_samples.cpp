@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/weight_samples.hpp"
+#include "framework/conformance/kit/trial/weight_samples.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <utility>
 
-#include "framework/conformance/kit/op_setup.hpp"
+#include "framework/conformance/kit/trial/op_setup.hpp"
 #include "framework/format/gguf_block.hpp"
 #include "framework/format/sparse_tile.hpp"
 #include "framework/tensor/dtype.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/paged_step.hpp"
+#include "framework/conformance/kit/trial/paged_step.hpp"
 
 #include <algorithm>
 #include <numeric>

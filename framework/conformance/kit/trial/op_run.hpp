@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/conformance/kit/guarded_memory.hpp"
-#include "framework/conformance/kit/op_setup.hpp"
+#include "framework/conformance/kit/trial/guarded_memory.hpp"
+#include "framework/conformance/kit/trial/op_setup.hpp"
 #include "framework/host/device.hpp"
 
 namespace tessera::conformance {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/session.hpp"
+#include "framework/conformance/kit/running/session.hpp"
 
 #include <fmt/format.h>
 

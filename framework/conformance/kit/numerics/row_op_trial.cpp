@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Level 1, the small ops: norms, rope, elementwise, softmax, gathers.
+
+#include "framework/conformance/kit/numerics/row_op_trial.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,6 @@
 #include <limits>
 #include <utility>
 
-#include "framework/conformance/kit/cases.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/conformance/reference/gather.hpp"
@@ -23,44 +22,6 @@
 namespace tessera::conformance {
 namespace {
 
-struct RowOpSpec {
-  uint32_t op = TSR_OP_ADD;
-  uint32_t M = 5;
-  uint32_t max_m = 5;
-  uint32_t N = 64;      // last dimension
-  uint32_t heads = 1;   // rope
-  uint32_t rotary = 0;  // rope: rotated elements; 0: all
-  uint32_t x_dtype = TSR_F32;
-  uint32_t y_dtype = TSR_F32;
-  uint32_t variant = 0;  // gelu, or the rope style
-  bool strided = false;
-  bool in_place = false;  // rope
-  bool special = false;   // a NaN, and rows of zeros
-  float magnitude = 1.0f;
-  float offset = 0.0f;  // of all inputs
-  uint32_t seed = 42;
-
-  std::string text() const {
-    std::string text = fmt::format("M{}_N{}_x.{}_y.{}", M, N,
-                                   dtype_name(x_dtype), dtype_name(y_dtype));
-    if (max_m != M) text += fmt::format("_of{}", max_m);
-    if (heads != 1) text += fmt::format("_h{}", heads);
-    if (rotary != 0) text += fmt::format("_rotary{}", rotary);
-    if (op == TSR_OP_GELU) text += "_" + sdk::names::activation(variant);
-    if (op == TSR_OP_ROPE) text += "_" + sdk::names::rope_style(variant);
-    if (strided) text += "_strided";
-    if (in_place) text += "_inplace";
-    if (special) text += "_special";
-    if (offset != 0.0f) text += "_below";
-    if (magnitude != 1.0f) text += fmt::format("_x{}", magnitude);
-    return text;
-  }
-  bool is_rope() const { return op == TSR_OP_ROPE; }
-  bool is_gather() const {
-    return op == TSR_OP_EMBEDDING || op == TSR_OP_GATHER_ROWS;
-  }
-};
-
 constexpr uint32_t kMaxPositions = 40;
 constexpr float kEpsilon = 1e-5f;
 constexpr float kSoftmaxScale = 0.5f;
@@ -72,7 +33,7 @@ class RowOpMaker {
   RowOpMaker(const RowOpSpec& spec, const tsr_kernel_desc* row)
       : spec_(spec), row_(row), rng_(spec.seed) {}
 
-  Result<Candidate::Made> make() {
+  Result<OpTrial> make() {
     OpSetup& setup = made_.setup;
     setup.set_limits(spec_.max_m, spec_.max_m, spec_.max_m, 1);
     setup.step.num_tokens = spec_.M;
@@ -385,150 +346,29 @@ class RowOpMaker {
   const RowOpSpec& spec_;
   const tsr_kernel_desc* row_;
   std::mt19937 rng_;
-  Candidate::Made made_;
+  OpTrial made_;
 };
-
-class RowOpPlanner {
- public:
-  RowOpPlanner(const Claim& claim, const tsr_kernel_desc& row,
-               const CaseOptions& options, CaseList& cases)
-      : claim_(claim), row_(row), options_(options), cases_(cases) {
-    base_.op = row.op;
-    base_.N = fit_width(64);
-    base_.M = base_.max_m = fit(row.M, 5);
-    base_.x_dtype = first_of(row.x_dtypes);
-    base_.y_dtype = first_of(row.y_dtypes);
-    base_.seed = options.seed;
-    if (row.op == TSR_OP_GELU) base_.variant = first_of(row.activations & ~1U);
-    if (row.op == TSR_OP_ROPE) base_.variant = first_of(row.rope_styles & ~1U);
-    if (base_.is_rope()) base_.heads = 3;
-  }
-
-  void add_all() {
-    constexpr uint32_t kM[] = {5, 1, 2, 17, 3, 33, 9};
-    constexpr uint32_t kN[] = {64, 1, 2, 7, 8, 16, 17, 33, 100, 128, 257, 1024};
-    for (size_t i = 0; i < (options_.quick ? 4 : 12); ++i) {
-      RowOpSpec spec = base_;
-      spec.M = spec.max_m = fit(row_.M, kM[i % std::size(kM)]);
-      spec.N = fit_width(kN[i]);
-      add(spec);
-    }
-    for (const uint32_t x : values_in(row_.x_dtypes)) {
-      for (const uint32_t y : values_in(row_.y_dtypes)) {
-        if (options_.quick && x != y) continue;
-        change([&](RowOpSpec& spec) {
-          spec.x_dtype = x;
-          spec.y_dtype = y;
-        });
-      }
-    }
-    add_variants();
-    change([&](RowOpSpec& spec) {
-      spec.max_m = fit(row_.M, 9);
-      spec.strided = !spec.is_rope() && !spec.is_gather();
-    });
-    if (!base_.is_gather()) {
-      change([](RowOpSpec& spec) { spec.special = true; });
-      change([](RowOpSpec& spec) { spec.magnitude = 20.0f; });
-      change([](RowOpSpec& spec) { spec.offset = -256.0f; });
-    }
-    add_outside();
-  }
-
- private:
-  static uint32_t first_of(uint32_t mask) {
-    const std::vector<uint32_t> values = values_in(mask);
-    return values.empty() ? uint32_t{TSR_F32} : values.front();
-  }
-  uint32_t fit_width(uint32_t N) const {
-    uint32_t width = fit(row_.N, N);
-    if (row_.op == TSR_OP_ROPE) {
-      width = fit(row_.head_dim, std::max(width, 2U));
-      width += width % 2;
-    }
-    return width;
-  }
-  template <typename Edit>
-  void change(const Edit& edit) {
-    RowOpSpec spec = base_;
-    edit(spec);
-    add(spec);
-  }
-  void add(const RowOpSpec& spec) {
-    Candidate one;
-    one.what = spec.text();
-    one.op = sdk::names::op(spec.op);
-    one.make = [spec](const tsr_kernel_desc* row) {
-      return RowOpMaker(spec, row).make();
-    };
-    one.M = spec.M;
-    add_candidate(claim_, one, cases_);
-  }
-
-  void add_variants() {
-    if (row_.op == TSR_OP_GELU) {
-      for (const uint32_t v : values_in(row_.activations & ~1U)) {
-        change([&](RowOpSpec& spec) { spec.variant = v; });
-      }
-    }
-    if (row_.op != TSR_OP_ROPE) return;
-    for (const uint32_t style : values_in(row_.rope_styles & ~1U)) {
-      change([&](RowOpSpec& spec) { spec.variant = style; });
-      change([&](RowOpSpec& spec) {
-        spec.variant = style;
-        spec.rotary = spec.N / 4 * 2;
-      });
-      change([&](RowOpSpec& spec) {
-        spec.variant = style;
-        spec.in_place = true;
-        spec.y_dtype = spec.x_dtype;
-      });
-    }
-  }
-
-  void add_outside() {
-    for (const uint32_t dtype : {TSR_F32, TSR_F16, TSR_BF16}) {
-      change([&](RowOpSpec& spec) { spec.x_dtype = dtype; });
-      change([&](RowOpSpec& spec) { spec.y_dtype = dtype; });
-    }
-    if (row_.N.multiple > 1) change([](RowOpSpec& spec) { ++spec.N; });
-    constexpr uint32_t kLargest = 1U << 21;
-    if (row_.N.max != 0 && row_.N.max < kLargest && !base_.is_rope()) {
-      change([&](RowOpSpec& spec) {
-        spec.M = spec.max_m = 1;
-        spec.N = row_.N.max + std::max(row_.N.multiple, 1U);
-      });
-    }
-    for (const uint32_t variant : {1U, 2U, 3U}) {
-      if (row_.op == TSR_OP_GELU && variant != 1) {
-        change([&](RowOpSpec& spec) { spec.variant = variant; });
-      }
-      if (row_.op == TSR_OP_ROPE && variant != 3) {
-        change([&](RowOpSpec& spec) { spec.variant = variant; });
-      }
-    }
-  }
-
-  const Claim& claim_;
-  const tsr_kernel_desc& row_;
-  const CaseOptions& options_;
-  CaseList& cases_;
-  RowOpSpec base_;
-};
-
-bool is_row_op(uint32_t op) {
-  return op >= TSR_OP_RMS_NORM && op <= TSR_OP_GATHER_ROWS;
-}
 
 }  // namespace
 
-void add_row_op_cases(const Claim& claim, const CaseOptions& options,
-                      CaseList& cases) {
-  for (const tsr_kernel_desc& row : claim.rows()) {
-    if (is_row_op(row.op)) {
-      RowOpPlanner(claim, row, options, cases).add_all();
-    }
-  }
+std::string RowOpSpec::text() const {
+  std::string text = fmt::format("M{}_N{}_x.{}_y.{}", M, N, dtype_name(x_dtype),
+                                 dtype_name(y_dtype));
+  if (max_m != M) text += fmt::format("_of{}", max_m);
+  if (heads != 1) text += fmt::format("_h{}", heads);
+  if (rotary != 0) text += fmt::format("_rotary{}", rotary);
+  if (op == TSR_OP_GELU) text += "_" + sdk::names::activation(variant);
+  if (op == TSR_OP_ROPE) text += "_" + sdk::names::rope_style(variant);
+  if (strided) text += "_strided";
+  if (in_place) text += "_inplace";
+  if (special) text += "_special";
+  if (offset != 0.0f) text += "_below";
+  if (magnitude != 1.0f) text += fmt::format("_x{}", magnitude);
+  return text;
+}
+
+Result<OpTrial> make_row_op(const RowOpSpec& spec, const tsr_kernel_desc* row) {
+  return RowOpMaker(spec, row).make();
 }
 
 }  // namespace tessera::conformance

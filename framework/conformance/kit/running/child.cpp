@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/child.hpp"
+#include "framework/conformance/kit/running/child.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "framework/conformance/kit/guarded_memory.hpp"
+#include "framework/conformance/kit/trial/guarded_memory.hpp"
 #include "framework/host/negotiate.hpp"
 
 namespace tessera::conformance {

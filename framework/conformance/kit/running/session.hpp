@@ -10,7 +10,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/cases.hpp"
-#include "framework/conformance/kit/runner.hpp"
+#include "framework/conformance/kit/running/runner.hpp"
 
 namespace tessera::conformance {
 

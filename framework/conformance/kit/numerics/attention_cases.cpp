@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "framework/conformance/kit/cases.hpp"
-#include "framework/conformance/kit/paged_step.hpp"
+#include "framework/conformance/kit/trial/paged_step.hpp"
 #include "framework/conformance/reference/attention.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/format/element.hpp"

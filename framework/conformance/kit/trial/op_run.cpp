@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/op_run.hpp"
+#include "framework/conformance/kit/trial/op_run.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "framework/conformance/kit/weight_descs.hpp"
+#include "framework/conformance/kit/trial/weight_descs.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/kv.hpp"
 #include "framework/format/element.hpp"

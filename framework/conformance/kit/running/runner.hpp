@@ -10,7 +10,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/case.hpp"
-#include "framework/conformance/kit/verdict.hpp"
+#include "framework/conformance/kit/running/verdict.hpp"
 
 namespace tessera::conformance {
 
@@ -68,6 +68,10 @@ Result<std::vector<DeclaredFailure>> parse_declarations(
 // Errors    RESOURCE_EXHAUSTED if no child can be made.  Whatever the library
 //           does is a result, not an error.
 Result<KitReport> run_kit(const KitOptions& options);
+
+// The ids of all selected cases, read in a child.
+// Errors: FAILED_PRECONDITION if the library cannot be loaded.
+Result<std::vector<std::string>> list_cases(const KitOptions& options);
 
 // Runs the case `id` in this process; what it found.
 // Errors: NOT_FOUND if there is no such case; what loading the library gives.

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "framework/conformance/kit/cases.hpp"
-#include "framework/conformance/kit/weight_descs.hpp"
+#include "framework/conformance/kit/trial/weight_descs.hpp"
 #include "framework/host/plugin_error.hpp"
 
 namespace tessera::conformance {

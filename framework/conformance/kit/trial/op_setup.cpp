@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/op_setup.hpp"
+#include "framework/conformance/kit/trial/op_setup.hpp"
 
 #include <algorithm>
 #include <cassert>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/kit/runner.hpp"
+#include "framework/conformance/kit/running/runner.hpp"
 
 #include <fmt/format.h>
 
@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "framework/conformance/kit/child.hpp"
-#include "framework/conformance/kit/session.hpp"
+#include "framework/conformance/kit/running/child.hpp"
+#include "framework/conformance/kit/running/session.hpp"
 
 namespace tessera::conformance {
 namespace {
@@ -62,6 +62,19 @@ class KitRun {
         std::chrono::steady_clock::now() - begin;
     report_.seconds = spent.count();
     return std::move(report_);
+  }
+
+  Result<std::vector<std::string>> ids() {
+    TSR_RETURN_IF_ERROR(list());
+    for (const CaseResult& result : report_.results) {
+      if (!is_failure(result.verdict)) continue;
+      return Status(TSR_FAILED_PRECONDITION,
+                    report_.library + ": " + result.reason);
+    }
+    std::vector<std::string> ids;
+    ids.reserve(listed_.size());
+    for (const Listed& one : listed_) ids.push_back(one.id);
+    return ids;
   }
 
  private:
@@ -309,6 +322,10 @@ Result<std::vector<DeclaredFailure>> parse_declarations(
 
 Result<KitReport> run_kit(const KitOptions& options) {
   return KitRun(options).run();
+}
+
+Result<std::vector<std::string>> list_cases(const KitOptions& options) {
+  return KitRun(options).ids();
 }
 
 Result<CaseResult> run_case_here(const KitOptions& options,
