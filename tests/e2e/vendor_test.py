@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a vendor does, in a fresh folder with nothing but the installed SDK and the command.
+
+Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest vendor_test
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from cli_test import CommandCase, tessera
+
+BUILD = os.environ["TSR_BINARY_DIR"]
+STRICT = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
+
+
+class NewPluginTest(CommandCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def run_tool(self, *words):
+        result = subprocess.run([*map(str, words)], cwd=self.folder, text=True, capture_output=True, timeout=300,
+                                check=False)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def build(self, name, *options):
+        """Generates and builds a project; the path of its library."""
+        self.run_tool("cmake", "--install", BUILD, "--component", "sdk", "--prefix", self.folder / "sdk")
+        project = self.folder / name
+        written = self.json("new-plugin", name, "-o", project, *options)
+        self.assertEqual(written["folder"], str(project))
+        self.run_tool("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={self.folder}/sdk",
+                      f"-DCMAKE_CXX_FLAGS={STRICT}", f"-DCMAKE_C_FLAGS={STRICT}")
+        self.run_tool("cmake", "--build", project / "build", "-j2")
+        return project / "build" / "plugins" / f"tsr_plugin_{name}.so"
+
+    def test_cpp_project_passes_what_it_claims(self):
+        library = self.build("my_npu")
+        report = self.json("conform", library, "--level", "2", "--quick")
+        self.assertEqual(report["plugin"], "my_npu")
+        self.assertTrue(report["passed"], report["failures"])
+        self.assertGreater(report["levels"][0]["passed"], 10)
+
+    def test_c_project_passes_what_it_claims(self):
+        library = self.build("tiny_c", "--c")
+        report = self.json("conform", library, "--level", "2", "--quick")
+        self.assertTrue(report["passed"], report["failures"])
+        self.assertGreater(report["levels"][1]["passed"], 40)
+        cases = self.json("conform", library, "--list", "--filter", "L1/linear_f32_i8c__c/*")
+        self.assertGreater(len(cases), 10)
+
+    def test_a_folder_that_is_there_is_left_alone(self):
+        self.refused(1, "is there already", "new-plugin", "my_npu", "-o", self.folder)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_names_that_cannot_be_names_are_refused(self):
+        for name in ("My", "9th", "a-b", "../x", "a" * 33, "x_"):
+            self.refused(1, "cannot name a plugin", "new-plugin", name, "-o", self.folder / "p")
+        self.assertNotEqual(tessera("new-plugin").returncode, 0)
