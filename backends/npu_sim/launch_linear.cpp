@@ -2,7 +2,9 @@
 //
 // Linear over a weight of this device.
 
+#include <map>
 #include <string>
+#include <variant>
 
 #include "backends/npu_sim/device.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
@@ -55,6 +57,7 @@ class LinearLaunch final : public Launch {
     if (residual_.exists()) op.residual = residual_.const_entries(step);
     op.accumulate = (op_.flags & TSR_LINEAR_ACCUMULATE) != 0;
     if (half_ != nullptr) {
+      op.k_share = k_share(step, op.M);
       linear(*half_, op, scratch_, device_.parallel());
     } else {
       linear(*integers_, op, device_.accumulator_path(), scratch_,
@@ -74,6 +77,16 @@ class LinearLaunch final : public Launch {
   }
 
  private:
+  // As the compiler splits a product of so many rows.
+  int64_t k_share(const Step& step, int64_t rows) {
+    if (rows == 0) return 0;
+    const auto [found, is_new] = k_shares_.try_emplace(rows, 0);
+    if (is_new) {
+      found->second = device_.timing().k_share(std::get<Gemm>(problem(step)));
+    }
+    return found->second;
+  }
+
   NpuDevice& device_;
   tsr_op_linear op_;
   sdk::OpFacts facts_;
@@ -85,6 +98,7 @@ class LinearLaunch final : public Launch {
   TensorRows multiplier_;
   TensorRows residual_;
   LinearScratch scratch_;
+  std::map<int64_t, int64_t> k_shares_;  // by rows
 };
 
 }  // namespace

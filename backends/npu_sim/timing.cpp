@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "backends/npu_sim/compiler/gemm_layout.hpp"
+
 namespace tessera::npu {
 
 Timing::Timing(const Profile& profile, int64_t cores, WeightLayout weights)
@@ -46,6 +48,14 @@ LaunchTime Timing::run(Problem problem) {
   time.counters[3] = {"cube_permille",
                       whole(1e3 * simulation.cube_utilisation)};
   return time;
+}
+
+int64_t Timing::k_share(Gemm gemm) const {
+  Problem problem = gemm;
+  apply_options(problem);
+  gemm = std::get<Gemm>(problem);
+  return split_share(
+      gemm.K, plan_gemm(simulator_.profile(), gemm, {gemm.M}, {}).tiling);
 }
 
 Simulation Timing::guess(Problem problem) const {

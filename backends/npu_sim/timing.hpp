@@ -32,6 +32,9 @@ class Timing {
   // Advances the clock by one launch, its start included.
   LaunchTime run(Problem problem);
 
+  // K that one sum of the product takes; K of the product if it is not split.
+  int64_t k_share(Gemm gemm) const;
+
   // What the analytic model says of one launch, without advancing the clock.
   Simulation guess(Problem problem) const;
 

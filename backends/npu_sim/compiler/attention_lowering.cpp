@@ -163,7 +163,7 @@ std::vector<Pass> attention_passes_before(const AttentionPlan& plan) {
   keys.elements = rows * attention.qk_dim;
   keys.input = Tensor::kWeight;
   keys.output = Tensor::kWideWeight;
-  keys.in_bits = 8;
+  keys.in = Type::kS8;
   keys.passes = 2;
   std::vector<Pass> passes = {keys};
   if (!attention.v_in_k) {
@@ -184,7 +184,7 @@ std::vector<Pass> attention_passes_after(const AttentionPlan& plan) {
   pass.elements = tokens * plan.attention.num_q_heads * plan.attention.v_dim;
   pass.num_inputs = plan.num_splits;
   pass.input = Tensor::kPartials;
-  pass.in_bits = 32;
+  pass.in = Type::kF32;
   pass.elements_per_cycle = 64;
   pass.passes = static_cast<double>(2 * plan.num_splits);
   return {pass};

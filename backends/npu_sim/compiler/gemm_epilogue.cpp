@@ -27,6 +27,7 @@ FixpipeMode fixpipe_mode(const GemmContext& context) {
     case Type::kF16:
       return is_integer ? FixpipeMode::kDeqF16 : FixpipeMode::kF16;
     case Type::kBf16:
+      return is_integer ? FixpipeMode::kTimed : FixpipeMode::kBf16;
     case Type::kF8:
     case Type::kS4:
       return FixpipeMode::kTimed;
@@ -62,9 +63,7 @@ void emit_fixpipe(const GemmContext& context, const TileWork& work, int64_t l0c,
                                      target.rows, work.n, target);
   fixpipe.k = static_cast<uint32_t>(round_up(work.m, kFractalRows));
   fixpipe.fixpipe = fixpipe_mode(context);
-  const bool is_integer = bits_of(context.plan.kind.cube) < 16 &&
-                          context.plan.kind.cube != Type::kF8;
-  fixpipe.type = is_integer ? Type::kS32 : Type::kF32;
+  fixpipe.type = sum_type(context.plan);
   fixpipe.src2 = static_cast<uint64_t>(work.column);
 }
 
@@ -95,35 +94,37 @@ void emit_handing_over(const GemmContext& context, const TileWork& work,
   }
 }
 
-// Rows of `n` columns from `column` on.
-void emit_passes_over(const GemmContext& context, int64_t at, int64_t rows,
-                      int64_t n, int64_t column, Emitter& out) {
-  const int64_t elements = rows * n;
-  const Scheme scheme = context.plan.gemm.scheme;
-  const Epilogue& epilogue = context.plan.gemm.epilogue;
-  // What the machine can carry out besides timing it.
-  const bool is_plain = !epilogue.bias && !epilogue.activation &&
-                        !epilogue.multiply && !epilogue.residual &&
-                        context.plan.gemm.out == Type::kF16 &&
-                        (scheme == Scheme::kW16A16 || scheme == Scheme::kInt8 ||
-                         scheme == Scheme::kW8A8 || scheme == Scheme::kW8A8Sc);
+struct DrainChunk {
+  int64_t column = 0;
+  int64_t n = 0;
+  int64_t ub = 0;
+  int64_t buffer = 0;
+};
+
+}  // namespace
+
+Type sum_type(const GemmPlan& plan) {
+  const bool is_integer =
+      bits_of(plan.kind.cube) < 16 && plan.kind.cube != Type::kF8;
+  return is_integer ? Type::kS32 : Type::kF32;
+}
+
+void emit_finish(const GemmContext& context, const FinishPlace& place,
+                 Emitter& out) {
   const double rate = context.profile.vector.bytes_per_cycle / kFloatBytes;
   for (int64_t i = 0; i < context.plan.kind.vector_passes; ++i) {
-    Instruction& one = out.vector(at, elements, rate);
-    one.type = Type::kF32;
-    one.k = static_cast<uint32_t>(n);
-    one.src2 = static_cast<uint64_t>(column);
-    if (!is_plain) continue;
-    one.function = VectorFunction::kPart;
-    if (i == 0) {
-      one.function = bits_of(context.plan.kind.cube) < 16
-                         ? VectorFunction::kDequantS32
-                         : VectorFunction::kF32ToF16;
-    }
+    Instruction& one = out.vector(place.at, place.rows * place.n, rate);
+    one.m = static_cast<uint32_t>(place.rows);
+    one.n = static_cast<uint32_t>(place.n);
+    one.type = sum_type(context.plan);
+    one.out_type = context.plan.gemm.out;
+    one.function = i == 0 ? VectorFunction::kFinish : VectorFunction::kPart;
+    one.src2 = static_cast<uint64_t>(place.column);
+    one.inputs = static_cast<uint32_t>(place.inputs);
+    one.scales = static_cast<uint32_t>(place.scales);
   }
 }
 
-// The tile's rows and columns of what the epilogue reads besides.
 void emit_other_inputs(const GemmContext& context, const Rectangle& like,
                        int64_t at, Emitter& out) {
   for (int64_t i = 0; i < context.plan.kind.vector_inputs; ++i) {
@@ -138,15 +139,31 @@ void emit_other_inputs(const GemmContext& context, const Rectangle& like,
   }
 }
 
-struct DrainChunk {
-  int64_t column = 0;
-  int64_t n = 0;
-  int64_t ub = 0;
-  int64_t buffer = 0;
-};
+void emit_row_scales(const TileWork& work, int64_t row, int64_t m, int64_t at,
+                     Emitter& out) {
+  out.copy_in(Space::kUb, at,
+              {gm_address(Tensor::kScales, (work.row + row) * kFloatBytes), 1,
+               m * kFloatBytes, m * kFloatBytes});
+}
+
+namespace {
+
+// Between the two buffers of chunks and the end of UB.
+int64_t drain_buffer_bytes(const GemmContext& context) {
+  const GemmPlan& plan = context.plan;
+  return round_up(plan.tiling.tile_m, kFractalRows) *
+         context.layout.epilogue_columns *
+         (kFloatBytes + bits_of(plan.gemm.out) / 8 * plan.kind.vector_inputs);
+}
+
+int64_t drained_scales_at(const GemmContext& context, int64_t index) {
+  return kBuffers * drain_buffer_bytes(context) +
+         index % kBuffers * context.layout.row_scale_bytes;
+}
 
 void emit_drain_chunk(const GemmContext& context, const TileWork& work,
-                      int64_t l0c, const DrainChunk& chunk, Emitter& out) {
+                      int64_t index, int64_t l0c, const DrainChunk& chunk,
+                      Emitter& out) {
   const int64_t rows = round_up(work.m, kFractalRows);
   const bool is_sum = context.plan.tiling.split_k > 1;
   TileWork part = work;
@@ -155,19 +172,23 @@ void emit_drain_chunk(const GemmContext& context, const TileWork& work,
   const Rectangle target =
       output_rectangle(context.plan, part, 0, work.m, exit_type(context));
   out.wait(Pipe::kMte3, Pipe::kVector, chunk.buffer);
+  const int64_t inputs = chunk.ub + rows * chunk.n * kFloatBytes;
   if (!is_sum && context.plan.kind.vector_inputs > 0) {
     out.set(Pipe::kVector, Pipe::kMte2, chunk.buffer);
     out.wait(Pipe::kVector, Pipe::kMte2, chunk.buffer);
-    emit_other_inputs(context, target, chunk.ub + rows * chunk.n * kFloatBytes,
-                      out);
+    emit_other_inputs(context, target, inputs, out);
     out.set(Pipe::kMte2, Pipe::kVector, chunk.buffer);
     out.wait(Pipe::kMte2, Pipe::kVector, chunk.buffer);
   }
   Instruction& drain = out.drain(
       chunk.ub, l0c + chunk.column * rows * kFloatBytes, work.m, part.n);
-  drain.type = bits_of(context.plan.kind.cube) < 16 ? Type::kS32 : Type::kF32;
+  drain.type = sum_type(context.plan);
+  drain.k = static_cast<uint32_t>(rows);
   if (!is_sum) {
-    emit_passes_over(context, chunk.ub, work.m, part.n, part.column, out);
+    emit_finish(context,
+                {chunk.ub, work.m, part.n, part.column, inputs,
+                 drained_scales_at(context, index)},
+                out);
   }
   out.set(Pipe::kVector, Pipe::kMte3, chunk.buffer);
   out.wait(Pipe::kVector, Pipe::kMte3, chunk.buffer);
@@ -175,21 +196,32 @@ void emit_drain_chunk(const GemmContext& context, const TileWork& work,
   out.set(Pipe::kMte3, Pipe::kVector, chunk.buffer);
 }
 
-void emit_drains(const GemmContext& context, const TileWork& work, int64_t l0c,
-                 Emitter& out) {
+void emit_drains(const GemmContext& context, const TileWork& work,
+                 int64_t index, int64_t l0c, Emitter& out) {
   const int64_t columns = context.layout.epilogue_columns;
-  const int64_t rows = round_up(context.plan.tiling.tile_m, kFractalRows);
-  const int64_t ub_bytes =
-      rows * columns * (kFloatBytes + 2 * context.plan.kind.vector_inputs);
+  const int64_t ub_bytes = drain_buffer_bytes(context);
+  const bool has_scales = context.drains_row_scales();
+  const int64_t flag = kScaleFlag + index % kBuffers;
+  if (has_scales) out.wait(Pipe::kMte2, Pipe::kVector, flag);
   int64_t count = 0;
   for (int64_t column = 0; column < work.n; column += columns, ++count) {
     const int64_t buffer = count % kBuffers;
-    emit_drain_chunk(context, work, l0c,
+    emit_drain_chunk(context, work, index, l0c,
                      {column, columns, buffer * ub_bytes, buffer}, out);
   }
+  if (has_scales) out.set(Pipe::kVector, Pipe::kMte2, flag);
 }
 
 }  // namespace
+
+void emit_scales_ahead(const GemmContext& context, const TileWork& work,
+                       int64_t index, Emitter& out) {
+  if (!context.drains_row_scales()) return;
+  const int64_t flag = kScaleFlag + index % kBuffers;
+  out.wait(Pipe::kVector, Pipe::kMte2, flag);
+  emit_row_scales(work, 0, work.m, drained_scales_at(context, index), out);
+  out.set(Pipe::kMte2, Pipe::kVector, flag);
+}
 
 int64_t chunks_of(const GemmContext& context, const TileWork& work,
                   int64_t sibling) {
@@ -212,7 +244,7 @@ void emit_exit(const GemmContext& context, const TileWork& work,
         output_rectangle(context.plan, work, 0, work.m, exit_type(context)),
         out);
   } else {
-    emit_drains(context, work, l0c, out);
+    emit_drains(context, work, index, l0c, out);
   }
   out.set(pipe, Pipe::kCube, slot);
 }
@@ -223,8 +255,12 @@ int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
   const int64_t siblings = context.num_siblings();
   const int64_t rows = context.layout.epilogue_rows;
   const int64_t n = context.plan.tiling.tile_n;
+  const int64_t element = bits_of(context.plan.gemm.out) / 8;
+  const int64_t inputs = rows * n * kFloatBytes;
+  const int64_t scales =
+      inputs + rows * n * element * context.plan.kind.vector_inputs;
   const int64_t ub_bytes =
-      rows * n * (kFloatBytes + 2 * context.plan.kind.vector_inputs);
+      scales + (context.plan.kind.per_token ? rows * kFloatBytes : 0);
   const int64_t total = num_chunks(context, work);
   for (int64_t chunk = sibling - 1; chunk < total; chunk += siblings) {
     const int64_t buffer = chunks++ % kBuffers;
@@ -240,7 +276,10 @@ int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
       out.wait_sibling(Pipe::kFixpipe, Pipe::kMte2, 0, 0);
     }
     out.copy_in(Space::kUb, ub, source);
-    emit_other_inputs(context, target, ub + rows * n * kFloatBytes, out);
+    emit_other_inputs(context, target, ub + inputs, out);
+    if (context.plan.kind.per_token) {
+      emit_row_scales(work, chunk * rows, source.rows, ub + scales, out);
+    }
     if (chunk + siblings >= total) {
       if (context.profile.unified_cores) {
         out.set(Pipe::kMte2, Pipe::kFixpipe, index % kBuffers);
@@ -250,7 +289,9 @@ int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
     }
     out.set(Pipe::kMte2, Pipe::kVector, buffer);
     out.wait(Pipe::kMte2, Pipe::kVector, buffer);
-    emit_passes_over(context, ub, source.rows, work.n, work.column, out);
+    emit_finish(
+        context,
+        {ub, source.rows, work.n, work.column, ub + inputs, ub + scales}, out);
     out.set(Pipe::kVector, Pipe::kMte3, buffer);
     out.wait(Pipe::kVector, Pipe::kMte3, buffer);
     out.copy_out(ub, target);

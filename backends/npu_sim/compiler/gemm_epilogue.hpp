@@ -25,8 +25,38 @@ struct GemmContext {
   bool hands_over() const {
     return profile.exit.fixpipe && has_tile_epilogue();
   }
+  // Whether the core's own vector pipe needs the scales of a tile's rows.
+  bool drains_row_scales() const {
+    return !profile.exit.fixpipe && has_tile_epilogue() && plan.kind.per_token;
+  }
   int64_t num_siblings() const { return profile.unified_cores ? 1 : 2; }
 };
+
+// Of UB slots for the scales of a tile's rows: two from here, both ways.
+inline constexpr int64_t kScaleFlag = 4;
+
+// What the vector pipe makes of a tile of sums in UB, in place.
+struct FinishPlace {
+  int64_t at = 0;
+  int64_t rows = 0;
+  int64_t n = 0;
+  int64_t column = 0;  // of the output, the first
+  int64_t inputs = 0;  // where further tensors lie
+  int64_t scales = 0;  // and the scales of rows
+};
+
+Type sum_type(const GemmPlan& plan);
+void emit_finish(const GemmContext& context, const FinishPlace& place,
+                 Emitter& out);
+// The rectangle of the output in what the epilogue reads besides.
+void emit_other_inputs(const GemmContext& context, const Rectangle& like,
+                       int64_t at, Emitter& out);
+// Scales of rows [row, row + m) of a tile.
+void emit_row_scales(const TileWork& work, int64_t row, int64_t m, int64_t at,
+                     Emitter& out);
+// The same before a tile's products, for a core that drains it itself.
+void emit_scales_ahead(const GemmContext& context, const TileWork& work,
+                       int64_t index, Emitter& out);
 
 // Tile `index` of the core; its sums are complete on the cube pipe.
 void emit_exit(const GemmContext& context, const TileWork& work,

@@ -112,12 +112,19 @@ GemmKind kind_of(const Profile& profile, const Gemm& gemm) {
   const bool per_token = gemm.scheme == Scheme::kW8A8Dynamic ||
                          gemm.scheme == Scheme::kW4A8 ||
                          gemm.scheme == Scheme::kW4A4;
+  kind.per_token = per_token;
+  if (per_token && gemm.transpose_a) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     std::string("gemm ") + name_of(gemm.scheme) +
+                         ": the scale of a token needs its values in a row; "
+                         "without transpose_a it would work");
+  }
   kind.quantizes_input = per_token || gemm.scheme == Scheme::kW8A8 ||
                          gemm.scheme == Scheme::kW8A8Sc;
   const Epilogue& epilogue = gemm.epilogue;
   kind.vector_inputs =
       (epilogue.multiply ? 1 : 0) + (epilogue.residual ? 1 : 0);
-  kind.vector_epilogue = per_token || !profile.exit.fixpipe ||
+  kind.vector_epilogue = per_token || !profile.exit.fixpipe || epilogue.bias ||
                          epilogue.activation || kind.vector_inputs > 0;
   // Convert, scale; scale per token; silu as exp, add, divide on half rate.
   kind.vector_passes = (bits_of(kind.cube) < 16 ? 2 : 1) + (per_token ? 1 : 0) +

@@ -17,7 +17,39 @@ constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kEpilogueChunks = 8;  // of a tile, at most
 constexpr int64_t kMostChunkElements = 8192;
 
+// Of an operand in L1.
+int64_t packet_bytes(int64_t rows, int64_t k, Type type, bool transposed) {
+  if (!transposed) return fractal_bytes(rows, k, type);
+  return ceil_div(rows, fractal_k(type)) * round_up(k, kFractalRows) *
+         kBeatBytes;
+}
+
 }  // namespace
+
+bool is_input_transposed(const GemmPlan& plan) { return plan.gemm.transpose_a; }
+
+bool is_weight_transposed(const GemmPlan& plan) {
+  if (plan.kind.unzips) return false;
+  return plan.gemm.layout == WeightLayout::kNz || !plan.gemm.weight_is_nk;
+}
+
+bool is_weight_rearranged(const GemmPlan& plan) {
+  return !plan.kind.unzips && plan.gemm.layout == WeightLayout::kNd;
+}
+
+int64_t weight_elements(const GemmPlan& plan) {
+  const bool is_nz = plan.gemm.layout == WeightLayout::kNz && !plan.kind.unzips;
+  return plan.gemm.K * (is_nz ? round_up(plan.gemm.N, fractal_k(plan.kind.cube))
+                              : plan.gemm.N);
+}
+
+int64_t split_share(int64_t K, const GemmTiling& tiling) {
+  return round_up(ceil_div(K, tiling.split_k), tiling.packet_k);
+}
+
+int64_t num_splits(const GemmPlan& plan) {
+  return ceil_div(plan.gemm.K, split_share(plan.gemm.K, plan.tiling));
+}
 
 int64_t fractal_bytes(int64_t rows, int64_t k, Type type) {
   return ceil_div(rows, kFractalRows) * ceil_div(k, fractal_k(type)) *
@@ -30,8 +62,10 @@ GemmLayout layout_of(const Profile& profile, const GemmPlan& plan) {
   GemmLayout layout;
   layout.buffers = plan.double_buffer ? 2 : 1;
   layout.accumulators = tiling.double_accumulator ? 2 : 1;
-  layout.a_packet_bytes = fractal_bytes(tiling.tile_m, tiling.packet_k, type);
-  layout.b_packet_bytes = fractal_bytes(tiling.tile_n, tiling.packet_k, type);
+  layout.a_packet_bytes = packet_bytes(tiling.tile_m, tiling.packet_k, type,
+                                       is_input_transposed(plan));
+  layout.b_packet_bytes = packet_bytes(tiling.tile_n, tiling.packet_k, type,
+                                       is_weight_transposed(plan));
   layout.a_step_bytes = fractal_bytes(tiling.tile_m, tiling.tile_k, type);
   layout.b_step_bytes = fractal_bytes(tiling.tile_n, tiling.tile_k, type);
   layout.accumulator_bytes = 4 * round_up(tiling.tile_m, kFractalRows) *
@@ -39,7 +73,11 @@ GemmLayout layout_of(const Profile& profile, const GemmPlan& plan) {
   layout.epilogue_rows = std::max(
       kFractalRows,
       round_up(ceil_div(tiling.tile_m, kEpilogueChunks), kFractalRows));
-  const int64_t bytes = 4 + 2 * plan.kind.vector_inputs;
+  if (plan.kind.per_token) {
+    layout.row_scale_bytes = round_up(4 * tiling.tile_m, kBeatBytes);
+  }
+  const int64_t bytes =
+      4 + bits_of(plan.gemm.out) / 8 * plan.kind.vector_inputs;
   const int64_t elements =
       std::min(kMostChunkElements, profile.local.ub_bytes / 2 / bytes);
   layout.epilogue_columns =
@@ -54,7 +92,7 @@ Rectangle input_rectangle(const GemmPlan& plan, const TileWork& work,
   const Type type = plan.kind.cube;
   const Tensor tensor =
       plan.kind.quantizes_input ? Tensor::kCodes : Tensor::kInput;
-  if (gemm.transpose_a && !plan.kind.quantizes_input) {
+  if (gemm.transpose_a) {
     const int64_t stride = bytes_of_elements(type, gemm.M);
     return {gm_address(tensor,
                        k_begin * stride + bytes_of_elements(type, work.row)),
@@ -70,11 +108,11 @@ Rectangle weight_rectangle(const GemmPlan& plan, const TileWork& work,
                            int64_t k_begin, int64_t k) {
   const Gemm& gemm = plan.gemm;
   const Type type = plan.kind.cube;
-  const bool wide = plan.kind.widens_weight;
-  const Tensor tensor = wide ? Tensor::kWideWeight : Tensor::kWeight;
+  const Tensor tensor =
+      plan.kind.widens_weight ? Tensor::kWideWeight : Tensor::kWeight;
   const int64_t first =
-      work.weight_index * bytes_of_elements(type, gemm.N * gemm.K);
-  if (gemm.layout == WeightLayout::kNz || wide) {
+      work.weight_index * bytes_of_elements(type, weight_elements(plan));
+  if (gemm.layout == WeightLayout::kNz && !plan.kind.unzips) {
     // Blocks of 32 bytes of n, each with all of K: one run per block.
     const int64_t blocks =
         ceil_div(bytes_of_elements(type, work.n), kBeatBytes);
@@ -93,6 +131,14 @@ Rectangle weight_rectangle(const GemmPlan& plan, const TileWork& work,
   return {gm_address(tensor, first + k_begin * stride +
                                  bytes_of_elements(type, work.column)),
           k, bytes_of_elements(type, work.n), stride};
+}
+
+Rectangle result_rectangle(const GemmPlan& plan, const TileWork& work) {
+  const Type type = plan.gemm.out;
+  const int64_t stride = bytes_of_elements(type, plan.gemm.N);
+  return {gm_address(Tensor::kOutput,
+                     work.row * stride + bytes_of_elements(type, work.column)),
+          work.m, bytes_of_elements(type, work.n), stride};
 }
 
 Rectangle output_rectangle(const GemmPlan& plan, const TileWork& work,

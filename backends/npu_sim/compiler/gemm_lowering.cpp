@@ -12,6 +12,7 @@
 
 #include "backends/npu_sim/compiler/gemm_epilogue.hpp"
 #include "backends/npu_sim/compiler/gemm_passes.hpp"
+#include "backends/npu_sim/compiler/gemm_reduce.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {
@@ -24,20 +25,27 @@ struct GemmLowering {
   Profile profile;
   GemmPlan plan;
   GemmContext context{profile, plan, {}};
-  GemmPasses passes;
+  std::vector<Pass> before;
   std::vector<std::vector<TileWork>> tiles;  // of each cube core
   // For each tile, the chunks its vector cores have done before.
   std::vector<std::vector<std::array<int64_t, 2>>> chunks_before;
 };
 
+int64_t num_lanes(const GemmContext& context) {
+  return context.plan.cores * context.num_siblings();
+}
+
+int64_t lane_of(const GemmContext& context, int64_t group, int64_t sibling) {
+  return group * context.num_siblings() +
+         (context.profile.unified_cores ? 0 : sibling - 1);
+}
+
 void emit_passes(const GemmContext& context, const std::vector<Pass>& passes,
                  int64_t group, int64_t sibling, Emitter& out) {
-  const bool is_unified = context.profile.unified_cores;
-  if (!is_unified && sibling == 0) return;
-  const int64_t siblings = context.num_siblings();
-  const int64_t lane = group * siblings + (is_unified ? 0 : sibling - 1);
+  if (!context.profile.unified_cores && sibling == 0) return;
   for (const Pass& pass : passes) {
-    emit_pass(context.profile, pass, lane, context.plan.cores * siblings, out);
+    emit_pass(context.profile, pass, lane_of(context, group, sibling),
+              num_lanes(context), out);
   }
 }
 
@@ -54,8 +62,37 @@ void emit_primes(const GemmContext& context, bool has_cube, bool has_vector,
     }
   }
   if (!has_vector) return;
+  if (context.drains_row_scales()) {
+    out.set(Pipe::kVector, Pipe::kMte2, kScaleFlag);
+    out.set(Pipe::kVector, Pipe::kMte2, kScaleFlag + 1);
+  }
   const Pipe fills = context.hands_over() ? Pipe::kMte2 : Pipe::kVector;
   for (int64_t b = 0; b < 2; ++b) out.set(Pipe::kMte3, fills, b);
+}
+
+// An operand of a packet in L1.
+struct Operand {
+  int64_t rows = 0;
+  bool is_transposed = false;
+  bool is_padded = false;  // K to whole fractals
+};
+
+// Where a load finds `in_packet` of K, in a packet of `packet`.
+void from_l1(Instruction& load, Type type, const Operand& operand,
+             int64_t in_packet, int64_t packet) {
+  load.type = type;
+  load.rearranging = true;
+  load.transpose = operand.is_transposed;
+  const int64_t rows =
+      operand.is_padded ? round_up(packet, kFractalRows) : packet;
+  const int64_t stride =
+      kBeatBytes *
+      (operand.is_transposed ? rows : round_up(operand.rows, kFractalRows));
+  const int64_t first = operand.is_transposed
+                            ? in_packet * kBeatBytes
+                            : in_packet / fractal_k(type) * stride;
+  load.src += static_cast<uint64_t>(first);
+  load.row_stride = static_cast<uint64_t>(stride);
 }
 
 void emit_step(const GemmContext& context, const TileWork& work, int64_t k,
@@ -67,24 +104,19 @@ void emit_step(const GemmContext& context, const TileWork& work, int64_t k,
   const int64_t in_packet = k % tiling.packet_k;
   const int64_t count =
       std::min({tiling.tile_k, work.k - k, tiling.packet_k - in_packet});
-  const int64_t fractal = in_packet / fractal_k(type);
-  const int64_t a_stride = round_up(work.m, kFractalRows) * kBeatBytes;
-  const int64_t b_stride = round_up(work.n, kFractalRows) * kBeatBytes;
+  const int64_t packet = std::min(tiling.packet_k, work.k - (k - in_packet));
+  const Operand operand_a{work.m, is_input_transposed(context.plan), true};
+  const Operand operand_b{work.n, is_weight_transposed(context.plan),
+                          is_weight_rearranged(context.plan)};
   const int64_t a_l1 = packet_buffer * layout.a_packet_bytes;
   const int64_t b_l1 = layout.buffers * layout.a_packet_bytes +
                        packet_buffer * layout.b_packet_bytes;
 
   out.wait(Pipe::kCube, Pipe::kMte1, l0);
-  Instruction& a = out.load_a(l0 * layout.a_step_bytes,
-                              a_l1 + fractal * a_stride, work.m, count);
-  a.type = type;
-  a.rearranging = true;
-  a.row_stride = static_cast<uint64_t>(a_stride);
-  Instruction& b = out.load_b(l0 * layout.b_step_bytes,
-                              b_l1 + fractal * b_stride, work.n, count);
-  b.type = type;
-  b.rearranging = true;
-  b.row_stride = static_cast<uint64_t>(b_stride);
+  from_l1(out.load_a(l0 * layout.a_step_bytes, a_l1, work.m, count), type,
+          operand_a, in_packet, packet);
+  from_l1(out.load_b(l0 * layout.b_step_bytes, b_l1, work.n, count), type,
+          operand_b, in_packet, packet);
   out.set(Pipe::kMte1, Pipe::kCube, l0);
   out.wait(Pipe::kMte1, Pipe::kCube, l0);
 }
@@ -112,9 +144,7 @@ void emit_weight(const GemmContext& context, const TileWork& work, int64_t dst,
   Instruction& copy =
       out.copy_in(Space::kL1, dst, weight_rectangle(plan, work, k_begin, k));
   copy.type = plan.kind.cube;
-  copy.nd_to_nz = plan.gemm.layout == WeightLayout::kNd &&
-                  !plan.kind.widens_weight && !plan.kind.unzips;
-  copy.transpose = !plan.gemm.weight_is_nk;
+  copy.nd_to_nz = is_weight_rearranged(plan);
   if (!plan.kind.unzips) return;
   copy.opcode = Opcode::kUnzip;
   copy.n = static_cast<uint32_t>(work.n);
@@ -134,7 +164,6 @@ void emit_packet(const GemmContext& context, const TileWork& work, int64_t k,
                   input_rectangle(context.plan, work, k_begin, count));
   a.type = context.plan.kind.cube;
   a.nd_to_nz = true;
-  a.transpose = context.plan.gemm.transpose_a;
   emit_weight(
       context, work,
       layout.buffers * layout.a_packet_bytes + buffer * layout.b_packet_bytes,
@@ -148,6 +177,7 @@ void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
   const TileWork& work = tiles[static_cast<size_t>(index)];
   const GemmTiling& tiling = context.plan.tiling;
   const int64_t slot = index % context.layout.accumulators;
+  emit_scales_ahead(context, work, index, out);
   int64_t packet = work.packets_before;
   int64_t step = work.steps_before;
   for (int64_t begin = 0; begin < work.k; begin += tiling.packet_k, ++packet) {
@@ -192,8 +222,8 @@ void emit_section(const GemmLowering& lowering, int64_t core, int64_t section,
   const auto& tiles = lowering.tiles[static_cast<size_t>(group)];
   const auto num_tiles = static_cast<int64_t>(tiles.size());
   if (section == 0) {
-    emit_passes(context, lowering.passes.before, group, sibling, out);
-    if (!lowering.passes.before.empty()) out.sync_all();
+    emit_passes(context, lowering.before, group, sibling, out);
+    if (!lowering.before.empty()) out.sync_all();
     emit_primes(context, has_cube,
                 has_vector && (context.has_tile_epilogue() ||
                                !context.profile.exit.fixpipe),
@@ -210,9 +240,12 @@ void emit_section(const GemmLowering& lowering, int64_t core, int64_t section,
           before[static_cast<size_t>(index)].at(static_cast<size_t>(lane - 1)),
           out);
     }
-  } else if (!lowering.passes.after.empty()) {
+  } else if (context.plan.tiling.split_k > 1) {
     out.sync_all();
-    emit_passes(context, lowering.passes.after, group, sibling, out);
+    if (has_vector) {
+      emit_reduce(context, lane_of(context, group, sibling), num_lanes(context),
+                  out);
+    }
   }
 }
 
@@ -223,14 +256,14 @@ Stream lower_gemm(const Profile& profile, const GemmPlan& plan) {
   lowering->profile = profile;
   lowering->plan = plan;
   lowering->context.layout = layout_of(profile, plan);
-  lowering->passes = passes_of(plan);
+  lowering->before = passes_before(profile, plan);
   lowering->tiles = deal_tiles(plan);
   count_chunks(*lowering);
   const GemmContext& context = lowering->context;
   const bool has_siblings =
       !profile.unified_cores &&
-      (context.hands_over() || !lowering->passes.before.empty() ||
-       !lowering->passes.after.empty());
+      (context.hands_over() || !lowering->before.empty() ||
+       plan.tiling.split_k > 1);
 
   Stream stream;
   stream.label = key_of(plan.gemm);

@@ -8,6 +8,7 @@
 
 #include "backends/npu_sim/compiler/gemm_epilogue.hpp"
 #include "backends/npu_sim/compiler/gemm_passes.hpp"
+#include "backends/npu_sim/compiler/gemm_reduce.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {
@@ -298,25 +299,20 @@ TileWork full_tile(const GemmPlan& plan) {
   TileWork work;
   work.m = std::min(plan.tiling.tile_m, most_rows);
   work.n = std::min(plan.tiling.tile_n, plan.gemm.N);
-  work.k =
-      std::min(plan.gemm.K, round_up(ceil_div(plan.gemm.K, plan.tiling.split_k),
-                                     plan.tiling.packet_k));
+  work.k = std::min(plan.gemm.K, split_share(plan.gemm.K, plan.tiling));
   return work;
 }
 
 double passes_cycles(const Profile& profile, const GemmPlan& plan) {
-  const GemmPasses passes = passes_of(plan);
   const int64_t lanes = plan.cores * (profile.unified_cores ? 1 : 2);
   double cycles = 0;
-  for (const Pass& pass : passes.before) {
+  for (const Pass& pass : passes_before(profile, plan)) {
     cycles += pass_cycles(profile, pass, lanes) +
               profile.assumptions.cross_core_cycles;
   }
-  for (const Pass& pass : passes.after) {
-    cycles += pass_cycles(profile, pass, lanes) +
-              profile.assumptions.cross_core_cycles;
-  }
-  return cycles;
+  if (plan.tiling.split_k == 1) return cycles;
+  return cycles + reduce_cycles(profile, plan) +
+         profile.assumptions.cross_core_cycles;
 }
 
 }  // namespace

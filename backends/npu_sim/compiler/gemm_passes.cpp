@@ -1,61 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Quantized inputs, widened weights and split sums go through GM: the cube and
-// the vector cores have no nearer place in common.
+// Quantized inputs and widened weights go through GM: the cube and the vector
+// cores have no nearer place in common.
 
 #include "backends/npu_sim/compiler/gemm_passes.hpp"
+
+#include "backends/npu_sim/compiler/gemm_layout.hpp"
 
 namespace tessera::npu {
 namespace {
 
-Pass quantize_pass(const GemmPlan& plan) {
+Pass quantize_pass(const Profile& profile, const GemmPlan& plan) {
   Pass pass;
   pass.elements = plan.gemm.M * plan.gemm.K;
   pass.input = Tensor::kInput;
   pass.output = Tensor::kCodes;
-  pass.in_bits = 16;
-  pass.out_bits = bits_of(plan.kind.cube);
-  const bool is_static =
-      plan.gemm.scheme == Scheme::kW8A8 || plan.gemm.scheme == Scheme::kW8A8Sc;
-  if (is_static) pass.function = VectorFunction::kQuantize;
-  pass.passes = is_static ? 2 : 4;  // scale, cast; before it |x| and maximum
+  pass.out = plan.kind.cube;
+  // In 32 bit, as scales are: cast, scale, two casts back; |x| and maximum
+  // before, for which a core takes whole rows.
+  pass.elements_per_cycle = profile.vector.bytes_per_cycle / 4;
+  pass.passes = plan.kind.per_token ? 6 : 4;
+  pass.function = plan.kind.per_token ? VectorFunction::kQuantizeRows
+                                      : VectorFunction::kQuantize;
+  if (plan.kind.per_token) pass.row_elements = plan.gemm.K;
   return pass;
 }
 
 Pass widen_pass(const GemmPlan& plan) {
   Pass pass;
   pass.elements =
-      plan.gemm.N * plan.gemm.K * static_cast<int64_t>(plan.parts.size());
+      weight_elements(plan) * static_cast<int64_t>(plan.parts.size());
   pass.input = Tensor::kWeight;
   pass.output = Tensor::kWideWeight;
-  pass.in_bits = bits_of(plan.kind.stored_weight);
-  pass.out_bits = bits_of(plan.kind.cube);
+  pass.in = plan.kind.stored_weight;
+  pass.out = plan.kind.cube;
   pass.passes = 2;  // cast, scale
-  return pass;
-}
-
-Pass reduce_pass(const GemmPlan& plan) {
-  Pass pass;
-  pass.elements = plan.gemm.M * plan.gemm.N;
-  pass.num_inputs = plan.tiling.split_k;
-  pass.input = Tensor::kPartials;
-  pass.output = Tensor::kOutput;
-  pass.in_bits = 32;
-  pass.out_bits = bits_of(plan.gemm.out);
-  pass.elements_per_cycle = 64;
-  pass.passes = static_cast<double>(
-      plan.tiling.split_k - 1 +
-      (plan.kind.vector_epilogue ? plan.kind.vector_passes : 1));
+  pass.function = VectorFunction::kWiden;
   return pass;
 }
 
 }  // namespace
 
-GemmPasses passes_of(const GemmPlan& plan) {
-  GemmPasses passes;
-  if (plan.kind.quantizes_input) passes.before.push_back(quantize_pass(plan));
-  if (plan.kind.widens_weight) passes.before.push_back(widen_pass(plan));
-  if (plan.tiling.split_k > 1) passes.after.push_back(reduce_pass(plan));
+std::vector<Pass> passes_before(const Profile& profile, const GemmPlan& plan) {
+  std::vector<Pass> passes;
+  if (plan.kind.quantizes_input) {
+    passes.push_back(quantize_pass(profile, plan));
+  }
+  if (plan.kind.widens_weight) passes.push_back(widen_pass(plan));
   return passes;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the vector cores do before and after a product as a whole.
+// What the vector cores do before a product as a whole.
 
 #pragma once
 
@@ -11,12 +11,7 @@
 
 namespace tessera::npu {
 
-// All cores wait for all between `before`, the tiles and `after`.
-struct GemmPasses {
-  std::vector<Pass> before;
-  std::vector<Pass> after;
-};
-
-GemmPasses passes_of(const GemmPlan& plan);
+// All cores wait for all between these and the tiles.
+std::vector<Pass> passes_before(const Profile& profile, const GemmPlan& plan);
 
 }  // namespace tessera::npu

@@ -126,7 +126,10 @@ struct Search {
 void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
   GemmTiling tiling = forced;
   tiling.tile_m = tile_m;
-  tiling.tile_n = tile_n;
+  // Tiles begin at whole blocks of the weight.
+  tiling.tile_n = plan.gemm.layout == WeightLayout::kNz
+                      ? round_up(tile_n, fractal_k(plan.kind.cube))
+                      : tile_n;
   tiling.split_k = split_k;
   const int64_t tile_bytes =
       4 * round_up(tile_m, kFractalRows) * round_up(tile_n, kFractalRows);

@@ -19,6 +19,7 @@ struct GemmKind {
   Type cube = Type::kF16;  // of both operands in L0
   Type stored_weight = Type::kF16;
   bool quantizes_input = false;  // a pass f16 -> codes before the product
+  bool per_token = false;        // whose scales are found on the way
   bool widens_weight = false;    // a pass codes -> cube type before it
   bool unzips = false;
   bool vector_epilogue = false;  // a pass over each tile of accumulators

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "backends/npu_sim/compiler/gemm_layout.hpp"
+
 namespace tessera::npu {
 
 int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
@@ -37,8 +39,7 @@ std::vector<TilePlace> order_of(int64_t rows, int64_t columns, int64_t band) {
 std::vector<std::vector<TileWork>> deal_tiles(const GemmPlan& plan) {
   const GemmTiling& tiling = plan.tiling;
   const int64_t K = plan.gemm.K;
-  const int64_t split_k =
-      round_up(ceil_div(K, tiling.split_k), tiling.packet_k);
+  const int64_t split_k = split_share(K, tiling);
   std::vector<std::vector<TileWork>> cores(static_cast<size_t>(plan.cores));
   size_t next = 0;
   for (const GemmPart& part : plan.parts) {

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "backends/npu_sim/compiler/cache_model.hpp"
 #include "backends/npu_sim/compiler/gemm_tiles.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
+#include "tessera/error.hpp"
 
 namespace tessera::npu {
 namespace {
@@ -27,8 +29,86 @@ Rectangle flat(Tensor tensor, int64_t first, int64_t elements, int64_t bits) {
   return {gm_address(tensor, first * bits / 8), 1, bytes, bytes};
 }
 
-Tensor input_tensor(const Pass& pass, int64_t index) {
-  return index == 0 ? pass.input : Tensor::kOther;
+int64_t pass_chunk(const Profile& profile, const Pass& pass,
+                   int64_t num_lanes) {
+  const int64_t bits = pass.num_inputs * bits_of(pass.in) +
+                       std::max<int64_t>(bits_of(pass.out), 16);
+  const int64_t fits =
+      profile.local.ub_bytes * 8 / kBuffers / bits / kLineBytes * kLineBytes -
+      kLineBytes;
+  const int64_t most =
+      kMostOperandBytes * 8 / std::max(bits_of(pass.in), bits_of(pass.out));
+  const int64_t share = ceil_div(pass.elements, num_lanes);
+  // Two steps at least, so that reading and computing overlap.
+  const int64_t wanted =
+      std::max<int64_t>(round_up(ceil_div(share, kBuffers), kLineBytes),
+                        std::min<int64_t>(share, 2 * kLineBytes));
+  return std::max<int64_t>(kLineBytes,
+                           std::min({fits, most / kLineBytes * kLineBytes,
+                                     round_up(wanted, kLineBytes)}));
+}
+
+Rectangle input_part(const Pass& pass, int64_t index, int64_t first,
+                     int64_t elements) {
+  if (index == 0) return flat(pass.input, first, elements, bits_of(pass.in));
+  return flat(Tensor::kOther, (index - 1) * pass.elements + first, elements,
+              bits_of(pass.in));
+}
+
+// How a pass is cut: what a lane has, what a step takes, and where in UB.
+struct PassCut {
+  int64_t buffers = kBuffers;
+  int64_t share = 0;
+  int64_t chunk = 0;
+  int64_t in_bytes = 0;   // of one input
+  int64_t result_at = 0;  // in a buffer
+  int64_t scales_at = 0;
+  int64_t buffer_bytes = 0;
+};
+
+// As many rows as fit, codes over what they are made from.
+PassCut cut_rows(const Profile& profile, const Pass& pass, int64_t num_lanes) {
+  const int64_t row = pass.row_elements;
+  const int64_t rows = ceil_div(pass.elements / row, num_lanes);
+  const auto bytes = [&](int64_t count) {
+    return operand_bytes(count * row, std::max<int64_t>(bits_of(pass.in), 16)) +
+           operand_bytes(count, 32);
+  };
+  PassCut cut;
+  while (cut.buffers > 1 && cut.buffers * bytes(1) > profile.local.ub_bytes) {
+    --cut.buffers;
+  }
+  if (bytes(1) > profile.local.ub_bytes) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "pass: a row of " + std::to_string(row) +
+                         " values does not fit the " +
+                         std::to_string(profile.local.ub_bytes) +
+                         " bytes of ub on " + profile.name);
+  }
+  int64_t fit = ceil_div(rows, kBuffers);
+  while (cut.buffers * bytes(fit) > profile.local.ub_bytes)
+    fit = fit / 2 + fit % 2;
+  cut.share = rows * row;
+  cut.chunk = fit * row;
+  cut.in_bytes = operand_bytes(cut.chunk, bits_of(pass.in));
+  cut.buffer_bytes = bytes(fit);
+  cut.scales_at = cut.buffer_bytes - operand_bytes(fit, 32);
+  return cut;
+}
+
+PassCut cut_of(const Profile& profile, const Pass& pass, int64_t num_lanes) {
+  if (pass.row_elements > 0) return cut_rows(profile, pass, num_lanes);
+  PassCut cut;
+  cut.chunk = pass_chunk(profile, pass, num_lanes);
+  cut.share = round_up(ceil_div(pass.elements, num_lanes), kLineBytes);
+  cut.in_bytes = operand_bytes(cut.chunk, bits_of(pass.in));
+  // What narrows may lie over what it is made from.
+  const bool in_place = bits_of(pass.out) < bits_of(pass.in);
+  cut.result_at = in_place ? 0 : pass.num_inputs * cut.in_bytes;
+  cut.buffer_bytes =
+      pass.num_inputs * cut.in_bytes +
+      operand_bytes(cut.chunk, std::max<int64_t>(bits_of(pass.out), 16));
+  return cut;
 }
 
 double compute_cycles(const Profile& profile, const Pass& pass,
@@ -42,21 +122,38 @@ double compute_cycles(const Profile& profile, const Pass& pass,
   return cycles;
 }
 
-void emit_compute(const Profile& profile, const Pass& pass, int64_t at,
-                  int64_t source, int64_t elements, Emitter& emit) {
-  const Type type = pass.in_bits > 16 ? Type::kF32 : Type::kF16;
-  // In place over what UB holds of the chunk; 16-bit work fits in any case.
+// One step of a pass: `elements` from number `first` on, at UB offset `at`.
+struct PassStep {
+  int64_t first = 0;
+  int64_t elements = 0;
+  int64_t at = 0;
+};
+
+void emit_compute(const Profile& profile, const Pass& pass, const PassCut& cut,
+                  const PassStep& step, Emitter& emit) {
   const auto one = [&](double rate) -> Instruction& {
-    Instruction& made = emit.vector(at, elements, rate);
-    made.type = pass.in_bits < 16 && pass.out_bits < 16 ? Type::kS8 : type;
+    Instruction& made =
+        emit.vector(step.at + cut.result_at, step.elements, rate);
+    made.src = static_cast<uint64_t>(step.at);
+    made.type = pass.in;
+    made.out_type = pass.out;
+    made.function = pass.function == VectorFunction::kNone
+                        ? VectorFunction::kNone
+                        : VectorFunction::kPart;
     return made;
   };
+  const bool adds = pass.function == VectorFunction::kAdd;
   for (double i = 0; i < pass.passes; ++i) {
     Instruction& made = one(pass.elements_per_cycle);
     made.conflicts = pass.conflicts;
-    if (pass.function == VectorFunction::kNone) continue;
-    made.function = i == 0 ? pass.function : VectorFunction::kPart;
-    made.src = static_cast<uint64_t>(source);
+    if (i > 0) continue;
+    made.function = pass.function;
+    made.src2 =
+        static_cast<uint64_t>(adds ? step.at + cut.in_bytes : step.first);
+    made.inputs = static_cast<uint32_t>(cut.in_bytes);
+    made.k =
+        static_cast<uint32_t>(adds ? pass.num_inputs - 1 : pass.row_elements);
+    made.scales = static_cast<uint32_t>(step.at + cut.scales_at);
   }
   for (double i = 0; i < pass.special_passes; ++i) {
     one(profile.vector.special_elements);
@@ -65,61 +162,39 @@ void emit_compute(const Profile& profile, const Pass& pass, int64_t at,
 
 }  // namespace
 
-int64_t pass_chunk(const Profile& profile, const Pass& pass,
-                   int64_t num_lanes) {
-  const int64_t bits =
-      pass.num_inputs * pass.in_bits + std::max<int64_t>(pass.out_bits, 16);
-  const int64_t fits =
-      profile.local.ub_bytes * 8 / kBuffers / bits / kLineBytes * kLineBytes -
-      kLineBytes;
-  const int64_t most =
-      kMostOperandBytes * 8 / std::max(pass.in_bits, pass.out_bits);
-  const int64_t share = ceil_div(pass.elements, num_lanes);
-  // Two steps at least, so that reading and computing overlap.
-  const int64_t wanted =
-      std::max<int64_t>(round_up(ceil_div(share, kBuffers), kLineBytes),
-                        std::min<int64_t>(share, 2 * kLineBytes));
-  return std::max<int64_t>(kLineBytes,
-                           std::min({fits, most / kLineBytes * kLineBytes,
-                                     round_up(wanted, kLineBytes)}));
-}
-
 void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
                int64_t num_lanes, Emitter& emit) {
-  const int64_t chunk = pass_chunk(profile, pass, num_lanes);
-  const int64_t share =
-      round_up(ceil_div(pass.elements, num_lanes), kLineBytes);
-  const int64_t begin = std::min(pass.elements, lane * share);
-  const int64_t end = std::min(pass.elements, begin + share);
-  const int64_t in_bytes = operand_bytes(chunk, pass.in_bits);
-  const int64_t out_bytes =
-      operand_bytes(chunk, std::max<int64_t>(pass.out_bits, 16));
-  const int64_t buffer_bytes = pass.num_inputs * in_bytes + out_bytes;
-
-  for (int64_t b = 0; b < kBuffers; ++b) emit.set(Pipe::kMte3, Pipe::kMte2, b);
-  int64_t step = 0;
-  for (int64_t at = begin; at < end; at += chunk, ++step) {
-    const int64_t elements = std::min(chunk, end - at);
-    const int64_t buffer = step % kBuffers;
-    const int64_t ub = buffer * buffer_bytes;
+  const PassCut cut = cut_of(profile, pass, num_lanes);
+  const int64_t begin = std::min(pass.elements, lane * cut.share);
+  const int64_t end = std::min(pass.elements, begin + cut.share);
+  const int64_t row = pass.row_elements;
+  for (int64_t b = 0; b < cut.buffers; ++b) {
+    emit.set(Pipe::kMte3, Pipe::kMte2, b);
+  }
+  int64_t count = 0;
+  for (int64_t at = begin; at < end; at += cut.chunk, ++count) {
+    const int64_t buffer = count % cut.buffers;
+    const PassStep step{at, std::min(cut.chunk, end - at),
+                        buffer * cut.buffer_bytes};
     emit.wait(Pipe::kMte3, Pipe::kMte2, buffer);
     for (int64_t i = 0; i < pass.num_inputs; ++i) {
-      emit.copy_in(Space::kUb, ub + i * in_bytes,
-                   flat(input_tensor(pass, i), at, elements, pass.in_bits));
+      emit.copy_in(Space::kUb, step.at + i * cut.in_bytes,
+                   input_part(pass, i, at, step.elements));
     }
     emit.set(Pipe::kMte2, Pipe::kVector, buffer);
     emit.wait(Pipe::kMte2, Pipe::kVector, buffer);
-    const int64_t result = ub + pass.num_inputs * in_bytes;
-    emit_compute(profile, pass, pass.in_bits > 16 ? ub : result, ub, elements,
-                 emit);
+    emit_compute(profile, pass, cut, step, emit);
     emit.set(Pipe::kVector, Pipe::kMte3, buffer);
     emit.wait(Pipe::kVector, Pipe::kMte3, buffer);
-    if (pass.out_bits > 0) {
-      emit.copy_out(result, flat(pass.output, at, elements, pass.out_bits));
+    emit.copy_out(step.at + cut.result_at,
+                  flat(pass.output, at, step.elements, bits_of(pass.out)));
+    if (row > 0) {
+      emit.copy_out(step.at + cut.scales_at,
+                    flat(Tensor::kScales, at / row, step.elements / row, 32));
     }
     emit.set(Pipe::kMte3, Pipe::kMte2, buffer);
   }
-  for (int64_t b = 0; b < kBuffers; ++b) {
+  for (int64_t b = 0; b < cut.buffers; ++b) {
     emit.wait(Pipe::kMte3, Pipe::kMte2, b);
   }
 }
@@ -146,17 +221,17 @@ double pass_cycles(const Profile& profile, const Pass& pass,
                    int64_t num_lanes) {
   if (pass.elements == 0) return 0;
   const GlobalMemory& global = profile.global;
-  constexpr double kDepth = kBuffers;
-  const int64_t chunk = pass_chunk(profile, pass, num_lanes);
-  const int64_t share = std::min(
-      pass.elements, round_up(ceil_div(pass.elements, num_lanes), kLineBytes));
+  const PassCut cut = cut_of(profile, pass, num_lanes);
+  const double depth = static_cast<double>(cut.buffers);
+  const int64_t chunk = cut.chunk;
+  const int64_t share = std::min(pass.elements, cut.share);
   const double lanes = std::ceil(static_cast<double>(pass.elements) /
                                  static_cast<double>(share));
   const double steps = static_cast<double>(ceil_div(share, chunk));
   const double count = static_cast<double>(share);
   const double in_bytes = count * static_cast<double>(pass.num_inputs) *
-                          static_cast<double>(pass.in_bits) / 8;
-  const double out_bytes = count * static_cast<double>(pass.out_bits) / 8;
+                          static_cast<double>(bits_of(pass.in)) / 8;
+  const double out_bytes = count * static_cast<double>(bits_of(pass.out)) / 8;
   const double core_rate =
       global.dram_core_rate > 0
           ? std::min(global.dram_core_rate, global.l2_read_rate)
@@ -174,16 +249,16 @@ double pass_cycles(const Profile& profile, const Pass& pass,
                       global.read_latency_cycles +
                       profile.vector.latency_cycles;
   const double each = std::max({read, compute, write}) / steps;
-  const double waits = std::max(0.0, once / kDepth - each);
+  const double waits = std::max(0.0, once / depth - each);
   const double all = once + (steps - 1) * each +
-                     std::max(0.0, steps - kDepth) * waits +
+                     std::max(0.0, steps - depth) * waits +
                      global.write_latency_cycles;
   // What L2 cannot keep of the results has to share DRAM with the reads.
   const double total = static_cast<double>(pass.elements) / 8;
   const double kept = static_cast<double>(global.l2_bytes);
   const double dram =
-      total * static_cast<double>(pass.num_inputs * pass.in_bits) +
-      std::max(0.0, total * static_cast<double>(pass.out_bits) - kept);
+      total * static_cast<double>(pass.num_inputs * bits_of(pass.in)) +
+      std::max(0.0, total * static_cast<double>(bits_of(pass.out)) - kept);
   return std::max(all, dram / profile.dram_rate() + global.read_latency_cycles);
 }
 

@@ -14,21 +14,20 @@ namespace tessera::npu {
 struct Pass {
   int64_t elements = 0;
   int64_t num_inputs = 1;
-  Tensor input = Tensor::kInput;  // further inputs: kOther, kOther + ...
+  Tensor input = Tensor::kInput;  // further inputs: in kOther, in order
   Tensor output = Tensor::kOutput;
-  int64_t in_bits = 16;   // of an element of each input
-  int64_t out_bits = 16;  // 0: nothing is written
+  Type in = Type::kF16;  // of each input
+  Type out = Type::kF16;
   // Vector instructions over every element, each at its rate.
   double passes = 1;
   double elements_per_cycle = 128;
   bool conflicts = false;
-  int64_t row_elements = 0;  // 0: no row structure
+  // Rows that a core takes whole, in place; each gives a scale to kScales.
+  // 0: no rows.
+  int64_t row_elements = 0;
   VectorFunction function = VectorFunction::kNone;
   double special_passes = 0;  // further ones, at the rate of exp
 };
-
-// Elements that one step of a core moves through UB.
-int64_t pass_chunk(const Profile& profile, const Pass& pass, int64_t num_lanes);
 
 // The share of lane `lane` of `num_lanes`, two buffers deep.  Leaves all flags
 // as it found them.

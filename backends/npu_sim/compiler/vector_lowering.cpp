@@ -71,11 +71,11 @@ VectorPlan plan_vector(const Profile& profile, const VectorOp& op) {
   Pass& pass = plan.pass;
   pass.elements = op.rows * op.columns;
   pass.num_inputs = op.num_inputs;
-  pass.in_bits = bits_of(op.type);
-  pass.out_bits = bits_of(op.type);
+  pass.in = op.type;
+  pass.out = op.type;
   pass.conflicts = op.bank_conflicts;
   const double full = profile.vector.bytes_per_cycle * 8 /
-                      static_cast<double>(std::max<int64_t>(pass.in_bits, 16));
+                      static_cast<double>(std::max<int64_t>(bits_of(pass.in), 16));
   switch (op.kind) {
     case VectorKind::kAdd:
     case VectorKind::kMul:
@@ -102,8 +102,8 @@ VectorPlan plan_small(const Profile& profile, const SmallOp& op) {
   Pass& pass = plan.pass;
   pass.elements = op.rows * op.columns;
   pass.num_inputs = cost.inputs;
-  pass.in_bits = bits_of(op.type);
-  pass.out_bits = bits_of(op.out);
+  pass.in = op.type;
+  pass.out = op.out;
   pass.passes = cost.passes;
   pass.special_passes = cost.special_passes;
   pass.elements_per_cycle = profile.vector.bytes_per_cycle / 4;

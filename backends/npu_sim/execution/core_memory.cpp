@@ -5,10 +5,10 @@
 #include "backends/npu_sim/execution/core_memory.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
+#include "backends/npu_sim/execution/bytes.hpp"
 #include "backends/npu_sim/execution/sparse_region.hpp"
+#include "backends/npu_sim/execution/vector_unit.hpp"
 #include "backends/npu_sim/function/half.hpp"
 #include "backends/npu_sim/machine/check.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
@@ -22,20 +22,6 @@ constexpr size_t kFractalRows = 16;
 constexpr size_t kFractalBytes = 512;
 constexpr size_t kBeatBytes = 32;
 constexpr size_t kSumBytes = 4;
-
-size_t round_to(size_t value, size_t to) { return (value + to - 1) / to * to; }
-
-template <typename Value>
-Value load_value(const uint8_t* from) {
-  Value value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
-
-template <typename Value>
-void store_value(uint8_t* to, Value value) {
-  std::memcpy(to, &value, sizeof(value));
-}
 
 // The bytes of GM at an address.
 uint8_t* gm_bytes_at(Memory& gm, uint64_t address, size_t bytes) {
@@ -79,6 +65,9 @@ void quantize(FixpipeMode mode, const uint8_t* sum, size_t channel,
     case FixpipeMode::kF16:
       store_value(place, f16_from_f32(load_value<float>(sum)));
       break;
+    case FixpipeMode::kBf16:
+      store_value(place, bf16_from_f32(load_value<float>(sum)));
+      break;
     case FixpipeMode::kDeqF16:
       store_value(place,
                   deqf16(load_value<int32_t>(sum), scale_of(gm, channel)));
@@ -94,22 +83,67 @@ void quantize(FixpipeMode mode, const uint8_t* sum, size_t channel,
   }
 }
 
-float widen(uint16_t half) { return f32_from_f16(half); }
-int32_t widen(int8_t code) { return code; }
+// Element `from` of one row of 32 bytes to element `to` of another.
+void move_element(Type type, const uint8_t* source, size_t from,
+                  uint8_t* target, size_t to) {
+  if (type == Type::kS4) {
+    const auto nibble =
+        static_cast<uint8_t>((source[from / 2] >> (from % 2 * 4)) & 0x0F);
+    target[to / 2] =
+        static_cast<uint8_t>(target[to / 2] | nibble << to % 2 * 4);
+    return;
+  }
+  const auto bytes = static_cast<size_t>(bits_of(type) / 8);
+  std::copy_n(source + from * bytes, bytes, target + to * bytes);
+}
+
+// How the cube reads element `at` of a row of 32 bytes.
+struct ReadF16 {
+  static constexpr size_t kRow = 16;
+  static float read(const uint8_t* row, size_t at) {
+    return f32_from_f16(load_value<uint16_t>(row + 2 * at));
+  }
+};
+struct ReadBf16 {
+  static constexpr size_t kRow = 16;
+  static float read(const uint8_t* row, size_t at) {
+    return f32_from_bf16(load_value<uint16_t>(row + 2 * at));
+  }
+};
+struct ReadS8 {
+  static constexpr size_t kRow = 32;
+  static int32_t read(const uint8_t* row, size_t at) {
+    return static_cast<int8_t>(row[at]);
+  }
+};
+struct ReadS4 {
+  static constexpr size_t kRow = 64;
+  static int32_t read(const uint8_t* row, size_t at) {
+    return signed_nibble(row, at);
+  }
+};
 
 }  // namespace
 
 CoreMemory::CoreMemory(const Profile& profile) {
   for (size_t i = 1; i < spaces_.size(); ++i) {
-    spaces_.at(i).resize(
-        static_cast<size_t>(capacity_of(profile, static_cast<Space>(i))));
+    capacities_.at(i) =
+        static_cast<size_t>(capacity_of(profile, static_cast<Space>(i)));
   }
+}
+
+// A core that nothing runs on takes no memory.
+std::vector<uint8_t>& CoreMemory::space(Space name) {
+  std::vector<uint8_t>& bytes = spaces_.at(static_cast<size_t>(name));
+  if (bytes.empty()) bytes.resize(capacities_.at(static_cast<size_t>(name)));
+  return bytes;
 }
 
 std::string CoreMemory::run(const Instruction& one, Memory& gm) {
   switch (one.opcode) {
     case Opcode::kCopyIn:
-      return copy_in(one, gm);
+      copy_in(one, gm);
+      return {};
     case Opcode::kUnzip:
       return unzip(one, gm);
     case Opcode::kLoadA:
@@ -124,7 +158,7 @@ std::string CoreMemory::run(const Instruction& one, Memory& gm) {
       drain(one);
       return {};
     case Opcode::kVector:
-      return vector(one, gm);
+      return run_vector(one, space(Space::kUb), gm);
     case Opcode::kCopyOut:
       if (one.dst_space != Space::kGm) return "is timed only";
       copy_out(one, gm);
@@ -134,32 +168,23 @@ std::string CoreMemory::run(const Instruction& one, Memory& gm) {
   }
 }
 
-std::string CoreMemory::copy_in(const Instruction& one, Memory& gm) {
-  if (one.transpose) return "transposed operands are timed only";
-  if (one.dst_space == Space::kL1 && !one.nd_to_nz) {
-    return "only ND -> NZ is carried out, others are timed only";
-  }
-  std::vector<uint8_t>& target = space(one.dst_space);
+void CoreMemory::copy_in(const Instruction& one, Memory& gm) {
+  uint8_t* target = space(one.dst_space).data() + one.dst;
   const size_t rows = round_to(one.m, kFractalRows);
   const size_t pitch = round_to(one.row_bytes, kBeatBytes);
-  if (one.nd_to_nz) {
-    std::fill_n(target.begin() + static_cast<int64_t>(one.dst), rows * pitch,
-                uint8_t{0});
-  }
+  if (one.nd_to_nz) std::fill_n(target, rows * pitch, uint8_t{0});
   for (size_t row = 0; row < one.m; ++row) {
     const uint8_t* source =
         gm_bytes_at(gm, one.src + row * one.row_stride, one.row_bytes);
     if (!one.nd_to_nz) {
-      std::copy_n(source, one.row_bytes, target.data() + one.dst + row * pitch);
+      std::copy_n(source, one.row_bytes, target + row * pitch);
       continue;
     }
     for (size_t at = 0; at < one.row_bytes; at += kBeatBytes) {
       const size_t bytes = std::min<size_t>(kBeatBytes, one.row_bytes - at);
-      std::copy_n(source + at, bytes,
-                  target.data() + one.dst + at * rows + row * kBeatBytes);
+      std::copy_n(source + at, bytes, target + at * rows + row * kBeatBytes);
     }
   }
-  return {};
 }
 
 // The tiles that hold rows and columns of the weight, into NZ.
@@ -189,24 +214,39 @@ std::string CoreMemory::unzip(const Instruction& one, const Memory& gm) {
 // i) in L0B.
 void CoreMemory::load(const Instruction& one) {
   const bool is_a = one.opcode == Opcode::kLoadA;
-  const size_t high =
-      round_to(is_a ? one.m : one.n, kFractalRows) / kFractalRows;
+  const size_t rows = is_a ? one.m : one.n;
+  const size_t high = round_to(rows, kFractalRows) / kFractalRows;
   const auto k0 = static_cast<size_t>(fractal_k(one.type));
   const size_t wide = round_to(one.k, k0) / k0;
   const uint8_t* source = space(Space::kL1).data() + one.src;
   uint8_t* target = space(one.dst_space).data() + one.dst;
-  for (size_t i = 0; i < high; ++i) {
-    for (size_t j = 0; j < wide; ++j) {
-      const size_t fractal = is_a ? i * wide + j : j * high + i;
-      std::copy_n(source + j * one.row_stride + i * kFractalBytes,
-                  kFractalBytes, target + fractal * kFractalBytes);
+  const auto fractal_at = [&](size_t i, size_t j) {
+    return target + (is_a ? i * wide + j : j * high + i) * kFractalBytes;
+  };
+  if (!one.transpose) {
+    for (size_t i = 0; i < high; ++i) {
+      for (size_t j = 0; j < wide; ++j) {
+        std::copy_n(source + j * one.row_stride + i * kFractalBytes,
+                    kFractalBytes, fractal_at(i, j));
+      }
+    }
+    return;
+  }
+  std::fill_n(target, high * wide * kFractalBytes, uint8_t{0});
+  for (size_t row = 0; row < rows; ++row) {
+    const uint8_t* block = source + row / k0 * one.row_stride;
+    for (size_t k = 0; k < one.k; ++k) {
+      move_element(one.type, block + k * kBeatBytes, row % k0,
+                   fractal_at(row / kFractalRows, k / k0) +
+                       row % kFractalRows * kBeatBytes,
+                   k % k0);
     }
   }
 }
 
-template <typename Element, typename Sum>
+template <typename Read, typename Sum>
 void CoreMemory::multiply(const Instruction& one) {
-  constexpr size_t kRow = kBeatBytes / sizeof(Element);  // K of a fractal
+  constexpr size_t kRow = Read::kRow;  // K of a fractal
   const size_t wide = round_to(one.k, kRow) / kRow;
   const size_t high = round_to(one.n, kFractalRows) / kFractalRows;
   const size_t rows = round_to(one.m, kFractalRows);
@@ -215,8 +255,7 @@ void CoreMemory::multiply(const Instruction& one) {
   uint8_t* c = space(Space::kL0c).data() + one.dst;
   const auto element = [](const uint8_t* base, size_t fractal, size_t row,
                           size_t k) {
-    return widen(load_value<Element>(base + fractal * kFractalBytes +
-                                     row * kBeatBytes + k * sizeof(Element)));
+    return Read::read(base + fractal * kFractalBytes + row * kBeatBytes, k);
   };
   for (size_t row = 0; row < one.m; ++row) {
     for (size_t column = 0; column < one.n; ++column) {
@@ -235,14 +274,22 @@ void CoreMemory::multiply(const Instruction& one) {
 }
 
 std::string CoreMemory::mmad(const Instruction& one) {
-  if (one.type == Type::kF16) {
-    multiply<uint16_t, float>(one);
-  } else if (one.type == Type::kS8) {
-    multiply<int8_t, int32_t>(one);
-  } else {
-    return std::string(name_of(one.type)) + " is timed only";
+  switch (one.type) {
+    case Type::kF16:
+      multiply<ReadF16, float>(one);
+      return {};
+    case Type::kBf16:
+      multiply<ReadBf16, float>(one);
+      return {};
+    case Type::kS8:
+      multiply<ReadS8, int32_t>(one);
+      return {};
+    case Type::kS4:
+      multiply<ReadS4, int32_t>(one);
+      return {};
+    default:
+      return std::string(name_of(one.type)) + " is timed only";
   }
-  return {};
 }
 
 std::string CoreMemory::fixpipe(const Instruction& one, Memory& gm) {
@@ -266,75 +313,15 @@ std::string CoreMemory::fixpipe(const Instruction& one, Memory& gm) {
 }
 
 void CoreMemory::drain(const Instruction& one) {
-  const size_t rows = round_to(one.m, kFractalRows);
+  const size_t rows = one.k != 0 ? one.k : round_to(one.m, kFractalRows);
+  const size_t pitch = round_to(one.n * kSumBytes, kBeatBytes);
   const uint8_t* source = space(Space::kL0c).data() + one.src;
   uint8_t* target = space(Space::kUb).data() + one.dst;
   for (size_t row = 0; row < one.m; ++row) {
     for (size_t column = 0; column < one.n; ++column) {
       std::copy_n(source + sum_offset(row, column, rows), kSumBytes,
-                  target + (row * one.n + column) * kSumBytes);
+                  target + row * pitch + column * kSumBytes);
     }
-  }
-}
-
-std::string CoreMemory::vector(const Instruction& one, const Memory& gm) {
-  switch (one.function) {
-    case VectorFunction::kNone:
-      return "is timed only";
-    case VectorFunction::kPart:
-      break;
-    case VectorFunction::kQuantize:
-      quantize_input(one, gm);
-      break;
-    case VectorFunction::kDequantS32:
-    case VectorFunction::kF32ToF16:
-      narrow_sums(one, gm);
-      break;
-  }
-  return {};
-}
-
-void CoreMemory::quantize_input(const Instruction& one, const Memory& gm) {
-  std::vector<uint8_t>& ub = space(Space::kUb);
-  for (size_t i = 0; i < size_t{one.m} * one.n; ++i) {
-    const float x =
-        f32_from_f16(load_value<uint16_t>(ub.data() + one.src + 2 * i));
-    const float code = std::nearbyint(x * gm.inverse_scale) +
-                       static_cast<float>(gm.zero_point);
-    ub[one.dst + i] = static_cast<uint8_t>(
-        static_cast<int8_t>(std::clamp(code, -128.0f, 127.0f)));
-  }
-}
-
-// Rows of 32-bit sums to rows of f16, each at a multiple of a beat.
-void CoreMemory::narrow_sums(const Instruction& one, const Memory& gm) {
-  std::vector<uint8_t>& ub = space(Space::kUb);
-  const size_t count = size_t{one.m} * one.n;
-  const size_t columns = one.k;
-  const size_t pitch = round_to(columns * 2, kBeatBytes);
-  const auto begin = ub.begin() + static_cast<int64_t>(one.src);
-  const std::vector<uint8_t> sums(
-      begin, begin + static_cast<int64_t>(count * kSumBytes));
-  for (size_t i = 0; i < count; ++i) {
-    const uint8_t* from = sums.data() + i * kSumBytes;
-    float value = 0;
-    if (one.function == VectorFunction::kDequantS32) {
-      const size_t channel = static_cast<size_t>(one.src2) + i % columns;
-      if (channel >= gm.scales.size()) {
-        throw sdk::Error(TSR_INVALID_ARGUMENT, "memory: no scale of channel " +
-                                                   std::to_string(channel));
-      }
-      value =
-          static_cast<float>(load_value<int32_t>(from)) * gm.scales[channel];
-    } else {
-      value = load_value<float>(from);
-    }
-    const size_t offset =
-        one.dst + i / columns * pitch + i % columns * sizeof(uint16_t);
-    if (offset + sizeof(uint16_t) > ub.size()) {
-      throw sdk::Error(TSR_INTERNAL, "memory: results leave ub");
-    }
-    store_value(ub.data() + offset, f16_from_f32(value));
   }
 }
 

@@ -26,23 +26,19 @@ class CoreMemory {
   std::string run(const Instruction& one, Memory& gm);
 
  private:
-  std::string copy_in(const Instruction& one, Memory& gm);
+  void copy_in(const Instruction& one, Memory& gm);
   std::string unzip(const Instruction& one, const Memory& gm);
   void load(const Instruction& one);
   std::string mmad(const Instruction& one);
-  template <typename Element, typename Sum>
+  template <typename Read, typename Sum>
   void multiply(const Instruction& one);
   std::string fixpipe(const Instruction& one, Memory& gm);
   void drain(const Instruction& one);
-  std::string vector(const Instruction& one, const Memory& gm);
-  void quantize_input(const Instruction& one, const Memory& gm);
-  void narrow_sums(const Instruction& one, const Memory& gm);
   void copy_out(const Instruction& one, Memory& gm);
 
-  std::vector<uint8_t>& space(Space name) {
-    return spaces_.at(static_cast<size_t>(name));
-  }
+  std::vector<uint8_t>& space(Space name);
 
+  std::array<size_t, 6> capacities_{};
   std::array<std::vector<uint8_t>, 6> spaces_;
 };
 

@@ -12,8 +12,19 @@
 #include "backends/npu_sim/function/fixpipe.hpp"
 #include "backends/npu_sim/machine/stream.hpp"
 #include "backends/npu_sim/profile/profile.hpp"
+#include "tessera/ops.h"
 
 namespace tessera::npu {
+
+// Codes that become values of the cube's type.
+struct StoredWeight {
+  int64_t N = 0;
+  int64_t K = 0;
+  int64_t block = 0;  // columns of one in NZ; 0: ND
+  bool is_nk = true;  // ND as [N, K], else [K, N]
+  int64_t group_size = 0;
+  std::vector<float> scales;  // [parts, N, ceil(K / group_size)]
+};
 
 // GM, and what instructions read besides.
 struct Memory {
@@ -21,14 +32,26 @@ struct Memory {
   std::map<uint64_t, std::vector<uint8_t>> tensors;
 
   // One for each column of the output: what the fixpipe multiplies by
-  // (QUANT_PRE), or the vector pipe.
+  // (QUANT_PRE), or the vector pipe.  Where both could, in kHw, the vector pipe
+  // takes the cut scale too, so that a sum is worth the same either way.
   std::vector<uint64_t> fixpipe_words;
   std::vector<float> scales;
   Numerics numerics = Numerics::kHw;
+  bool vector_cuts_scales = false;
+
+  // kFinish.
+  bool has_row_scales = false;
+  std::vector<float> bias;                  // by column; may be empty
+  uint32_t activation = TSR_EPILOGUE_NONE;  // of ops.h
+  bool multiplies = false;                  // by its first input
+  bool adds_residual = false;               // its next one
 
   // kQuantize.
   float inverse_scale = 1;
   int32_t zero_point = 0;
+
+  // kWiden.
+  StoredWeight weight;
 
   // kUnzip: SPARSE_FIXED tiles as types.h draws them, of W[N, K].
   std::vector<uint8_t> sparse_codes;

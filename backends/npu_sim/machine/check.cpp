@@ -76,13 +76,25 @@ std::string check_copy_in(const Profile& profile, const Instruction& copy) {
                 rows * round_up(copy.row_bytes, kBeatBytes), kBeatBytes});
 }
 
+// From the first byte in L1 to the last: blocks, row_stride apart.
+int64_t load_span(const Instruction& load, int64_t rows) {
+  const int64_t k0 = fractal_k(load.type);
+  const int64_t stride = static_cast<int64_t>(load.row_stride);
+  return load.transpose
+             ? (fractals(rows, k0) - 1) * stride + load.k * kBeatBytes
+             : (fractals(load.k, k0) - 1) * stride +
+                   round_up(rows, kFractalRows) * kBeatBytes;
+}
+
 std::string check_load(const Profile& profile, const Instruction& load) {
   const bool is_a = load.opcode == Opcode::kLoadA;
-  const int64_t bytes = matrix_bytes(is_a ? load.m : load.n, load.k, load.type);
+  const int64_t rows = is_a ? load.m : load.n;
   return first_of(
-      check_operand(profile, {"dst", is_a ? Space::kL0a : Space::kL0b, load.dst,
-                              bytes, kFractalBytes}),
-      check_operand(profile, {"src", Space::kL1, load.src, bytes, kBeatBytes}));
+      check_operand(profile,
+                    {"dst", is_a ? Space::kL0a : Space::kL0b, load.dst,
+                     matrix_bytes(rows, load.k, load.type), kFractalBytes}),
+      check_operand(profile, {"src", Space::kL1, load.src,
+                              load_span(load, rows), kBeatBytes}));
 }
 
 std::string check_mmad(const Profile& profile, const Instruction& mmad) {
@@ -113,9 +125,10 @@ std::string check_accumulator(const Profile& profile, const Instruction& one) {
       profile, {"src", Space::kL0c, one.src, accumulator_bytes(one),
                 kAccumulatorFractalBytes});
   if (one.opcode == Opcode::kFixpipe) return wrong;
-  return first_of(wrong,
-                  check_operand(profile, {"dst", Space::kUb, one.dst,
-                                          element_bytes(one), kBeatBytes}));
+  const int64_t pitch =
+      round_up(int64_t{one.n} * bits_of(one.type) / 8, kBeatBytes);
+  return first_of(wrong, check_operand(profile, {"dst", Space::kUb, one.dst,
+                                                 one.m * pitch, kBeatBytes}));
 }
 
 std::string check_operands(const Profile& profile, const Instruction& one) {

@@ -48,14 +48,22 @@ enum class Opcode : uint8_t {
 };
 const char* name_of(Opcode opcode);
 
-// What a vector instruction does to its data.  k is the length of a row, src2
-// the first column of the tile, which scales begin with.
+// What a vector instruction does to its data.  Rows in UB begin at multiples of
+// 32 bytes, save where elements are said to be flat.
 enum class VectorFunction : uint8_t {
-  kNone,        // not carried out: such a stream can be timed only
-  kPart,        // a further pass of what another instruction carries out
-  kDequantS32,  // f16 dst = f16(f32(s32 src) * scale[column])
-  kF32ToF16,    // f16 dst = f32 src, round to nearest even
-  kQuantize,    // s8 dst = clamp(round(f16 src * inv) + zero_point)
+  kNone,          // not carried out: such a stream can be timed only
+  kPart,          // a further pass of what another instruction carries out
+  kQuantize,      // flat codes dst = clamp(round(f16 src * inv) + zero_point)
+  kQuantizeRows,  // codes of flat rows of k, by the maximum of each; their
+                  // scales to `scales`
+  kWiden,         // flat values dst = code src * its scale; src2: the number of
+                  // the first in the weight
+  kFinish,        // result dst from sums src, an [m, n] tile whose first column
+                  // is src2: scales, bias, activation, then what lies at
+                  // `inputs`, one tile after another
+  kAccumulate,    // dst += src, f32 or s32
+  kAdd,           // dst = src + what lies at src2, `inputs` bytes apart, k of
+                  // them
 };
 
 // How the fixpipe turns an accumulator into an element.
@@ -64,6 +72,7 @@ enum class FixpipeMode : uint8_t {
   kF16,      // f32 -> f16, round to nearest even
   kDeqF16,   // s32 -> f16 by QUANT_PRE
   kReq8,     // s32 -> s8 by QUANT_PRE
+  kBf16,     // f32 -> bf16, round to nearest even
   kTimed,    // another type, which is not carried out
   kQf322B8,  // f32 -> s8 by QUANT_PRE
 };
@@ -76,13 +85,14 @@ struct Instruction {
   uint8_t flag = 0;           // 0..15
   uint8_t sibling = 0;        // set, wait: the core of the group it reaches
   bool cross_core = false;
-  Type type = Type::kF16;  // of the source elements
+  Type type = Type::kF16;      // of the source elements
+  Type out_type = Type::kF16;  // kVector: of the result
   Space src_space = Space::kGm;
   Space dst_space = Space::kGm;
   VectorFunction function = VectorFunction::kNone;
   FixpipeMode fixpipe = FixpipeMode::kNone;
   bool accumulate = false;   // kMmad: else the first of a sum
-  bool transpose = false;    // loads: swap the axes on the way
+  bool transpose = false;    // loads: L1 holds [rows / c][k][c], c: 32 bytes
   bool nd_to_nz = false;     // kCopyIn
   bool rearranging = false;  // loads: 3D
   bool relu = false;
@@ -94,7 +104,9 @@ struct Instruction {
   uint32_t n = 0;                // elements: columns
   uint32_t k = 0;                // elements of the reduction
   uint32_t row_bytes = 0;        // GM side
-  uint64_t row_stride = 0;       // GM side, bytes
+  uint64_t row_stride = 0;       // GM side, bytes; loads: of L1's blocks
+  uint32_t inputs = 0;           // kVector: further operands in UB
+  uint32_t scales = 0;           // kVector: scales of rows in UB
   uint32_t stored_bytes = 0;     // kUnzip: compressed bytes
   float elements_per_cycle = 0;  // kVector: its rate
   float cycles = 0;              // kScalar: its time; kVector: extra passes

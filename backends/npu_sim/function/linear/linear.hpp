@@ -28,6 +28,9 @@ struct Linear {
   ConstRows multiplier;  // data is null if absent, like the next
   ConstRows residual;
   bool accumulate = false;
+  // Floats: each so many of K are summed for themselves, as cores that share a
+  // tile do, and the sums added in ascending k.  0: one sum.
+  int64_t k_share = 0;
 };
 
 // How results leave the accumulators of the chip.
@@ -44,7 +47,7 @@ struct LinearScratch {
 };
 
 // Float products: x rounded to the weight's type, sums in f32 in ascending k
-// with exact products, then the epilogue.
+// with exact products, of each share of K, then the epilogue.
 //
 // Errors   throws sdk::Error INVALID_ARGUMENT for a column range outside N, or
 //          raw integer accumulators

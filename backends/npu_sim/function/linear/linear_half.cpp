@@ -38,13 +38,21 @@ void run_tile(const HalfWeight& weight, const Linear& op,
   const auto multiply =
       weight.type == Half::kF16 ? loops.f16_tile : loops.bf16_tile;
   const uint16_t* w = weight.tiles.data() + tile * kTileColumns * weight.K;
+  const int64_t share = op.k_share > 0 ? op.k_share : weight.K;
   const int64_t first = std::max(tile * kTileColumns, op.n_begin);
   const int64_t last = std::min((tile + 1) * kTileColumns, op.n_end);
   for (int64_t m = 0; m < op.M; m += kMaxRows) {
     const int64_t rows = std::min(kMaxRows, op.M - m);
     float acc[kMaxRows * kTileColumns] = {};
-    multiply(scratch.rows.data() + m * weight.K, weight.K, rows, w, weight.K,
-             acc);
+    for (int64_t k = 0; k < weight.K; k += share) {
+      const int64_t count = std::min(share, weight.K - k);
+      float part[kMaxRows * kTileColumns] = {};
+      multiply(scratch.rows.data() + m * weight.K + k, weight.K, rows,
+               w + k * kTileColumns, count, part);
+      for (int64_t i = 0; i < rows * kTileColumns; ++i) {
+        acc[i] = k == 0 ? part[i] : acc[i] + part[i];
+      }
+    }
     for (int64_t r = 0; r < rows; ++r) {
       finish_columns(op, m + r, first, last - first,
                      acc + r * kTileColumns + first % kTileColumns);

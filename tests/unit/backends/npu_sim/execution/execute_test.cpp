@@ -266,8 +266,8 @@ TEST(ExecuteFlags, MissingFlagShowsInTheResult) {
 }
 
 TEST(ExecuteFlags, WhatCanOnlyBeTimedIsRefused) {
-  const Profile profile = load_profile("910b1");
-  Gemm gemm = gemm_of({16, 16, 64}, Scheme::kBf16);
+  const Profile profile = load_profile("950");
+  const Gemm gemm = gemm_of({16, 16, 64}, Scheme::kFp8);
   Memory memory;
   memory.tensors[number_of(Tensor::kInput)].resize(4096);
   memory.tensors[number_of(Tensor::kWeight)].resize(4096);
@@ -276,7 +276,7 @@ TEST(ExecuteFlags, WhatCanOnlyBeTimedIsRefused) {
     FAIL() << "no error";
   } catch (const sdk::Error& error) {
     EXPECT_EQ(error.code(), TSR_UNIMPLEMENTED);
-    EXPECT_THAT(error.what(), testing::HasSubstr("bf16 is timed only"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("is timed only"));
   }
 }
 
