@@ -74,8 +74,9 @@ VectorPlan plan_vector(const Profile& profile, const VectorOp& op) {
   pass.in = op.type;
   pass.out = op.type;
   pass.conflicts = op.bank_conflicts;
-  const double full = profile.vector.bytes_per_cycle * 8 /
-                      static_cast<double>(std::max<int64_t>(bits_of(pass.in), 16));
+  const double full =
+      profile.vector.bytes_per_cycle * 8 /
+      static_cast<double>(std::max<int64_t>(bits_of(pass.in), 16));
   switch (op.kind) {
     case VectorKind::kAdd:
     case VectorKind::kMul:
