@@ -20,7 +20,10 @@ Result<std::vector<int64_t>> parse_sizes(const std::string& text, size_t count);
 
 // Fields that an op has no use for are ignored.
 struct OpQuestion {
-  std::string op = "linear";  // grouped_linear, add, copy, attention
+  // Any device: linear, attention, add, silu_mul, gelu, rms_norm, layer_norm,
+  // softmax, rope, embedding, copy, upload, download.  Simulated ones:
+  // linear, grouped_linear, attention, add, copy
+  std::string op = "linear";
   std::string scheme = "w16a16";
   std::string type;            // of add and copy, and a product's result
   std::vector<int64_t> shape;  // M N K, or rows columns
@@ -36,6 +39,7 @@ struct OpQuestion {
   bool nd_to_nz = false;
   int64_t repeats = 1;
   int64_t cores = 0;
+  bool cold = false;  // weights, or KV caches, come from memory
   // attention
   int64_t batch = 1;
   int64_t q_len = 1;

@@ -2,6 +2,7 @@
 
 #include "framework/bench/simulated_op.hpp"
 
+#include "framework/bench/op_row.hpp"
 #include "tessera/simulator.h"
 
 namespace tessera::bench {
@@ -13,32 +14,6 @@ using Json = nlohmann::ordered_json;
 Json value_of(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found == object.end() ? Json() : *found;
-}
-
-void add_shape(const OpQuestion& q, Json& row) {
-  if (q.op == "attention") {
-    row["batch"] = q.batch;
-    row["q_len"] = q.q_len;
-    row["kv_len"] = q.kv_len;
-    row["heads"] = q.heads;
-    row["kv_heads"] = q.kv_heads == 0 ? q.heads : q.kv_heads;
-    row["head_dim"] = q.head_dim;
-    row["kv_type"] = q.kv.empty() ? "f16" : q.kv;
-    return;
-  }
-  if (q.op == "linear" || q.op == "grouped_linear") {
-    if (q.op == "linear") {
-      row["M"] = q.shape.at(0);
-    } else {
-      row["M"] = q.rows;
-    }
-    row["N"] = q.shape.at(q.shape.size() - 2);
-    row["K"] = q.shape.at(q.shape.size() - 1);
-    return;
-  }
-  row["M"] = q.shape.at(0);
-  row["N"] = q.shape.at(1);
-  row["K"] = nullptr;
 }
 
 }  // namespace
@@ -62,13 +37,7 @@ Result<Json> ask_simulator(Device& device, const Json& request) {
 
 Json simulated_row(const OpQuestion& question, const std::string& device,
                    const Json& report) {
-  Json row;
-  row["op"] = question.op;
-  row["device"] = device;
-  const bool has_scheme =
-      question.op == "linear" || question.op == "grouped_linear";
-  row["scheme"] = has_scheme ? Json(question.scheme) : Json();
-  add_shape(question, row);
+  Json row = question_row(question, device);
   const Json time = value_of(report, "time_ns");
   row["median_ns"] = time;
   row["ci95_ns"] = {time, time};

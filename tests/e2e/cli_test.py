@@ -128,8 +128,6 @@ class SimulatedNpuTest(CommandCase):
         self.refused(1, "is not 3 sizes", *words, "12x")
         self.refused(1, "M 99999999 is not a whole number", *words,
                      "99999999x1x1")
-        self.refused(1, "timed on simulated devices alone", "bench", "ops",
-                     "--device", "cpu", "--shape", "8x8x8")
 
 
 class VulkanTest(CommandCase):

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What this machine's processor can do at best: the lines of its roofline.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "framework/bench/limits/peak_loops.hpp"
+#include "framework/host/thread_pool.hpp"
+
+namespace tessera::bench {
+
+// A limit and what it was measured with; 0 if unknown.
+struct Limit {
+  double per_ns = 0.0;  // bytes or operations
+  std::string how;      // "avx512 vnni", "8 streams, 2 MiB pages"
+};
+
+// Whether a limit that is known is measured again, to keep the better of both:
+// what beats its limit has shown the probe to be disturbed.
+enum class Probe { kOnce, kAgain };
+
+// Measures when first asked, and remembers.  One thread at a time.
+class HostLimits {
+ public:
+  // `num_threads` as kernels get; 0: one per core.
+  explicit HostLimits(uint32_t num_threads);
+
+  uint32_t num_threads() const { return pool_.num_threads(); }
+
+  // Products of a kind; of bf16 those in f32, where that is more.
+  Limit peak(Compute compute, Probe probe = Probe::kOnce);
+  // Reads of the same `bytes` again and again, the best of 1, 4 and 8 streams a
+  // thread over pages of 4 KiB and of 2 MiB.
+  Limit read(uint64_t bytes, Probe probe = Probe::kOnce);
+  // Copies of the same memory to the same place, `bytes` read and written.
+  Limit copy(uint64_t bytes, Probe probe = Probe::kOnce);
+
+  // Everything measured so far by its name.
+  std::map<std::string, Limit> all() const;
+
+  // Reads of more than half of these count as reads from memory.
+  static constexpr uint64_t kColdBytes = uint64_t{3} << 29;  // 1.5 GiB
+
+ private:
+  Limit measure_peak(const PeakLoop& loop);
+  Limit measure_read(uint64_t bytes);
+  Limit measure_copy(uint64_t bytes);
+
+  ThreadPool pool_;
+  std::vector<PeakLoop> loops_;
+  std::map<std::string, Limit> peaks_;  // by name of loop
+  std::map<uint64_t, Limit> reads_;     // by bytes, a power of two
+  std::map<uint64_t, Limit> copies_;    // likewise
+};
+
+}  // namespace tessera::bench

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Times ops of several devices in turns, so that what the machine does
+// meanwhile hits all alike.
+
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "framework/base/status.hpp"
+#include "framework/bench/timed/timed_op.hpp"
+
+namespace tessera::bench {
+
+struct MeasureOptions {
+  uint32_t repetitions = 15;  // samples of each op
+  double batch_ns = 1e7;      // of one sample, at least
+  // No sample begins later, once there are nine.
+  double max_ns = 2e10;
+};
+
+struct Measurement {
+  // Why there are no samples: the op failed, or its result is wrong.
+  Status status;
+  std::vector<double> wall_ns;  // of one op, by repetition
+  // On the device's own clock; empty if it keeps no records.
+  std::vector<double> device_ns;
+  uint64_t energy_nj = 0;  // of one op; 0 if unknown
+  uint64_t ops = 0;        // timed
+  double timed_ns = 0.0;
+  double harness_ns = 0.0;  // of timed_ns: reading the clock
+};
+
+// Runs each op once and checks its result, warms it up, times it, and checks
+// the last result.
+std::vector<Measurement> measure(std::span<TimedOp* const> ops,
+                                 const MeasureOptions& options);
+
+}  // namespace tessera::bench

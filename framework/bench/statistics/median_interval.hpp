@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The median of repeated timings, and how far it can be trusted.
+
+#pragma once
+
+#include <span>
+
+namespace tessera::bench {
+
+struct MedianInterval {
+  double min = 0.0;
+  double median = 0.0;
+  double low = 0.0;  // of the 95 % interval
+  double high = 0.0;
+};
+
+// The interval covers the median of a run ten times as long in 95 % of cases,
+// whatever the distribution; with fewer than 7 samples it is their whole range,
+// which covers it less often.  All zero without samples.
+//
+// Source  interpolated order statistics: Hettmansperger and Sheather,
+//         Statistics & Probability Letters 4, 1986
+MedianInterval median_interval(std::span<const double> samples);
+
+// The value below which a share `share` of the samples lies, interpolated; 0
+// without samples.
+double quantile_of(std::span<const double> samples, double share);
+
+}  // namespace tessera::bench

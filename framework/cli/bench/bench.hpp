@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The subcommands of `tessera bench`.
+
+#pragma once
+
+#include "framework/cli/command.hpp"
+
+namespace tessera::cli {
+
+Command add_bench_ops_command(CLI::App& bench);
+
+}  // namespace tessera::cli

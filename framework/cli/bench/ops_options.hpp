@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `tessera bench ops` is asked, as questions.
+
+#pragma once
+
+#include <CLI/App.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "framework/base/status.hpp"
+#include "framework/bench/measure/measure.hpp"
+#include "framework/bench/op_question.hpp"
+
+namespace tessera::cli {
+
+struct OpsOptions {
+  std::vector<std::string> devices;  // empty: all that are no simulation
+  std::vector<std::string> ops = {"linear"};
+  std::vector<std::string> schemes = {"w16a16"};
+  std::vector<std::string> presets;
+  std::vector<std::string> shapes;
+  // Sweeps, in place of shapes.
+  std::vector<int64_t> m;
+  std::vector<int64_t> n;
+  std::vector<int64_t> k;
+  std::vector<int64_t> q_lens = {1};
+  std::vector<int64_t> kv_lens;
+  std::vector<std::string> kv;
+  std::string tile;
+  bench::OpQuestion question;
+  std::map<std::string, std::string> files;
+  bool cold = false;
+  bool hot = false;
+  uint64_t cold_mib = 1536;
+  bench::MeasureOptions measure;
+  double batch_ms = 10.0;
+  uint32_t threads = 0;
+  bool isolate = false;
+  bool json = false;
+};
+
+void add_ops_options(CLI::App& app, OpsOptions& options);
+
+// One question for each op, shape, scheme and place of the weights.
+//
+// Errors  INVALID_ARGUMENT, naming the option that is missing or makes no sense
+Result<std::vector<bench::OpQuestion>> make_questions(
+    const OpsOptions& options);
+
+// The command line that asks `question` of `devices` again.
+std::string command_of(const OpsOptions& options,
+                       const bench::OpQuestion& question,
+                       const std::string& devices);
+
+}  // namespace tessera::cli
