@@ -30,7 +30,10 @@ std::string agreement_text(const EvalSubject& subject,
 
 std::string phase_text(const EvalSubject& subject, const PhaseResult& result) {
   const EvalMetrics& metrics = result.metrics;
-  Table table({{"95 % intervals"}, {""}, {""}});
+  Table table({{metrics.kl_mean.has_interval() ? "95 % intervals"
+                                               : "one document: no intervals"},
+               {""},
+               {""}});
   table.add_row({"perplexity", interval_text(metrics.perplexity), ""});
   table.add_row({"KL mean", interval_text(metrics.kl_mean), "nats"});
   table.add_row({"KL p99", interval_text(metrics.kl_p99), "nats"});
@@ -40,10 +43,13 @@ std::string phase_text(const EvalSubject& subject, const PhaseResult& result) {
                  fmt::format("% of next tokens; the oracle's f32: {}",
                              number_text(100.0 * subject.oracle_accuracy))});
   std::string text = fmt::format(
-      "{} {}, {}: {} tokens in {} documents of {}\nhead {}, embedding {}\n\n{}",
+      "{} {}, {}: {} tokens in {} of {}\nhead {}, embedding {}\n\n{}",
       subject.device, subject.scheme, result.phase, metrics.num_tokens,
-      subject.num_documents, subject.text, subject.head_scheme,
-      subject.embedding_scheme, table.text());
+      subject.num_documents == 1
+          ? std::string("1 document")
+          : fmt::format("{} documents", subject.num_documents),
+      subject.text, subject.head_scheme, subject.embedding_scheme,
+      table.text());
   if (result.agreement) {
     text += "\n" + agreement_text(subject, *result.agreement);
   }

@@ -66,6 +66,7 @@ std::string interval_text(const Estimate& estimate, double scale) {
   const double value = estimate.value * scale;
   const double low = estimate.low * scale;
   const double high = estimate.high * scale;
+  if (!estimate.has_interval()) return number_text(value);
   if (is_tiny(value)) {
     return fmt::format("{:.2e} [{:.2e}, {:.2e}]", value, low, high);
   }

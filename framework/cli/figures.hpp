@@ -23,7 +23,8 @@ std::string duration_text(double ns);
 // "1234 tokens/s", or "-" if nothing was measured.
 std::string rate_text(double tokens_per_s);
 
-// "4.12 [4.01, 4.25]"; `scale` 100 turns shares into percent.
+// "4.12 [4.01, 4.25]", "4.12" without an interval; `scale` 100 turns shares
+// into percent.
 std::string interval_text(const Estimate& estimate, double scale = 1.0);
 
 // 0 if no time has passed.

@@ -17,10 +17,10 @@ std::vector<std::string> missed_gates(const Gates& gates,
                                       const EvalMetrics& metrics,
                                       double oracle_accuracy) {
   std::vector<std::string> missed;
-  if (gates.max_kl && !(metrics.kl_mean.high < *gates.max_kl)) {
+  if (gates.max_kl && !(metrics.kl_mean.upper() < *gates.max_kl)) {
     missed.push_back(
         fmt::format("the mean KL may reach {}, which is not under --max-kl {}",
-                    number_text(metrics.kl_mean.high), *gates.max_kl));
+                    number_text(metrics.kl_mean.upper()), *gates.max_kl));
   }
   const double drop = accuracy_drop(metrics, oracle_accuracy);
   if (gates.max_drop && !(drop <= *gates.max_drop)) {

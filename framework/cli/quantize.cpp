@@ -234,8 +234,8 @@ CLI::Validator scheme_or_mix_validator() {
             const Result<Scheme> scheme = find_scheme(value);
             return scheme.ok() ? std::string()
                                : scheme.status().message() +
-                                     "; for GGUF also q4_k_s q4_k_m q5_k_s "
-                                     "q5_k_m";
+                                     "; a GGUF file also takes q4_k_s, q4_k_m, "
+                                     "q5_k_s and q5_k_m";
           },
           ""};
 }
@@ -255,6 +255,13 @@ Status remove_partial(const std::string& output) {
   return {TSR_FAILED_PRECONDITION, output + ".partial: " + code.message()};
 }
 
+// Whether the same command would end so again: then what is done of its output
+// is of no use.
+bool is_final(const Status& status) {
+  return status.code() == TSR_INVALID_ARGUMENT ||
+         status.code() == TSR_UNIMPLEMENTED || status.code() == TSR_DATA_LOSS;
+}
+
 Result<quant::QuantizeReport> quantize(const Quantization& quantization,
                                        const quant::Recipe& recipe,
                                        const std::string& path,
@@ -268,7 +275,7 @@ Result<quant::QuantizeReport> quantize(const Quantization& quantization,
   inputs.importance = importance;
   auto report = quant::quantize_model(inputs, recipe, sink);
   std::error_code code;
-  if (report.ok() ||
+  if (report.ok() || is_final(report.status()) ||
       !std::filesystem::exists(path + ".partial/state.json", code)) {
     return report;
   }
@@ -310,9 +317,13 @@ Status run_quantize(QuantizeOptions options) {
                   quant::run_on(*quantization.pool), columns}));
   Outcome outcome;
   const auto begin = std::chrono::steady_clock::now();
-  TSR_ASSIGN_OR_RETURN(outcome.report,
-                       quantize(quantization, request.recipe, options.output,
-                                columns, *output.sink));
+  auto report = quantize(quantization, request.recipe, options.output, columns,
+                         *output.sink);
+  if (!report.ok() && is_final(report.status())) {
+    output.sink.reset();
+    TSR_RETURN_IF_ERROR(remove_partial(options.output));
+  }
+  TSR_ASSIGN_OR_RETURN(outcome.report, std::move(report));
   outcome.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
           .count();

@@ -48,8 +48,10 @@ Result<QuantizedOutput> open_quantized_output(const Model& model,
   const LinearChoice choice{chosen.weight_format, chosen.group_size,
                             chosen.symmetric, chosen.act_quant};
   const bool msmodelslim = output.format == "msmodelslim";
-  const Status known = msmodelslim ? msmodelslim_type(choice).status()
-                                   : compressed_format(choice).status();
+  const bool is_float = is_float_format(chosen.weight_format);
+  const Status known = is_float      ? Status()
+                       : msmodelslim ? msmodelslim_type(choice).status()
+                                     : compressed_format(choice).status();
   const bool writes_attention =
       msmodelslim || !quant::has_static_scales(chosen.kv_format);
   if (!known.ok() || !writes_attention) {

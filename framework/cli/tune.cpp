@@ -185,14 +185,13 @@ Status print_result(const TuneCommandOptions& options, const TuneResult& result,
     print_steps(result);
     write_out(fmt::format(
         "\non the select split KL {:.3g}; on the report split, scored once, "
-        "{:.3g} [{:.3g}, {:.3g}]\n",
-        result.score, report.kl_mean.value, report.kl_mean.low,
-        report.kl_mean.high));
+        "{}\n",
+        result.score, interval_text(report.kl_mean)));
   }
-  if (report.kl_mean.high <= options.max_kl) return {};
+  if (report.kl_mean.upper() <= options.max_kl) return {};
   return {TSR_FAILED_PRECONDITION,
           fmt::format("--max-kl {}: the report split's KL is up to {:.3g}",
-                      options.max_kl, report.kl_mean.high)};
+                      options.max_kl, report.kl_mean.upper())};
 }
 
 Status run_tune(const TuneCommandOptions& options) {

@@ -86,6 +86,10 @@ Figures figures_of(const std::vector<DocumentScores>& documents,
 }
 
 Estimate interval(double value, std::vector<double>& resampled) {
+  if (resampled.empty()) {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    return {value, kNone, kNone};
+  }
   return {value, quantile(resampled, 0.025), quantile(resampled, 0.975)};
 }
 
@@ -192,7 +196,8 @@ EvalMetrics summarize(const std::vector<DocumentScores>& documents) {
   const Figures figures = figures_of(documents, sums, chosen, scratch);
   std::mt19937_64 random(kSeed);
   Resampled resampled;
-  for (uint32_t i = 0; i < kResamples; ++i) {
+  const uint32_t num_resamples = documents.size() > 1 ? kResamples : 0;
+  for (uint32_t i = 0; i < num_resamples; ++i) {
     for (size_t& document : chosen) document = random() % documents.size();
     resampled.add(figures_of(documents, sums, chosen, scratch));
   }

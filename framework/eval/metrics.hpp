@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -32,11 +33,16 @@ double kl_divergence(std::span<const float> p_logits,
 // Largest minus second largest; infinity for a single logit.
 float top2_margin(std::span<const float> logits);
 
-// A figure and its 95 % interval.
+// A figure and its 95 % interval; NaN where one document is all there is, which
+// says nothing of how others would do.
 struct Estimate {
   double value = 0.0;
   double low = 0.0;
   double high = 0.0;
+
+  bool has_interval() const { return !std::isnan(low) && !std::isnan(high); }
+  // What a gate compares: the figure itself where it has no interval.
+  double upper() const { return has_interval() ? high : value; }
 };
 
 // The scores of one document, in order.

@@ -117,6 +117,11 @@ bool has_static_activations(uint32_t act_quant) {
          act_quant == TSR_ACT_I8_MIX;
 }
 
+bool is_float_format(uint32_t weight_format) {
+  return weight_format == TSR_WEIGHT_F32 || weight_format == TSR_WEIGHT_F16 ||
+         weight_format == TSR_WEIGHT_BF16;
+}
+
 Result<Scheme> find_scheme(std::string_view name) {
   std::string_view base = name;
   const KvSuffix* kv = nullptr;
@@ -138,8 +143,9 @@ Result<Scheme> find_scheme(std::string_view name) {
     return scheme;
   }
   return Status(TSR_INVALID_ARGUMENT,
-                fmt::format("scheme {}: not one of {}", name,
-                            fmt::join(scheme_names(), " ")));
+                fmt::format("scheme {}: not one of {}; w4a16, w4a8 and w4a4 "
+                            "also with _g32, _g64, _g128 or _channel",
+                            name, fmt::join(scheme_names(), " ")));
 }
 
 std::vector<std::string> scheme_names() {

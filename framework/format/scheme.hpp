@@ -57,6 +57,9 @@ struct LinearChoice {
 // Whether some inputs of the linear are rounded by scales fixed beforehand.
 bool has_static_activations(uint32_t act_quant);
 
+// Whether weights of this TSR_WEIGHT_* are the numbers themselves.
+bool is_float_format(uint32_t weight_format);
+
 // The scheme of that name: one of scheme_names(), where w4a16, w4a8 and w4a4
 // may carry _g32, _g64, _g128 or _channel, w4a16 then _asym ("w4a16" is
 // "w4a16_g128"), and any name one of

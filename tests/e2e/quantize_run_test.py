@@ -232,10 +232,11 @@ class BadWeightsTest(RunCase):
         calibration = ("--method", "gptq", "--calib", TEXT, "--calib-tokens", 64)
         for bits, word in ((0x7fc0, "NaN"), (0xff80, "infinite")):
             model = self.copy_with(name, 3 * 256 + 5, bits)
-            for words in (("w8a8_dynamic",), ("fp8",), ("w4a16_g32", *calibration),
+            for words in (("w8a8_dynamic",), ("fp8",), ("nvfp4",), ("w4a16_g32", *calibration),
                           ("w8a8_dynamic", "--disable", "*.up_proj")):
                 with self.subTest(word=word, words=words):
-                    self.refused(f"{name}: row 3: column 5 is {word}", model, "--scheme", *words, "--restart")
+                    self.refused(f": {name}: row 3: column 5 is {word}", model, "--scheme", *words)
+                    self.assertFalse(partial(self.output).exists())
             shutil.rmtree(model)
 
     def test_a_norm_that_is_not_finite_is_named(self):
@@ -252,6 +253,14 @@ class BadWeightsTest(RunCase):
                 report, _ = self.done(model, "--scheme", *words)
                 self.assertEqual([layer["mse"] for layer in report["layers"]], [0.0] * 14)
                 shutil.rmtree(self.output)
+
+    def test_inputs_that_never_move_are_rounded_to_nearest(self):
+        model = self.output.with_name("still")
+        subprocess.run([sys.executable, WRITER, model, "--layers", "1", "--hidden", "256", "--tokenizer", TOKENIZER,
+                        "--zeros"], check=True, stdout=subprocess.DEVNULL)
+        report, _ = self.done(model, "--scheme", "w4a16_g32", "--method", "gptq", "--calib", TEXT,
+                              "--calib-tokens", 64)
+        self.assertEqual([layer["mse"] for layer in report["layers"]], [0.0] * 7)
 
     def test_a_group_that_does_not_divide_a_linear_is_refused(self):
         model = self.output.with_name("narrow")

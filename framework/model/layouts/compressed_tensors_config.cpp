@@ -79,7 +79,8 @@ Status read_strategy(const JsonObject& weights, CompressedGroup& group) {
   return unimplemented(weights, "strategy", strategy);
 }
 
-Status read_weights(const JsonObject& weights, CompressedGroup& group) {
+Status read_weights(const JsonObject& weights, bool is_plain_fp4,
+                    CompressedGroup& group) {
   TSR_ASSIGN_OR_RETURN(const int64_t bits,
                        weights.integer("num_bits", {1, 32}, 8));
   TSR_ASSIGN_OR_RETURN(const std::string type, weights.string("type", "int"));
@@ -97,6 +98,11 @@ Status read_weights(const JsonObject& weights, CompressedGroup& group) {
         integer_input && group.choice.symmetric ? TSR_WEIGHT_I4 : TSR_WEIGHT_U4;
   } else if (type == "float" && bits == 8) {
     group.choice.format = TSR_WEIGHT_F8E4M3;
+  } else if (type == "float" && bits == 4 && is_plain_fp4) {
+    if (group.choice.group_size == 0) {
+      return weights.error("group_size", "is missing");
+    }
+    group.choice.format = TSR_WEIGHT_F4E2M1;
   } else if (type == "float" && bits == 4) {
     group.choice.format =
         group.choice.group_size == 16 ? TSR_WEIGHT_NVFP4 : TSR_WEIGHT_MXFP4;
@@ -117,7 +123,8 @@ Result<CompressedGroup> read_group(const JsonObject& config) {
   TSR_ASSIGN_OR_RETURN(group.choice.act_quant,
                        read_activations(config, &group.symmetric_input));
   TSR_ASSIGN_OR_RETURN(const JsonObject weights, config.object("weights"));
-  TSR_RETURN_IF_ERROR(read_weights(weights, group));
+  TSR_ASSIGN_OR_RETURN(const std::string format, config.string("format", ""));
+  TSR_RETURN_IF_ERROR(read_weights(weights, format == kCompressedFp4, group));
   return group;
 }
 

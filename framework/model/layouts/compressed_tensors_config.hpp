@@ -16,6 +16,10 @@
 
 namespace tessera {
 
+// The format of a group of E2M1 codes with float scales.  Tessera's own, made
+// after nvfp4-pack-quantized: no published format holds such a weight.
+inline constexpr const char* kCompressedFp4 = "fp4-pack-quantized";
+
 struct CompressedGroup {
   std::vector<std::string> names;  // of modules, or classes of them
   std::vector<Regex> patterns;

@@ -75,6 +75,8 @@ class CompressedTensorsLayout final : public QuantizedLayout {
       case TSR_WEIGHT_NVFP4:
       case TSR_WEIGHT_MXFP4:
         return read_fp4(tensors, stored);
+      case TSR_WEIGHT_F4E2M1:
+        return read_plain_fp4(tensors, stored);
       case TSR_WEIGHT_F8E4M3:
         return read_fp8(tensors, stored, group);
       default:
@@ -84,7 +86,8 @@ class CompressedTensorsLayout final : public QuantizedLayout {
 
  private:
   static bool is_fp4(uint32_t format) {
-    return format == TSR_WEIGHT_NVFP4 || format == TSR_WEIGHT_MXFP4;
+    return format == TSR_WEIGHT_NVFP4 || format == TSR_WEIGHT_MXFP4 ||
+           format == TSR_WEIGHT_F4E2M1;
   }
 
   static Result<std::pair<uint32_t, uint32_t>> shape_of(
@@ -184,6 +187,28 @@ class CompressedTensorsLayout final : public QuantizedLayout {
     }
     return format::read_fp4(layout, stored.N, stored.K, parts)
         .annotate(tensors.module());
+  }
+
+  static format::WeightData read_plain_fp4(const ModuleTensors& tensors,
+                                           const StoredLinear& stored) {
+    const TensorView& scales = *tensors.find("weight_scale");
+    format::WeightData weight{TSR_WEIGHT_F4E2M1, stored.N, stored.K, {}};
+    weight.planes.push_back({TSR_PLANE_CODES,
+                             TSR_F4E2M1,
+                             stored.N,
+                             stored.K,
+                             1,
+                             1,
+                             {},
+                             tensors.find("weight_packed")->data});
+    const uint32_t group_size = stored.choice.group_size;
+    format::Plane scale = make_plane(TSR_PLANE_SCALE, scales.dtype, stored.N,
+                                     count_groups(stored.K, group_size));
+    scale.block_n = 1;
+    scale.block_k = group_size;
+    std::memcpy(scale.owned.data(), scales.data.data(), scale.owned.size());
+    weight.planes.push_back(std::move(scale));
+    return weight;
   }
 
   static Result<format::WeightData> read_fp8(const ModuleTensors& tensors,

@@ -19,6 +19,8 @@ namespace tessera {
 //   int-quantized     weight I8 [N, K]; weight_scale; weight_zero_point I8
 //   float-quantized   weight E4M3 [N, K]; weight_scale
 //   *fp4-pack-*       format/fp4_layout.hpp
+//   fp4-pack-         Tessera's own: weight_packed U8 [N, K / 2], E2M1 codes,
+//   quantized         even columns low; weight_scale [N, groups] in floats
 //   static inputs     input_scale [1]; input_zero_point I8 [1] if asymmetric
 //
 // Which of these a linear has follows from its tensors.  Integer activations

@@ -10,6 +10,7 @@
 
 #include "framework/format/element.hpp"
 #include "framework/format/fp4_layout.hpp"
+#include "framework/model/layouts/compressed_tensors_config.hpp"
 #include "tessera/ops.h"
 
 namespace tessera {
@@ -22,6 +23,7 @@ constexpr const char* kIntegers = "int-quantized";
 constexpr const char* kFloats = "float-quantized";
 constexpr const char* kNvfp4 = "nvfp4-pack-quantized";
 constexpr const char* kMxfp4 = "mxfp4-pack-quantized";
+constexpr const char* kFp4 = kCompressedFp4;
 
 Status unimplemented(const std::string& what) {
   return {TSR_UNIMPLEMENTED, what};
@@ -117,6 +119,12 @@ class LinearWriter {
       put<float>("weight_global_scale", TSR_F32, {1}, {&bytes.tensor_scale, 1});
     }
     return {};
+  }
+
+  void put_plain_fp4() {
+    put<std::byte>("weight_packed", TSR_U8, {weight_.N, weight_.K / 2},
+                   weight_.find(TSR_PLANE_CODES)->bytes());
+    put_plane("weight_scale", *weight_.find(TSR_PLANE_SCALE));
   }
 
   // True if the activations have a zero point.
@@ -232,6 +240,7 @@ json arguments(uint32_t bits, const char* type, const char* strategy) {
 json weight_arguments(const CompressedLinear& linear) {
   const LinearChoice& choice = linear.choice;
   const bool is_float = choice.format == TSR_WEIGHT_F8E4M3 ||
+                        choice.format == TSR_WEIGHT_F4E2M1 ||
                         choice.format == TSR_WEIGHT_NVFP4 ||
                         choice.format == TSR_WEIGHT_MXFP4;
   const char* strategy = "channel";
@@ -297,6 +306,11 @@ Result<std::string> compressed_format(const LinearChoice& choice) {
     case TSR_WEIGHT_MXFP4:
       if (act == TSR_ACT_FLOAT) return std::string(kMxfp4);
       break;
+    case TSR_WEIGHT_F4E2M1:
+      if (act == TSR_ACT_FLOAT && choice.group_size != 0) {
+        return std::string(kFp4);
+      }
+      break;
     default:
       break;
   }
@@ -319,6 +333,8 @@ Result<CompressedTensors> write_compressed_linear(
     writer.put_packed();
   } else if (format == kNvfp4 || format == kMxfp4) {
     TSR_RETURN_IF_ERROR(writer.put_fp4().annotate(module));
+  } else if (format == kFp4) {
+    writer.put_plain_fp4();
   } else {
     writer.put_bytes();
   }

@@ -121,6 +121,7 @@ void FolderSink::note(const std::string& name, const std::string& type) {
 Status FolderSink::put_weight(const std::string& name,
                               format::WeightData weight,
                               const LinearChoice& choice) {
+  if (is_float_format(choice.format)) return put_float_weight(name, weight);
   const uint32_t group = choice.group_size;
   if (group > 0 && weight.K % group != 0) {
     return {TSR_INVALID_ARGUMENT,
@@ -148,6 +149,15 @@ Status FolderSink::put_weight(const std::string& name,
     TSR_RETURN_IF_ERROR(stream_->append_behind(std::move(tensor)));
   }
   return {};
+}
+
+// A weight that is floats of another type now.
+Status FolderSink::put_float_weight(const std::string& name,
+                                    const format::WeightData& weight) {
+  if (is_block_linear(name, 2)) ignored_.push_back(module_of(name));
+  const format::Plane& values = *weight.find(TSR_PLANE_CODES);
+  return put({name, values.dtype, {weight.N, weight.K}}, values.bytes(),
+             kFloat);
 }
 
 Status FolderSink::put_floats(const std::string& name,
@@ -222,7 +232,7 @@ Status FolderSink::write_config() const {
     TSR_RETURN_IF_ERROR(
         write_file_atomically(folder_.path() + "/" + kMsModelSlimDescription,
                               description.dump(2) + "\n"));
-  } else {
+  } else if (!linears_.empty()) {
     std::vector<std::string> ignored = ignored_;
     ignored.emplace_back("lm_head");
     config["quantization_config"] = compressed_config(linears_, ignored);

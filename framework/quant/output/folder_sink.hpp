@@ -55,6 +55,8 @@ class FolderSink final : public QuantizedSink {
              const WeightSource& source, ResumableOutput folder);
   Status put(const PlannedTensor& plan, std::span<const std::byte> bytes,
              const std::string& type);
+  Status put_float_weight(const std::string& name,
+                          const format::WeightData& weight);
   void note(const std::string& name, const std::string& type);
   Result<nlohmann::json> state();
   Status restore(const nlohmann::json& state);

@@ -53,7 +53,7 @@ Status LayerQuantizer::run_stored() {
     TSR_RETURN_IF_ERROR(job_.sink.keep(name));
   }
   for (uint32_t part = 0; part < kNumParts; ++part) {
-    TSR_RETURN_IF_ERROR(quantize_stored_part(part).annotate(weight_name(part)));
+    TSR_RETURN_IF_ERROR(quantize_stored_part(part));
     TSR_RETURN_IF_ERROR(job_.part_done());
   }
   return {};
@@ -70,7 +70,7 @@ Status LayerQuantizer::quantize_stored_part(uint32_t part) {
   const uint64_t found = stored.bytes.size() / dtype_bytes(stored.dtype, 1);
   if (found != report.parameters) {
     return {TSR_INVALID_ARGUMENT,
-            fmt::format("{} elements for [{}, {}]", found, N, K)};
+            fmt::format("{}: {} elements for [{}, {}]", name, found, N, K)};
   }
   if (scheme == nullptr) {
     TSR_RETURN_IF_ERROR(check_stored(inputs.source, name));
@@ -83,10 +83,12 @@ Status LayerQuantizer::quantize_stored_part(uint32_t part) {
     prefetch_mapped(next.bytes);
   }
   if (rounds_in_passing(job_.recipe, *scheme)) {
-    TSR_ASSIGN_OR_RETURN(QuantizedLinear result,
-                         round_stored(stored, N, K, *scheme, inputs.run));
+    TSR_ASSIGN_OR_RETURN(
+        QuantizedLinear result,
+        round_stored(stored, N, K, *scheme, inputs.run).annotate(name));
     release_mapped(stored.bytes);
-    return finish_part(part, std::move(report), *scheme, std::move(result));
+    return finish_part(part, std::move(report), *scheme, std::move(result))
+        .annotate(name);
   }
   FloatLinear linear{N, K, {}, {}};
   TSR_ASSIGN_OR_RETURN(linear.weight,
@@ -95,8 +97,10 @@ Status LayerQuantizer::quantize_stored_part(uint32_t part) {
   TSR_ASSIGN_OR_RETURN(QuantizedLinear result,
                        quantize_linear({linear, *scheme, job_.recipe, nullptr,
                                         nullptr, importance_of(inputs, name)},
-                                       inputs.run));
-  return finish_part(part, std::move(report), *scheme, std::move(result));
+                                       inputs.run)
+                           .annotate(name));
+  return finish_part(part, std::move(report), *scheme, std::move(result))
+      .annotate(name);
 }
 
 }  // namespace tessera::quant

@@ -51,8 +51,7 @@ struct GptqFactor {
 // Errors  INVALID_ARGUMENT if H is not K x K, holds NaN or infinity (naming
 //         row and column), a diagonal element is negative, or damping is not in
 //         [0, 1]
-//         FAILED_PRECONDITION if no damping up to 1 helps, or all features are
-//         dead
+//         FAILED_PRECONDITION if no damping up to 1 helps
 // Source  Frantar et al., arXiv:2210.17323, section 3.3, step 3; order and
 //         dead columns as its published code
 Result<GptqFactor> factor_hessian(Hessian hessian, const GptqOptions& options,

@@ -65,8 +65,9 @@ double prepare_diagonal(Hessian* hessian, uint32_t* out_num_dead) {
     if (value == 0.0f) ++num_dead;
   }
   *out_num_dead = num_dead;
-  if (num_dead == K) return 0.0;
-  const double mean = sum / static_cast<double>(K - num_dead);
+  // With no feature alive each stands for itself, at any scale.
+  const double mean =
+      num_dead == K ? 1.0 : sum / static_cast<double>(K - num_dead);
   for (uint64_t k = 0; k < K; ++k) {
     float& value = hessian->values[k * (K + 1)];
     if (value == 0.0f) value = static_cast<float>(mean);
@@ -91,10 +92,6 @@ Result<GptqFactor> factor_hessian(Hessian hessian, const GptqOptions& options,
   factor.K = hessian.K;
   const uint64_t K = hessian.K;
   const double mean = prepare_diagonal(&hessian, &factor.num_dead);
-  if (factor.num_dead == K) {
-    return Status(TSR_FAILED_PRECONDITION,
-                  what + ": all " + std::to_string(K) + " features are dead");
-  }
   factor.order.resize(K);
   std::iota(factor.order.begin(), factor.order.end(), 0U);
   if (options.act_order) {

@@ -98,6 +98,15 @@ TEST(Metrics, TheIntervalCoversTheTrueMean) {
   EXPECT_GE(covered, 176);
 }
 
+TEST(Metrics, OneDocumentGivesNoInterval) {
+  std::mt19937 rng(42);
+  const EvalMetrics metrics = summarize(random_documents(1, rng));
+  EXPECT_FALSE(metrics.kl_mean.has_interval());
+  EXPECT_FALSE(metrics.perplexity.has_interval());
+  EXPECT_EQ(metrics.kl_mean.upper(), metrics.kl_mean.value);
+  EXPECT_TRUE(summarize(random_documents(2, rng)).kl_mean.has_interval());
+}
+
 TEST(Metrics, NoPositionsGiveNoFigures) {
   EXPECT_EQ(summarize({}).num_tokens, 0u);
   EXPECT_EQ(summarize({{}, {}}).num_tokens, 0u);
