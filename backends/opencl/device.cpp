@@ -40,6 +40,7 @@ OpenClDevice::OpenClDevice(const tsr_host_services& host,
       context_(make_context(entry.facts)),
       transfer_queue_(make_queue()),
       kernels_(context_.get(), entry.facts, cache_folder(host)),
+      command_buffers_(entry.facts),
       nothing_(create_private(1)) {}
 
 OpenClDevice::~OpenClDevice() = default;
@@ -78,7 +79,7 @@ std::shared_ptr<Buffer> OpenClDevice::create_private(uint64_t bytes) {
 void OpenClDevice::buffer_create(const tsr_buffer_desc& desc) {
   const Sharing sharing = sharing_of(desc.memory_kind);
   std::unique_ptr<sdk::HostBuffer> memory;
-  if (sharing != Sharing::kNone) {
+  if (sharing == Sharing::kShared || sharing == Sharing::kMapped) {
     constexpr uint32_t kPage = 4096;  // what drivers share without a copy
     memory = std::make_unique<sdk::HostBuffer>(host(), desc.bytes, kPage);
   }
@@ -90,7 +91,10 @@ void OpenClDevice::buffer_create(const tsr_buffer_desc& desc) {
 
 void OpenClDevice::buffer_import(const tsr_buffer_desc& desc, uint32_t type,
                                  uint64_t handle) {
-  if (type != TSR_HANDLE_HOST_POINTER || options_.sharing == Sharing::kMapped) {
+  // What the host writes there at any time, the device must see.
+  const bool is_seen =
+      options_.sharing != Sharing::kMapped && options_.sharing != Sharing::kSvm;
+  if (type != TSR_HANDLE_HOST_POINTER || !is_seen) {
     throw sdk::Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
                                             " cannot be imported");
   }

@@ -15,6 +15,7 @@
 #include "backends/opencl/device_table.hpp"
 #include "backends/opencl/runtime/buffer.hpp"
 #include "backends/opencl/runtime/cl_handles.hpp"
+#include "backends/opencl/runtime/command_buffer.hpp"
 #include "backends/opencl/runtime/kernel_library.hpp"
 #include "tessera/host_memory.hpp"
 #include "tessera/kv_layout.hpp"
@@ -88,6 +89,7 @@ class OpenClDevice final : public sdk::HostMemoryDevice {
   const DeviceFacts& facts() const { return entry_.facts; }
   const DeviceOptions& options() const { return options_; }
   KernelLibrary& kernels() { return kernels_; }
+  const CommandBufferApi& command_buffers() const { return command_buffers_; }
   // Stands for tensors that an op lacks: OpenCL takes no null argument.
   cl_mem nothing() const { return nothing_->memory(); }
 
@@ -120,6 +122,7 @@ class OpenClDevice final : public sdk::HostMemoryDevice {
   QueueHandle transfer_queue_;
   std::mutex queue_mutex_;
   KernelLibrary kernels_;
+  CommandBufferApi command_buffers_;
   std::shared_ptr<Buffer> nothing_;
   sdk::IdTable<Buffer> buffers_{"buffer"};
   sdk::IdTable<PackedWeight> weights_{"weight"};

@@ -16,9 +16,19 @@ enum class Form {
   kTile,   // the work-items of a group share a tile: GPUs
 };
 
+// When a step becomes a command buffer.
+enum class Recording {
+  kNever,
+  kAgain,   // when a step is like one before
+  kAtOnce,  // always: for tests
+};
+
 struct DeviceOptions {
   Form form = Form::kBlock;
   Sharing sharing = Sharing::kShared;
+  Recording recording = Recording::kNever;
+  // Submit returns before the work is done.
+  bool is_async = false;
 };
 
 // Of tsr_option.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "backends/opencl/device_options.hpp"
+#include "tessera/requests.hpp"
 
 namespace tessera::opencl {
 namespace {
@@ -87,7 +88,8 @@ void describe(uint32_t index, DeviceEntry& entry) {
   entry.memory_kinds = memory_kinds(facts);
   tsr_device_info& info = entry.info;
   info.struct_size = sizeof(info);
-  info.flags = TSR_DEVICE_SUBMIT_BLOCKS | TSR_DEVICE_OWN_THREADS;
+  info.flags = TSR_DEVICE_OWN_THREADS;
+  if (facts.is_cpu) info.flags |= TSR_DEVICE_SUBMIT_BLOCKS;
   info.health = TSR_OK;
   info.clock = TSR_CLOCK_WALL;
   set_text(info.name, facts.name);
@@ -103,10 +105,10 @@ void describe(uint32_t index, DeviceEntry& entry) {
 }
 
 // Stands for what is not there, so that the user reads why.
-DeviceEntry unhealthy(const std::string& reason) {
+DeviceEntry unhealthy(tsr_status health, const std::string& reason) {
   DeviceEntry entry;
   entry.info.struct_size = sizeof(entry.info);
-  entry.info.health = static_cast<uint32_t>(TSR_UNAVAILABLE);
+  entry.info.health = static_cast<uint32_t>(health);
   entry.info.clock = TSR_CLOCK_WALL;
   entry.info.numa_node = -1;
   set_text(entry.info.name, "none");
@@ -116,19 +118,69 @@ DeviceEntry unhealthy(const std::string& reason) {
 
 }  // namespace
 
-DeviceTable::DeviceTable() {
-  const DeviceList list = list_devices();
-  entries_.resize(list.devices.size());
-  for (uint32_t i = 0; i < entries_.size(); ++i) {
-    entries_[i].facts = list.devices[i];
-    describe(i, entries_[i]);
-  }
-  if (entries_.empty()) entries_.push_back(unhealthy(list.reason));
+DeviceTable& DeviceTable::instance() {
+  static DeviceTable table;
+  return table;
 }
 
-const DeviceTable& DeviceTable::instance() {
-  static const DeviceTable table;
-  return table;
+uint32_t DeviceTable::size() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return static_cast<uint32_t>(entries_.size());
+}
+
+const DeviceEntry& DeviceTable::at(uint32_t index) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return entries_.at(index);
+}
+
+void DeviceTable::connect(const tsr_host_services& host) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (entries_.empty()) list();
+  for (const std::string& request : sdk::requested_devices(host)) {
+    add_part(request);
+  }
+}
+
+void DeviceTable::list() {
+  const DeviceList list = list_devices();
+  for (const DeviceFacts& facts : list.devices) add(facts);
+  if (list.devices.empty()) {
+    entries_.push_back(unhealthy(TSR_UNAVAILABLE, list.reason));
+    return;
+  }
+  for (const DriverFault& fault : list.faults) {
+    entries_.push_back(unhealthy(TSR_UNAVAILABLE, fault));
+  }
+}
+
+void DeviceTable::add(const DeviceFacts& facts) {
+  const auto index = static_cast<uint32_t>(entries_.size());
+  DeviceEntry& entry = entries_.emplace_back();
+  entry.facts = facts;
+  describe(index, entry);
+}
+
+void DeviceTable::add_part(const std::string& request) {
+  uint32_t device = 0;
+  uint32_t part = 0;
+  char rest = 0;
+  if (std::sscanf(request.c_str(), "%9u.%9u%c", &device, &part, &rest) != 2) {
+    entries_.push_back(
+        unhealthy(TSR_INVALID_ARGUMENT,
+                  "opencl:" + request +
+                      " is neither an index, as 0, nor a part of one, as 0.1"));
+    return;
+  }
+  if (device >= entries_.size() || entries_[device].info.health != TSR_OK) {
+    entries_.push_back(unhealthy(
+        TSR_NOT_FOUND, "there is no device opencl:" + std::to_string(device)));
+    return;
+  }
+  try {
+    add(part_of(entries_[device].facts, part));
+  } catch (const sdk::Error& error) {
+    entries_.push_back(unhealthy(error.code(), error.what()));
+  }
 }
 
 }  // namespace tessera::opencl

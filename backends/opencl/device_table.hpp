@@ -5,6 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
 #include <vector>
 
 #include "backends/opencl/runtime/device_facts.hpp"
@@ -18,18 +21,26 @@ struct DeviceEntry {
   std::vector<tsr_memory_kind> memory_kinds;
 };
 
-// Made at the first call and then constant.  Any thread.
+// Any thread.
 class DeviceTable {
  public:
-  static const DeviceTable& instance();
+  static DeviceTable& instance();
 
-  uint32_t size() const { return static_cast<uint32_t>(entries_.size()); }
-  const DeviceEntry& at(uint32_t index) const { return entries_.at(index); }
+  // Lists what is here and what is broken, once, and then a device for each
+  // that this host's user asked for: "0.1" is part 1 of device 0.
+  void connect(const tsr_host_services& host);
+
+  uint32_t size() const;
+  const DeviceEntry& at(uint32_t index) const;
 
  private:
-  DeviceTable();
+  DeviceTable() = default;
+  void list();
+  void add(const DeviceFacts& facts);
+  void add_part(const std::string& request);
 
-  std::vector<DeviceEntry> entries_;  // never grows: infos point into it
+  mutable std::mutex mutex_;
+  std::deque<DeviceEntry> entries_;  // infos point into it
 };
 
 }  // namespace tessera::opencl

@@ -141,6 +141,7 @@ void TensorPlaces::hand_over_constants() {
     if (bound.buffer->sharing() != Sharing::kCopied) continue;
     bound.buffer->to_device(queue.get(), bound.offset, tensor_bytes(id));
   }
+  check_cl(clFinish(queue.get()), "clFinish");
 }
 
 void TensorPlaces::begin_step(cl_command_queue queue,
@@ -172,6 +173,24 @@ void TensorPlaces::end_step(cl_command_queue queue) {
     if (copied && !is_written_[id]) continue;
     bound.buffer->to_host(queue, bound.offset, tensor_bytes(id));
   }
+}
+
+std::vector<TensorPlaces::BoundPlace> TensorPlaces::bound() const {
+  std::vector<BoundPlace> places;
+  for (const Bound& bound : current_) {
+    places.push_back({bound.buffer, bound.offset});
+  }
+  return places;
+}
+
+bool TensorPlaces::is_bound_to(const std::vector<BoundPlace>& places) const {
+  for (size_t i = 0; i < current_.size(); ++i) {
+    // Equal owners, so that a buffer that is gone equals none that is here.
+    const bool same = !places[i].buffer.owner_before(current_[i].buffer) &&
+                      !current_[i].buffer.owner_before(places[i].buffer);
+    if (!same || places[i].offset != current_[i].offset) return false;
+  }
+  return true;
 }
 
 Place TensorPlaces::at(uint32_t id) const {

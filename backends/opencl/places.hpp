@@ -35,7 +35,7 @@ class TensorPlaces {
   // Points the tensors at the memory of this step and hands what the program
   // reads to the device.
   void begin_step(cl_command_queue queue, const sdk::SubmissionView& step);
-  // Hands what the program wrote to the host.
+  // Hands what the program wrote to the host, once it is done.
   void end_step(cl_command_queue queue);
 
   // Throws INVALID_ARGUMENT if nothing is bound to the tensor.
@@ -44,6 +44,15 @@ class TensorPlaces {
     return {workspace_->memory(), scratch_offsets_[op]};
   }
   uint64_t workspace_bytes() const { return workspace_->bytes(); }
+
+  // Where a tensor was bound, without keeping the buffer.
+  struct BoundPlace {
+    std::weak_ptr<Buffer> buffer;
+    uint64_t offset = 0;
+  };
+  // Of all tensors, as the current step binds them.
+  std::vector<BoundPlace> bound() const;
+  bool is_bound_to(const std::vector<BoundPlace>& places) const;
 
  private:
   struct Bound {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The OpenCL backend: one device for each that the installed drivers have.
+// The OpenCL backend: one device for each that the installed drivers have, and
+// for each part of one that the user asked for.
 
 #include "tessera/plugin.hpp"
 
@@ -19,6 +20,10 @@ class OpenClBackend {
  public:
   static const char* name() { return "opencl"; }
   static const char* version() { return "0.1.0"; }
+  static constexpr uint32_t kFlags = TSR_PLUGIN_TAKES_REQUESTS;
+  static void connect(const tsr_host_services& host) {
+    DeviceTable::instance().connect(host);
+  }
   static uint32_t device_count() { return DeviceTable::instance().size(); }
   static tsr_device_info device_info(uint32_t index) {
     return DeviceTable::instance().at(index).info;

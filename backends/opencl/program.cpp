@@ -3,18 +3,15 @@
 #include "backends/opencl/program.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "backends/opencl/device.hpp"
 #include "backends/opencl/weights.hpp"
 
 namespace tessera::opencl {
 namespace {
-
-// The first fault of a step: what, and the value that was wrong.
-using Fault = std::array<cl_int, 2>;
 
 // The weights and pools that the program names, as `check` takes them.
 sdk::ProgramQuestion question_of(const OpenClDevice& device,
@@ -29,7 +26,6 @@ sdk::ProgramQuestion question_of(const OpenClDevice& device,
   return question;
 }
 
-// As kernels/base.cl numbers them.
 std::string explain(const Fault& fault) {
   const std::string value = std::to_string(fault[1]);
   switch (fault[0]) {
@@ -125,34 +121,81 @@ tsr_segment Program::segment(uint32_t index) const {
   return segment;
 }
 
-void Program::run(cl_command_queue queue,
-                  const sdk::SubmissionView& submission) {
+std::unique_ptr<RunningStep> Program::start(
+    cl_command_queue queue, const sdk::SubmissionView& submission) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  sdk::check_step(desc_, submission.value());
+  const tsr_submission& value = submission.value();
+  sdk::check_step(desc_, value);
+  auto step = std::make_unique<RunningStep>();
+  step->program = shared_from_this();
   places_->begin_step(queue, submission);
-  enqueue(queue, submission);
+  if (fault_is_stale_.exchange(false)) {
+    static const Fault kNone{};
+    check_cl(
+        clEnqueueWriteBuffer(queue, fault_->memory(), CL_FALSE, 0,
+                             sizeof(kNone), kNone.data(), 0, nullptr, nullptr),
+        "clEnqueueWriteBuffer");
+  }
+  const bool profile = (value.flags & TSR_SUBMIT_PROFILE) != 0;
+  enqueue(queue, value, profile ? step.get() : nullptr);
   places_->end_step(queue);
+  cl_event done = nullptr;
+  check_cl(
+      clEnqueueReadBuffer(queue, fault_->memory(), CL_FALSE, 0, sizeof(Fault),
+                          step->fault.data(), 0, nullptr, &done),
+      "clEnqueueReadBuffer");
+  step->done.reset(done);
+  check_cl(clFlush(queue), "clFlush");
+  return step;
 }
 
-void Program::enqueue(cl_command_queue queue,
-                      const sdk::SubmissionView& submission) {
-  const bool profile = (submission.value().flags & TSR_SUBMIT_PROFILE) != 0;
-  std::vector<EventHandle> events;
-  std::vector<size_t> firsts;  // event of each op, and their end
-  const Step step{submission.value(),
-                  *places_,
-                  fault_->memory(),
-                  {queue, profile ? &events : nullptr}};
+void Program::enqueue(cl_command_queue queue, const tsr_submission& submission,
+                      RunningStep* profiled) {
+  const Recording mode = device_.options().recording;
+  if (profiled != nullptr || mode == Recording::kNever) {
+    std::vector<EventHandle>* events =
+        profiled == nullptr ? nullptr : &profiled->kernels;
+    return launch_all(submission, {queue, events, nullptr}, profiled);
+  }
+  const Recordings::Choice choice = recordings_.choose(
+      queue, submission, *places_, mode == Recording::kAtOnce);
+  if (choice.commands != nullptr) return choice.commands->enqueue();
+  if (!choice.record) {
+    return launch_all(submission, {queue, nullptr, nullptr}, nullptr);
+  }
+  auto commands =
+      std::make_unique<CommandBuffer>(device_.command_buffers(), queue);
+  launch_all(submission, {queue, nullptr, commands.get()}, nullptr);
+  commands->finish();
+  recordings_.keep(std::move(commands)).enqueue();
+}
+
+void Program::launch_all(const tsr_submission& submission,
+                         const Enqueue& enqueue, RunningStep* profiled) {
+  const Step step{submission, *places_, fault_->memory(), enqueue};
   for (const auto& launch : launches_) {
-    firsts.push_back(events.size());
+    if (profiled != nullptr) {
+      profiled->firsts.push_back(profiled->kernels.size());
+    }
     launch->enqueue(step);
   }
-  check_faults(queue);
-  if (!profile) return;
+  if (profiled != nullptr) {
+    profiled->firsts.push_back(profiled->kernels.size());
+  }
+}
+
+void Program::check(const Fault& fault) {
+  if (fault[0] == 0) return;
+  fault_is_stale_ = true;
+  throw sdk::Error(TSR_INVALID_ARGUMENT, explain(fault));
+}
+
+void Program::add_profile(const RunningStep& step) {
+  if (step.firsts.empty()) return;
   std::vector<tsr_kernel_record> records;
-  firsts.push_back(events.size());
   for (uint32_t op = 0; op < launches_.size(); ++op) {
-    tsr_kernel_record record = record_of(events, firsts[op], firsts[op + 1]);
+    tsr_kernel_record record =
+        record_of(step.kernels, step.firsts[op], step.firsts[op + 1]);
     record.first_op = op;
     record.program = desc_.id;
     std::snprintf(record.kernel, sizeof(record.kernel), "%s",
@@ -162,18 +205,14 @@ void Program::enqueue(cl_command_queue queue,
   device_.add_records(records);
 }
 
-// Reading the fault waits for all that is enqueued.
-void Program::check_faults(cl_command_queue queue) {
-  Fault fault{};
-  check_cl(
-      clEnqueueReadBuffer(queue, fault_->memory(), CL_TRUE, 0, sizeof(fault),
-                          fault.data(), 0, nullptr, nullptr),
-      "a step");
-  if (fault[0] == 0) return;
-  const Fault none{};
-  fault_->write(queue, 0, sizeof(none), none.data());
-  places_->end_step(queue);
-  throw sdk::Error(TSR_INVALID_ARGUMENT, explain(fault));
+void RunningStep::finish() {
+  cl_int status = CL_COMPLETE;
+  check_cl(clGetEventInfo(done.get(), CL_EVENT_COMMAND_EXECUTION_STATUS,
+                          sizeof(status), &status, nullptr),
+           "clGetEventInfo");
+  if (status < 0) check_cl(status, "a step");
+  program->check(fault);
+  program->add_profile(*this);
 }
 
 }  // namespace tessera::opencl

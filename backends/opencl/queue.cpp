@@ -2,113 +2,180 @@
 
 #include "backends/opencl/queue.hpp"
 
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "backends/opencl/program.hpp"
 
 namespace tessera::opencl {
 
-void OpenClQueue::run(const sdk::SubmissionView& submission) {
-  switch (submission.value().kind) {
-    case TSR_SUBMIT_PROGRAM:
-      return device_.program(submission.value().program)
-          ->run(queue_.get(), submission);
-    case TSR_SUBMIT_COPY:
-      return copy_buffers(submission.value());
-    case TSR_SUBMIT_KV_COPY:
-      return copy_kv_blocks(submission);
-    case TSR_SUBMIT_KV_EXPORT:
-    case TSR_SUBMIT_KV_IMPORT:
-      return transfer_kv_blocks(submission);
-    default:
-      throw sdk::Error(
-          TSR_UNIMPLEMENTED,
-          "no submission of kind " + std::to_string(submission.value().kind));
+OpenClQueue::~OpenClQueue() {
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return deferred_.empty(); });
+    is_closing_ = true;
+  }
+  changed_.notify_all();
+  if (waiter_.joinable()) waiter_.join();
+  drain();
+}
+
+// ---- Points
+
+OpenClQueue::Points OpenClQueue::resolve(
+    const sdk::Elements<tsr_point>& points) const {
+  Points resolved;
+  for (uint32_t i = 0; i < points.size(); ++i) {
+    resolved.push_back({device_.timeline(points[i].timeline), points[i].value});
+  }
+  return resolved;
+}
+
+tsr_status OpenClQueue::wait_for(const Points& points,
+                                 uint64_t timeout_ns) const {
+  const tsr_host_services& host = device_.host();
+  tsr_status status = TSR_OK;
+  for (const Point& point : points) {
+    const tsr_status waited = host.timeline_wait(
+        host.host, point.timeline.get(), point.value, timeout_ns);
+    if (status == TSR_OK) status = waited;
+  }
+  return status;
+}
+
+void OpenClQueue::signal(const Points& points, tsr_status status) const {
+  const tsr_host_services& host = device_.host();
+  for (const Point& point : points) {
+    host.timeline_signal(host.host, point.timeline.get(), point.value, status);
   }
 }
 
-void OpenClQueue::copy(const Range& from, const Range& to, uint64_t bytes) {
-  if (bytes == 0) return;
-  // OpenCL copies no ranges that overlap, so one buffer goes by way of another.
-  if (from.buffer == to.buffer) {
-    const auto between = device_.create_private(bytes);
-    copy(from, {between.get(), 0}, bytes);
-    copy({between.get(), 0}, to, bytes);
-    check_cl(clFinish(queue_.get()), "clFinish");
-    return;
+// ---- Submissions
+
+void OpenClQueue::submit(const sdk::SubmissionView& submission) {
+  const Points waits = resolve(submission.waits());
+  Points signals = resolve(submission.signals());
+  if (!device_.options().is_async) {
+    const tsr_status waited = wait_for(waits, UINT64_MAX);
+    if (waited != TSR_OK) return signal(signals, waited);
+    start(submission, std::move(signals));
+    return drain();
   }
-  check_cl(clEnqueueCopyBuffer(queue_.get(), from.buffer->memory(),
-                               to.buffer->memory(), from.offset, to.offset,
-                               bytes, 0, nullptr, nullptr),
-           "clEnqueueCopyBuffer");
+  std::unique_lock<std::mutex> lock(mutex_);
+  const bool is_first = deferred_.empty();
+  const tsr_status waited =
+      is_first ? wait_for(waits, 0) : TSR_DEADLINE_EXCEEDED;
+  if (waited == TSR_OK) {
+    lock.unlock();
+    return start(submission, std::move(signals));
+  }
+  // A thread waits, so that the caller may go on and do what it waits for.
+  Deferred deferred{submission.copy(), waits, std::move(signals)};
+  deferred_.push_back(std::move(deferred));
+  if (!waiter_.joinable()) waiter_ = std::thread([this] { run_deferred(); });
+  lock.unlock();
+  changed_.notify_all();
 }
 
-void OpenClQueue::copy_buffers(const tsr_submission& value) {
-  const auto src = device_.find_buffer(value.src);
-  const auto dst = device_.find_buffer(value.dst);
-  src->require_range(value.src_offset, value.bytes);
-  dst->require_range(value.dst_offset, value.bytes);
-  src->to_device(queue_.get(), value.src_offset, value.bytes);
-  dst->to_device(queue_.get(), value.dst_offset, value.bytes);
-  copy({src.get(), value.src_offset}, {dst.get(), value.dst_offset},
-       value.bytes);
-  check_cl(clFinish(queue_.get()), "clFinish");
-  src->to_host(queue_.get(), value.src_offset, value.bytes);
-  dst->to_host(queue_.get(), value.dst_offset, value.bytes);
+void OpenClQueue::run_deferred() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return is_closing_ || !deferred_.empty(); });
+    if (deferred_.empty()) return;
+    // It stays in front until it is started, so that later ones queue up.
+    Deferred& next = deferred_.front();
+    lock.unlock();
+    const tsr_status waited = wait_for(next.waits, UINT64_MAX);
+    if (waited == TSR_OK) {
+      start(sdk::SubmissionView(
+                reinterpret_cast<const tsr_submission*>(next.record.data())),
+            std::move(next.signals));
+    } else {
+      drain();
+      signal(next.signals, waited);
+    }
+    lock.lock();
+    deferred_.pop_front();
+    changed_.notify_all();
+  }
 }
 
-namespace {
-
-uint64_t block_offset(const KvPool& pool, uint32_t block) {
-  if (block >= pool.desc.num_blocks) {
-    throw sdk::Error(TSR_INVALID_ARGUMENT,
-                     "block " + std::to_string(block) + " of " +
-                         std::to_string(pool.desc.num_blocks));
+void OpenClQueue::start(const sdk::SubmissionView& submission, Points signals) {
+  tsr_error error{};
+  error.struct_size = sizeof(error);
+  tsr_status status = TSR_OK;
+  if (submission.value().kind == TSR_SUBMIT_PROGRAM) {
+    status =
+        sdk::detail::guard(&error, [&] { start_step(submission, signals); });
+    if (status == TSR_OK) return;
+  } else {
+    status = sdk::detail::guard(&error, [&] { run_transfer(submission); });
   }
-  return pool.place.begin + block * pool.place.block_bytes;
+  if (status != TSR_OK) {
+    device_.host().log(device_.host().host, TSR_LOG_ERROR, error.message);
+  }
+  drain();
+  signal(signals, status);
 }
 
-}  // namespace
-
-void OpenClQueue::copy_kv_blocks(const sdk::SubmissionView& submission) {
-  const auto pool = device_.kv_pool(submission.value().src);
-  Buffer* buffer = pool->buffer.get();
-  for (uint32_t i = 0; i < submission.blocks().size(); ++i) {
-    const tsr_block_pair pair = submission.blocks()[i];
-    const uint64_t from = block_offset(*pool, pair.src);
-    const uint64_t to = block_offset(*pool, pair.dst);
-    if (from == to) continue;
-    check_cl(clEnqueueCopyBuffer(queue_.get(), buffer->memory(),
-                                 buffer->memory(), from, to,
-                                 pool->place.block_bytes, 0, nullptr, nullptr),
-             "clEnqueueCopyBuffer");
-  }
-  check_cl(clFinish(queue_.get()), "clFinish");
+void OpenClQueue::start_step(const sdk::SubmissionView& submission,
+                             const Points& signals) {
+  auto step = device_.program(submission.value().program)
+                  ->start(queue_.get(), submission);
+  if (device_.options().is_async) return follow(std::move(step), signals);
+  cl_event done = step->done.get();
+  // A failure shows in the event's status.
+  clWaitForEvents(1, &done);
+  InFlight flight{this, std::move(step), signals};
+  end(flight);
+  signal(flight.signals, flight.status);
 }
 
-// Blocks are canonical here, so export and import are copies between the pool
-// and a buffer.
-void OpenClQueue::transfer_kv_blocks(const sdk::SubmissionView& submission) {
-  const tsr_submission& value = submission.value();
-  const bool exports = value.kind == TSR_SUBMIT_KV_EXPORT;
-  const auto pool = device_.kv_pool(exports ? value.src : value.dst);
-  const auto buffer = device_.find_buffer(exports ? value.dst : value.src);
-  const uint64_t offset = exports ? value.dst_offset : value.src_offset;
-  const uint64_t bytes = pool->place.block_bytes;
-  for (uint32_t i = 0; i < submission.blocks().size(); ++i) {
-    const tsr_block_pair pair = submission.blocks()[i];
-    const uint64_t own = block_offset(*pool, exports ? pair.src : pair.dst);
-    const uint64_t place =
-        offset + (exports ? pair.dst : pair.src) * uint64_t{bytes};
-    buffer->require_range(place, bytes);
-    buffer->to_device(queue_.get(), place, bytes);
-    const Range inside{pool->buffer.get(), own};
-    const Range outside{buffer.get(), place};
-    copy(exports ? inside : outside, exports ? outside : inside, bytes);
-    check_cl(clFinish(queue_.get()), "clFinish");
-    buffer->to_host(queue_.get(), place, bytes);
+void OpenClQueue::follow(std::unique_ptr<RunningStep> step,
+                         const Points& signals) {
+  cl_event done = step->done.get();
+  InFlight* flight = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    flights_.push_back({this, std::move(step), signals});
+    flight = &flights_.back();  // a deque's elements stay where they are
   }
-  check_cl(clFinish(queue_.get()), "clFinish");
+  const cl_int code = clSetEventCallback(done, CL_COMPLETE, &on_done, flight);
+  if (code == CL_SUCCESS) return;
+  clWaitForEvents(1, &done);
+  on_done(done, CL_COMPLETE, flight);
+}
+
+void OpenClQueue::end(InFlight& flight) {
+  tsr_error error{};
+  error.struct_size = sizeof(error);
+  flight.status = sdk::detail::guard(&error, [&] { flight.step->finish(); });
+  if (flight.status != TSR_OK) {
+    device_.host().log(device_.host().host, TSR_LOG_ERROR, error.message);
+  }
+}
+
+// The driver calls this from a thread of its own.
+void CL_CALLBACK OpenClQueue::on_done(cl_event /*event*/, cl_int /*status*/,
+                                      void* flight) {
+  auto& ended = *static_cast<InFlight*>(flight);
+  OpenClQueue& queue = *ended.queue;
+  queue.end(ended);
+  const std::lock_guard<std::mutex> lock(queue.mutex_);
+  ended.is_done = true;
+  while (!queue.flights_.empty() && queue.flights_.front().is_done) {
+    const InFlight& front = queue.flights_.front();
+    queue.signal(front.signals, front.status);
+    queue.flights_.pop_front();
+  }
+  // Under the lock: the queue may be gone right after it.
+  queue.changed_.notify_all();
+}
+
+void OpenClQueue::drain() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [this] { return flights_.empty(); });
 }
 
 }  // namespace tessera::opencl

@@ -100,6 +100,7 @@ PackedWeight::PackedWeight(OpenClDevice& device, const tsr_weight_desc& desc,
   if (place_.buffer->is_host_visible()) {
     const OpenClDevice::QueueLock queue = device.lock_queue();
     place_.buffer->to_device(queue.get(), place_.offset, shape_.packed_bytes);
+    check_cl(clFinish(queue.get()), "clFinish");
   }
 }
 

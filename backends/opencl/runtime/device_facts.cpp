@@ -2,7 +2,9 @@
 
 #include "backends/opencl/runtime/device_facts.hpp"
 
+#include "backends/opencl/runtime/driver_files.hpp"
 #include "backends/opencl/runtime/probe.hpp"
+#include "tessera/error.hpp"
 
 namespace tessera::opencl {
 namespace {
@@ -54,6 +56,9 @@ DeviceFacts facts_of(cl_platform_id platform, cl_device_id device) {
       value_of<cl_device_fp_config>(device, CL_DEVICE_SINGLE_FP_CONFIG);
   facts.divides_exactly =
       (float_config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
+  facts.has_fine_svm = (value_of<cl_device_svm_capabilities>(
+                            device, CL_DEVICE_SVM_CAPABILITIES) &
+                        CL_DEVICE_SVM_FINE_GRAIN_BUFFER) != 0;
   facts.memory_bytes = value_of<cl_ulong>(device, CL_DEVICE_GLOBAL_MEM_SIZE);
   facts.max_alloc_bytes =
       value_of<cl_ulong>(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
@@ -97,6 +102,17 @@ std::vector<DeviceFacts> ask_drivers() {
   return all;
 }
 
+std::string probe_drivers() {
+  constexpr int kSeconds = 10;
+  return probe_in_child([] { ask_drivers(); }, kSeconds);
+}
+
+std::string probe_driver(const DriverFile& file) {
+  constexpr int kSeconds = 5;
+  const OnlyTheseDrivers only({file});
+  return probe_in_child([] { ask_drivers(); }, kSeconds);
+}
+
 }  // namespace
 
 bool DeviceFacts::has_extension(const std::string& extension) const {
@@ -105,17 +121,77 @@ bool DeviceFacts::has_extension(const std::string& extension) const {
 }
 
 DeviceList list_devices() {
-  constexpr int kProbeSeconds = 20;
   DeviceList list;
-  list.reason = probe_in_child([] { ask_drivers(); }, kProbeSeconds);
-  if (!list.reason.empty()) {
-    list.reason = "the OpenCL drivers of this machine " + list.reason +
-                  " when they are asked for their devices";
-    return list;
+  std::vector<DriverFile> healthy;
+  const std::string fault = probe_drivers();
+  if (fault.empty()) {
+    list.devices = ask_drivers();
+  } else {
+    for (const DriverFile& file : driver_files()) {
+      const std::string own = probe_driver(file);
+      if (own.empty()) {
+        healthy.push_back(file);
+      } else {
+        list.faults.push_back("driver " + file.name + ": " + own +
+                              " when it is asked for its devices");
+      }
+    }
+    // Without a name the fault is of all: the loader's own, say.
+    if (list.faults.empty()) {
+      list.faults.push_back("the OpenCL drivers of this machine " + fault +
+                            " when they are asked for their devices");
+      healthy.clear();
+    }
+    if (!healthy.empty()) {
+      const OnlyTheseDrivers only(healthy);
+      list.devices = ask_drivers();
+    }
   }
-  list.devices = ask_drivers();
-  if (list.devices.empty()) list.reason = "no OpenCL device is installed";
+  if (list.devices.empty()) {
+    list.reason = list.faults.empty() ? "no OpenCL device is installed"
+                                      : list.faults.front();
+  }
   return list;
+}
+
+namespace {
+
+// Parts by the first way in which the device can be split; {} if it cannot.
+std::vector<cl_device_id> split(cl_device_id device) {
+  const cl_device_partition_property ways[][3] = {
+      {CL_DEVICE_PARTITION_BY_AFFINITY_DOMAIN, CL_DEVICE_AFFINITY_DOMAIN_NUMA,
+       0},
+      {CL_DEVICE_PARTITION_EQUALLY, 1, 0}};
+  for (const auto& way : ways) {
+    cl_uint count = 0;
+    if (clCreateSubDevices(device, way, 0, nullptr, &count) != CL_SUCCESS ||
+        count < 2) {
+      continue;
+    }
+    std::vector<cl_device_id> parts(count);
+    if (clCreateSubDevices(device, way, count, parts.data(), nullptr) ==
+        CL_SUCCESS) {
+      return parts;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+DeviceFacts part_of(const DeviceFacts& device, uint32_t index) {
+  const std::vector<cl_device_id> parts = split(device.device);
+  if (index >= parts.size()) {
+    throw sdk::Error(TSR_NOT_FOUND, "part " + std::to_string(index) + " of " +
+                                        std::to_string(parts.size()) +
+                                        " parts of " + device.name);
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i != index) clReleaseDevice(parts[i]);
+  }
+  DeviceFacts facts = facts_of(device.platform, parts[index]);
+  facts.name += " part " + std::to_string(index);
+  return facts;
 }
 
 }  // namespace tessera::opencl

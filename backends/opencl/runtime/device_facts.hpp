@@ -22,8 +22,9 @@ struct DeviceFacts {
   std::string extensions;
   bool is_cpu = false;
   bool has_unified_memory = false;
-  bool divides_exactly =
-      false;  // correctly rounded / and sqrt can be asked for
+  // Correctly rounded / and sqrt can be asked for.
+  bool divides_exactly = false;
+  bool has_fine_svm = false;  // shared virtual memory, fine-grained buffers
   uint64_t memory_bytes = 0;
   uint64_t max_alloc_bytes = 0;
   uint64_t local_bytes = 0;
@@ -35,15 +36,23 @@ struct DeviceFacts {
   bool has_extension(const std::string& extension) const;
 };
 
-// Why there are no devices, or the devices of all platforms in the drivers'
-// order.
+// Why a driver was left out.
+using DriverFault = std::string;
+
 struct DeviceList {
-  std::string reason;
-  std::vector<DeviceFacts> devices;
+  std::vector<DeviceFacts> devices;  // of all platforms, in the drivers' order
+  std::vector<DriverFault> faults;
+  std::string reason;  // why there are no devices
 };
 
-// Asks every driver.  A driver that crashes or hangs when it is asked does so
-// in a child of this process first; then the list is empty and says so.
+// Asks every driver.  One that crashes or hangs when it is asked does so in a
+// child of this process first, and only its own devices are missing then.
 DeviceList list_devices();
+
+// Part `index` of a device: a NUMA domain where it splits so, else one compute
+// unit.
+//
+// Errors  throws NOT_FOUND, saying how many parts there are
+DeviceFacts part_of(const DeviceFacts& device, uint32_t index);
 
 }  // namespace tessera::opencl

@@ -15,6 +15,10 @@ void Kernel::run(const Enqueue& enqueue, std::array<size_t, 2> global,
                  std::array<size_t, 2> local) {
   next_ = 0;
   if (global[0] == 0 || global[1] == 0) return;
+  if (enqueue.recording != nullptr) {
+    enqueue.recording->add(handle_.get(), name_, global, local);
+    return;
+  }
   cl_event event = nullptr;
   check_cl(clEnqueueNDRangeKernel(enqueue.queue, handle_.get(), 2, nullptr,
                                   global.data(), local.data(), 0, nullptr,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/opencl/runtime/cl_handles.hpp"
+#include "backends/opencl/runtime/command_buffer.hpp"
 
 namespace tessera::opencl {
 
@@ -18,6 +19,7 @@ namespace tessera::opencl {
 struct Enqueue {
   cl_command_queue queue;
   std::vector<EventHandle>* events;  // one is added per kernel; null: none
+  CommandBuffer* recording;          // null: they are enqueued at once
 };
 
 // Arguments are set in order by arg(), from the first again after run().  One

@@ -400,6 +400,12 @@ class SubmissionView {
   }
 
   const tsr_submission& value() const { return value_; }
+  // The whole record, for when the caller's is gone; aligned as it must be.
+  std::vector<uint64_t> copy() const {
+    std::vector<uint64_t> words((value_.record_bytes + 7) / 8);
+    std::memcpy(words.data(), record_, value_.record_bytes);
+    return words;
+  }
   Elements<tsr_point> waits() const {
     return elements<tsr_point>(value_.waits);
   }

@@ -215,6 +215,12 @@ Status AttentionStep::run_op(const std::shared_ptr<Device>& device,
   TSR_ASSIGN_OR_RETURN(KvPool pool, device->create_kv_pool(desc_));
   TSR_RETURN_IF_ERROR(import_blocks(device, pool, desc_.num_blocks, blocks_));
   OpRunner op(device);
+  add_to(op, pool);
+  op.step().flags = flags;
+  return op.run(num_tokens(), num_seqs(), max_blocks_);
+}
+
+void AttentionStep::add_to(OpRunner& op, const KvPool& pool) {
   tsr_op_attention attention{};
   attention.op.kind = TSR_OP_ATTENTION;
   attention.q = op.add(q_);
@@ -235,9 +241,6 @@ Status AttentionStep::run_op(const std::shared_ptr<Device>& device,
   uint32_t max_q_len = 0;
   for (const SeqCase& s : case_.seqs) max_q_len = std::max(max_q_len, s.q_len);
   op.step().max_q_len = max_q_len;
-  op.step().flags = flags;
-  return op.run(num_tokens(), static_cast<uint32_t>(case_.seqs.size()),
-                max_blocks_);
 }
 
 reference::Attention AttentionStep::describe() {

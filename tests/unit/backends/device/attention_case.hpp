@@ -50,9 +50,13 @@ class AttentionStep {
   std::vector<std::byte>& blocks() { return blocks_; }
   TestTensor& block_table() { return block_table_; }
   Status run_op(const std::shared_ptr<Device>& device, uint32_t flags = 0);
+  // The op over a pool, and what its steps say.
+  void add_to(OpRunner& op, const KvPool& pool);
+  uint32_t num_tokens() const;
+  uint32_t num_seqs() const { return static_cast<uint32_t>(case_.seqs.size()); }
+  uint32_t max_blocks() const { return max_blocks_; }
 
  private:
-  uint32_t num_tokens() const;
   void make_tables(std::mt19937& rng);
   void make_scales(std::mt19937& rng);
   void fill_blocks(std::mt19937& rng);

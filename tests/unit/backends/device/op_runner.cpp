@@ -9,7 +9,6 @@
 
 #include "framework/format/element.hpp"
 #include "framework/host/registry.hpp"
-#include "framework/host/timeline.hpp"
 #include "tests/unit/backends/device/device_under_test.hpp"
 
 namespace tessera::device_test {
@@ -150,22 +149,36 @@ uint32_t OpRunner::add_heads(const TestTensor& tensor, uint32_t heads) {
   return id;
 }
 
-Status OpRunner::run(uint32_t num_tokens, uint32_t num_seqs,
-                     uint32_t max_blocks) {
+Status RepeatedStep::run() {
+  submission_.signal(0).value = ++value_;
+  TSR_RETURN_IF_ERROR(queue_.submit(submission_.record()));
+  return timeline_->wait(value_);
+}
+
+Result<RepeatedStep> OpRunner::prepare(uint32_t num_tokens, uint32_t num_seqs,
+                                       uint32_t max_blocks) {
   program_.set_limits(num_tokens, num_seqs, num_tokens, max_blocks);
-  TSR_ASSIGN_OR_RETURN(Program program,
+  RepeatedStep steps;
+  TSR_ASSIGN_OR_RETURN(steps.program_,
                        device_->create_program(program_.build()));
-  TSR_ASSIGN_OR_RETURN(Queue queue, device_->create_queue());
-  Timeline timeline;
-  TSR_ASSIGN_OR_RETURN(const uint64_t id, timeline.import_into(device_));
-  submission_.set_program(program.id());
-  submission_.add_signal({id, 1});
-  tsr_submission& step = submission_.record();
+  TSR_ASSIGN_OR_RETURN(steps.queue_, device_->create_queue());
+  TSR_ASSIGN_OR_RETURN(const uint64_t id,
+                       steps.timeline_->import_into(device_));
+  steps.submission_ = submission_;
+  steps.submission_.set_program(steps.program_.id());
+  steps.submission_.add_signal({id, 0});
+  tsr_submission& step = steps.submission_.record();
   step.num_tokens = num_tokens;
   step.num_seqs = num_seqs;
   step.num_outputs = num_tokens;
-  TSR_RETURN_IF_ERROR(queue.submit(step));
-  return timeline.wait(1);
+  return steps;
+}
+
+Status OpRunner::run(uint32_t num_tokens, uint32_t num_seqs,
+                     uint32_t max_blocks) {
+  TSR_ASSIGN_OR_RETURN(RepeatedStep steps,
+                       prepare(num_tokens, num_seqs, max_blocks));
+  return steps.run();
 }
 
 }  // namespace tessera::device_test

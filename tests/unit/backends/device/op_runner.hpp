@@ -16,6 +16,7 @@
 
 #include "framework/host/device.hpp"
 #include "framework/host/record_builder.hpp"
+#include "framework/host/timeline.hpp"
 
 namespace tessera::device_test {
 
@@ -74,7 +75,23 @@ class TestTensor {
   std::byte* memory_ = nullptr;
 };
 
-// A program of one op.
+// A program on its device, run step after step.
+class RepeatedStep {
+ public:
+  // Runs one more step and waits for it.
+  Status run();
+
+ private:
+  friend class OpRunner;
+
+  Program program_;
+  Queue queue_;
+  std::unique_ptr<Timeline> timeline_ = std::make_unique<Timeline>();
+  SubmissionBuilder submission_;
+  uint64_t value_ = 0;
+};
+
+// A program of one op, or of several.
 class OpRunner {
  public:
   explicit OpRunner(std::shared_ptr<Device> device)
@@ -88,8 +105,11 @@ class OpRunner {
   ProgramBuilder& program() { return program_; }
   tsr_submission& step() { return submission_.record(); }
 
-  // Runs the program once with num_tokens of its limits, unless step() says
+  // Steps of num_tokens, which are the program's limits too, unless step() says
   // otherwise.
+  Result<RepeatedStep> prepare(uint32_t num_tokens, uint32_t num_seqs = 1,
+                               uint32_t max_blocks = 1);
+  // Runs the program once.
   Status run(uint32_t num_tokens, uint32_t num_seqs = 1,
              uint32_t max_blocks = 1);
 

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -27,12 +28,19 @@ inline tsr_plane data_plane(const tsr_weight_desc& desc, uint32_t role) {
   return plane;
 }
 
+inline uint32_t log2_of(uint32_t power) {
+  uint32_t shift = 0;
+  while (power >> shift > 1) ++shift;
+  return shift;
+}
+
 // Packs one slice.
 class RowPacker {
  public:
   RowPacker(const WeightShape& shape, const tsr_weight_desc& slice,
             uint32_t n_begin, char* packed)
       : shape_(shape),
+        chunk_shift_(log2_of(shape.chunk_values)),
         n_begin_(n_begin),
         packed_(packed),
         codes_(data_plane(slice, TSR_PLANE_CODES)),
@@ -70,43 +78,42 @@ class RowPacker {
   }
 
  private:
-  // The column of the packed form that holds column k.
-  uint64_t column_of(uint32_t k) const {
-    return uint64_t{k / shape_.group_size} * shape_.padded_group +
-           k % shape_.group_size;
-  }
-
-  // Puts the lowest bits of `bits` where the code of W[n, k] lies.
-  void put_code(uint32_t n, uint32_t k, uint32_t bits) const {
-    const uint64_t column = column_of(k);
-    const uint32_t values = shape_.chunk_values;
-    const auto within = static_cast<uint32_t>(column % values);
-    const uint64_t chunk_bytes = uint64_t{values} * shape_.code_bits() / 8;
+  // Puts the lowest bits of `bits` where the code of W[n, k] lies; `column` is
+  // k's in the packed form.
+  void put_code(uint32_t n, uint64_t column, uint32_t bits) const {
+    const auto within =
+        static_cast<uint32_t>(column & (shape_.chunk_values - 1));
     const uint32_t rows = shape_.layout.rows;
-    char* chunk = packed_ + n / rows * shape_.tile_bytes +
-                  (column / values * rows + n % rows) * chunk_bytes;
+    const uint64_t chunk = (column >> chunk_shift_) * rows + n % rows;
+    char* place = packed_ + n / rows * shape_.tile_bytes +
+                  (chunk << chunk_shift_) * shape_.code_bits() / 8;
     switch (shape_.code) {
       case Code::kF32:
-        std::memcpy(chunk + uint64_t{within} * 4, &bits, 4);
+        std::memcpy(place + uint64_t{within} * 4, &bits, 4);
         break;
       case Code::kF16:
       case Code::kBf16:
-        std::memcpy(chunk + uint64_t{within} * 2, &bits, 2);
+        std::memcpy(place + uint64_t{within} * 2, &bits, 2);
         break;
       case Code::kU4:
       case Code::kE2m1: {
         const uint32_t step = shape_.layout.nibble_step;
-        const uint32_t in_pairs = within % (2 * step);
-        char& pair = chunk[within / (2 * step) * step + in_pairs % step];
+        const uint32_t in_pairs = within & (2 * step - 1);
+        char& pair = place[(within - in_pairs) / 2 + (in_pairs & (step - 1))];
         const uint32_t old = static_cast<unsigned char>(pair);
         const uint32_t shift = in_pairs < step ? 0 : 4;
         pair = static_cast<char>(old | (bits & 15U) << shift);
         break;
       }
       default:
-        chunk[within] = static_cast<char>(bits);
+        place[within] = static_cast<char>(bits);
         break;
     }
+  }
+
+  uint64_t column_of(uint32_t k) const {
+    return uint64_t{k / shape_.group_size} * shape_.padded_group +
+           k % shape_.group_size;
   }
 
   uint32_t code_bits(const std::byte* row, uint32_t k) const {
@@ -137,7 +144,15 @@ class RowPacker {
             ? plane_row(codes_, r)
             : reinterpret_cast<const std::byte*>(expanded_.data()) +
                   uint64_t{n} * shape_.K;
-    for (uint32_t k = 0; k < shape_.K; ++k) put_code(n, k, code_bits(row, k));
+    for (uint32_t g = 0; g < shape_.num_groups; ++g) {
+      const uint32_t begin = g * shape_.group_size;
+      const auto end = static_cast<uint32_t>(
+          std::min<uint64_t>(uint64_t{begin} + shape_.group_size, shape_.K));
+      const uint64_t column = uint64_t{g} * shape_.padded_group;
+      for (uint32_t k = begin; k < end; ++k) {
+        put_code(n, column + (k - begin), code_bits(row, k));
+      }
+    }
   }
 
   // Where group g of row n lies in a section of one value per group.
@@ -189,7 +204,7 @@ class RowPacker {
       const uint64_t at = uint64_t{k} / block_->values * block_->bytes;
       split_gguf_block(*block_, row + at, values);
       for (uint32_t i = 0; i < block_->values; ++i) {
-        put_code(n, k + i,
+        put_code(n, column_of(k + i),
                  static_cast<uint32_t>(static_cast<uint8_t>(values.codes[i])));
       }
       for (uint32_t g = 0; g < block_->values / block_->group; ++g) {
@@ -205,6 +220,7 @@ class RowPacker {
   }
 
   const WeightShape& shape_;
+  uint32_t chunk_shift_;  // chunk_values is a power of two, and so is a step
   uint32_t n_begin_;
   char* packed_;
   tsr_plane codes_;

@@ -27,7 +27,7 @@ enum class Code : uint32_t {
   kE2m1 = 7,
 };
 
-// How a backend's kernels want codes to lie.
+// How a backend's kernels want codes to lie.  Every number is a power of two.
 struct TileLayout {
   uint32_t rows;  // of W, that a tile holds side by side
   // Consecutive columns of a row that lie together, and of one with short

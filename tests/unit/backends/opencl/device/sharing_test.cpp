@@ -36,7 +36,7 @@ TEST_P(OpenClSharing, CopiesMoveBytesBetweenAndWithinBuffers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OpenClSharing,
-                         testing::Values("shared", "mapped", "copied"),
+                         testing::Values("shared", "svm", "mapped", "copied"),
                          [](const auto& mode) {
                            return std::string(mode.param);
                          });
@@ -44,7 +44,9 @@ INSTANTIATE_TEST_SUITE_P(All, OpenClSharing,
 TEST(OpenClOptions, NameTheValuesThatAKeyMayHave) {
   TSR_OPEN_OR_SKIP(device, {});
   EXPECT_THAT(try_open({{"memory", "near"}}).status().message(),
-              testing::HasSubstr("option memory=near is not auto, shared"));
+              testing::HasSubstr(
+                  "option memory=near is not auto, shared, svm, mapped or "
+                  "copied"));
 }
 
 }  // namespace

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plugin's ops beside the limits of the device, measured in the same run:
+// rounds of one limit and one step in turn, and the median of each.
+//
+//   opencl_bench [PART] [KEY=VALUE ...]
+//
+// runs the rows whose name holds PART, on the device opened with the options.
+// Weights and caches of M = 1 rows exceed 1.5 GiB together: they are cold.
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+#include "tessera/error.hpp"
+#include "tests/unit/backends/device/attention_case.hpp"
+#include "tests/unit/backends/device/linear_case.hpp"
+#include "tests/unit/backends/opencl/bench/limits.hpp"
+
+namespace tessera::device_test {
+namespace {
+
+constexpr double kColdBytes = 1.5 * (1 << 30);
+constexpr int kRounds = 9;
+
+struct Bench {
+  std::shared_ptr<Device> device;
+  opencl::Limits& limits;
+  std::string part;
+
+  bool runs(const std::string& name) const {
+    return name.find(part) != std::string::npos;
+  }
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void require(const Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.message());
+}
+
+// Work of one step.
+struct Work {
+  double bytes = 0.0;       // canonical, read from memory
+  double operations = 0.0;  // 0: not a matter of operations
+};
+
+// Limit time over measured time, where the limit is the longer of the two.
+double ratio(const Work& work, double read, double fma, double seconds) {
+  return std::max(work.bytes * 1e-9 / read, work.operations * 1e-9 / fma) /
+         seconds;
+}
+
+void report(Bench& bench, const std::string& name, const Work& work,
+            RepeatedStep& steps) {
+  std::vector<double> times;
+  std::vector<double> walls;
+  std::vector<double> processors;
+  std::vector<double> reads;
+  std::vector<double> peaks;
+  require(steps.run());
+  for (int i = 0; i < kRounds; ++i) {
+    const opencl::Rate read = bench.limits.read();
+    const opencl::Rate fma =
+        work.operations > 0.0 ? bench.limits.fma() : opencl::Rate{1.0, 1.0};
+    const opencl::Stopwatch watch;
+    require(steps.run());
+    const opencl::Rate time = watch.elapsed(bench.limits.compute_units());
+    times.push_back(time.wall);
+    reads.push_back(read.wall);
+    peaks.push_back(fma.wall);
+    walls.push_back(ratio(work, read.wall, fma.wall, time.wall));
+    processors.push_back(
+        ratio(work, read.processor, fma.processor, time.processor));
+  }
+  const double time = median(times);
+  std::printf("%-34s %9.3f ms  %5.1f GB/s of %5.1f", name.c_str(), time * 1e3,
+              work.bytes * 1e-9 / time, median(reads));
+  if (work.operations > 0.0) {
+    std::printf("  %6.1f GOP/s of %5.1f", work.operations * 1e-9 / time,
+                median(peaks));
+  }
+  std::printf("  = %3.0f %% by the wall, %3.0f %% by processor time\n",
+              100.0 * median(walls), 100.0 * median(processors));
+  std::fflush(stdout);
+}
+
+struct LinearRow {
+  const char* name;
+  const char* weight;
+  uint32_t act_quant;
+  uint32_t M;
+  uint32_t N;
+  uint32_t K;
+};
+
+double plane_bytes(const format::WeightData& weight) {
+  double bytes = 0.0;
+  for (const format::Plane& plane : weight.planes) {
+    bytes += static_cast<double>(plane.owned.size());
+  }
+  return bytes;
+}
+
+void run_linear(Bench& bench, const LinearRow& row) {
+  if (!bench.runs(row.name)) return;
+  std::mt19937 rng(42);
+  const auto planes = random_weight(weight_kind(row.weight), row.N, row.K, rng);
+  const double bytes = plane_bytes(planes);
+  const int copies = row.M == 1 ? static_cast<int>(kColdBytes / bytes) + 1 : 1;
+  const TestTensor x(*bench.device, TSR_F32, row.M, row.K, rng, 0);
+  const TestTensor y(*bench.device, TSR_F32, row.M, row.N, 0);
+  OpRunner op(bench.device);
+  std::vector<Weight> weights;
+  tsr_op_linear linear{};
+  linear.op.kind = TSR_OP_LINEAR;
+  linear.x = op.add(x);
+  linear.y = op.add(y);
+  linear.bias = linear.multiplier = linear.residual = TSR_NONE;
+  linear.act_quant = row.act_quant;
+  const auto view = planes.view();
+  for (int i = 0; i < copies; ++i) {
+    auto weight = bench.device->load_weight(view.desc());
+    require(weight.status());
+    linear.weight = op.program().add_weight(weight->id());
+    op.program().add_op(linear);
+    weights.push_back(std::move(*weight));
+  }
+  auto steps = op.prepare(row.M);
+  require(steps.status());
+  Work work;
+  work.bytes = bytes * copies;
+  if (row.M > 1) work.operations = 2.0 * row.M * row.N * row.K;
+  report(bench, row.name, work, *steps);
+}
+
+struct AttentionRow {
+  const char* name;
+  uint32_t kv_format;
+  uint32_t element_bytes;
+  uint32_t q_len;
+  uint32_t seq_len;
+};
+
+void run_attention(Bench& bench, const AttentionRow& row) {
+  if (!bench.runs(row.name)) return;
+  AttentionCase c;
+  c.num_q_heads = 32;
+  c.num_kv_heads = 8;
+  c.head_dim = 128;
+  c.seqs = {{row.q_len, row.seq_len}};
+  AttentionStep step(*bench.device, c, row.kv_format);
+  const double scales = row.kv_format == TSR_KV_I8_TOKEN ? 4.0 : 0.0;
+  const double layer = 2.0 * row.seq_len * c.num_kv_heads *
+                       (double{1.0} * c.head_dim * row.element_bytes + scales);
+  const int copies = row.q_len == 1 ? static_cast<int>(kColdBytes / layer) : 1;
+  std::vector<KvPool> pools;
+  OpRunner op(bench.device);
+  for (int i = 0; i < copies; ++i) {
+    auto pool = bench.device->create_kv_pool(step.kv_desc());
+    require(pool.status());
+    require(import_blocks(bench.device, *pool, step.kv_desc().num_blocks,
+                          step.blocks()));
+    step.add_to(op, *pool);
+    pools.push_back(std::move(*pool));
+  }
+  auto steps =
+      op.prepare(step.num_tokens(), step.num_seqs(), step.max_blocks());
+  require(steps.status());
+  Work work;
+  work.bytes = layer * copies;
+  // Only scores that the causal mask leaves count.
+  const double keys = row.seq_len - (row.q_len - 1) / 2.0;
+  work.operations =
+      4.0 * copies * row.q_len * keys * c.num_q_heads * c.head_dim;
+  report(bench, row.name, work, *steps);
+}
+
+// clang-format off
+constexpr LinearRow kLinears[] = {
+    {"w8a8 M=1 4096x4096",        "i8_channel", TSR_ACT_I8_DYNAMIC, 1,    4096, 4096},
+    {"w8a16 M=1 4096x4096",       "i8_channel", TSR_ACT_FLOAT,      1,    4096, 4096},
+    {"q8_0 M=1 4096x4096",        "q8_0",       TSR_ACT_FLOAT,      1,    4096, 4096},
+    {"w4a16 g128 M=1 4096x4096",  "u4_g128",    TSR_ACT_FLOAT,      1,    4096, 4096},
+    {"w4a16 g32 M=1 4096x4096",   "u4_g32_f16", TSR_ACT_FLOAT,      1,    4096, 4096},
+    {"q4_0 M=1 4096x4096",        "q4_0",       TSR_ACT_FLOAT,      1,    4096, 4096},
+    {"f16 M=1 4096x4096",         "f16",        TSR_ACT_FLOAT,      1,    4096, 4096},
+    {"f32 M=1024 1024x1024",      "f32",        TSR_ACT_FLOAT,      1024, 1024, 1024},
+    {"f32 M=512 1024x1024",       "f32",        TSR_ACT_FLOAT,      512,  1024, 1024},
+    {"w8a8 M=512 1024x1024",      "i8_channel", TSR_ACT_I8_DYNAMIC, 512,  1024, 1024},
+    {"f32 M=512 4096x4096",       "f32",        TSR_ACT_FLOAT,      512,  4096, 4096},
+    {"w8a8 M=512 4096x4096",      "i8_channel", TSR_ACT_I8_DYNAMIC, 512,  4096, 4096},
+    {"w4a16 g128 M=512 4096x4096", "u4_g128",   TSR_ACT_FLOAT,      512,  4096, 4096},
+};
+constexpr AttentionRow kAttentions[] = {
+    {"attention i8_token decode 4096",   TSR_KV_I8_TOKEN,   1, 1,   4096},
+    {"attention i8_channel decode 4096", TSR_KV_I8_CHANNEL, 1, 1,   4096},
+    {"attention fa3 decode 4096",        TSR_KV_I8_HEAD,    1, 1,   4096},
+    {"attention f16 decode 4096",        TSR_KV_F16,        2, 1,   4096},
+    {"attention i8_token prefill 512",   TSR_KV_I8_TOKEN,   1, 512, 512},
+    {"attention fa3 prefill 512",        TSR_KV_I8_HEAD,    1, 512, 512},
+};
+// clang-format on
+
+void run_all(Bench& bench) {
+  for (const LinearRow& row : kLinears) run_linear(bench, row);
+  for (const AttentionRow& row : kAttentions) run_attention(bench, row);
+}
+
+}  // namespace
+}  // namespace tessera::device_test
+
+int main(int argc, char** argv) {
+  using namespace tessera;
+  using namespace tessera::device_test;
+  const std::string part = argc > 1 ? argv[1] : "";
+  Options options;
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = argv[i];
+    const size_t equals = std::min(word.find('='), word.size() - 1);
+    options.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+  }
+  const auto device = try_open(options);
+  if (!device.ok()) {
+    std::fprintf(stderr, "opencl_bench: %s\n",
+                 device.status().message().c_str());
+    return 1;
+  }
+  try {
+    opencl::Limits limits;
+    Bench bench{*device, limits, part};
+    run_all(bench);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "opencl_bench: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
