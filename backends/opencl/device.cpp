@@ -39,7 +39,8 @@ OpenClDevice::OpenClDevice(const tsr_host_services& host,
       options_(options),
       context_(make_context(entry.facts)),
       transfer_queue_(make_queue()),
-      kernels_(context_.get(), entry.facts, cache_folder(host)),
+      kernels_(context_.get(), entry.facts, cache_folder(host),
+               common_constants(options.features)),
       command_buffers_(entry.facts),
       nothing_(create_private(1)) {}
 

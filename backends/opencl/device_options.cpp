@@ -2,7 +2,6 @@
 
 #include "backends/opencl/device_options.hpp"
 
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +45,7 @@ DeviceOptions best_options(const DeviceFacts& facts) {
                                                         : Recording::kNever;
   // A step on the host's own cores leaves nothing to be done beside it.
   best.is_async = !facts.is_cpu;
+  best.features = best_features(facts);
   return best;
 }
 
@@ -68,20 +68,26 @@ void check_offered(const DeviceFacts& facts, const DeviceOptions& options) {
 }  // namespace
 
 tsr_array option_table() {
-  static const tsr_option kOptions[] = {
-      {sizeof(tsr_option), TSR_OPTION_TEXT, "form", "auto",
-       "how work is cut: block (a work-item per block, for CPUs), tile (a "
-       "work-group per tile, for GPUs), auto"},
-      {sizeof(tsr_option), TSR_OPTION_TEXT, "memory", "auto",
-       "how the host sees buffers: shared (the device works in host memory), "
-       "svm, mapped (handed over by map and unmap), copied, auto"},
-      {sizeof(tsr_option), TSR_OPTION_TEXT, "record", "auto",
-       "when a step becomes a command buffer: never, again (when one like it "
-       "comes again), always, auto"},
-      {sizeof(tsr_option), TSR_OPTION_TEXT, "submit", "auto",
-       "when a submission returns: enqueued, done, auto"},
-  };
-  return {kOptions, std::size(kOptions), sizeof(tsr_option)};
+  static const std::vector<tsr_option> options = [] {
+    std::vector<tsr_option> all = {
+        {sizeof(tsr_option), TSR_OPTION_TEXT, "form", "auto",
+         "how work is cut: block (a work-item per block, for CPUs), tile (a "
+         "work-group per tile, for GPUs), auto"},
+        {sizeof(tsr_option), TSR_OPTION_TEXT, "memory", "auto",
+         "how the host sees buffers: shared (the device works in host memory), "
+         "svm, mapped (handed over by map and unmap), copied, auto"},
+        {sizeof(tsr_option), TSR_OPTION_TEXT, "record", "auto",
+         "when a step becomes a command buffer: never, again (when one like it "
+         "comes again), always, auto"},
+        {sizeof(tsr_option), TSR_OPTION_TEXT, "submit", "auto",
+         "when a submission returns: enqueued, done, auto"},
+    };
+    const auto& features = feature_options();
+    all.insert(all.end(), features.begin(), features.end());
+    return all;
+  }();
+  return {options.data(), static_cast<uint32_t>(options.size()),
+          sizeof(tsr_option)};
 }
 
 DeviceOptions read_options(const DeviceFacts& facts,
@@ -106,10 +112,11 @@ DeviceOptions read_options(const DeviceFacts& facts,
             result.recording);
     } else if (option.first == "submit") {
       parse(option, {{"enqueued", true}, {"done", false}}, result.is_async);
-    } else {
+    } else if (!set_feature(facts, option, result.features)) {
       throw sdk::Error(TSR_INVALID_ARGUMENT,
                        "opencl: no option " + option.first +
-                           "; there are form, memory, record and submit");
+                           "; there are form, memory, record, submit, half, "
+                           "dot, subgroups and width");
     }
   }
   check_offered(facts, result);

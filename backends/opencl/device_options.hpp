@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "backends/opencl/features.hpp"
 #include "backends/opencl/runtime/buffer.hpp"
 #include "backends/opencl/runtime/device_facts.hpp"
 #include "tessera/plugin.hpp"
@@ -29,6 +30,7 @@ struct DeviceOptions {
   Recording recording = Recording::kNever;
   // Submit returns before the work is done.
   bool is_async = false;
+  Features features;
 };
 
 // Of tsr_option.

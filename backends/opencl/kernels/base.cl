@@ -10,6 +10,14 @@
 #define TSR_BF16 3
 #define TSR_I32 4
 
+// How f16 becomes f32.
+#define HALF_BITS 0     // by shifts and masks
+#define HALF_STORAGE 1  // by vload_half and vstore_half
+#define HALF_NATIVE 2   // by cl_khr_fp16
+#ifndef HALF
+#define HALF HALF_BITS
+#endif
+
 #define ONE_ITEM __attribute__((reqd_work_group_size(1, 1, 1)))
 
 // ---- Faults: the first one of a step, read by the host ----------------------
@@ -26,6 +34,30 @@ static void report_fault(global int* fault, int kind, int value) {
 
 // ---- 16-bit types -------------------------------------------------------------
 
+#if HALF == HALF_NATIVE
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+
+static float16 f16_to_f32(ushort16 half_bits) {
+  return convert_float16(as_half16(half_bits));
+}
+
+static ushort16 f32_to_f16(float16 x) {
+  return as_ushort16(convert_half16_rte(x));
+}
+#elif HALF == HALF_STORAGE
+// Every device converts on the way to and from memory.
+static float16 f16_to_f32(ushort16 half_bits) {
+  ushort lanes[16];
+  vstore16(half_bits, 0, lanes);
+  return vload_half16(0, (private const half*)lanes);
+}
+
+static ushort16 f32_to_f16(float16 x) {
+  ushort lanes[16];
+  vstore_half16_rte(x, 0, (private half*)lanes);
+  return vload16(0, lanes);
+}
+#else
 static float16 f16_to_f32(ushort16 half_bits) {
   const uint16 h = convert_uint16(half_bits);
   const uint16 magnitude = (h & 0x7fffu) << 13;
@@ -51,6 +83,7 @@ static ushort16 f32_to_f16(float16 x) {
   h = select(h, (uint16)(0x7e00u), magnitude > 0x7f800000u);
   return convert_ushort16(h | sign);
 }
+#endif
 
 static float16 bf16_to_f32(ushort16 bits) {
   return as_float16(convert_uint16(bits) << 16);

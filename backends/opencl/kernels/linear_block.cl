@@ -146,7 +146,21 @@ static void decode_span(Bytes tile, ulong tile_bytes, int has_second, long at,
   }
 }
 
+// Rows whose sums are in registers at once: 16 registers of sums for vectors of
+// 16 (AVX-512 has 32), 8 for shorter ones (others have 16 in all).
+#ifndef WIDTH
+#define WIDTH 16
+#endif
+#if WIDTH >= 16
 #define EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+#define ROWS_AT_ONCE 8
+#elif WIDTH == 8
+#define EACH_ROW(F) F(0) F(1)
+#define ROWS_AT_ONCE 2
+#else
+#define EACH_ROW(F) F(0)
+#define ROWS_AT_ONCE 1
+#endif
 #define START_ROW(r) \
   float16 a##r = (float16)(0.0f); \
   float16 b##r = (float16)(0.0f);
@@ -154,20 +168,22 @@ static void decode_span(Bytes tile, ulong tile_bytes, int has_second, long at,
   a##r = fma((float16)(row[r]), w0, a##r); \
   b##r = fma((float16)(row[r]), w1, b##r);
 #define STORE_ROW(r) \
-  vstore16(a##r, 2 * r, out); \
-  vstore16(b##r, 2 * r + 1, out);
+  vstore16(a##r, 2 * (first + r), out); \
+  vstore16(b##r, 2 * (first + r) + 1, out);
 
 // out[PANEL][PAIR] = products of a panel with n decoded columns.
 static void multiply_panel(global const float* panel, private const float* w,
                            int n, private float* out) {
-  EACH_ROW(START_ROW)
-  for (int k = 0; k < n; ++k) {
-    global const float* row = panel + k * PANEL;
-    const float16 w0 = vload16(2 * k, w);
-    const float16 w1 = vload16(2 * k + 1, w);
-    EACH_ROW(ADD_PRODUCTS)
+  for (int first = 0; first < PANEL; first += ROWS_AT_ONCE) {
+    EACH_ROW(START_ROW)
+    for (int k = 0; k < n; ++k) {
+      global const float* row = panel + k * PANEL + first;
+      const float16 w0 = vload16(2 * k, w);
+      const float16 w1 = vload16(2 * k + 1, w);
+      EACH_ROW(ADD_PRODUCTS)
+    }
+    EACH_ROW(STORE_ROW)
   }
-  EACH_ROW(STORE_ROW)
 }
 
 // Columns k .. k + count - 1, all of one group unless scales are in the decoded

@@ -11,6 +11,35 @@
 
 #define WHOLE_GROUP __attribute__((reqd_work_group_size(ITEMS, ITEMS, 1)))
 
+// Whether products are of four s8 at a time: codes of both sides fit, and the
+// device has the instruction or DOT is forced.
+#define DOT_OFF 0
+#define DOT_EMULATED 1
+#define DOT_NATIVE 2  // cl_khr_integer_dot_product
+#ifndef DOT
+#define DOT DOT_OFF
+#endif
+
+// Whether a sub-group adds up a column of one row.
+#define SUBGROUPS_OFF 0
+#define SUBGROUPS_EMULATED 1
+#define SUBGROUPS_NATIVE 2  // cl_khr_subgroups
+#ifndef SUBGROUPS
+#define SUBGROUPS SUBGROUPS_OFF
+#endif
+
+#if DOT == DOT_NATIVE
+static int dot4(uint a, uint b, int sum) {
+  return sum + dot_4x8packed_ss_int(a, b);
+}
+#elif DOT == DOT_EMULATED
+static int dot4(uint a, uint b, int sum) {
+  const char4 x = as_char4(a);
+  const char4 y = as_char4(b);
+  return sum + x.s0 * y.s0 + x.s1 * y.s1 + x.s2 * y.s2 + x.s3 * y.s3;
+}
+#endif
+
 // The code of storage column k of one lane of a tile.
 static float load_code(Bytes tile, long k, int lane) {
 #if IS_NIBBLE
@@ -174,6 +203,72 @@ static bool must_fold(const LinearArgs* args, int g, int end) {
   return end == group_end || (end - begin) % EXACT_COLUMNS < DEPTH;
 }
 
+#if SUBGROUPS != SUBGROUPS_OFF
+// ---- One row: a sub-group for a column of y ---------------------------------
+
+#if SUBGROUPS == SUBGROUPS_NATIVE
+#pragma OPENCL EXTENSION cl_khr_subgroups : enable
+#define SUBGROUP_SIZE ((int)get_sub_group_size())
+#define SUBGROUP_LANE ((int)get_sub_group_local_id())
+#define SUBGROUP_INDEX ((int)get_sub_group_id())
+#define SUBGROUP_COUNT ((int)get_num_sub_groups())
+#define SUBGROUP_SUM(value) sub_group_reduce_add(value)
+#else
+// Sub-groups of 16, which meet in local memory.  Every work-item comes here.
+#define SUBGROUP_SIZE ITEMS
+#define SUBGROUP_LANE ((int)get_local_id(0))
+#define SUBGROUP_INDEX ((int)get_local_id(1))
+#define SUBGROUP_COUNT ITEMS
+#define SUBGROUP_SUM(value) emulated_sum(value, partial)
+static float emulated_sum(float value, local float* partial) {
+  barrier(CLK_LOCAL_MEM_FENCE);
+  partial[get_local_id(1) * ITEMS + get_local_id(0)] = value;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  float sum = 0.0f;
+  for (int i = 0; i < ITEMS; ++i) sum += partial[get_local_id(1) * ITEMS + i];
+  return sum;
+}
+#endif
+
+WHOLE_GROUP kernel void linear_row(global const uchar* weight,
+                                   global const float* x, LinearArgs args,
+                                   global uchar* y, global const uchar* bias,
+                                   global const uchar* multiplier,
+                                   global const uchar* residual,
+                                   global const int* quant_bias) {
+#if SUBGROUPS == SUBGROUPS_EMULATED
+  local float partial[ITEMS * ITEMS];
+#endif
+  const int tile = args.n_begin / TILE + (int)get_group_id(1);
+  global const float* row = x + args.values_offset;
+  // All work-items take as many turns, for the sums are taken together.
+  for (int turn = 0; turn < TILE; turn += SUBGROUP_COUNT) {
+    const int lane = turn + SUBGROUP_INDEX;
+    const bool has_column = lane < TILE;
+    const int n = tile * TILE + (has_column ? lane : 0);
+    Sum sum = {0.0f, 0, 0.0f};
+    for (int k = 0; k < args.K;) {
+      const int g = k / args.group_size;
+      const int group_end = min((g + 1) * args.group_size, args.K);
+      const int end = min(k + EXACT_COLUMNS, INTEGER ? group_end : args.K);
+      float products = 0.0f;
+      for (int i = k + SUBGROUP_LANE; i < end; i += SUBGROUP_SIZE) {
+        products = fma(row[i], load_factor(weight, &args, n, i), products);
+      }
+      sum.products += SUBGROUP_SUM(products);
+      fold(&args, weight, &sum, n, g, end == group_end, quant_bias);
+      k = end;
+    }
+    if (!has_column || SUBGROUP_LANE != 0 || n < args.n_begin ||
+        n >= args.n_end) {
+      continue;
+    }
+    const float row_scale = INTEGER ? x[args.row_scales_offset] : 1.0f;
+    finish_one(&args, weight, sum, 0, n, row_scale, y, bias, multiplier,
+               residual, quant_bias);
+  }
+}
+#else
 // ---- One row: 16 columns of y, 16 work-items for each -----------------------
 
 WHOLE_GROUP kernel void linear_row(global const uchar* weight,
@@ -211,6 +306,7 @@ WHOLE_GROUP kernel void linear_row(global const uchar* weight,
   finish_one(&args, weight, sum, 0, n, row_scale, y, bias, multiplier, residual,
              quant_bias);
 }
+#endif
 
 // ---- Many rows ----------------------------------------------------------------
 
@@ -220,8 +316,13 @@ WHOLE_GROUP kernel void linear_rows(global const uchar* weight,
                                     global const uchar* multiplier,
                                     global const uchar* residual,
                                     global const int* quant_bias) {
+#if DOT != DOT_OFF
+  local uint rows[DEPTH / 4][SIDE];  // four columns of K each
+  local uint columns[DEPTH / 4][SIDE];
+#else
   local float rows[DEPTH][SIDE];
   local float columns[DEPTH][SIDE];
+#endif
   const int first_n =
       args.n_begin / TILE * TILE + (int)get_group_id(0) * SIDE;
   const int first_m = (int)get_group_id(1) * SIDE;
@@ -235,6 +336,40 @@ WHOLE_GROUP kernel void linear_rows(global const uchar* weight,
   }
   for (int k = 0; k < args.K;) {
     const int end = step_end(&args, k);
+#if DOT != DOT_OFF
+    for (int i = item; i < DEPTH / 4 * SIDE; i += ITEMS * ITEMS) {
+      const int n = first_n + i % SIDE;
+      const int m = first_m + i % SIDE;
+      char w_codes[4];
+      char v_codes[4];
+      for (int c = 0; c < 4; ++c) {
+        const int column = k + i / SIDE * 4 + c;
+        const bool inside = column < end;
+        w_codes[c] = inside && n < args.n_end
+                         ? (char)load_factor(weight, &args, n, column)
+                         : (char)0;
+        v_codes[c] = inside && m < padded_rows
+                         ? (char)x[args.values_offset +
+                                   ((long)(m / PANEL) * args.K + column) *
+                                       PANEL +
+                                   m % PANEL]
+                         : (char)0;
+      }
+      columns[i / SIDE][i % SIDE] = as_uint(vload4(0, w_codes));
+      rows[i / SIDE][i % SIDE] = as_uint(vload4(0, v_codes));
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int d = 0; d < DEPTH / 4; ++d) {
+      for (int r = 0; r < PART; ++r) {
+        const uint value = rows[d][get_local_id(1) * PART + r];
+        for (int c = 0; c < PART; ++c) {
+          sums[r][c].integers =
+              dot4(value, columns[d][get_local_id(0) + c * ITEMS],
+                   sums[r][c].integers);
+        }
+      }
+    }
+#else
     for (int i = item; i < DEPTH * SIDE; i += ITEMS * ITEMS) {
       const int column = k + i / SIDE;
       const int n = first_n + i % SIDE;
@@ -260,6 +395,7 @@ WHOLE_GROUP kernel void linear_rows(global const uchar* weight,
         }
       }
     }
+#endif
     barrier(CLK_LOCAL_MEM_FENCE);
     const int g = k / args.group_size;
     k = end;

@@ -32,7 +32,8 @@ class LinearLaunch final : public Launch {
     sdk::packing::check_linear(weight_->shape(), weight_->static_activation(),
                                op.act_quant, y_.dtype() == TSR_I32);
     const std::string constants =
-        kernel_constants(weight_->shape(), is_integer());
+        kernel_constants(weight_->shape(), is_integer()) +
+        linear_constants(device_.options().features, codes_are_s8());
     const bool tiles = device_.options().form == Form::kTile;
     const std::vector<std::string> files = {
         "linear", tiles ? "linear_tile" : "linear_block"};
@@ -76,6 +77,13 @@ class LinearLaunch final : public Launch {
   };
 
   bool is_integer() const { return is_integer_act(op_.act_quant); }
+  // True if q - zero_point and the weight's codes fit a byte each.
+  bool codes_are_s8() const {
+    if (!is_integer() || weight_->shape().has_zeros) return false;
+    if (!sdk::packing::uses_static_act(op_.act_quant)) return true;
+    return op_.act_quant != TSR_ACT_U8_STATIC &&
+           weight_->static_activation()->zero_point == 0;
+  }
   uint32_t panel(uint32_t M) const { return M == 1 ? 1 : kPanel; }
   uint32_t padded_rows(uint32_t M) const {
     return (M + panel(M) - 1) / panel(M) * panel(M);

@@ -48,6 +48,8 @@ DeviceFacts facts_of(cl_platform_id platform, cl_device_id device) {
   facts.platform_name = platform_text(platform);
   facts.driver = text_of(device, CL_DRIVER_VERSION);
   facts.extensions = text_of(device, CL_DEVICE_EXTENSIONS);
+  facts.is_version_3 =
+      text_of(device, CL_DEVICE_VERSION).rfind("OpenCL 3.", 0) == 0;
   const auto type = value_of<cl_device_type>(device, CL_DEVICE_TYPE);
   facts.is_cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
   facts.has_unified_memory =

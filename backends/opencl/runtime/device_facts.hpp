@@ -21,6 +21,7 @@ struct DeviceFacts {
   std::string driver;
   std::string extensions;
   bool is_cpu = false;
+  bool is_version_3 = false;  // of OpenCL, or later
   bool has_unified_memory = false;
   // Correctly rounded / and sqrt can be asked for.
   bool divides_exactly = false;

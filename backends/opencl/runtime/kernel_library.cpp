@@ -9,10 +9,16 @@ namespace tessera::opencl {
 
 cl_program KernelLibrary::program_of(const KernelChoice& choice) {
   ProgramSource source;
-  source.options = "-cl-std=CL1.2";
+  // Built-ins of later versions stand only in kernels that a device with OpenCL
+  // 3.0 chose.
+  const bool is_newer =
+      choice.constants.find("DOT=2") != std::string::npos ||
+      choice.constants.find("SUBGROUPS=2") != std::string::npos;
+  source.options = is_newer ? "-cl-std=CL3.0" : "-cl-std=CL1.2";
   if (facts_.divides_exactly) {
     source.options += " -cl-fp32-correctly-rounded-divide-sqrt -DEXACT_DIVIDE";
   }
+  source.options += constants_;
   if (!choice.constants.empty()) source.options += " " + choice.constants;
   source.text = kernel_source("base") + kernel_source("args");
   for (const std::string& file : choice.files) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/opencl/runtime/binary_cache.hpp"
@@ -27,8 +28,11 @@ struct KernelChoice {
 class KernelLibrary {
  public:
   KernelLibrary(cl_context context, const DeviceFacts& facts,
-                const std::string& cache_folder)
-      : context_(context), facts_(facts), cache_(cache_folder) {}
+                const std::string& cache_folder, std::string constants)
+      : context_(context),
+        facts_(facts),
+        cache_(cache_folder),
+        constants_(std::move(constants)) {}
 
   // A kernel of its own, whose arguments nobody else sets.
   //
@@ -41,6 +45,7 @@ class KernelLibrary {
   cl_context context_;
   const DeviceFacts& facts_;
   BinaryCache cache_;
+  std::string constants_;  // of every kernel
   std::mutex mutex_;
   std::map<std::string, ProgramHandle> programs_;
 };

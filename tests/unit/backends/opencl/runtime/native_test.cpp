@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kernels that use built-ins which the devices here may lack still compile, by
+// a compiler that knows them all.
+
+#include <gtest/gtest.h>
+#include <stdio.h>
+
+#include <fstream>
+#include <string>
+
+#include "backends/opencl/kernels/kernel_sources.hpp"
+
+namespace tessera::opencl {
+namespace {
+
+// What clang prints about the linear kernels of that form.
+std::string compile(const std::string& form, const std::string& constants) {
+  const std::string path = testing::TempDir() + "/native_" + form + ".cl";
+  std::ofstream(path) << kernel_source("base") << kernel_source("args")
+                      << kernel_source("linear") << kernel_source(form);
+  const std::string command =
+      TSR_CLANG
+      " -x cl -cl-std=CL3.0 -target spir64-unknown-unknown -fsyntax-only"
+      " -Xclang -finclude-default-header -Xclang -cl-ext=+cl_khr_fp16,"
+      "+cl_khr_subgroups,+__opencl_c_subgroups,+cl_khr_integer_dot_product,"
+      "+__opencl_c_integer_dot_product_input_4x8bit_packed"
+      " -DCODE_ZERO=0 -DSCALE_BITS=16 -DHAS_ZERO=0 -DHAS_MIN=0 " +
+      constants + " " + path + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string text;
+  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) {
+    text += static_cast<char>(c);
+  }
+  const int status = pclose(pipe);
+  return status == 0 ? "" : text + command;
+}
+
+TEST(OpenClNativeKernels, CompileWithEveryBuiltIn) {
+  if (std::string(TSR_CLANG).find("NOTFOUND") != std::string::npos) {
+    GTEST_SKIP() << "no clang to compile them";
+  }
+  if (!compile("linear_tile", "-DCODE=0 -DINTEGER=0 -DGROUPED=0").empty()) {
+    GTEST_SKIP() << "this clang does not compile OpenCL C 3.0";
+  }
+  const std::string native = "-DHALF=2 -DDOT=2 -DSUBGROUPS=2 ";
+  for (const char* form : {"linear_tile", "linear_block"}) {
+    EXPECT_EQ(compile(form, native + "-DCODE=3 -DINTEGER=1 -DGROUPED=0"), "");
+    EXPECT_EQ(compile(form, native + "-DCODE=4 -DINTEGER=1 -DGROUPED=1"), "");
+    EXPECT_EQ(compile(form, "-DHALF=2 -DCODE=1 -DINTEGER=0 -DGROUPED=0"), "");
+  }
+}
+
+}  // namespace
+}  // namespace tessera::opencl
