@@ -277,9 +277,32 @@ class OpenClTest(CommandCase):
     def test_memory_and_form_change_no_text(self):
         words = ("run", "--device", "opencl:0", "--scheme", "w8a8_dynamic", "-p", "A library for", "-n", 8)
         text = self.json(*words)["text"]
-        for option in ("memory=copied", "memory=mapped", "form=tile"):
+        for option in ("memory=copied", "memory=mapped", "form=tile", "submit=enqueued"):
             with self.subTest(option=option):
                 self.assertEqual(self.json(*words, "--option", option)["text"], text)
+
+    def test_calibrated_models_agree_with_the_oracle_and_give_the_tokens_of_the_cpu(self):
+        with tempfile.TemporaryDirectory() as name:
+            for scheme in ("w8a8", "w8a8_mix_fa3", "w8a8_dynamic_kv8_channel"):
+                folder = pathlib.Path(name) / scheme
+                self.done("quantize", "--scheme", scheme, "--calib", MODEL / "text" / "calibrate.txt",
+                          "--calib-tokens", 1000, "-o", folder)
+                for block in self.json("eval", folder, "--device", "opencl:0", "--text",
+                                       MODEL / "text" / "report.txt", "--limit", 60, "--phase", "both",
+                                       "--against", "oracle"):
+                    with self.subTest(scheme=scheme, phase=block["phase"]):
+                        self.assertTrue(block["agrees"], block)
+            # Its linears, its attention and the small ops are all of the portable class.
+            words = ("run", pathlib.Path(name) / "w8a8_mix_fa3", "-p", "A library for", "-n", 32)
+            self.assertEqual(self.json(*words, "--device", "opencl:0")["token_ids"],
+                             self.json(*words, "--device", "cpu")["token_ids"])
+
+    def test_a_part_of_the_device_gives_the_same_text(self):
+        words = ("run", "--scheme", "w8a8_dynamic", "-p", "A library for", "-n", 8)
+        part = tessera(*words, "--device", "opencl:0.1", "--json")
+        if "part 1 of 0 parts" in part.stderr:
+            self.skipTest("the device cannot be split")
+        self.assertEqual(json.loads(part.stdout)["text"], self.json(*words, "--device", "opencl:0")["text"])
 
     def test_an_unknown_option_is_named(self):
         self.refused(1, "no option speed", "run", "--device", "opencl:0", "--option", "speed=9",
