@@ -48,7 +48,8 @@ class AttentionLaunch final : public Launch {
     op.thresholds = thresholds_.data<const int32_t>(step);
     if (is_integer()) {
       attention_fa3(op, scratch_, device_.parallel());
-    } else {
+    } else if (op.num_tokens > 0) {
+      op.tiling = device_.timing().tiling(std::get<Attention>(problem(step)));
       attention(op, scratch_, device_.parallel());
     }
   }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "backends/npu_sim/compiler/attention_plan.hpp"
 #include "backends/npu_sim/compiler/gemm_layout.hpp"
 
 namespace tessera::npu {
@@ -56,6 +57,14 @@ int64_t Timing::k_share(Gemm gemm) const {
   gemm = std::get<Gemm>(problem);
   return split_share(
       gemm.K, plan_gemm(simulator_.profile(), gemm, {gemm.M}, {}).tiling);
+}
+
+AttentionTiling Timing::tiling(Attention attention) const {
+  Problem problem = std::move(attention);
+  apply_options(problem);
+  const AttentionPlan plan =
+      plan_attention(simulator_.profile(), std::get<Attention>(problem));
+  return {plan.tile_keys, plan.tile_rows, plan.num_splits};
 }
 
 Simulation Timing::guess(Problem problem) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "backends/npu_sim/function/attention/attention.hpp"
 #include "backends/npu_sim/simulation/simulate.hpp"
 
 namespace tessera::npu {
@@ -34,6 +35,9 @@ class Timing {
 
   // K that one sum of the product takes; K of the product if it is not split.
   int64_t k_share(Gemm gemm) const;
+
+  // How the compiler cuts attention.
+  AttentionTiling tiling(Attention attention) const;
 
   // What the analytic model says of one launch, without advancing the clock.
   Simulation guess(Problem problem) const;

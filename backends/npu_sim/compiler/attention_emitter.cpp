@@ -14,6 +14,25 @@
 
 namespace tessera::npu {
 
+std::vector<RowRun> row_runs(const AttentionPlan& plan,
+                             const AttentionWork& work, int64_t first,
+                             int64_t rows) {
+  const int64_t group = plan.group();
+  const int64_t heads = plan.attention.num_q_heads;
+  const int64_t begin =
+      plan.q_starts[static_cast<size_t>(work.sequence)] * heads +
+      work.kv_head * group;
+  if (group == 1) return {{first, rows, begin + first * heads, heads}};
+  std::vector<RowRun> runs;
+  for (int64_t row = first; row < first + rows;) {
+    const int64_t in_token = row % group;
+    const int64_t count = std::min(first + rows - row, group - in_token);
+    runs.push_back({row, count, begin + row / group * heads + in_token, 1});
+    row += count;
+  }
+  return runs;
+}
+
 AttentionEmitter::AttentionEmitter(const Profile& profile,
                                    const AttentionPlan& plan, Emitter& out)
     : profile_(profile), plan_(plan), out_(out) {
@@ -74,12 +93,18 @@ Rectangle AttentionEmitter::between(int64_t kind, const KeyTile& tile,
                        std::max(plan_.tile_keys, plan_.attention.v_dim) *
                        kFloatBytes;
   const int64_t places = plan_.num_places();
-  const int64_t of_tile =
-      (kind == 2 && plan_.sums_in_gm ? tile.order : tile.index) % places;
-  const int64_t place = (tile.core * 3 + kind) * places + of_tile;
+  const int64_t place = (tile.core * 3 + kind) * places + tile.index % places;
   return {gm_address(Tensor::kAccumulators,
                      place * round_up(area, 512) + row * row_bytes),
           rows, row_bytes, row_bytes};
+}
+
+int64_t AttentionEmitter::cache_columns(int64_t dim) const {
+  return ceil_div(dim, fractal_k(plan_.cube));
+}
+
+int64_t AttentionEmitter::packet_pitch(int64_t keys) const {
+  return round_up(keys, kFractalRows) * kBeatBytes;
 }
 
 // One transfer for each block of the cache.  A block lies column by column of
@@ -90,11 +115,10 @@ void AttentionEmitter::load_packet(const KeyTile& tile, Tensor tensor,
   const bool is_key =
       tensor == Tensor::kWeight || tensor == Tensor::kWideWeight;
   const int64_t block = attention.block_size;
-  const int64_t row_bytes = bytes_of_elements(
-      plan_.cube,
+  const int64_t columns = cache_columns(
       is_key || attention.v_in_k ? attention.qk_dim : attention.v_dim);
-  const int64_t first_bytes = bytes_of_elements(plan_.cube, packet.dim);
-  const int64_t part_bytes = bytes_of_elements(plan_.cube, packet.dims);
+  const int64_t first = packet.dim / fractal_k(plan_.cube);
+  const int64_t count = cache_columns(packet.dims);
   const int64_t flag = kPacketFlag + packets_ % plan_.num_packets;
   const int64_t most =
       *std::max_element(attention.seq_lens.begin(), attention.seq_lens.end());
@@ -106,14 +130,16 @@ void AttentionEmitter::load_packet(const KeyTile& tile, Tensor tensor,
   const int64_t end = begin + packet.keys;
   for (int64_t at = begin; at < end;) {
     const int64_t in_block = at % block;
-    const int64_t count = std::min(end - at, block - in_block);
-    const int64_t place = (sequence + at - in_block) * row_bytes +
-                          first_bytes * block + in_block * part_bytes;
-    Instruction& copy = out_.copy_in(
-        Space::kL1, packet_place() + (at - begin) * kBeatBytes,
-        {gm_address(tensor, place), 1, count * part_bytes, count * part_bytes});
+    const int64_t keys = std::min(end - at, block - in_block);
+    const int64_t beat =
+        (sequence + at - in_block) * columns + first * block + in_block;
+    Instruction& copy =
+        out_.copy_in(Space::kL1, packet_place() + (at - begin) * kBeatBytes,
+                     {gm_address(tensor, beat * kBeatBytes), count,
+                      keys * kBeatBytes, block * kBeatBytes});
+    copy.pitch = static_cast<uint32_t>(packet_pitch(packet.keys));
     copy.type = plan_.cube;
-    at += count;
+    at += keys;
   }
   out_.set(Pipe::kMte2, Pipe::kMte1, flag);
   out_.wait(Pipe::kMte2, Pipe::kMte1, flag);
@@ -141,12 +167,17 @@ void AttentionEmitter::product(const Product& what) {
     const int64_t a_l0 = l0 * profile_.local.l0a_bytes / kBuffers;
     const int64_t b_l0 = l0 * profile_.local.l0b_bytes / kBuffers;
     out_.wait(Pipe::kCube, Pipe::kMte1, l0);
-    out_.load_a(a_l0, what.a_l1 + at / k0 * a_fractal, what.m, count).type =
-        type;
-    Instruction& b =
-        out_.load_b(b_l0, what.b_l1 + at / k0 * b_fractal, what.n, count);
+    Instruction& a =
+        out_.load_a(a_l0, what.a_l1 + at / k0 * a_fractal, what.m, count);
+    a.type = type;
+    a.row_stride = static_cast<uint64_t>(a_fractal);
+    const int64_t first =
+        what.b_transposed ? at * kBeatBytes : at / k0 * what.b_pitch;
+    Instruction& b = out_.load_b(b_l0, what.b_l1 + first, what.n, count);
     b.type = type;
     b.rearranging = true;
+    b.transpose = what.b_transposed;
+    b.row_stride = static_cast<uint64_t>(what.b_pitch);
     out_.set(Pipe::kMte1, Pipe::kCube, l0);
     out_.wait(Pipe::kMte1, Pipe::kCube, l0);
     Instruction& mmad = out_.mmad(what.l0c, what.m, what.n, count);
@@ -162,14 +193,16 @@ void AttentionEmitter::query(const KeyTile& tile) {
   const int64_t row_bytes =
       bytes_of_elements(plan_.cube, plan_.attention.qk_dim);
   out_.wait(Pipe::kMte1, Pipe::kMte2, kQueryFlag);
-  Instruction& copy = out_.copy_in(
-      Space::kL1, 0,
-      {gm_address(Tensor::kInput, (tile.work->row + tile.work->kv_head * 4096 +
-                                   tile.work->sequence * 65536) *
-                                      row_bytes),
-       tile.work->rows, row_bytes, row_bytes});
-  copy.nd_to_nz = true;
-  copy.type = plan_.cube;
+  for (const RowRun& run :
+       row_runs(plan_, *tile.work, tile.work->row, tile.work->rows)) {
+    Instruction& copy =
+        out_.copy_in(Space::kL1, (run.row - tile.work->row) * kBeatBytes,
+                     {gm_address(Tensor::kInput, run.place * row_bytes),
+                      run.rows, row_bytes, run.stride * row_bytes});
+    copy.nd_to_nz = true;
+    copy.pitch = static_cast<uint32_t>(packet_pitch(tile.work->rows));
+    copy.type = plan_.cube;
+  }
   out_.set(Pipe::kMte2, Pipe::kMte1, kQueryFlag);
   out_.wait(Pipe::kMte2, Pipe::kMte1, kQueryFlag);
 }
@@ -187,7 +220,7 @@ void AttentionEmitter::fill_slot(int64_t slot) {
 
 // A slot to GM: the rows of each vector core.
 void AttentionEmitter::hand_over(const KeyTile& tile, int64_t slot,
-                                 const Rectangle& all, int64_t n, bool adds) {
+                                 const Rectangle& all, int64_t n) {
   int64_t row = 0;
   for (int64_t sibling = 1; sibling <= 2; ++sibling) {
     const int64_t rows = lane_rows(tile, sibling);
@@ -196,18 +229,20 @@ void AttentionEmitter::hand_over(const KeyTile& tile, int64_t slot,
     target.address += static_cast<uint64_t>(row * all.row_stride);
     target.rows = rows;
     target.row_bytes = n * kFloatBytes;
-    Instruction& fixpipe =
-        out_.fixpipe(slot * plan_.slot_bytes(), rows, n, target);
+    Instruction& fixpipe = out_.fixpipe(
+        slot * plan_.slot_bytes() + row * kFractalRows * kFloatBytes, rows, n,
+        target);
     fixpipe.type = Type::kF32;
-    fixpipe.accumulate = adds;
+    fixpipe.k = static_cast<uint32_t>(round_up(tile.work->rows, kFractalRows));
     row += rows;
   }
   out_.set(Pipe::kFixpipe, Pipe::kCube, slot);
 }
 
 void AttentionEmitter::drain(const KeyTile& tile, int64_t slot, int64_t ub,
-                             int64_t n) {
-  out_.drain(ub, slot * plan_.slot_bytes(), tile.work->rows, n);
+                             int64_t n, int64_t columns) {
+  out_.drain(ub, slot * plan_.slot_bytes(), tile.work->rows, n).pitch =
+      static_cast<uint32_t>(round_up(columns * kFloatBytes, kBeatBytes));
   out_.set(Pipe::kVector, Pipe::kCube, slot);
 }
 
@@ -224,17 +259,17 @@ void AttentionEmitter::score_chunk(const KeyTile& tile, int64_t key,
     load_packet(tile, tensor, {key, keys, dim, dims});
     product({dim / k0 * fractal_bytes(tile.work->rows, k0, plan_.cube),
              packet_place(), slot * plan_.slot_bytes(), tile.work->rows, keys,
-             dims, dim > 0});
+             dims, dim > 0, false, packet_pitch(keys)});
     free_packet();
   }
   fill_slot(slot);
   if (is_unified()) {
-    drain(tile, slot, score_ub(0) + key * tile.work->rows * kFloatBytes, keys);
+    drain(tile, slot, score_ub(0) + key * kFloatBytes, keys, tile.keys);
     return;
   }
   Rectangle all = between(0, tile, 0, 0, tile.keys * kFloatBytes);
   all.address += static_cast<uint64_t>(key * kFloatBytes);
-  hand_over(tile, slot, all, keys, false);
+  hand_over(tile, slot, all, keys);
 }
 
 void AttentionEmitter::scores(const KeyTile& tile) {
@@ -264,8 +299,11 @@ void AttentionEmitter::load_weights(const KeyTile& tile) {
     out_.wait_sibling(Pipe::kMte3, Pipe::kMte2, kWeightFlag, sibling);
     const int64_t rows = lane_rows(tile, sibling);
     if (rows > 0) {
-      out_.copy_in(Space::kL1, weight_place(tile.index) + row * kBeatBytes,
-                   between(1, tile, row, rows, row_bytes));
+      Instruction& copy =
+          out_.copy_in(Space::kL1, weight_place(tile.index) + row * kBeatBytes,
+                       between(1, tile, row, rows, row_bytes));
+      copy.nd_to_nz = true;
+      copy.pitch = static_cast<uint32_t>(packet_pitch(tile.work->rows));
     }
     row += rows;
   }
@@ -277,14 +315,13 @@ void AttentionEmitter::load_weights(const KeyTile& tile) {
 void AttentionEmitter::hand_over_sums(const KeyTile& tile, int64_t column,
                                       int64_t n, int64_t slot) {
   if (is_unified()) {
-    drain(tile, slot, incoming_ub(), n);
-    vector_passes(incoming_ub(), tile.work->rows * n, kUpdatePasses);
+    drain(tile, slot, incoming_ub(), n, n);
+    rescale(tile, tile.work->rows, column, n);
     return;
   }
   Rectangle all = between(2, tile, 0, 0, plan_.attention.v_dim * kFloatBytes);
   all.address += static_cast<uint64_t>(column * kFloatBytes);
-  hand_over(tile, slot, all, n, plan_.sums_in_gm);
-  if (plan_.sums_in_gm && !tile.is_last) return;
+  hand_over(tile, slot, all, n);
   for (int64_t sibling = 1; sibling <= 2; ++sibling) {
     out_.set_sibling(Pipe::kFixpipe, Pipe::kMte2, kSumFlag, sibling);
   }
@@ -307,7 +344,7 @@ void AttentionEmitter::value_block(const KeyTile& tile, int64_t column,
     product({weight_place(tile.index) +
                  key / k0 * fractal_bytes(tile.work->rows, k0, plan_.cube),
              packet_place(), slot * plan_.slot_bytes(), tile.work->rows, n,
-             keys, key > 0});
+             keys, key > 0, true, packet_pitch(keys)});
     free_packet();
   }
   fill_slot(slot);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "backends/npu_sim/compiler/attention_plan.hpp"
 #include "backends/npu_sim/compiler/emitter.hpp"
@@ -32,7 +33,21 @@ struct Product {
   int64_t n = 0;
   int64_t k = 0;
   bool accumulate = false;
+  bool b_transposed =
+      false;            // n lies in blocks of 32 bytes, each with all of k
+  int64_t b_pitch = 0;  // bytes between the blocks
 };
+
+// Rows of a work that lie evenly in the tensors of the step.
+struct RowRun {
+  int64_t row = 0;  // of the stacked rows
+  int64_t rows = 0;
+  int64_t place = 0;  // of the first: token * query heads + head
+  int64_t stride = 1;
+};
+std::vector<RowRun> row_runs(const AttentionPlan& plan,
+                             const AttentionWork& work, int64_t first,
+                             int64_t rows);
 
 // A part of a tile of the cache: keys of the tile, columns of a head.
 struct Packet {
@@ -56,9 +71,7 @@ class AttentionEmitter {
   // The vector core's, for its share of the rows.
   void softmax(const KeyTile& tile, int64_t sibling);
   void update(const KeyTile& tile, int64_t sibling);
-  void write_result(const KeyTile& tile, int64_t row, int64_t rows,
-                    int64_t column, int64_t n);
-  int64_t v_dim() const { return plan_.attention.v_dim; }
+  void write_result(const KeyTile& tile, int64_t row, int64_t rows);
 
  private:
   bool is_unified() const { return profile_.unified_cores; }
@@ -76,7 +89,7 @@ class AttentionEmitter {
   void score_chunk(const KeyTile& tile, int64_t key, int64_t keys);
   void value_block(const KeyTile& tile, int64_t column, int64_t n);
   void hand_over(const KeyTile& tile, int64_t slot, const Rectangle& all,
-                 int64_t n, bool adds);
+                 int64_t n);
   void hand_over_sums(const KeyTile& tile, int64_t column, int64_t n,
                       int64_t slot);
   void take_scores(const KeyTile& tile, int64_t row, int64_t rows,
@@ -84,13 +97,25 @@ class AttentionEmitter {
   void give_weights(const KeyTile& tile, int64_t row, int64_t rows,
                     int64_t buffer);
   void load_weights(const KeyTile& tile);
-  void drain(const KeyTile& tile, int64_t slot, int64_t ub, int64_t n);
+  // n of the row's `columns` to UB.
+  void drain(const KeyTile& tile, int64_t slot, int64_t ub, int64_t n,
+             int64_t columns);
+  void rescale(const KeyTile& tile, int64_t rows, int64_t column, int64_t n);
+  void write_partial(const KeyTile& tile, int64_t row, int64_t rows);
+  int64_t cache_columns(int64_t dim) const;  // of 32 bytes
+  int64_t packet_pitch(int64_t keys) const;  // bytes of one of them in L1
+  // Floats of the rows of a lane: maxima and sums of a work, factors of a tile.
+  int64_t maxima_ub(const KeyTile& tile) const;
+  int64_t factors_ub(const KeyTile& tile) const;
   Rectangle between(int64_t kind, const KeyTile& tile, int64_t row,
                     int64_t rows, int64_t row_bytes) const;
   void load_packet(const KeyTile& tile, Tensor tensor, const Packet& packet);
   void free_packet();
   void product(const Product& what);
-  void vector_passes(int64_t at, int64_t elements, int64_t count);
+  Instruction& vector_passes(VectorFunction function, int64_t at, int64_t m,
+                             int64_t n, int64_t count);
+  int64_t sums_pitch() const;
+  int64_t last_key(const KeyTile& tile) const;
 
   const Profile& profile_;
   const AttentionPlan& plan_;

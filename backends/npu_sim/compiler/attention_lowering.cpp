@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "backends/npu_sim/compiler/attention_emitter.hpp"
+#include "backends/npu_sim/compiler/attention_merge.hpp"
 
 namespace tessera::npu {
 namespace {
@@ -19,7 +20,6 @@ struct AttentionLowering {
   Profile profile;
   AttentionPlan plan;
   std::vector<Pass> before;
-  std::vector<Pass> after;
 };
 
 // The tile `index` of a core, counted over all its works.
@@ -75,7 +75,7 @@ void emit_unified_work(AttentionEmitter& emitter, const AttentionPlan& plan,
       [&](const KeyTile& tile) {
         emitter.values(tile);
         if (tile.is_last) {
-          emitter.write_result(tile, 0, tile.work->rows, 0, emitter.v_dim());
+          emitter.write_result(tile, 0, tile.work->rows);
         }
       });
 }
@@ -144,9 +144,12 @@ void emit_section(const AttentionLowering& lowering, int64_t core,
     } else {
       emit_vector_work(emitter, plan, place.group, section, place.sibling);
     }
-  } else if (!lowering.after.empty()) {
+  } else if (plan.num_splits > 1) {
     out.sync_all();
-    emit_passes(lowering, lowering.after, place, out);
+    if (place.has_vector()) {
+      emit_merge(lowering.profile, plan, place.lane,
+                 plan.cores * plan.num_lanes, out);
+    }
   }
 }
 
@@ -176,26 +179,11 @@ std::vector<Pass> attention_passes_before(const AttentionPlan& plan) {
   return passes;
 }
 
-std::vector<Pass> attention_passes_after(const AttentionPlan& plan) {
-  if (plan.num_splits == 1) return {};
-  int64_t tokens = 0;
-  for (const int64_t length : plan.attention.q_lens) tokens += length;
-  Pass pass;
-  pass.elements = tokens * plan.attention.num_q_heads * plan.attention.v_dim;
-  pass.num_inputs = plan.num_splits;
-  pass.input = Tensor::kPartials;
-  pass.in = Type::kF32;
-  pass.elements_per_cycle = 64;
-  pass.passes = static_cast<double>(2 * plan.num_splits);
-  return {pass};
-}
-
 Stream lower_attention(const Profile& profile, const AttentionPlan& plan) {
   auto lowering = std::make_shared<AttentionLowering>();
   lowering->profile = profile;
   lowering->plan = plan;
   lowering->before = attention_passes_before(plan);
-  lowering->after = attention_passes_after(plan);
   Stream stream;
   stream.label = "attention";
   const int64_t width = profile.unified_cores ? 1 : 3;

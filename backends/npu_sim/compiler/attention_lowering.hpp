@@ -13,9 +13,8 @@ namespace tessera::npu {
 
 Stream lower_attention(const Profile& profile, const AttentionPlan& plan);
 
-// Before the products: the cache from s8 to f16.  After: split sums combined.
+// Before the products: the cache from s8 to f16.
 std::vector<Pass> attention_passes_before(const AttentionPlan& plan);
-std::vector<Pass> attention_passes_after(const AttentionPlan& plan);
 
 // Vector instructions over a tile of scores, and over the sums it changes.
 inline constexpr int64_t kSoftmaxPasses = 5;  // scale, max, subtract, sum, cast

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "backends/npu_sim/compiler/attention_lowering.hpp"
+#include "backends/npu_sim/compiler/attention_merge.hpp"
 #include "backends/npu_sim/compiler/attention_plan.hpp"
 #include "backends/npu_sim/compiler/gemm_layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
@@ -124,7 +125,6 @@ void add_exchange_costs(const Profile& profile, const AttentionPlan& plan,
   costs.fixpipe = scores + sums;
   const double soft = costs.softmax;
   costs.softmax = std::max(soft, elements * 4 / l2);
-  if (plan.sums_in_gm) costs.update = 0;
   costs.loads += weights;
   costs.chain = scores + 2 * hop + elements * 4 / l2 + soft +
                 elements * 2 / profile.vector.ub_to_gm_rate + weights +
@@ -165,10 +165,7 @@ double passes_cycles(const Profile& profile, const AttentionPlan& plan) {
   for (const Pass& pass : attention_passes_before(plan)) {
     cycles += pass_cycles(profile, pass, lanes);
   }
-  for (const Pass& pass : attention_passes_after(plan)) {
-    cycles += pass_cycles(profile, pass, lanes);
-  }
-  return cycles;
+  return cycles + merge_cycles(profile, plan);
 }
 
 }  // namespace

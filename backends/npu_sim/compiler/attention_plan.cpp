@@ -110,9 +110,11 @@ int64_t ub_bytes(const AttentionPlan& plan) {
   const int64_t buffers = plan.softmax_rows < lane_rows ? 2 : 1;
   const int64_t scores =
       round_up(plan.softmax_rows * plan.tile_keys * (4 + 2), kBeatBytes);
-  const int64_t sums = plan.sums_in_gm ? 0 : plan.attention.v_dim;
-  return buffers * scores + round_up(lane_rows * sums * 4, kBeatBytes) +
-         lane_rows * round_up(plan.value_columns, kFractalRows) * 4;
+  const int64_t states =
+      (2 * plan.num_states() + plan.num_places()) * plan.state_bytes();
+  return buffers * scores +
+         lane_rows * round_up(plan.attention.v_dim * 4, kBeatBytes) +
+         lane_rows * round_up(plan.value_columns, kFractalRows) * 4 + states;
 }
 
 // Whether the tiles fit L0, L0C and L1.
@@ -131,15 +133,11 @@ bool fits_cube(const Profile& profile, AttentionPlan& plan) {
 
 // Rows of scores in UB: all at once, else two buffers of some.
 bool fits_vector(const Profile& profile, AttentionPlan& plan) {
-  for (const bool in_gm : {false, true}) {
-    if (in_gm && profile.unified_cores) break;
-    plan.sums_in_gm = in_gm;
-    for (int64_t rows = plan.lane_rows_most(); rows > 0; rows /= 2) {
-      plan.softmax_rows = rows;
-      if (ub_bytes(plan) <= profile.local.ub_bytes) return true;
-      // What one core drains is a whole tile.
-      if (profile.unified_cores) break;
-    }
+  for (int64_t rows = plan.lane_rows_most(); rows > 0; rows /= 2) {
+    plan.softmax_rows = rows;
+    if (ub_bytes(plan) <= profile.local.ub_bytes) return true;
+    // What one core drains is a whole tile.
+    if (profile.unified_cores) break;
   }
   return false;
 }
@@ -212,6 +210,8 @@ std::vector<AttentionWork> all_work(const AttentionPlan& plan) {
         work.rows = std::min(plan.tile_rows, total - row);
         std::tie(work.key_begin, work.key_end) =
             visible_keys(plan, s, row, work.rows);
+        // Tiles begin at multiples of their size, whatever the window.
+        work.key_begin = work.key_begin / plan.tile_keys * plan.tile_keys;
         all.push_back(work);
       }
     }
@@ -285,6 +285,20 @@ void choose_splits(AttentionPlan& plan,
 
 }  // namespace
 
+int64_t AttentionPlan::state_bytes() const {
+  return round_up(lane_rows_most() * 4, kBeatBytes);
+}
+
+int64_t AttentionPlan::num_rows() const {
+  return (q_starts.back() + attention.q_lens.back()) * attention.num_q_heads;
+}
+
+int64_t AttentionPlan::first_row(const AttentionWork& one) const {
+  const auto sequence = static_cast<size_t>(one.sequence);
+  return q_starts[sequence] * attention.num_q_heads +
+         one.kv_head * attention.q_lens[sequence] * group();
+}
+
 int64_t AttentionPlan::slot_bytes() const {
   return tile_rows * 4 *
          round_up(std::max(chunk_keys, value_columns), kFractalRows);
@@ -314,6 +328,11 @@ AttentionPlan plan_attention(const Profile& profile,
            std::to_string(profile.cube_cores) + " on " + profile.name);
   }
   plan.cores = attention.cores > 0 ? attention.cores : profile.cube_cores;
+  int64_t tokens = 0;
+  for (const int64_t length : attention.q_lens) {
+    plan.q_starts.push_back(tokens);
+    tokens += length;
+  }
   choose_types(profile, plan);
   choose_tiles(profile, plan);
   const std::vector<AttentionWork> whole = all_work(plan);

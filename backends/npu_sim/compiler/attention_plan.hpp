@@ -32,21 +32,21 @@ struct AttentionPlan {
   bool widens_cache = false;  // a pass s8 -> f16 over the cache before
   int64_t cores = 0;
   int64_t tile_rows = 0;
-  int64_t tile_keys = 0;      // between two hand-overs to the vector cores
-  int64_t preload = 1;        // tiles of scores ahead of the values
-  int64_t num_splits = 1;     // of a sequence's keys between cores
-  int64_t chunk_keys = 0;     // of a tile, one product with K
-  int64_t value_columns = 0;  // of one product with V
-  int64_t packet_bytes = 0;   // of K or V in L1
-  int64_t num_packets = 2;    // on their way at a time
-  int64_t num_slots = 2;      // accumulators in L0C
-  int64_t softmax_rows = 0;   // in UB at a time
-  int64_t num_lanes = 2;      // vector cores of one cube core
-  // The fixpipe adds to sums in GM, for those too large for UB; the vector
-  // cores see them at the end only.
-  bool sums_in_gm = false;
+  int64_t tile_keys = 0;          // between two hand-overs to the vector cores
+  int64_t preload = 1;            // tiles of scores ahead of the values
+  int64_t num_splits = 1;         // of a sequence's keys between cores
+  int64_t chunk_keys = 0;         // of a tile, one product with K
+  int64_t value_columns = 0;      // of one product with V
+  int64_t packet_bytes = 0;       // of K or V in L1
+  int64_t num_packets = 2;        // on their way at a time
+  int64_t num_slots = 2;          // accumulators in L0C
+  int64_t softmax_rows = 0;       // in UB at a time
+  int64_t num_lanes = 2;          // vector cores of one cube core
+  std::vector<int64_t> q_starts;  // first token of a sequence
   std::vector<std::vector<AttentionWork>> work;  // of each core
 
+  // Of what the launch writes.
+  Type result_type() const { return cube == Type::kS8 ? Type::kF16 : cube; }
   int64_t group() const {
     return attention.num_q_heads / attention.num_kv_heads;
   }
@@ -58,7 +58,13 @@ struct AttentionPlan {
   }
   // Tiles that cube and vector cores exchange in GM at a time.
   int64_t num_places() const { return preload + 1; }
+  // Of UB: maxima and sums of works, factors of tiles, for each row of a lane.
+  int64_t num_states() const { return num_places() + 1; }
+  int64_t state_bytes() const;
   int64_t slot_bytes() const;
+  // Stacked rows of all sequences and KV heads, one after another.
+  int64_t num_rows() const;
+  int64_t first_row(const AttentionWork& one) const;
   // Columns of K, and keys of V, that a packet holds.
   int64_t packet_dims() const;
   int64_t packet_keys() const;

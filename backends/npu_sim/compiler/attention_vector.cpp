@@ -23,20 +23,69 @@ int64_t AttentionEmitter::sums_ub() const {
   return score_ub(plan_.softmax_rows < plan_.lane_rows_most() ? kBuffers : 1);
 }
 
-int64_t AttentionEmitter::incoming_ub() const {
-  return plan_.sums_in_gm
-             ? sums_ub()
-             : round_up(sums_ub() + plan_.lane_rows_most() *
-                                        plan_.attention.v_dim * kFloatBytes,
-                        kBeatBytes);
+int64_t AttentionEmitter::sums_pitch() const {
+  return round_up(plan_.attention.v_dim * kFloatBytes, kBeatBytes);
 }
 
-void AttentionEmitter::vector_passes(int64_t at, int64_t elements,
-                                     int64_t count) {
+int64_t AttentionEmitter::incoming_ub() const {
+  return sums_ub() + plan_.lane_rows_most() * sums_pitch();
+}
+
+// The last key of the tile that the sequence's first token sees.
+int64_t AttentionEmitter::last_key(const KeyTile& tile) const {
+  const auto sequence = static_cast<size_t>(tile.work->sequence);
+  const Attention& attention = plan_.attention;
+  return attention.seq_lens[sequence] - attention.q_lens[sequence] - tile.begin;
+}
+
+int64_t AttentionEmitter::maxima_ub(const KeyTile& tile) const {
+  const int64_t first =
+      round_up(incoming_ub() + plan_.lane_rows_most() *
+                                   round_up(plan_.value_columns, kFractalRows) *
+                                   kFloatBytes,
+               kBeatBytes);
+  return first + tile.order % plan_.num_states() * 2 * plan_.state_bytes();
+}
+
+int64_t AttentionEmitter::factors_ub(const KeyTile& tile) const {
+  KeyTile none = tile;
+  none.order = 0;
+  return maxima_ub(none) +
+         (2 * plan_.num_states() + tile.index % plan_.num_places()) *
+             plan_.state_bytes();
+}
+
+// `count` instructions over [m, n]; the first says what they do.
+Instruction& AttentionEmitter::vector_passes(VectorFunction function,
+                                             int64_t at, int64_t m, int64_t n,
+                                             int64_t count) {
   const double rate = profile_.vector.bytes_per_cycle / kFloatBytes;
   for (int64_t i = 0; i < count; ++i) {
-    out_.vector(at, elements, rate).type = Type::kF32;
+    Instruction& one = out_.vector(at, m * n, rate);
+    one.m = static_cast<uint32_t>(m);
+    one.n = static_cast<uint32_t>(n);
+    one.type = Type::kF32;
+    one.out_type = plan_.cube;
+    // Integer weights need the last maximum, so those streams are only timed.
+    if (plan_.cube == Type::kS8) continue;
+    one.function = i == 0 ? function : VectorFunction::kPart;
   }
+  return out_.back(count);
+}
+
+// Brings the sums of columns [column, column + n) to the newest maximum.
+void AttentionEmitter::rescale(const KeyTile& tile, int64_t rows,
+                               int64_t column, int64_t n) {
+  // The result of the work before has left.
+  if (tile.is_first && column == 0) {
+    out_.wait(Pipe::kMte3, Pipe::kVector, kResultFlag);
+  }
+  Instruction& one = vector_passes(VectorFunction::kRescale, incoming_ub(),
+                                   rows, n, kUpdatePasses);
+  one.dst = static_cast<uint64_t>(sums_ub() + column * kFloatBytes);
+  one.inputs = static_cast<uint32_t>(sums_pitch());
+  one.scales = static_cast<uint32_t>(factors_ub(tile));
+  one.accumulate = !tile.is_first;
 }
 
 void AttentionEmitter::take_scores(const KeyTile& tile, int64_t row,
@@ -61,6 +110,8 @@ void AttentionEmitter::give_weights(const KeyTile& tile, int64_t row,
         out_.copy_out(ub, {static_cast<uint64_t>(weight_place(tile.index)),
                            rows, row_bytes, row_bytes});
     copy.dst_space = Space::kL1;
+    copy.nd_to_nz = true;
+    copy.pitch = static_cast<uint32_t>(packet_pitch(tile.work->rows));
     out_.set(Pipe::kMte3, Pipe::kMte1, weights);
     out_.set(Pipe::kMte3, Pipe::kVector, kPieceFlag);
     return;
@@ -80,10 +131,19 @@ void AttentionEmitter::softmax(const KeyTile& tile, int64_t sibling) {
     const int64_t rows = std::min(plan_.softmax_rows, all - row);
     const int64_t buffer = is_unified() || is_single ? 0 : pieces_++ % kBuffers;
     if (!is_unified()) take_scores(tile, first + row, rows, buffer);
-    const int64_t elements = rows * tile.keys;
-    vector_passes(score_ub(buffer), elements, kSoftmaxPasses);
-    out_.vector(score_ub(buffer), elements, profile_.vector.special_elements)
-        .type = Type::kF32;
+    const int64_t ub = score_ub(buffer);
+    Instruction& one = vector_passes(VectorFunction::kSoftmax, ub, rows,
+                                     tile.keys, kSoftmaxPasses);
+    one.accumulate = !tile.is_first;
+    one.src2 = static_cast<uint64_t>(maxima_ub(tile) + row * kFloatBytes);
+    one.k = static_cast<uint32_t>(plan_.state_bytes());
+    one.scales = static_cast<uint32_t>(factors_ub(tile) + row * kFloatBytes);
+    one.row_bytes = static_cast<uint32_t>(tile.work->row + first + row);
+    one.row_stride = static_cast<uint64_t>(last_key(tile));
+    Instruction& exponent =
+        out_.vector(ub, rows * tile.keys, profile_.vector.special_elements);
+    exponent.type = Type::kF32;
+    exponent.function = VectorFunction::kPart;
     give_weights(tile, first + row, rows, buffer);
   }
   if (!is_unified()) {
@@ -96,9 +156,7 @@ void AttentionEmitter::update(const KeyTile& tile, int64_t sibling) {
   const int64_t v_dim = plan_.attention.v_dim;
   const int64_t rows = lane_rows(tile, sibling);
   const int64_t row = sibling == 2 ? tile.work->rows - rows : 0;
-  const bool reads = !plan_.sums_in_gm || tile.is_last;
-  for (int64_t column = 0; reads && column < v_dim;
-       column += plan_.value_columns) {
+  for (int64_t column = 0; column < v_dim; column += plan_.value_columns) {
     const int64_t n = std::min(plan_.value_columns, v_dim - column);
     out_.wait(Pipe::kVector, Pipe::kMte2, kIncomingFlag);
     out_.wait_sibling(Pipe::kFixpipe, Pipe::kMte2, kSumFlag, 0);
@@ -110,39 +168,52 @@ void AttentionEmitter::update(const KeyTile& tile, int64_t sibling) {
     }
     out_.set(Pipe::kMte2, Pipe::kVector, kIncomingFlag);
     out_.wait(Pipe::kMte2, Pipe::kVector, kIncomingFlag);
-    if (rows > 0) vector_passes(incoming_ub(), rows * n, kUpdatePasses);
-    if (tile.is_last && plan_.sums_in_gm) {
-      write_result(tile, row, rows, column, n);
-    }
+    if (rows > 0) rescale(tile, rows, column, n);
     out_.set(Pipe::kVector, Pipe::kMte2, kIncomingFlag);
   }
-  if (tile.is_last && !plan_.sums_in_gm) {
-    write_result(tile, row, rows, 0, v_dim);
-  }
+  if (tile.is_last) write_result(tile, row, rows);
 }
 
-// The last division, and the result on its way.
+// The last division, and the result on its way; or what a split is worth.
 void AttentionEmitter::write_result(const KeyTile& tile, int64_t row,
-                                    int64_t rows, int64_t column, int64_t n) {
+                                    int64_t rows) {
   if (rows == 0) return;
-  const Attention& attention = plan_.attention;
-  const bool is_split = plan_.num_splits > 1;
-  const int64_t element = is_split ? 4 : 2;
-  const int64_t stride = attention.v_dim * element;
-  const int64_t ub = plan_.sums_in_gm ? incoming_ub() : sums_ub();
-  out_.wait(Pipe::kMte3, Pipe::kVector, kResultFlag);
-  vector_passes(ub, rows * n, 1);
+  const int64_t v_dim = plan_.attention.v_dim;
+  Instruction& one =
+      vector_passes(VectorFunction::kDivide, sums_ub(), rows, v_dim, 1);
+  one.inputs = static_cast<uint32_t>(sums_pitch());
+  one.scales = static_cast<uint32_t>(maxima_ub(tile) + plan_.state_bytes());
+  if (plan_.num_splits > 1) one.function = VectorFunction::kPart;
   out_.set(Pipe::kVector, Pipe::kMte3, kResultFlag);
   out_.wait(Pipe::kVector, Pipe::kMte3, kResultFlag);
-  const int64_t head =
-      tile.work->sequence * attention.num_kv_heads + tile.work->kv_head;
-  out_.copy_out(
-      ub, {gm_address(is_split ? Tensor::kPartials : Tensor::kOutput,
-                      (head * 65536 + tile.work->split * 4096 + tile.work->row +
-                       row) * stride +
-                          column * element),
-           rows, n * element, stride});
+  if (plan_.num_splits > 1) {
+    write_partial(tile, row, rows);
+  } else {
+    const int64_t row_bytes = bytes_of_elements(plan_.result_type(), v_dim);
+    const int64_t first = tile.work->row + row;
+    for (const RowRun& run : row_runs(plan_, *tile.work, first, rows)) {
+      out_.copy_out(
+          sums_ub() + (run.row - first) * round_up(row_bytes, kBeatBytes),
+          {gm_address(Tensor::kOutput, run.place * row_bytes), run.rows,
+           row_bytes, run.stride * row_bytes});
+    }
+  }
   out_.set(Pipe::kMte3, Pipe::kVector, kResultFlag);
+}
+
+void AttentionEmitter::write_partial(const KeyTile& tile, int64_t row,
+                                     int64_t rows) {
+  const int64_t row_bytes = plan_.attention.v_dim * kFloatBytes;
+  const int64_t place = tile.work->split * plan_.num_rows() +
+                        plan_.first_row(*tile.work) + tile.work->row + row;
+  out_.copy_out(sums_ub(), {gm_address(Tensor::kPartials, place * row_bytes),
+                            rows, row_bytes, row_bytes});
+  for (int64_t kind = 0; kind < 2; ++kind) {
+    const int64_t at = kind * plan_.num_splits * plan_.num_rows() + place;
+    out_.copy_out(maxima_ub(tile) + kind * plan_.state_bytes(),
+                  {gm_address(Tensor::kScales, at * kFloatBytes), 1,
+                   rows * kFloatBytes, rows * kFloatBytes});
+  }
 }
 
 }  // namespace tessera::npu

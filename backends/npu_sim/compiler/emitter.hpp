@@ -48,6 +48,10 @@ class Emitter {
   void set_sibling(Pipe from, Pipe to, int64_t flag, int64_t sibling);
   void wait_sibling(Pipe from, Pipe to, int64_t flag, int64_t sibling);
   void sync_all();
+  // The one that was added `count` before the end.
+  Instruction& back(int64_t count) {
+    return out_[out_.size() - static_cast<size_t>(count)];
+  }
 
   Instruction& copy_in(Space space, int64_t dst, const Rectangle& source);
   Instruction& copy_out(int64_t src, const Rectangle& target);

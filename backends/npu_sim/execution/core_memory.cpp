@@ -160,7 +160,6 @@ std::string CoreMemory::run(const Instruction& one, Memory& gm) {
     case Opcode::kVector:
       return run_vector(one, space(Space::kUb), gm);
     case Opcode::kCopyOut:
-      if (one.dst_space != Space::kGm) return "is timed only";
       copy_out(one, gm);
       return {};
     default:
@@ -168,22 +167,35 @@ std::string CoreMemory::run(const Instruction& one, Memory& gm) {
   }
 }
 
+namespace {
+
+// Rows to rows, or to columns of fractals.
+void place_row(const Instruction& one, size_t row, const uint8_t* source,
+               uint8_t* target) {
+  if (!one.nd_to_nz) {
+    const size_t own = round_to(one.row_bytes, kBeatBytes);
+    const size_t pitch = one.pitch > 0 ? one.pitch : own;
+    std::copy_n(source, one.row_bytes, target + row * pitch);
+    return;
+  }
+  const size_t own = round_to(one.m, kFractalRows) * kBeatBytes;
+  const size_t pitch = one.pitch > 0 ? one.pitch : own;
+  for (size_t at = 0; at < one.row_bytes; at += kBeatBytes) {
+    const size_t bytes = std::min<size_t>(kBeatBytes, one.row_bytes - at);
+    uint8_t* place = target + at / kBeatBytes * pitch + row * kBeatBytes;
+    std::fill_n(place, kBeatBytes, uint8_t{0});
+    std::copy_n(source + at, bytes, place);
+  }
+}
+
+}  // namespace
+
 void CoreMemory::copy_in(const Instruction& one, Memory& gm) {
   uint8_t* target = space(one.dst_space).data() + one.dst;
-  const size_t rows = round_to(one.m, kFractalRows);
-  const size_t pitch = round_to(one.row_bytes, kBeatBytes);
-  if (one.nd_to_nz) std::fill_n(target, rows * pitch, uint8_t{0});
   for (size_t row = 0; row < one.m; ++row) {
-    const uint8_t* source =
-        gm_bytes_at(gm, one.src + row * one.row_stride, one.row_bytes);
-    if (!one.nd_to_nz) {
-      std::copy_n(source, one.row_bytes, target + row * pitch);
-      continue;
-    }
-    for (size_t at = 0; at < one.row_bytes; at += kBeatBytes) {
-      const size_t bytes = std::min<size_t>(kBeatBytes, one.row_bytes - at);
-      std::copy_n(source + at, bytes, target + at * rows + row * kBeatBytes);
-    }
+    place_row(one, row,
+              gm_bytes_at(gm, one.src + row * one.row_stride, one.row_bytes),
+              target);
   }
 }
 
@@ -314,7 +326,8 @@ std::string CoreMemory::fixpipe(const Instruction& one, Memory& gm) {
 
 void CoreMemory::drain(const Instruction& one) {
   const size_t rows = one.k != 0 ? one.k : round_to(one.m, kFractalRows);
-  const size_t pitch = round_to(one.n * kSumBytes, kBeatBytes);
+  const size_t own = round_to(one.n * kSumBytes, kBeatBytes);
+  const size_t pitch = one.pitch > 0 ? one.pitch : own;
   const uint8_t* source = space(Space::kL0c).data() + one.src;
   uint8_t* target = space(Space::kUb).data() + one.dst;
   for (size_t row = 0; row < one.m; ++row) {
@@ -329,8 +342,14 @@ void CoreMemory::copy_out(const Instruction& one, Memory& gm) {
   const uint8_t* source = space(Space::kUb).data() + one.src;
   const size_t pitch = round_to(one.row_bytes, kBeatBytes);
   for (size_t row = 0; row < one.m; ++row) {
-    std::copy_n(source + row * pitch, one.row_bytes,
-                gm_bytes_at(gm, one.dst + row * one.row_stride, one.row_bytes));
+    if (one.dst_space == Space::kGm) {
+      std::copy_n(
+          source + row * pitch, one.row_bytes,
+          gm_bytes_at(gm, one.dst + row * one.row_stride, one.row_bytes));
+    } else {
+      place_row(one, row, source + row * pitch,
+                space(one.dst_space).data() + one.dst);
+    }
   }
 }
 

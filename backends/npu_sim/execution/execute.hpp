@@ -26,6 +26,14 @@ struct StoredWeight {
   std::vector<float> scales;  // [parts, N, ceil(K / group_size)]
 };
 
+// What the softmax of attention knows.
+struct AttentionFacts {
+  float scale = 1;
+  int64_t group = 1;  // rows of a token
+  bool causal = true;
+  int64_t window = 0;  // 0: full
+};
+
 // GM, and what instructions read besides.
 struct Memory {
   // By the number of the tensor, the upper bits of a GM address.
@@ -52,6 +60,8 @@ struct Memory {
 
   // kWiden.
   StoredWeight weight;
+
+  AttentionFacts attention;
 
   // kUnzip: SPARSE_FIXED tiles as types.h draws them, of W[N, K].
   std::vector<uint8_t> sparse_codes;

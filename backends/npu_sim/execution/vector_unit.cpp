@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/npu_sim/execution/attention_unit.hpp"
 #include "backends/npu_sim/execution/bytes.hpp"
 #include "backends/npu_sim/function/activation.hpp"
 #include "backends/npu_sim/function/half.hpp"
@@ -278,6 +279,12 @@ std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
       break;
     case VectorFunction::kAdd:
       unit.add();
+      break;
+    case VectorFunction::kSoftmax:
+    case VectorFunction::kRescale:
+    case VectorFunction::kMerge:
+    case VectorFunction::kDivide:
+      run_attention_vector(one, ub, gm);
       break;
   }
   return {};

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kFractalBytes = 512;
 constexpr int64_t kAccumulatorFractalBytes = 1024;
+constexpr int64_t kAccumulatorRowBytes = 64;  // of a fractal
 constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kFractalRows = 16;
 
@@ -57,6 +58,13 @@ int64_t accumulator_bytes(const Instruction& one) {
          kAccumulatorFractalBytes;
 }
 
+// Of rows that leave; k: the rows of what they are part of.
+int64_t leaving_bytes(const Instruction& one) {
+  if (one.k == 0) return accumulator_bytes(one);
+  return (fractals(one.n, kFractalRows) - 1) * one.k * kAccumulatorRowBytes +
+         one.m * kAccumulatorRowBytes;
+}
+
 int64_t element_bytes(const Instruction& one) {
   return int64_t{one.m} * one.n * bits_of(one.type) / 8;
 }
@@ -65,15 +73,24 @@ std::string first_of(const std::string& one, const std::string& other) {
   return one.empty() ? other : one;
 }
 
+// From the first byte of a copy's target to the last.
+int64_t target_span(const Instruction& copy) {
+  const int64_t row = round_up(copy.row_bytes, kBeatBytes);
+  if (copy.pitch == 0) {
+    return row *
+           (copy.nd_to_nz ? round_up(copy.m, kFractalRows) : int64_t{copy.m});
+  }
+  return copy.nd_to_nz
+             ? (row / kBeatBytes - 1) * copy.pitch + copy.m * kBeatBytes
+             : (copy.m - 1) * int64_t{copy.pitch} + row;
+}
+
 std::string check_copy_in(const Profile& profile, const Instruction& copy) {
   if (copy.dst_space != Space::kL1 && copy.dst_space != Space::kUb) {
     return std::string("cannot write ") + name_of(copy.dst_space);
   }
-  const int64_t rows =
-      copy.nd_to_nz ? round_up(copy.m, kFractalRows) : int64_t{copy.m};
-  return check_operand(
-      profile, {"dst", copy.dst_space, copy.dst,
-                rows * round_up(copy.row_bytes, kBeatBytes), kBeatBytes});
+  return check_operand(profile, {"dst", copy.dst_space, copy.dst,
+                                 target_span(copy), kBeatBytes});
 }
 
 // From the first byte in L1 to the last: blocks, row_stride apart.
@@ -122,13 +139,15 @@ std::string check_accumulator(const Profile& profile, const Instruction& one) {
     return profile.name + " has no path from l0c to ub";
   }
   std::string wrong = check_operand(
-      profile, {"src", Space::kL0c, one.src, accumulator_bytes(one),
-                kAccumulatorFractalBytes});
+      profile,
+      {"src", Space::kL0c, one.src, leaving_bytes(one), kAccumulatorRowBytes});
   if (one.opcode == Opcode::kFixpipe) return wrong;
-  const int64_t pitch =
+  const int64_t row =
       round_up(int64_t{one.n} * bits_of(one.type) / 8, kBeatBytes);
-  return first_of(wrong, check_operand(profile, {"dst", Space::kUb, one.dst,
-                                                 one.m * pitch, kBeatBytes}));
+  const int64_t pitch = one.pitch > 0 ? one.pitch : row;
+  return first_of(
+      wrong, check_operand(profile, {"dst", Space::kUb, one.dst,
+                                     (one.m - 1) * pitch + row, kBeatBytes}));
 }
 
 std::string check_operands(const Profile& profile, const Instruction& one) {

@@ -64,6 +64,16 @@ enum class VectorFunction : uint8_t {
   kAccumulate,    // dst += src, f32 or s32
   kAdd,           // dst = src + what lies at src2, `inputs` bytes apart, k of
                   // them
+  kSoftmax,       // weights dst from scores src, [m, n] keys; maxima at src2,
+                  // sums k bytes on, factors to `scales`.  row_bytes: the first
+                  // row; row_stride: the last key of the tile that token 0
+                  // sees, signed
+  kRescale,  // dst = dst * factor of the row + src; dst rows `inputs` bytes
+             // apart
+  kMerge,    // dst with its maxima and sums at src2, k bytes apart, and src
+             // with its own at `scales`, as one; rows `inputs` apart
+  kDivide,   // result dst = src / sum of the row at `scales`; rows of src
+             // `inputs` apart
 };
 
 // How the fixpipe turns an accumulator into an element.
@@ -91,7 +101,7 @@ struct Instruction {
   Space dst_space = Space::kGm;
   VectorFunction function = VectorFunction::kNone;
   FixpipeMode fixpipe = FixpipeMode::kNone;
-  bool accumulate = false;   // kMmad: else the first of a sum
+  bool accumulate = false;   // kMmad, kVector: else the first of a sum
   bool transpose = false;    // loads: L1 holds [rows / c][k][c], c: 32 bytes
   bool nd_to_nz = false;     // kCopyIn
   bool rearranging = false;  // loads: 3D
@@ -99,11 +109,13 @@ struct Instruction {
   bool conflicts = false;  // kVector: operands in one bank group
   uint64_t dst = 0;        // byte offset in its space
   uint64_t src = 0;
-  uint64_t src2 = 0;             // second operand, or scales
-  uint32_t m = 0;                // elements: rows
-  uint32_t n = 0;                // elements: columns
-  uint32_t k = 0;                // elements of the reduction
-  uint32_t row_bytes = 0;        // GM side
+  uint64_t src2 = 0;       // second operand, or scales
+  uint32_t m = 0;          // elements: rows
+  uint32_t n = 0;          // elements: columns
+  uint32_t k = 0;          // elements of the reduction
+  uint32_t row_bytes = 0;  // GM side
+  uint32_t pitch = 0;  // copies, drains: bytes between rows at the target, or
+                       // columns of fractals; 0: as the rows need
   uint64_t row_stride = 0;       // GM side, bytes; loads: of L1's blocks
   uint32_t inputs = 0;           // kVector: further operands in UB
   uint32_t scales = 0;           // kVector: scales of rows in UB

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "backends/npu_sim/function/attention/attention_walk.hpp"
 #include "backends/npu_sim/function/inner_loops.hpp"
@@ -14,17 +15,20 @@
 namespace tessera::npu {
 namespace {
 
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
 // What a block of queries keeps between tiles.
 class QueryRows {
  public:
   QueryRows(const AttentionStep& op, std::vector<float>& memory)
       : op_(op),
         D_(op.pool.layout.head_dim),
+        tile_(op.tiling.keys),
         heads_(op.num_q_heads / op.pool.layout.num_kv_heads),
         type_(op.pool.layout.format == TSR_KV_BF16 ? Half::kBf16 : Half::kF16) {
     const int64_t rows = kTokensPerBlock * heads_;
-    const auto total = static_cast<size_t>(2 * rows * D_ + 2 * rows +
-                                           2 * kKeyTile * D_ + kKeyTile + D_);
+    const auto total = static_cast<size_t>(3 * rows * D_ + 4 * rows +
+                                           2 * tile_ * D_ + tile_ + D_);
     if (memory.size() < total) memory.resize(total);
     float* next = memory.data();
     const auto take = [&next](int64_t count) {
@@ -36,19 +40,23 @@ class QueryRows {
     o_ = take(rows * D_);
     max_ = take(rows);
     sum_ = take(rows);
-    keys_ = take(kKeyTile * D_);
-    values_ = take(kKeyTile * D_);
-    p_ = take(kKeyTile);
+    merged_o_ = take(rows * D_);
+    merged_max_ = take(rows);
+    merged_sum_ = take(rows);
+    splits_.resize(static_cast<size_t>(rows));
+    keys_ = take(tile_ * D_);
+    values_ = take(tile_ * D_);
+    p_ = take(tile_);
     product_ = take(D_);
   }
 
   void run(const QueryBlock& block) {
     begin(block);
     const KeyRange all = visible_keys(op_, block);
-    for (int64_t tile = all.begin / kKeyTile * kKeyTile; tile < all.end;
-         tile += kKeyTile) {
+    for (int64_t tile = all.begin / tile_ * tile_; tile < all.end;
+         tile += tile_) {
       const KeyRange range{std::max(tile, all.begin),
-                           std::min(tile + kKeyTile, all.end)};
+                           std::min(tile + tile_, all.end)};
       load_tile(block, tile, range);
       for (int64_t t = 0; t < block.num_tokens; ++t) {
         const KeyRange seen =
@@ -56,7 +64,10 @@ class QueryRows {
         const KeyRange part{std::max(seen.begin, range.begin) - tile,
                             std::min(seen.end, range.end) - tile};
         if (part.begin >= part.end) continue;
-        for (int64_t h = 0; h < heads_; ++h) add_tile(t * heads_ + h, part);
+        for (int64_t h = 0; h < heads_; ++h) {
+          enter_split(block, t, h, tile);
+          add_tile(t * heads_ + h, part);
+        }
       }
     }
     finish(block);
@@ -75,7 +86,63 @@ class QueryRows {
     }
     std::fill_n(o_, rows * D_, 0.0f);
     std::fill_n(sum_, rows, 0.0f);
-    std::fill_n(max_, rows, tsr_from_bits_f32(0xFF800000U));
+    std::fill_n(max_, rows, kNothing);
+    std::fill_n(merged_max_, rows, kNothing);
+    std::fill_n(merged_sum_, rows, 0.0f);
+    std::fill_n(merged_o_, rows * D_, 0.0f);
+    std::fill(splits_.begin(), splits_.end(), int64_t{0});
+  }
+
+  // Which split of its keys the row of token t and head h is in at `tile`.
+  int64_t split_at(const QueryBlock& block, int64_t t, int64_t h,
+                   int64_t tile) const {
+    const AttentionTiling& tiling = op_.tiling;
+    const int64_t q_len = op_.q_starts[block.seq + 1] - op_.q_starts[block.seq];
+    const int64_t first = op_.seq_lens[block.seq] - q_len;
+    const int64_t row = (block.first_position + t - first) * heads_ + h;
+    const int64_t begin = row / tiling.rows * tiling.rows;
+    const int64_t last = std::min(begin + tiling.rows, q_len * heads_) - 1;
+    const int64_t from =
+        visible_keys(op_, block.seq, first + begin / heads_).begin / tile_ *
+        tile_;
+    const int64_t to = visible_keys(op_, block.seq, first + last / heads_).end;
+    const int64_t keys = (to - from + tiling.splits - 1) / tiling.splits;
+    return (tile - from) / ((keys + tile_ - 1) / tile_ * tile_);
+  }
+
+  void enter_split(const QueryBlock& block, int64_t t, int64_t h,
+                   int64_t tile) {
+    if (op_.tiling.splits == 1) return;
+    const int64_t row = t * heads_ + h;
+    int64_t& current = splits_[static_cast<size_t>(row)];
+    const int64_t split = split_at(block, t, h, tile);
+    if (split == current) return;
+    current = split;
+    leave_split(row);
+  }
+
+  // Adds what the row has to what it had, and begins anew.
+  void leave_split(int64_t row) {
+    float* o = o_ + row * D_;
+    float* merged = merged_o_ + row * D_;
+    const float other = max_[row];
+    if (other == kNothing) return;
+    const float own = merged_max_[row];
+    const float top = own > other ? own : other;
+    const float keep = tsr_exp_f32(own - top);
+    const float take = tsr_exp_f32(other - top);
+    for (int64_t d = 0; d < D_; ++d) {
+      const float kept = merged[d] * keep;
+      const float taken = o[d] * take;
+      merged[d] = kept + taken;
+      o[d] = 0.0f;
+    }
+    const float kept = merged_sum_[row] * keep;
+    const float taken = sum_[row] * take;
+    merged_sum_[row] = kept + taken;
+    merged_max_[row] = top;
+    max_[row] = kNothing;
+    sum_[row] = 0.0f;
   }
 
   // One head of a key or value as the cube takes it.
@@ -104,12 +171,12 @@ class QueryRows {
     }
   }
 
-  // Keys [D, 128], so that lanes are keys; values [128, D].
+  // Keys [D, tile], so that lanes are keys; values [tile, D].
   void load_tile(const QueryBlock& block, int64_t tile, KeyRange range) {
     for (int64_t key = range.begin; key < range.end; ++key) {
       const int64_t j = key - tile;
       load_head(block, KvPart::kKey, key, product_);
-      for (int64_t d = 0; d < D_; ++d) keys_[d * kKeyTile + j] = product_[d];
+      for (int64_t d = 0; d < D_; ++d) keys_[d * tile_ + j] = product_[d];
       load_head(block, KvPart::kValue, key, values_ + j * D_);
     }
   }
@@ -120,8 +187,8 @@ class QueryRows {
     float* s = p_ + part.begin;
     std::fill_n(s, count, 0.0f);
     for (int64_t d = 0; d < D_; ++d) {
-      loops.add_scaled(q_[row * D_ + d], keys_ + d * kKeyTile + part.begin,
-                       count, s);
+      loops.add_scaled(q_[row * D_ + d], keys_ + d * tile_ + part.begin, count,
+                       s);
     }
     float top = max_[row];
     for (int64_t j = 0; j < count; ++j) {
@@ -151,25 +218,34 @@ class QueryRows {
   }
 
   void finish(const QueryBlock& block) {
+    const bool merges = op_.tiling.splits > 1;
+    const float* sums = merges ? merged_sum_ : sum_;
+    float* result = merges ? merged_o_ : o_;
     for (int64_t row = 0; row < block.num_tokens * heads_; ++row) {
-      float* o = o_ + row * D_;
-      for (int64_t d = 0; d < D_; ++d) o[d] = o[d] / sum_[row];
+      if (merges) leave_split(row);
+      float* o = result + row * D_;
+      for (int64_t d = 0; d < D_; ++d) o[d] = o[d] / sums[row];
     }
     const int64_t width = heads_ * D_;
     for (int64_t t = 0; t < block.num_tokens; ++t) {
       store_row(op_.out, block.first_token + t, block.kv_head * width, width,
-                o_ + t * width);
+                result + t * width);
     }
   }
 
   const AttentionStep& op_;
   int64_t D_;
+  int64_t tile_;
   int64_t heads_;  // query heads of one KV head
   Half type_;
   float* q_;
   float* o_;
   float* max_;
   float* sum_;
+  float* merged_o_;
+  float* merged_max_;
+  float* merged_sum_;
+  std::vector<int64_t> splits_;  // of each row, where it is
   float* keys_;
   float* values_;
   float* p_;

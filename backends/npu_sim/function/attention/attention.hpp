@@ -15,9 +15,19 @@
 
 namespace tessera::npu {
 
-// Keys of a tile; tile t holds positions 128 t .. of a sequence, whatever the
-// mask and the cache's blocks.
+// Keys of a tile of integer attention, and of float attention if nothing else
+// is said; tile t holds positions 128 t .. of a sequence, whatever the mask and
+// the cache's blocks.
 constexpr int64_t kKeyTile = 128;
+
+// How float attention is cut.  A row's keys may be split between cores: the
+// rows of a work, `rows` of the stacked (token, query head) ones of a KV head,
+// see the same splits.
+struct AttentionTiling {
+  int64_t keys = kKeyTile;
+  int64_t rows = 1;
+  int64_t splits = 1;
+};
 
 struct AttentionStep {
   int64_t num_seqs = 0;
@@ -36,6 +46,7 @@ struct AttentionStep {
   const float* kv_scale = nullptr;  // static I8 formats
   const float* q_inv = nullptr;     // fa3, like thresholds
   const int32_t* thresholds = nullptr;
+  AttentionTiling tiling;
 };
 
 // One tile of keys and values of one head, and the rows that read it.
@@ -53,9 +64,10 @@ struct AttentionScratch {
 //   l    = RN(RN(l * c) + portable sum of p)
 //   o    = RN(RN(o * c) + sum over j of RN16(p[j]) * v16[j], ascending from 0)
 //
-// and o / l at the end.  exp and the portable sum (lane j of 64 for key j of
-// the tile) are those of tessera/portable_math.h; products are exact, sums
-// round to f32.
+// and o / l at the end; splits are brought together before that, each rescaled
+// to the larger maximum, in ascending order.  exp and the portable sum (lane j
+// of 64 for key j of the tile) are those of tessera/portable_math.h; products
+// are exact, sums round to f32.
 //
 // Errors   throws sdk::Error INVALID_ARGUMENT for step tensors that do not fit
 //          together or the pool, or missing scales
