@@ -6,8 +6,8 @@
 #include <utility>
 #include <variant>
 
-#include "backends/npu_sim/compiler/attention_plan.hpp"
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/attention/plan.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 
 namespace tessera::npu {
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "backends/npu_sim/compiler/cache_model.hpp"
-#include "backends/npu_sim/compiler/gemm_tiles.hpp"
+#include "backends/npu_sim/compiler/gemm/tiles.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "backends/npu_sim/compiler/gemm_tiles.hpp"
+#include "backends/npu_sim/compiler/gemm/tiles.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::npu {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "backends/npu_sim/machine/stream.hpp"
@@ -61,6 +62,8 @@ struct PipeState {
   bool is_empty() const { return pushed == popped; }
   bool is_full() const { return pushed - popped == kDepth; }
   Entry& front() { return slots[popped % kDepth]; }
+  // Requires  its front is a wait.
+  std::string wait_text();
 };
 
 struct CoreState {

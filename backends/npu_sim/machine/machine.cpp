@@ -20,20 +20,6 @@
 
 namespace tessera::npu {
 
-FlagTimes& CoreState::flag(int sibling, Pipe from, Pipe to, uint8_t flag) {
-  const int index =
-      ((sibling * kNumPipes + static_cast<int>(from)) * kNumPipes +
-       static_cast<int>(to)) *
-          kNumFlags +
-      flag;
-  uint16_t& place = places_.at(static_cast<size_t>(index));
-  if (place == 0) {
-    flags_.emplace_back();
-    place = static_cast<uint16_t>(flags_.size());
-  }
-  return flags_[place - 1U];
-}
-
 namespace {
 
 constexpr int kSameCore = 3;
@@ -362,14 +348,7 @@ void Machine::report_deadlock() {
       if (waits++ == kMostReportedWaits) {
         throw sdk::Error(TSR_INTERNAL, text + " and more");
       }
-      const Instruction& one = pipe.front().instruction;
-      text += " core " + std::to_string(core) + " " + name_of(one.pipe) +
-              " waits for flag " + std::to_string(one.flag) + " of " +
-              name_of(one.peer);
-      if (one.cross_core) {
-        text += " of sibling " + std::to_string(one.sibling);
-      }
-      text += ";";
+      text += " core " + std::to_string(core) + " " + pipe.wait_text() + ";";
     }
   }
   text.pop_back();

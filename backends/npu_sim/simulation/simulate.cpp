@@ -8,8 +8,8 @@
 #include <numeric>
 #include <utility>
 
-#include "backends/npu_sim/compiler/attention_lowering.hpp"
-#include "backends/npu_sim/compiler/gemm_lowering.hpp"
+#include "backends/npu_sim/compiler/attention/lowering.hpp"
+#include "backends/npu_sim/compiler/gemm/lowering.hpp"
 #include "backends/npu_sim/compiler/vector_lowering.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"

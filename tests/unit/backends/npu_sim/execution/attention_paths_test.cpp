@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "backends/npu_sim/compiler/attention_plan.hpp"
+#include "backends/npu_sim/compiler/attention/plan.hpp"
 #include "backends/npu_sim/compiler/emitter.hpp"
-#include "backends/npu_sim/compiler/gemm_tiles.hpp"
+#include "backends/npu_sim/compiler/gemm/tiles.hpp"
 #include "backends/npu_sim/execution/execute.hpp"
 #include "backends/npu_sim/function/attention/attention.hpp"
 #include "backends/npu_sim/simulation/simulate.hpp"

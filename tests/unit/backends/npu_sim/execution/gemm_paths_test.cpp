@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "backends/npu_sim/compiler/emitter.hpp"
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/execution/execute.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
 #include "backends/npu_sim/machine/costs.hpp"

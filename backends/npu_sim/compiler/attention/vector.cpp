@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "backends/npu_sim/compiler/attention_emitter.hpp"
-#include "backends/npu_sim/compiler/attention_flags.hpp"
-#include "backends/npu_sim/compiler/attention_lowering.hpp"
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/attention/emitter.hpp"
+#include "backends/npu_sim/compiler/attention/flags.hpp"
+#include "backends/npu_sim/compiler/attention/lowering.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {

@@ -3,7 +3,7 @@
 // A piece of a row of the output at a time: its partial sums come in one after
 // another, in ascending k.
 
-#include "backends/npu_sim/compiler/gemm_reduce.hpp"
+#include "backends/npu_sim/compiler/gemm/reduce.hpp"
 
 #include <algorithm>
 #include <cmath>

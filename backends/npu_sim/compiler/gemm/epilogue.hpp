@@ -4,8 +4,8 @@
 
 #pragma once
 
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
-#include "backends/npu_sim/compiler/gemm_plan.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
+#include "backends/npu_sim/compiler/gemm/plan.hpp"
 
 namespace tessera::npu {
 

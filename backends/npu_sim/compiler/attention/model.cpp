@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backends/npu_sim/compiler/attention_lowering.hpp"
-#include "backends/npu_sim/compiler/attention_merge.hpp"
-#include "backends/npu_sim/compiler/attention_plan.hpp"
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/attention/lowering.hpp"
+#include "backends/npu_sim/compiler/attention/merge.hpp"
+#include "backends/npu_sim/compiler/attention/plan.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backends/npu_sim/compiler/gemm_epilogue.hpp"
-#include "backends/npu_sim/compiler/gemm_passes.hpp"
-#include "backends/npu_sim/compiler/gemm_reduce.hpp"
+#include "backends/npu_sim/compiler/gemm/epilogue.hpp"
+#include "backends/npu_sim/compiler/gemm/passes.hpp"
+#include "backends/npu_sim/compiler/gemm/reduce.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {

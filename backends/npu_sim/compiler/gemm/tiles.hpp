@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "backends/npu_sim/compiler/gemm_plan.hpp"
+#include "backends/npu_sim/compiler/gemm/plan.hpp"
 
 namespace tessera::npu {
 

@@ -2,14 +2,14 @@
 //
 // A few rows of one sequence and KV head at a time.
 
-#include "backends/npu_sim/compiler/attention_merge.hpp"
+#include "backends/npu_sim/compiler/attention/merge.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "backends/npu_sim/compiler/attention_emitter.hpp"
-#include "backends/npu_sim/compiler/attention_flags.hpp"
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/attention/emitter.hpp"
+#include "backends/npu_sim/compiler/attention/flags.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {

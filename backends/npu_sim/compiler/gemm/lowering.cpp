@@ -3,16 +3,16 @@
 // The inner loops: packets to L1, steps to L0, sums in L0C, results out.  Each
 // kind of buffer is guarded by two flags, one for "filled" and one for "free".
 
-#include "backends/npu_sim/compiler/gemm_lowering.hpp"
+#include "backends/npu_sim/compiler/gemm/lowering.hpp"
 
 #include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
 
-#include "backends/npu_sim/compiler/gemm_epilogue.hpp"
-#include "backends/npu_sim/compiler/gemm_passes.hpp"
-#include "backends/npu_sim/compiler/gemm_reduce.hpp"
+#include "backends/npu_sim/compiler/gemm/epilogue.hpp"
+#include "backends/npu_sim/compiler/gemm/passes.hpp"
+#include "backends/npu_sim/compiler/gemm/reduce.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {

@@ -7,8 +7,8 @@
 #include <cstdint>
 
 #include "backends/npu_sim/compiler/emitter.hpp"
-#include "backends/npu_sim/compiler/gemm_plan.hpp"
-#include "backends/npu_sim/compiler/gemm_tiles.hpp"
+#include "backends/npu_sim/compiler/gemm/plan.hpp"
+#include "backends/npu_sim/compiler/gemm/tiles.hpp"
 
 namespace tessera::npu {
 

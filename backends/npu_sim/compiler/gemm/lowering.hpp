@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "backends/npu_sim/compiler/gemm_plan.hpp"
+#include "backends/npu_sim/compiler/gemm/plan.hpp"
 #include "backends/npu_sim/machine/stream.hpp"
 
 namespace tessera::npu {

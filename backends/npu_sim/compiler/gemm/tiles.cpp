@@ -2,11 +2,11 @@
 //
 // Swizzled order: bands of tile rows, each swept from left to right.
 
-#include "backends/npu_sim/compiler/gemm_tiles.hpp"
+#include "backends/npu_sim/compiler/gemm/tiles.hpp"
 
 #include <algorithm>
 
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 
 namespace tessera::npu {
 

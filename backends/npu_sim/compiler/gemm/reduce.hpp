@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "backends/npu_sim/compiler/gemm_epilogue.hpp"
+#include "backends/npu_sim/compiler/gemm/epilogue.hpp"
 
 namespace tessera::npu {
 

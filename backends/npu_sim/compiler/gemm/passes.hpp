@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "backends/npu_sim/compiler/gemm_plan.hpp"
+#include "backends/npu_sim/compiler/gemm/plan.hpp"
 #include "backends/npu_sim/compiler/pass.hpp"
 
 namespace tessera::npu {

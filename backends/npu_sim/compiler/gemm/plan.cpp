@@ -3,7 +3,7 @@
 // The search: tile sizes that are multiples of fractals, the largest packets
 // that fit L1 twice, and splits of K where tiles are fewer than cores.
 
-#include "backends/npu_sim/compiler/gemm_plan.hpp"
+#include "backends/npu_sim/compiler/gemm/plan.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 #include <limits>
 #include <string>
 
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
 

@@ -2,7 +2,7 @@
 //
 // Offsets and rectangles; nothing here decides.
 
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "backends/npu_sim/compiler/attention_plan.hpp"
+#include "backends/npu_sim/compiler/attention/plan.hpp"
 #include "backends/npu_sim/compiler/emitter.hpp"
 
 namespace tessera::npu {

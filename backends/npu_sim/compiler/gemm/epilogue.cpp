@@ -3,7 +3,7 @@
 // Three ways out: the fixpipe straight to GM; the fixpipe to GM and from there
 // through vector cores; L0C -> UB on the core's own vector pipe.
 
-#include "backends/npu_sim/compiler/gemm_epilogue.hpp"
+#include "backends/npu_sim/compiler/gemm/epilogue.hpp"
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "backends/npu_sim/compiler/attention_plan.hpp"
+#include "backends/npu_sim/compiler/attention/plan.hpp"
 #include "backends/npu_sim/compiler/emitter.hpp"
 
 namespace tessera::npu {

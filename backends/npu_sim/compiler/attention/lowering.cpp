@@ -3,13 +3,13 @@
 // The cube part computes scores of later tiles before the values of tile j, so
 // that the softmax of j has the time of their products to finish.
 
-#include "backends/npu_sim/compiler/attention_lowering.hpp"
+#include "backends/npu_sim/compiler/attention/lowering.hpp"
 
 #include <algorithm>
 #include <memory>
 
-#include "backends/npu_sim/compiler/attention_emitter.hpp"
-#include "backends/npu_sim/compiler/attention_merge.hpp"
+#include "backends/npu_sim/compiler/attention/emitter.hpp"
+#include "backends/npu_sim/compiler/attention/merge.hpp"
 
 namespace tessera::npu {
 namespace {

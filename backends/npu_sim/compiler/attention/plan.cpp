@@ -2,13 +2,13 @@
 //
 // The largest tiles of keys that fit twice, and enough splits for all cores.
 
-#include "backends/npu_sim/compiler/attention_plan.hpp"
+#include "backends/npu_sim/compiler/attention/plan.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <string>
 
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
 

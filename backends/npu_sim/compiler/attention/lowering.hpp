@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "backends/npu_sim/compiler/attention_plan.hpp"
+#include "backends/npu_sim/compiler/attention/plan.hpp"
 #include "backends/npu_sim/compiler/pass.hpp"
 #include "backends/npu_sim/machine/stream.hpp"
 

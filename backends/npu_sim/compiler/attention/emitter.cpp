@@ -3,13 +3,13 @@
 // The cube core's side: packets of K and V through L1, products into slots of
 // L0C, and from there to whoever does the softmax.
 
-#include "backends/npu_sim/compiler/attention_emitter.hpp"
+#include "backends/npu_sim/compiler/attention/emitter.hpp"
 
 #include <algorithm>
 
-#include "backends/npu_sim/compiler/attention_flags.hpp"
-#include "backends/npu_sim/compiler/attention_lowering.hpp"
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/attention/flags.hpp"
+#include "backends/npu_sim/compiler/attention/lowering.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {

@@ -3,9 +3,9 @@
 // Quantized inputs and widened weights go through GM: the cube and the vector
 // cores have no nearer place in common.
 
-#include "backends/npu_sim/compiler/gemm_passes.hpp"
+#include "backends/npu_sim/compiler/gemm/passes.hpp"
 
-#include "backends/npu_sim/compiler/gemm_layout.hpp"
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 
 namespace tessera::npu {
 namespace {
