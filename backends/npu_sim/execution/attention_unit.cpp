@@ -58,8 +58,10 @@ void AttentionUnit::write_half(uint64_t offset, float value) {
 void AttentionUnit::softmax_row(size_t row) {
   const uint64_t max_at = one_.src2 + 4 * row;
   const uint64_t sum_at = max_at + one_.k;
-  const uint64_t source = one_.src + row * round_to(4 * one_.n, kBeatBytes);
-  const uint64_t target = one_.dst + row * round_to(2 * one_.n, kBeatBytes);
+  const uint64_t source =
+      one_.src + row * round_to(size_t{4} * one_.n, kBeatBytes);
+  const uint64_t target =
+      one_.dst + row * round_to(size_t{2} * one_.n, kBeatBytes);
   const int64_t token =
       (one_.row_bytes + static_cast<int64_t>(row)) / facts_.group;
   const int64_t last = static_cast<int64_t>(one_.row_stride) + token;
@@ -106,8 +108,8 @@ void AttentionUnit::rescale() {
     const float factor = read(one_.scales + 4 * row);
     for (size_t j = 0; j < one_.n; ++j) {
       const uint64_t place = one_.dst + row * one_.inputs + 4 * j;
-      const float more =
-          read(one_.src + row * round_to(4 * one_.n, kBeatBytes) + 4 * j);
+      const float more = read(
+          one_.src + row * round_to(size_t{4} * one_.n, kBeatBytes) + 4 * j);
       const float before = one_.accumulate ? read(place) : 0.0f;
       const float rescaled = before * factor;
       write(place, rescaled + more);
@@ -139,7 +141,7 @@ void AttentionUnit::merge() {
 }
 
 void AttentionUnit::divide() {
-  const size_t pitch = round_to(2 * one_.n, kBeatBytes);
+  const size_t pitch = round_to(size_t{2} * one_.n, kBeatBytes);
   for (size_t row = 0; row < one_.m; ++row) {
     const float sum = read(one_.scales + 4 * row);
     for (size_t j = 0; j < one_.n; ++j) {

@@ -36,9 +36,10 @@ double L2Cache::write_back(double spare_bytes) {
 }
 
 void L2Cache::make_room(L2Access& access) {
-  if (dirty_ > capacity_) {
-    access.dram_write_bytes += dirty_ - capacity_;
-    clean_oldest(dirty_ - capacity_);
+  const double most = capacity_ * (1 - kCleanShare);
+  if (dirty_ > most) {
+    access.dram_write_bytes += dirty_ - most;
+    clean_oldest(dirty_ - most);
   }
   const double room = std::max(0.0, capacity_ - dirty_) / clean_cost_;
   if (clean_ <= room) return;
@@ -54,18 +55,15 @@ void L2Cache::make_room(L2Access& access) {
 L2Access L2Cache::read(uint64_t region, double bytes) {
   L2Access access;
   const auto written = written_.find(tensor_of(region));
+  double kept_share = -1;  // of what a launch wrote
   if (written != written_.end()) {
-    Written& tensor = written->second;
+    const Written& tensor = written->second;
     const double held = tensor.dirty + left(tensor.clean);
-    access.miss_share = std::clamp(1 - held / tensor.bytes, 0.0, 1.0);
-    access.dram_read_bytes = access.miss_share * bytes;
-    add(tensor.clean, access.dram_read_bytes);
-    clean_ += access.dram_read_bytes;
-    make_room(access);
-    return access;
+    kept_share = std::clamp(held / tensor.bytes, 0.0, 1.0);
   }
-  Clean& clean = regions_[region];
-  const double missing = std::max(0.0, bytes - left(clean));
+  Clean& clean = (kept_share < 0 ? regions_ : read_back_)[region];
+  const double missing =
+      std::max(0.0, bytes - left(clean)) * (1 - std::max(0.0, kept_share));
   access.miss_share = missing / std::max(bytes, 1.0);
   access.dram_read_bytes = missing;
   add(clean, missing);

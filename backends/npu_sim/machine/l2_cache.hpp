@@ -10,6 +10,10 @@
 
 namespace tessera::npu {
 
+// Of the capacity, which dirty bytes leave to others: a set whose lines are all
+// dirty would have no room for what is read.
+inline constexpr double kCleanShare = 0.25;
+
 // What one access cost beyond L2 itself.
 struct L2Access {
   double miss_share = 0;  // of its bytes
@@ -23,12 +27,13 @@ struct L2Access {
 // names; tiles of one launch are cut alike, so two accesses touch the same
 // region or different ones.
 //
-// Written bytes stay until DRAM has time for them, or no clean ones are left.
+// Written bytes stay until DRAM has time for them, or three quarters are dirty.
 // A clean byte takes `clean_cost` bytes: L2 is built of halves, and what cores
 // of both read lies in both.
 //
 // What a launch wrote may be read back in other pieces: such a read hits by the
-// share of the tensor's written bytes that are still held.
+// share of the tensor's written bytes that are still held, and what it brings
+// back is a region of its own.
 class L2Cache {
  public:
   L2Cache(double capacity_bytes, double clean_cost)
@@ -81,7 +86,9 @@ class L2Cache {
   int64_t epoch_ = 0;
   std::unordered_map<uint64_t, Clean> regions_;
   std::unordered_map<uint64_t, Written> written_;  // by tensor
-  std::deque<Dirty> queue_;                        // oldest first
+  // Pieces of written tensors that came back from DRAM.
+  std::unordered_map<uint64_t, Clean> read_back_;
+  std::deque<Dirty> queue_;  // oldest first
 };
 
 }  // namespace tessera::npu

@@ -10,9 +10,13 @@
 #include "backends/npu_sim/compiler/gemm/passes.hpp"
 #include "backends/npu_sim/compiler/gemm/reduce.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
+#include "backends/npu_sim/machine/l2_cache.hpp"
 
 namespace tessera::npu {
 namespace {
+
+// Of the loads' time, which DRAM needs before results have to wait in L2.
+constexpr double kBusyShare = 0.6;
 
 double real(int64_t value) { return static_cast<double>(value); }
 
@@ -32,6 +36,7 @@ struct TileTimes {
   double cube = 0;  // of one packet
   double mte1 = 0;
   double mte2 = 0;
+  double latency = 0;   // of what it brings
   double exit = 0;      // L0C is emptied
   double siblings = 0;  // the vector cores' share
 };
@@ -98,25 +103,40 @@ void add_traffic(const GemmPlan& plan, const GemmPart& part, double capacity,
   // Quantized inputs have just been written to L2.
   const double first = plan.kind.quantizes_input ? misses.input : 1;
   traffic.input_dram += input * (first + (sweep.waves - 1) * misses.input);
-  traffic.weight_dram += sweep.weight * (1 + (sweeps - 1) * misses.weight);
+  // Widened weights too, as far as they fit.
+  const double first_weight =
+      plan.kind.widens_weight
+          ? std::max(0.0, 1 - capacity / std::max(1.0, sweep.weight))
+          : 1;
+  traffic.weight_dram +=
+      sweep.weight * (first_weight + (sweeps - 1) * misses.weight);
 }
 
-Traffic traffic_of(const Profile& profile, const GemmPlan& plan) {
+// Bytes of the packets that all cores have on their way.
+double bytes_in_flight(const Profile& profile, const GemmPlan& plan) {
+  const GemmLayout layout = layout_of(profile, plan);
+  return real(plan.cores) * real(layout.a_packet_bytes + layout.b_packet_bytes);
+}
+
+// Where DRAM has no time to spare, results stay dirty and leave the least room;
+// cores that read the same tile then find part of it gone.
+Traffic traffic_of(const Profile& profile, const GemmPlan& plan,
+                   bool is_crowded) {
+  const double outputs =
+      real(plan.gemm.M) * real(plan.gemm.N) * real(bits_of(plan.gemm.out)) / 8;
+  const double whole = real(profile.global.l2_bytes);
+  const double dirty =
+      is_crowded ? std::min(outputs, whole * (1 - kCleanShare)) : 0;
   const double capacity =
-      real(profile.global.l2_bytes) * profile.assumptions.l2_capacity_share;
+      (whole - dirty) * profile.assumptions.l2_capacity_share;
   Traffic traffic;
   for (const GemmPart& part : plan.parts) {
     if (part.M > 0) add_traffic(plan, part, capacity, traffic);
   }
-  // What passes over the vector cores has just been written to L2.
-  if (plan.kind.widens_weight) {
-    const double written =
-        real(bytes_of_elements(plan.kind.cube, plan.gemm.N * plan.gemm.K)) *
-        real(static_cast<int64_t>(plan.parts.size()));
-    traffic.weight_dram =
-        traffic.weight *
-        (1 - std::min(1.0, real(profile.global.l2_bytes) / written));
-  }
+  if (!is_crowded) return traffic;
+  const double lost = 1 - std::exp(-bytes_in_flight(profile, plan) / capacity);
+  traffic.input_dram += lost * (traffic.input - traffic.input_dram);
+  traffic.weight_dram += lost * (traffic.weight - traffic.weight_dram);
   return traffic;
 }
 
@@ -260,6 +280,14 @@ TileTimes times_of(const Profile& profile, const GemmPlan& plan,
                             profile.local.l1_to_l0b_rate +
                         2 * profile.local.load3d_cycles);
   times.mte2 = mte2_cycles(profile, plan, traffic, work);
+  // A packet is there when the slower of its operands is.
+  const double misses =
+      std::max(traffic.input_dram / std::max(1.0, traffic.input),
+               traffic.weight_dram / std::max(1.0, traffic.weight));
+  times.latency =
+      profile.assumptions.l2_latency_cycles +
+      std::min(1.0, misses) * (profile.global.read_latency_cycles -
+                               profile.assumptions.l2_latency_cycles);
   times.exit = profile.exit.fixpipe
                    ? fixpipe_cycles(profile, plan, work, context.hands_over())
                    : drain_cycles(profile, plan, layout, work);
@@ -276,10 +304,8 @@ double steady_tile(const Profile& profile, const GemmLayout& layout,
   const double compute = std::max(times.cube, times.mte1);
   // A packet's place is free again when it has been loaded, waited for and
   // used.
-  const double packet =
-      std::max({times.mte2, compute,
-                (times.mte2 + compute + profile.assumptions.l2_latency_cycles) /
-                    buffers});
+  const double packet = std::max(
+      {times.mte2, compute, (times.mte2 + compute + times.latency) / buffers});
   const double exposed = layout.accumulators > 1
                              ? 0
                              : times.exit + profile.cube.latency_cycles -
@@ -317,9 +343,11 @@ double passes_cycles(const Profile& profile, const GemmPlan& plan) {
 
 }  // namespace
 
-GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
+namespace {
+
+GemmCost cost_with(const Profile& profile, const GemmPlan& plan,
+                   const Traffic& traffic) {
   const GemmContext context{profile, plan, layout_of(profile, plan)};
-  const Traffic traffic = traffic_of(profile, plan);
   const TileWork work = full_tile(plan);
   const TileTimes times = times_of(profile, plan, traffic, context, work);
   const double items = real(num_tiles(plan) * ceil_div(plan.gemm.K, work.k));
@@ -343,9 +371,22 @@ GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
       std::max(0.0, traffic.output_dram - real(profile.global.l2_bytes));
   const double dram = (traffic.dram() + written) / profile.dram_rate();
   const double steady = per_core * tile;
+  cost.dram_cycles = dram;
   cost.cycles =
       std::max(steady, dram) + startup + tail + passes_cycles(profile, plan);
   return cost;
+}
+
+}  // namespace
+
+GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
+  const GemmCost cost =
+      cost_with(profile, plan, traffic_of(profile, plan, false));
+  const bool is_crowded =
+      cost.mte2_cycles > std::max(cost.cube_cycles, cost.mte1_cycles) &&
+      cost.dram_cycles > kBusyShare * cost.mte2_cycles;
+  if (!is_crowded) return cost;
+  return cost_with(profile, plan, traffic_of(profile, plan, true));
 }
 
 }  // namespace tessera::npu

@@ -75,6 +75,7 @@ struct GemmCost {
   double mte1_cycles = 0;
   double mte2_cycles = 0;
   double fixpipe_cycles = 0;
+  double dram_cycles = 0;
   double dram_read_bytes = 0;
   double dram_write_bytes = 0;
   double l2_read_bytes = 0;

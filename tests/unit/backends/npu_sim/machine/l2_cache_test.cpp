@@ -55,11 +55,11 @@ TEST(L2Cache, WorkingSetThatIsTooLargeKeepsAShare) {
   EXPECT_NEAR(1 - misses / 2000, 0.203, 0.001);
 }
 
-TEST(L2Cache, WrittenBytesStayUntilThereIsTimeOrNoRoom) {
+TEST(L2Cache, WrittenBytesStayUntilThereIsTimeOrLittleRoom) {
   L2Cache cache(1000, 1);
   EXPECT_DOUBLE_EQ(cache.write(kB, 600).dram_write_bytes, 0);
   EXPECT_DOUBLE_EQ(cache.read(kA, 900).dram_write_bytes, 0);
-  EXPECT_DOUBLE_EQ(cache.write(kB + 1, 600).dram_write_bytes, 200);
+  EXPECT_DOUBLE_EQ(cache.write(kB + 1, 600).dram_write_bytes, 450);
   EXPECT_DOUBLE_EQ(cache.write_back(300), 300);
 }
 
@@ -70,7 +70,10 @@ TEST(L2Cache, ResultsLargerThanItAreReadBackFromDram) {
   for (uint64_t i = 0; i < 100; ++i) {
     misses += cache.read(kB + i, 100).dram_read_bytes;
   }
-  EXPECT_NEAR(misses, 9000, 1e-6);
+  // Of 10000 bytes it held 750 dirty ones and 250 clean ones; while pieces come
+  // back, these go.
+  EXPECT_GT(misses, 9000);
+  EXPECT_LT(misses, 9250);
 }
 
 TEST(L2Cache, WhatWasWrittenHitsInOtherPieces) {
