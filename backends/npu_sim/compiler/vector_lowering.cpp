@@ -79,6 +79,11 @@ VectorPlan plan_vector(const Profile& profile, const VectorOp& op) {
       static_cast<double>(std::max<int64_t>(bits_of(pass.in), 16));
   switch (op.kind) {
     case VectorKind::kAdd:
+      pass.elements_per_cycle = full;
+      pass.passes =
+          static_cast<double>(std::max<int64_t>(1, op.num_inputs - 1));
+      pass.function = VectorFunction::kAdd;
+      break;
     case VectorKind::kMul:
       pass.elements_per_cycle = full;
       break;

@@ -73,6 +73,7 @@ struct CoreState {
   double dispatch_time = 0;
   bool at_sync = false;
   bool is_queued = false;  // for progress
+  bool has_worked = false;
   std::array<PipeState, kNumPipes> pipes;
 
   // Tokens of flag `flag` from pipe `from` of sibling `sibling` (of the same

@@ -147,6 +147,7 @@ void Machine::pop(PipeState& pipe) {
 void Machine::record(int64_t core, int pipe, const Instruction& one,
                      double begin, double end) {
   result_.counters.busy_cycles.at(static_cast<size_t>(pipe)) += end - begin;
+  state(core).has_worked = true;
   if (!with_trace_) return;
   if (result_.trace.size() == kMostTraceEvents) {
     ++result_.trace_events_left_out;
@@ -379,7 +380,7 @@ MachineRun Machine::run() {
     for (const PipeState& pipe : state(core).pipes) {
       latest = std::max(latest, pipe.last());
     }
-    if (latest > 0) ++result_.cores_used;
+    if (state(core).has_worked) ++result_.cores_used;
     result_.cycles = std::max(result_.cycles, latest);
   }
   return std::move(result_);

@@ -59,8 +59,30 @@ struct Axes {
   }
 };
 
-std::string roof(const Axes& axes, double gbps, double peak,
-                 const char* label) {
+// Decades of both axes.
+std::string grid(const Axes& axes) {
+  std::string out;
+  const double bottom = kTop + kPlotHeight;
+  for (const double intensity : {0.1, 1.0, 10.0, 100.0, 1e3, 1e4}) {
+    const double x = axes.x(intensity);
+    out += text_of(
+        "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='#ddd'/>"
+        "<text x='%.1f' y='%.1f' text-anchor='middle'>%g</text>\n",
+        x, kTop, x, bottom, x, bottom + 14, intensity);
+  }
+  for (double tops = 1e-4; tops <= axes.top_tops; tops *= 10) {
+    if (tops < axes.top_tops * 1e-4) continue;
+    const double y = axes.y(tops);
+    out += text_of(
+        "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='#ddd'/>"
+        "<text x='%.1f' y='%.1f' text-anchor='end'>%g</text>\n",
+        kLeft, y, kWidth - 30, y, kLeft - 6, y + 4, tops);
+  }
+  return out;
+}
+
+std::string roof(const Axes& axes, double gbps, double peak, const char* label,
+                 double label_at) {
   const double ridge = peak * 1e3 / gbps;
   return text_of(
              "<polyline fill='none' stroke='#456' points='%.1f,%.1f "
@@ -68,7 +90,7 @@ std::string roof(const Axes& axes, double gbps, double peak,
              axes.x(0.1), axes.y(0.1 * gbps * 1e-3), axes.x(ridge),
              axes.y(peak), axes.x(1e4), axes.y(peak)) +
          text_of("<text x='%.1f' y='%.1f' text-anchor='end'>%s %.1f</text>\n",
-                 kWidth - 34, axes.y(peak) - 4, label, peak);
+                 kWidth - 34, axes.y(peak) + label_at, label, peak);
 }
 
 std::string point(const Axes& axes, const Kernel& kernel, size_t index) {
@@ -79,8 +101,8 @@ std::string point(const Axes& axes, const Kernel& kernel, size_t index) {
   const double x = axes.x(kernel.result.operations / bytes);
   return text_of(
       "<circle cx='%.1f' cy='%.1f' r='4' fill='#c33'/>"
-      "<text x='%.1f' y='%.1f'>%zu</text>\n",
-      x, axes.y(tops), x + 6, axes.y(tops) - 4, index + 1);
+      "<text x='%.1f' y='%.1f' text-anchor='end'>%zu: %.3g TOPS</text>\n",
+      x, axes.y(tops), x - 8, axes.y(tops) + 4, index + 1, tops);
 }
 
 std::string bars(const Profile& profile, const Kernel& kernel, size_t index,
@@ -95,9 +117,10 @@ std::string bars(const Profile& profile, const Kernel& kernel, size_t index,
     out += text_of(
         "<rect x='%.1f' y='%.1f' width='%.1f' height='14' fill='#dde'/>"
         "<rect x='%.1f' y='%.1f' width='%.1f' height='14' fill='#58a'>"
-        "<title>%s %.1f %%</title></rect>\n",
+        "<title>%s %.1f %%</title></rect>"
+        "<text x='%.1f' y='%.1f' text-anchor='end'>%.0f %%</text>\n",
         x, y + 2, kBarWidth - 6, x, y + 2, share * (kBarWidth - 6),
-        name_of(pipe), 100 * share);
+        name_of(pipe), 100 * share, x + kBarWidth - 10, y + 13, 100 * share);
     x += kBarWidth;
   }
   return out;
@@ -133,12 +156,12 @@ std::string roofline_svg(const Profile& profile,
   out += "<text x='4' y='18' font-size='14'>" + escaped(profile.title) +
          ", simulated</text>\n";
   out += text_of(
-      "<text x='%.1f' y='%.1f'>operations per byte, 0.1 to 10,000; slope: "
-      "%.0f GB/s</text>\n",
-      kLeft, kTop + kPlotHeight + 16, gbps);
+      "<text x='%.1f' y='%.1f'>operations per byte; slope: %.0f GB/s</text>\n",
+      kLeft, kTop + kPlotHeight + 30, gbps);
   out += text_of("<text x='4' y='%.1f'>TOPS</text>\n", kTop + 10);
-  out += roof(axes, gbps, f16, "f16 cube peak");
-  out += roof(axes, gbps, s8, "s8 cube peak");
+  out += grid(axes);
+  out += roof(axes, gbps, f16, "f16 cube peak", 13);
+  out += roof(axes, gbps, s8, "s8 cube peak", -4);
   for (size_t i = 0; i < kernels.size(); ++i) {
     out += point(axes, kernels[i], i);
   }

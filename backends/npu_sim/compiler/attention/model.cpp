@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 
 #include "backends/npu_sim/compiler/attention/lowering.hpp"
 #include "backends/npu_sim/compiler/attention/merge.hpp"
@@ -41,6 +42,17 @@ ProductTimes product_times(const Profile& profile, Type type, int64_t m,
       real(fractal_bytes(n, k, type)) / profile.local.l1_to_l0b_rate +
       steps * (profile.local.load2d_cycles + profile.local.load3d_cycles);
   return times;
+}
+
+// Pipes that wait for each other now and then: more than the slowest needs, the
+// more the closer the others come to it, and the more pieces a tile's values
+// are handed over in.  The powers are those that come nearest the machine.
+double together(const AttentionPlan& plan,
+                std::initializer_list<double> times) {
+  const double power = plan.num_value_tiles() == 1 ? 6 : 2;
+  double sum = 0;
+  for (const double time : times) sum += std::pow(time, power);
+  return std::pow(sum, 1 / power);
 }
 
 struct TileCosts {
@@ -186,8 +198,8 @@ double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
       }
       const double cube = costs.scores + costs.values;
       const double tile =
-          std::max({cube, costs.softmax + costs.update, costs.loads,
-                    costs.fixpipe, (cube + costs.chain) / places});
+          together(plan, {cube, costs.softmax + costs.update, costs.loads,
+                          costs.fixpipe, (cube + costs.chain) / places});
       // Works follow each other without a gap, so a short tile costs less.
       cycles +=
           tile * real(work.key_end - work.key_begin) / real(plan.tile_keys);

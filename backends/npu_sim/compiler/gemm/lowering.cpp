@@ -169,7 +169,22 @@ void emit_packet(const GemmContext& context, const TileWork& work, int64_t k,
       layout.buffers * layout.a_packet_bytes + buffer * layout.b_packet_bytes,
       k_begin, count, out);
   out.set(Pipe::kMte2, Pipe::kMte1, buffer);
-  out.wait(Pipe::kMte2, Pipe::kMte1, buffer);
+}
+
+// The packet after the one at `k` of tile `index`, be it the next tile's first.
+// It is asked for before the steps of its predecessor: these are more than a
+// pipe's queue takes, and the scalar unit would wait for them.
+void emit_next_packet(const GemmContext& context,
+                      const std::vector<TileWork>& tiles, int64_t index,
+                      int64_t k, int64_t packet, Emitter& out) {
+  const TileWork& work = tiles[static_cast<size_t>(index)];
+  const int64_t next = k + context.plan.tiling.packet_k;
+  const int64_t buffer = (packet + 1) % context.layout.buffers;
+  if (next < work.k) {
+    emit_packet(context, work, next, buffer, out);
+  } else if (index + 1 < static_cast<int64_t>(tiles.size())) {
+    emit_packet(context, tiles[static_cast<size_t>(index + 1)], 0, buffer, out);
+  }
 }
 
 void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
@@ -182,7 +197,9 @@ void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
   int64_t step = work.steps_before;
   for (int64_t begin = 0; begin < work.k; begin += tiling.packet_k, ++packet) {
     const int64_t buffer = packet % context.layout.buffers;
-    emit_packet(context, work, begin, buffer, out);
+    if (packet == 0) emit_packet(context, work, begin, buffer, out);
+    emit_next_packet(context, tiles, index, begin, packet, out);
+    out.wait(Pipe::kMte2, Pipe::kMte1, buffer);
     const int64_t end = std::min(work.k, begin + tiling.packet_k);
     for (int64_t k = begin; k < end; k += tiling.tile_k, ++step) {
       emit_step(context, work, k, step, buffer, out);

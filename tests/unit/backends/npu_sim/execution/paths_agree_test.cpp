@@ -14,6 +14,7 @@
 #include "backends/npu_sim/execution/execute.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
 #include "backends/npu_sim/simulation/simulate.hpp"
+#include "tessera/error.hpp"
 
 namespace tessera::npu {
 namespace {
@@ -183,6 +184,109 @@ TEST_P(PathsAgree, OnIntegerProductsInBothNumerics) {
             << text_of(shape) << " element " << at << " numerics "
             << static_cast<int>(numerics);
       }
+    }
+  }
+}
+
+// Each group of rows has a weight of its own, one after another in memory.
+TEST_P(PathsAgree, OnGroupsOfProducts) {
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < kNumShapes; ++i) {
+    Shape shape = random_shape(rng_);
+    GroupedGemm grouped;
+    grouped.rows = {static_cast<int64_t>(rng_() % 20), 0,
+                    1 + static_cast<int64_t>(rng_() % 40)};
+    shape.M = grouped.rows[0] + grouped.rows[2];
+    grouped.each.N = shape.N;
+    grouped.each.K = shape.K;
+    std::vector<uint16_t> x(static_cast<size_t>(shape.M * shape.K));
+    std::vector<uint16_t> w(static_cast<size_t>(3 * shape.N * shape.K));
+    for (uint16_t& bits : x) bits = f16_from_f32(normal(rng_));
+    for (uint16_t& bits : w) bits = f16_from_f32(normal(rng_));
+    Memory memory;
+    memory.tensors[number_of(Tensor::kInput)] = bytes_of_values(x);
+    memory.tensors[number_of(Tensor::kWeight)] = bytes_of_values(w);
+    auto& out = memory.tensors[number_of(Tensor::kOutput)];
+    out.resize(static_cast<size_t>(shape.M * shape.N * 2));
+    execute(profile_, compile(profile_, grouped, {}), memory);
+    std::vector<uint16_t> slow(static_cast<size_t>(shape.M * shape.N));
+    std::memcpy(slow.data(), out.data(), out.size());
+
+    std::vector<uint16_t> fast;
+    int64_t row = 0;
+    for (size_t part = 0; part < grouped.rows.size(); ++part) {
+      Shape one = shape;
+      one.M = grouped.rows[part];
+      if (one.M == 0) continue;
+      const auto first = static_cast<int64_t>(part) * shape.N * shape.K;
+      const std::vector<uint16_t> own(w.begin() + first,
+                                      w.begin() + first + shape.N * shape.K);
+      const std::vector<tsr_plane> planes = {
+          plane_of(TSR_PLANE_CODES, TSR_F16, shape, shape.K, own)};
+      std::vector<uint16_t> y;
+      LinearScratch scratch;
+      linear(
+          make_half_weight(desc_of(TSR_WEIGHT_F16, shape, planes), Half::kF16),
+          call_of(one, {x.data() + row * shape.K, TSR_F16, shape.K}, y),
+          scratch, {});
+      fast.insert(fast.end(), y.begin(), y.end());
+      row += one.M;
+    }
+    ASSERT_EQ(fast, slow) << text_of(shape);
+  }
+}
+
+TEST_P(PathsAgree, OnSumsOfTensors) {
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < kNumShapes; ++i) {
+    VectorOp op;
+    op.rows = 1 + static_cast<int64_t>(rng_() % 50);
+    op.columns = 1 + static_cast<int64_t>(rng_() % 900);
+    op.num_inputs = 2 + static_cast<int64_t>(rng_() % 2);
+    const auto count = static_cast<size_t>(op.rows * op.columns);
+    std::vector<uint16_t> first(count);
+    std::vector<uint16_t> others(count *
+                                 static_cast<size_t>(op.num_inputs - 1));
+    for (uint16_t& bits : first) bits = f16_from_f32(normal(rng_));
+    for (uint16_t& bits : others) bits = f16_from_f32(normal(rng_));
+    Memory memory;
+    memory.tensors[number_of(Tensor::kInput)] = bytes_of_values(first);
+    memory.tensors[number_of(Tensor::kOther)] = bytes_of_values(others);
+    auto& out = memory.tensors[number_of(Tensor::kOutput)];
+    out.resize(count * 2);
+    execute(profile_, compile(profile_, op, {}), memory);
+    std::vector<uint16_t> got(count);
+    std::memcpy(got.data(), out.data(), out.size());
+    for (size_t at = 0; at < count; ++at) {
+      uint16_t sum = first[at];
+      for (size_t more = at; more < others.size(); more += count) {
+        sum = f16_from_f32(f32_from_f16(sum) + f32_from_f16(others[more]));
+      }
+      ASSERT_EQ(got[at], sum) << op.rows << 'x' << op.columns << " of "
+                              << op.num_inputs << " seed 42";
+    }
+  }
+}
+
+// Copies leave nothing in GM; what matters is that all of a tile fits and none
+// of it lies outside the source.
+TEST_P(PathsAgree, OnCopiesToEitherMemory) {
+  for (const bool to_l1 : {false, true}) {
+    for (const bool nd_to_nz : {false, true}) {
+      Copy copy;
+      copy.rows = 37;
+      copy.columns = 111;
+      copy.tile_rows = 5;
+      copy.tile_columns = 48;
+      copy.target = to_l1 ? CopyTarget::kL1 : CopyTarget::kUb;
+      copy.nd_to_nz = to_l1 && nd_to_nz;
+      Memory memory;
+      auto& source = memory.tensors[number_of(Tensor::kInput)];
+      source.resize(static_cast<size_t>(copy.rows * copy.columns * 2));
+      EXPECT_NO_THROW(execute(profile_, compile(profile_, copy, {}), memory));
+      source.pop_back();
+      EXPECT_THROW(execute(profile_, compile(profile_, copy, {}), memory),
+                   sdk::Error);
     }
   }
 }

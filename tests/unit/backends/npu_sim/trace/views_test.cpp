@@ -25,6 +25,7 @@ Kernel kernel_on(const Profile& profile) {
   gemm.K = 512;
   SimulateOptions options;
   options.trace = true;
+  options.tiling.split_k = 1;
   return {"say \"hi\" <&>", gemm, simulate(profile, gemm, options)};
 }
 
