@@ -71,14 +71,14 @@ class Reader {
     }
     refuse(key + " " + value + " is not one of " + all);
   }
-  std::vector<int64_t> sizes(const std::string& key) {
+  std::vector<int64_t> sizes(const std::string& key, int64_t least = 1) {
     if (!has(key)) refuse(key + " is missing");
     const Json& value = json_.at(key);
     if (!value.is_array() || value.empty() || value.size() > 65536) {
       refuse(key + " is not a list of sizes");
     }
     std::vector<int64_t> list;
-    for (const Json& item : value) list.push_back(number(key, item, 1));
+    for (const Json& item : value) list.push_back(number(key, item, least));
     return list;
   }
 
@@ -202,7 +202,7 @@ Problem read_problem(Reader& reader, SimulateOptions& options) {
     case 1: {
       GroupedGemm grouped;
       grouped.each = with_cores(read_gemm(reader, options));
-      grouped.rows = reader.sizes("rows");
+      grouped.rows = reader.sizes("rows", 0);
       return grouped;
     }
     case 2:
