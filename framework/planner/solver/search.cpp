@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "framework/planner/solver/integer_program.hpp"
+
 namespace tessera::planner {
 namespace {
 
@@ -22,6 +24,9 @@ constexpr double kReach = 0.25;
 
 // Branches in which plans are looked for by walking, besides what comes along.
 constexpr uint32_t kNodesToWalk = 60;
+
+// Branches of our own before the integer program: most chains are done by then.
+constexpr uint32_t kNodesBeforeProgram = 40;
 
 double largest(const Charge& charge) {
   return charge.cost == kInfinity ? 0.0 : charge.cost;
@@ -282,6 +287,16 @@ Solution Search::finish(double open_bound,
   return solution;
 }
 
+// A bound on all plans that are open, and the plan it may find.
+double Search::try_integer_program() {
+  // A cutoff far above all plans is too coarse a unit to prove anything in.
+  const bool has_unit = incumbent_.exists();
+  const IntegerSolution found = solve_integer_program(
+      chain_, root_restriction_, cutoff(), IntegerProgramLimits());
+  if (found.has_choice) incumbent_.offer(found.choice);
+  return has_unit ? found.bound : -kInfinity;
+}
+
 Solution Search::run(const Choice* start) {
   if (start != nullptr) incumbent_.offer(*start);
   const auto root = std::make_shared<Node>();
@@ -291,14 +306,19 @@ Solution Search::run(const Choice* start) {
   const auto later = [](const NodePtr& a, const NodePtr& b) {
     return a->bound != b->bound ? a->bound > b->bound : a->id > b->id;
   };
+  double proven = -kInfinity;  // by the integer program
+  bool tried = false;
   while (!open_.empty()) {
-    const double least = open_.front()->bound;
+    const double least = std::max(open_.front()->bound, proven);
     if (is_closed(least)) break;
+    if (!tried && nodes_ >= kNodesBeforeProgram) {
+      tried = true;
+      proven = try_integer_program();
+      continue;
+    }
     const bool near = incumbent_.exists() &&
                       least >= incumbent_.objective() * (1.0 - limits_.gap);
-    if (near || is_spent()) {
-      return finish(least, root->prices);
-    }
+    if (near || is_spent()) return finish(least, root->prices);
     std::pop_heap(open_.begin(), open_.end(), later);
     const NodePtr node = std::move(open_.back());
     open_.pop_back();

@@ -86,6 +86,7 @@ class Search {
   bool is_spent() const;
   void branch(const NodePtr& node, const Decision& decision);
   void search_root(const NodePtr& root);
+  double try_integer_program();
   Solution finish(double open_bound, const std::vector<double>& prices) const;
 
   const Chain& chain_;
