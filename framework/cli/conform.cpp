@@ -108,7 +108,10 @@ Status run_conform(ConformOptions options) {
   TSR_ASSIGN_OR_RETURN(options.kit.library, find_library(options.plugin));
   TSR_RETURN_IF_ERROR(read_declarations(options));
   if (options.list) return list_ids(options);
-  if (options.in_process) return run_here(options);
+  if (options.in_process) {
+    options.kit.show_log = true;
+    return run_here(options);
+  }
   if (!options.one_case.empty()) options.kit.filter = options.one_case;
   if (options.verbose) {
     options.kit.progress = [](const conformance::CaseResult& result) {

@@ -31,4 +31,12 @@ Result<std::shared_ptr<Plugin>> load_named_library(
     const std::string& path, const HostOptions& options,
     const std::shared_ptr<HostAllocator>& allocator);
 
+// Loads a copy of the library at `path`, opens and closes its device, and
+// unloads it, `times` times.  What this process has loaded stays.
+//
+// Requires  the header says TSR_PLUGIN_UNLOADABLE
+// Errors    INTERNAL if it stays loaded, or its memory does; as Plugin::load
+Status load_and_unload(const std::string& path, uint32_t device_index,
+                       uint32_t times);
+
 }  // namespace tessera

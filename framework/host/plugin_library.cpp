@@ -3,16 +3,22 @@
 #include "framework/host/plugin_library.hpp"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/dll/shared_library.hpp>
 #include <mutex>
 #include <utility>
 #include <vector>
 
+#include "framework/base/mapped_file.hpp"
+#include "framework/host/device.hpp"
 #include "framework/host/lent_services.hpp"
 #include "framework/host/named_library.hpp"
 #include "framework/host/remote/remote_plugin.hpp"
+#include "framework/host/shared_memory.hpp"
 #include "framework/host/verified_library.hpp"
 
 namespace tessera {
@@ -132,6 +138,29 @@ Result<dll::shared_library> open_library(const TrustedFile& file) {
   return library;
 }
 
+// A file without a name, which the loader takes for another library.
+Result<FileDescriptor> copy_to_memory(const std::string& path) {
+  TSR_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  FileDescriptor copy(memfd_create("tsr_plugin_copy", MFD_CLOEXEC));
+  size_t at = 0;
+  while (copy.get() >= 0 && at < file.bytes().size()) {
+    const ssize_t written =
+        write(copy.get(), file.bytes().data() + at, file.bytes().size() - at);
+    if (written <= 0) break;
+    at += static_cast<size_t>(written);
+  }
+  if (at == file.bytes().size()) return copy;
+  return Status(TSR_RESOURCE_EXHAUSTED, path + ": cannot be copied to memory");
+}
+
+// True if the library opened from `path` is still there.
+bool is_mapped(const std::string& path) {
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD);
+  if (handle == nullptr) return false;
+  dlclose(handle);
+  return true;
+}
+
 Result<std::shared_ptr<Plugin>> join_library(
     const dll::shared_library& library, const VerifiedLibrary& verified,
     const HostOptions& options,
@@ -197,6 +226,31 @@ Result<std::shared_ptr<Plugin>> Plugin::load_isolated(
     const std::string& manifest_path, const HostOptions& options) {
   TSR_ASSIGN_OR_RETURN(PluginParts parts, load_remote(manifest_path, options));
   return std::make_shared<Plugin>(std::move(parts));
+}
+
+Status load_and_unload(const std::string& path, uint32_t device_index,
+                       uint32_t times) {
+  TSR_ASSIGN_OR_RETURN(const FileDescriptor copy, copy_to_memory(path));
+  TrustedFile file;
+  file.path = fmt::format("/proc/self/fd/{}", copy.get());
+  HostOptions options;
+  options.num_threads = 1;
+  for (uint32_t i = 0; i < times; ++i) {
+    TSR_ASSIGN_OR_RETURN(dll::shared_library library, open_library(file));
+    TSR_ASSIGN_OR_RETURN(const tsr_plugin_header* header,
+                         query_header(library));
+    const Result<std::shared_ptr<Plugin>> plugin =
+        Plugin::adopt(header, options);
+    TSR_RETURN_IF_ERROR(plugin.status());
+    TSR_RETURN_IF_ERROR(Device::open(*plugin, device_index).status());
+    library.unload();
+    if (is_mapped(file.path)) {
+      return {TSR_INTERNAL,
+              "stays loaded after dlclose: a thread of its own, a unique "
+              "symbol, or a library that is linked with -z nodelete"};
+    }
+  }
+  return {};
 }
 
 Result<std::shared_ptr<Plugin>> Plugin::adopt(const tsr_plugin_header* header,

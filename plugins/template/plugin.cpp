@@ -13,6 +13,7 @@ namespace {
 
 class TemplateBackend {
  public:
+  static constexpr uint32_t kFlags = TSR_PLUGIN_UNLOADABLE;
   static const char* name() { return "template"; }
   static const char* version() { return "0.1.0"; }
   static uint32_t device_count() { return 1; }

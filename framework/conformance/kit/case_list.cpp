@@ -1,22 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <algorithm>
+#include <set>
+
 #include "framework/conformance/kit/cases.hpp"
 
 namespace tessera::conformance {
+namespace {
 
-CaseList generate_cases(const Claim& claim, uint32_t max_level,
-                        const CaseOptions& options) {
-  CaseList cases;
-  add_contract_cases(claim, options, cases);
-  if (max_level < 1) return cases;
+void add_numerics_cases(const Claim& claim, const CaseOptions& options,
+                        CaseList& cases) {
   add_row_op_cases(claim, options, cases);
   add_linear_cases(claim, options, cases);
   add_attention_cases(claim, options, cases);
   add_kv_append_cases(claim, options, cases);
   add_coverage_cases(claim, cases);
   add_transfer_cases(claim, options, cases);
+}
+
+}  // namespace
+
+std::vector<NamedTrial> one_trial_of_each_kind(const CaseList& cases) {
+  static constexpr const char* kNames[] = {"row_op", "kv", "weight"};
+  std::vector<NamedTrial> trials;
+  std::set<uint32_t> seen;
+  for (const Case& one : cases) {
+    if (!one.trial || seen.size() == std::size(kNames)) continue;
+    const Result<OpTrial> trial = one.trial();
+    if (!trial.ok()) continue;
+    const bool has_pool = !trial->setup.kv_pools().empty();
+    const uint32_t kind =
+        !trial->setup.weights().empty() ? 2U : (has_pool ? 1U : 0U);
+    if (seen.insert(kind).second) trials.push_back({kNames[kind], one.trial});
+  }
+  return trials;
+}
+
+void add_trial_cases(const std::string& id, double limit_seconds,
+                     const std::vector<NamedTrial>& trials,
+                     const TrialBody& body, CaseList& cases) {
+  for (const NamedTrial& trial : trials) {
+    Case one;
+    one.id = id + "/" + trial.name;
+    one.limit_seconds = limit_seconds;
+    one.run = [make = trial.make, body](CaseContext& context) -> Status {
+      TSR_ASSIGN_OR_RETURN(const OpTrial made, make());
+      return body(context, made);
+    };
+    cases.push_back(std::move(one));
+  }
+}
+
+CaseList generate_cases(const Claim& claim, uint32_t max_level,
+                        const CaseOptions& options) {
+  CaseList cases;
+  add_contract_cases(claim, options, cases);
+  // Made at every level: what is asked about structs needs an op to ask with.
+  CaseList numerics;
+  add_numerics_cases(claim, options, numerics);
+  const size_t first = numerics.size();
+  add_struct_cases(options, numerics);
+  // Behind the numerics, so that a wrong kernel is found by what names it.
+  const auto begin =
+      numerics.begin() + static_cast<std::ptrdiff_t>(max_level < 1 ? first : 0);
+  std::move(begin, numerics.end(), std::back_inserter(cases));
+  if (max_level < 1) return cases;
   if (max_level < 2) return cases;
   add_queue_cases(claim, options, cases);
+  add_argument_cases(options, cases);
+  add_fuzz_cases(options, cases);
   add_robustness_cases(claim, options, cases);
   return cases;
 }

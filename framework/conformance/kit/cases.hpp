@@ -15,9 +15,26 @@ namespace tessera::conformance {
 
 using CaseList = std::vector<Case>;
 
+// A trial of one kind of op, and its word in ids.
+struct NamedTrial {
+  const char* name;  // "row_op", "kv" or "weight"
+  std::function<Result<OpTrial>()> make;
+};
+// Of what is in `cases`: kernels of a kind share what can break outside of
+// numerics.
+std::vector<NamedTrial> one_trial_of_each_kind(const CaseList& cases);
+
+using TrialBody = std::function<Status(CaseContext&, const OpTrial&)>;
+// One case for each trial: "ID/weight".
+void add_trial_cases(const std::string& id, double limit_seconds,
+                     const std::vector<NamedTrial>& trials,
+                     const TrialBody& body, CaseList& cases);
+
 // Level 0: structs, extensions, names, open and close.
 void add_contract_cases(const Claim& claim, const CaseOptions& options,
                         CaseList& cases);
+// Level 0 with the trials of the level 1 cases that are in `cases` already.
+void add_struct_cases(const CaseOptions& options, CaseList& cases);
 // Level 1: what the kernel table claims, and one step outside it.
 void add_linear_cases(const Claim& claim, const CaseOptions& options,
                       CaseList& cases);
@@ -36,6 +53,8 @@ void add_robustness_cases(const Claim& claim, const CaseOptions& options,
                           CaseList& cases);
 void add_queue_cases(const Claim& claim, const CaseOptions& options,
                      CaseList& cases);
+void add_argument_cases(const CaseOptions& options, CaseList& cases);
+void add_fuzz_cases(const CaseOptions& options, CaseList& cases);
 
 // Adds the setup as a case: run and compared where the table claims it, else
 // asked about, when it must be refused with a reason.  `what` is the id's last

@@ -271,12 +271,16 @@ tsr_program_info MutantDevice::program_create(const sdk::ProgramView& program) {
       throw sdk::Error(TSR_UNIMPLEMENTED, refusals.front().message);
     }
   }
+  if (has("second_program_of_an_id")) programs_.erase(program.desc().id);
   programs_.insert(program.desc().id, std::move(compiled));
   return info;
 }
 
 tsr_segment MutantDevice::program_segment(uint64_t program, uint32_t index) {
-  programs_.find(program);
+  const uint32_t count = programs_.find(program)->num_ops();
+  if (index >= count && !has("segments_without_end")) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT, "no such segment");
+  }
   tsr_segment segment{};
   segment.struct_size = sizeof(segment);
   segment.first_op = index;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "device.hpp"
+#include "records.hpp"
 
 namespace {
 
@@ -25,6 +26,7 @@ tsr_memory_kind host_memory() {
 
 class MutantBackend {
  public:
+  static constexpr uint32_t kFlags = TSR_PLUGIN_UNLOADABLE;
   static const char* name() { return "mutant"; }
   static const char* version() { return has("no_version") ? "" : "1.0.0"; }
   static uint32_t device_count() {
@@ -137,6 +139,16 @@ void spoil_structs(tsr_api& api) {
   }
 }
 
+// The C library keeps a library whose thread-local destructors are to run.
+void stay_loaded() {
+  struct Closer {
+    ~Closer() { called = true; }
+    bool called = false;
+  };
+  thread_local Closer closer;
+  closer.called = false;
+}
+
 }  // namespace
 
 extern "C" TSR_EXPORT const tsr_plugin_header* tsr_plugin_query_v1() {
@@ -155,6 +167,8 @@ extern "C" TSR_EXPORT const tsr_plugin_header* tsr_plugin_query_v1() {
       table = *sound;
       spoil_discovery(table);
       spoil_structs(table);
+      mutant::spoil_records(table);
+      if (has("stays_loaded")) stay_loaded();
       *out_api = &table;
       return tsr_status{TSR_OK};
     };

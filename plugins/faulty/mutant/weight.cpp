@@ -60,6 +60,9 @@ float MutantWeight::value(uint32_t n, uint32_t k) const {
 
 MutantWeight describe(const tsr_weight_desc& desc) {
   const auto planes = tessera::sdk::Elements<tsr_plane>(desc.planes).all();
+  if ((desc.N == 0 || desc.K == 0) && !has("divides_by_zero")) {
+    throw tessera::sdk::Error(TSR_INVALID_ARGUMENT, "a weight of size 0");
+  }
   MutantWeight weight;
   weight.format = desc.format;
   weight.N = desc.N;
@@ -96,6 +99,7 @@ void MutantPacking::slice(uint32_t n_begin, uint32_t n_end,
                           const tsr_weight_desc& slice) {
   const auto planes = tessera::sdk::Elements<tsr_plane>(slice.planes).all();
   const PackedShape& shape = weight_.shape;
+  packed_rows_ += n_end - n_begin;
   const auto copy = [&](uint32_t role, uint64_t at, uint64_t bytes) {
     const tsr_plane* plane = find(planes, role);
     if (plane == nullptr) return;
@@ -116,6 +120,9 @@ void MutantPacking::slice(uint32_t n_begin, uint32_t n_end,
 void MutantPacking::commit() {
   // The weight is there already.
   if (has("cancelled_packing_commits")) return;
+  if (packed_rows_ != weight_.N && !has("commits_missing_rows")) {
+    throw tessera::sdk::Error(TSR_FAILED_PRECONDITION, "rows are missing");
+  }
   table_.insert(id_, std::make_shared<MutantWeight>(std::move(weight_)));
 }
 

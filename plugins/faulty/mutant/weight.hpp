@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -63,6 +64,7 @@ class MutantPacking final : public tessera::sdk::Packing {
   uint64_t id_;
   MutantWeight weight_;
   char* packed_;
+  std::atomic<uint32_t> packed_rows_{0};
 };
 
 }  // namespace mutant

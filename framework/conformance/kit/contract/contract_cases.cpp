@@ -10,59 +10,18 @@
 #include <set>
 
 #include "framework/conformance/kit/cases.hpp"
+#include "framework/conformance/kit/contract/out_struct.hpp"
 #include "framework/host/elf_file.hpp"
+#include "framework/host/named_library.hpp"
 #include "framework/host/plugin_error.hpp"
 
 namespace tessera::conformance {
 namespace {
 
-constexpr uint32_t kJunkBytes = 64;
-constexpr std::byte kJunk{0xdb};
-
 Status wrong(const std::string& message) { return {TSR_INTERNAL, message}; }
 
 bool ends(const char* text, size_t capacity) {
   return std::memchr(text, 0, capacity) != nullptr;
-}
-
-// Calls `call` with an out struct of `bytes` bytes between guard pages, then
-// looks at what follows.
-template <typename Struct, typename Call>
-Status with_out_size(const char* name, uint32_t bytes, const Call& call) {
-  const uint64_t room = std::max<uint64_t>(bytes, sizeof(uint32_t));
-  TSR_ASSIGN_OR_RETURN(
-      GuardedMemory memory,
-      GuardedMemory::create(room, 1, std::string("out ") + name));
-  std::fill_n(memory.data(), room, kJunk);
-  std::memcpy(memory.data(), &bytes, sizeof(bytes));
-  const tsr_status code = call(reinterpret_cast<Struct*>(memory.data()));
-  TSR_RETURN_IF_ERROR(memory.check().annotate(name));
-  uint32_t size = 0;
-  std::memcpy(&size, memory.data(), sizeof(size));
-  if (size > bytes) {
-    return wrong(
-        fmt::format("{}: struct_size {} became {}", name, bytes, size));
-  }
-  for (uint64_t i = sizeof(Struct); i < room; ++i) {
-    if (memory.data()[i] != kJunk) {
-      return wrong(fmt::format("{}: wrote byte {} of a struct it knows {} of",
-                               name, i, sizeof(Struct)));
-    }
-  }
-  if (code == TSR_OK || code == TSR_UNIMPLEMENTED) return {};
-  return wrong(
-      fmt::format("{} of {} bytes: {}", name, bytes, status_name(code)));
-}
-
-// One field short, exact, and longer with junk.
-template <typename Struct, typename Call>
-Status with_out_sizes(const char* name, uint32_t last_field, const Call& call) {
-  for (const uint32_t bytes :
-       {last_field, static_cast<uint32_t>(sizeof(Struct)),
-        static_cast<uint32_t>(sizeof(Struct)) + kJunkBytes}) {
-    TSR_RETURN_IF_ERROR(with_out_size<Struct>(name, bytes, call));
-  }
-  return {};
 }
 
 Status check_header(CaseContext& context) {
@@ -310,6 +269,14 @@ Status open_and_close(CaseContext& context) {
   return context.allocator().check();
 }
 
+Status unload_and_load(CaseContext& context) {
+  const Plugin& plugin = *context.plugin();
+  if ((plugin.flags() & TSR_PLUGIN_UNLOADABLE) == 0) {
+    return {TSR_UNAVAILABLE, "its header does not allow unloading"};
+  }
+  return load_and_unload(plugin.path(), context.device_index(), 100);
+}
+
 }  // namespace
 
 void add_contract_cases(const Claim& /*claim*/, const CaseOptions& /*options*/,
@@ -331,6 +298,7 @@ void add_contract_cases(const Claim& /*claim*/, const CaseOptions& /*options*/,
   add("extensions", check_extensions);
   add("struct_sizes/buffer_desc", check_input_sizes);
   add("open_close_100", open_and_close);
+  add("unload_100", unload_and_load);
 }
 
 }  // namespace tessera::conformance

@@ -29,6 +29,7 @@ struct KitOptions {
   std::vector<DeclaredFailure> declared;
   // Of the time limits of cases: kernels may be compiled on a busy machine.
   double patience = 4.0;
+  bool show_log = false;                            // of the plugin, on stderr
   size_t max_failures = SIZE_MAX;                   // then the rest is left out
   std::function<void(const CaseResult&)> progress;  // may be null
 };

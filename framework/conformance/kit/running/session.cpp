@@ -27,7 +27,7 @@ Result<std::unique_ptr<KitSession>> KitSession::open(
   HostOptions host;
   host.num_threads = 2;
   // What the plugin logs about calls that are wrong on purpose helps nobody.
-  host.log = [](uint32_t, std::string_view) {};
+  if (!options.show_log) host.log = [](uint32_t, std::string_view) {};
   TSR_ASSIGN_OR_RETURN(std::shared_ptr<Plugin> plugin,
                        load_named_library(options.library, host, allocator));
   TSR_ASSIGN_OR_RETURN(std::vector<DeviceFacts> devices,

@@ -105,8 +105,8 @@ Status OpRun::load_objects() {
     if ((made.tensor.flags & TSR_TENSOR_CONSTANT) == 0) continue;
     bindings.push_back({id, 0, buffers_[id].id(), offsets_[id]});
   }
-  TSR_ASSIGN_OR_RETURN(program_, device_->create_program(setup_.record(
-                                     weight_ids, pool_ids, bindings)));
+  record_ = setup_.record(weight_ids, pool_ids, bindings);
+  TSR_ASSIGN_OR_RETURN(program_, device_->create_program(record_));
   TSR_RETURN_IF_ERROR(program_.segments().status());
   TSR_ASSIGN_OR_RETURN(queue_, device_->create_queue());
   return {};
@@ -177,9 +177,9 @@ SubmissionBuilder OpRun::submission(uint64_t timeline, uint64_t value) const {
   return builder;
 }
 
-Status OpRun::submit_and_wait(SubmissionBuilder& submission,
+Status OpRun::submit_and_wait(const tsr_submission& submission,
                               Timeline& timeline) {
-  const Status submitted = queue_.submit(submission.record());
+  const Status submitted = queue_.submit(submission);
   TSR_RETURN_IF_ERROR(submitted);
   const Status waited = timeline.wait(1, kPatienceNs);
   if (waited.code() == TSR_DEADLINE_EXCEEDED) {
@@ -194,7 +194,16 @@ Status OpRun::step() {
   Timeline timeline;
   TSR_ASSIGN_OR_RETURN(const uint64_t id, timeline.import_into(device_));
   SubmissionBuilder builder = submission(id, 1);
-  TSR_RETURN_IF_ERROR(submit_and_wait(builder, timeline));
+  if (setup_.edit_submission) {
+    const tsr_submission& head = builder.record();
+    const auto* bytes = reinterpret_cast<const std::byte*>(&head);
+    const std::vector<std::byte> edited =
+        setup_.edit_submission(std::span(bytes, head.record_bytes));
+    TSR_RETURN_IF_ERROR(submit_and_wait(
+        *reinterpret_cast<const tsr_submission*>(edited.data()), timeline));
+  } else {
+    TSR_RETURN_IF_ERROR(submit_and_wait(builder.record(), timeline));
+  }
   return download();
 }
 
@@ -208,7 +217,7 @@ Status OpRun::run_blocks(uint32_t kind, uint32_t pool, Buffer& buffer) {
   Timeline timeline;
   TSR_ASSIGN_OR_RETURN(const uint64_t id, timeline.import_into(device_));
   builder.add_signal({id, 1});
-  return submit_and_wait(builder, timeline);
+  return submit_and_wait(builder.record(), timeline);
 }
 
 Status OpRun::write_pool(uint32_t pool, std::span<const std::byte> blocks) {

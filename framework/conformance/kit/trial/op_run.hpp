@@ -73,6 +73,8 @@ class OpRun {
   // Changes a number of the step.
   tsr_submission& numbers() { return numbers_; }
   uint64_t program_id() const { return program_.id(); }
+  // What the program was made from; its id is 0.
+  const std::vector<std::byte>& record() const { return record_; }
   uint64_t buffer_id(uint32_t tensor) const { return buffers_[tensor].id(); }
   // The submission of step(), for those who send it themselves.
   SubmissionBuilder submission(uint64_t timeline, uint64_t value) const;
@@ -85,7 +87,7 @@ class OpRun {
   Status load_objects();
   Status place(uint32_t tensor);
   Status run_blocks(uint32_t kind, uint32_t pool, Buffer& buffer);
-  Status submit_and_wait(SubmissionBuilder& submission, Timeline& timeline);
+  Status submit_and_wait(const tsr_submission& submission, Timeline& timeline);
 
   std::shared_ptr<Device> device_;
   OpSetup setup_;
@@ -97,6 +99,7 @@ class OpRun {
   std::vector<std::vector<std::byte>> results_;
   std::vector<Weight> weights_;
   std::vector<KvPool> pools_;
+  std::vector<std::byte> record_;
   Program program_;
   Queue queue_;
 };

@@ -124,7 +124,8 @@ std::vector<std::byte> OpSetup::record(
   for (const uint64_t id : weights) builder.add_weight(id);
   for (const uint64_t id : kv_pools) builder.add_kv_pool(id);
   for (const tsr_binding& binding : bindings) builder.bind(binding);
-  return builder.build();
+  std::vector<std::byte> record = builder.build();
+  return edit_program ? edit_program(record) : record;
 }
 
 std::vector<std::byte> OpSetup::question() const {

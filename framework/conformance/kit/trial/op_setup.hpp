@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/conformance/kit/trial/record_growth.hpp"
 #include "framework/format/weight.hpp"
 #include "framework/host/record_builder.hpp"
 #include "tessera/ops.h"
@@ -85,6 +86,9 @@ class OpSetup {
   const std::vector<tsr_kv_desc>& kv_pools() const { return kv_pools_; }
 
   tsr_submission step{};  // num_tokens and what follows it
+  // Rewrite the records as another version would; null: as they are.
+  RecordEdit edit_program;
+  RecordEdit edit_submission;
 
  private:
   uint32_t add(SetupTensor tensor);
