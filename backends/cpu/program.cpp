@@ -143,6 +143,8 @@ void Program::plan_memory(CpuDevice& device, const sdk::ProgramView& view) {
   for (const sdk::OpRecord& op : view.ops()) {
     op_tensors.push_back(tensors_of(op));
     for (uint32_t& id : op_tensors.back()) {
+      require(id < tensors_.size(),
+              "tensor " + std::to_string(id) + " does not exist");
       if (tensors_[id].view_of != TSR_NONE) id = tensors_[id].view_of;
     }
   }
@@ -170,6 +172,11 @@ void Program::plan_memory(CpuDevice& device, const sdk::ProgramView& view) {
       plan.offsets.begin() + static_cast<ptrdiff_t>(placed_tensors.size()),
       plan.offsets.end());
   default_bases_ = bases_;
+  for (const std::vector<uint32_t>& tensors : op_tensors) {
+    for (const uint32_t id : tensors) {
+      if (bases_[id] == nullptr) bound_by_steps_.push_back(id);
+    }
+  }
 }
 
 tsr_program_info Program::info() const {
@@ -213,7 +220,6 @@ void Program::check_step(const tsr_submission& submission) const {
 void Program::apply_overrides(CpuDevice& device,
                               const sdk::SubmissionView& submission) {
   const sdk::Elements<tsr_binding> bindings = submission.bindings();
-  if (bindings.size() == 0) return;
   bases_ = default_bases_;
   for (uint32_t i = 0; i < bindings.size(); ++i) {
     const tsr_binding binding = bindings[i];
@@ -224,6 +230,10 @@ void Program::apply_overrides(CpuDevice& device,
             "binding of tensor " + std::to_string(binding.tensor));
     bases_[binding.tensor] = device.buffer(binding.buffer)
                                  ->at(binding.offset, bytes_[binding.tensor]);
+  }
+  for (const uint32_t id : bound_by_steps_) {
+    require(bases_[id] != nullptr,
+            "tensor " + std::to_string(id) + " is not bound");
   }
 }
 

@@ -116,7 +116,8 @@ class Program {
   std::vector<uint64_t> bytes_;  // of each tensor that owns memory
   // bases_[t]: first byte of tensor t (of the tensor that a view looks into).
   std::vector<char*> bases_;
-  std::vector<char*> default_bases_;  // without a submission's overrides
+  std::vector<char*> default_bases_;      // without a submission's overrides
+  std::vector<uint32_t> bound_by_steps_;  // used, and not in default_bases_
   std::vector<std::shared_ptr<sdk::HostBuffer>> buffers_;  // kept alive
   std::vector<std::unique_ptr<CompiledOp>> ops_;
   std::vector<uint64_t> scratch_offsets_;

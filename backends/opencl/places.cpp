@@ -156,6 +156,11 @@ void TensorPlaces::begin_step(cl_command_queue queue,
     }
     current_[binding.tensor] = resolve(binding);
   }
+  // Before any kernel has some of its arguments.
+  for (uint32_t id = 0; id < tensors_.size(); ++id) {
+    const bool used = is_read_[id] || is_written_[id];
+    if (used && current_[id].buffer == nullptr) fail(id, "is not bound");
+  }
   for (uint32_t id = 0; id < tensors_.size(); ++id) {
     const Bound& bound = current_[id];
     if (bound.buffer == nullptr || !bound.buffer->is_host_visible()) continue;
