@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "framework/cli/console.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/conformance/kit/running/runner.hpp"
+#include "framework/host/certificate.hpp"
 #include "framework/host/search_path.hpp"
 
 namespace tessera::cli {
@@ -104,6 +106,31 @@ Status write_reports(const ConformOptions& options,
   return {};
 }
 
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm date{};
+  gmtime_r(&now, &date);
+  return fmt::format("{:04}-{:02}-{:02}", date.tm_year + 1900, date.tm_mon + 1,
+                     date.tm_mday);
+}
+
+// What passes whole earns a certificate; what does not loses the one it had.
+// A machine without a place for certificates can still run the kit.
+std::string update_certificate(const conformance::KitReport& report) {
+  const CertificateStore store = user_certificates();
+  if (!report.passed()) {
+    store.revoke(report.sha256, report.device);
+    return "";
+  }
+  if (!report.is_complete()) return "";
+  const Status saved = store.save(report.certificate(today()));
+  return saved.ok() ? fmt::format(
+                          "\ncertified: level {}, shown by tessera "
+                          "devices\n",
+                          report.options.max_level)
+                    : "\nno certificate: " + saved.message() + "\n";
+}
+
 Status run_conform(ConformOptions options) {
   TSR_ASSIGN_OR_RETURN(options.kit.library, find_library(options.plugin));
   TSR_RETURN_IF_ERROR(read_declarations(options));
@@ -123,10 +150,11 @@ Status run_conform(ConformOptions options) {
   TSR_ASSIGN_OR_RETURN(const conformance::KitReport report,
                        conformance::run_kit(options.kit));
   TSR_RETURN_IF_ERROR(write_reports(options, report));
+  const std::string certified = update_certificate(report);
   if (options.json) {
     print_json(report_json(report));
   } else {
-    write_out(report_text(report));
+    write_out(report_text(report) + certified);
   }
   if (report.passed()) return {};
   if (report.results.size() <= 1 && report.count(conformance::Verdict::kPass)) {

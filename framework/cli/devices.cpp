@@ -28,8 +28,18 @@ struct DevicesOptions {
   bool json = false;
 };
 
-// No certificate can be earned before the conformance kit writes them.
-constexpr const char* kNoCertificate = "none";
+constexpr const char* kNoCertificate = "uncertified";
+
+// "level 2 of 2026-11-21, 3 known failures"
+std::string certificate_text(const DeviceEntry& entry) {
+  if (!entry.certificate) return kNoCertificate;
+  const Certificate& certificate = *entry.certificate;
+  std::string text =
+      fmt::format("level {} of {}", certificate.level, certificate.issued);
+  if (certificate.known_failures.empty()) return text;
+  return text +
+         fmt::format(", {} known failures", certificate.known_failures.size());
+}
 
 std::vector<std::string> skipped_texts(const DeviceFacts& facts) {
   std::vector<std::string> texts;
@@ -49,7 +59,7 @@ Json device_json(const DeviceEntry& entry) {
   device["reason"] = entry.status.message();
   device["clock"] = clock_name(info.clock);
   device["memory_bytes"] = info.memory_bytes;
-  device["certificate"] = kNoCertificate;
+  device["certificate"] = certificate_text(entry);
   device["description"] = info.name;
   device["driver"] = info.driver;
   device["kernels"] = entry.facts.kernels.size();
@@ -136,8 +146,9 @@ void print_devices(const Registry& registry, bool verbose) {
     table.add_row(
         {entry.name,
          entry.status.ok() ? "ready" : "unavailable: " + entry.status.message(),
-         clock_name(info.clock), memory_text(info.memory_bytes), kNoCertificate,
-         info.name, std::to_string(entry.facts.kernels.size()), info.driver,
+         clock_name(info.clock), memory_text(info.memory_bytes),
+         certificate_text(entry), info.name,
+         std::to_string(entry.facts.kernels.size()), info.driver,
          fmt::format("{} {}, ABI {}", entry.plugin->name(),
                      entry.plugin->version(),
                      abi_version_name(entry.plugin->abi_version())),

@@ -151,8 +151,10 @@ void Registry::add_plugin(const std::string& manifest_path,
     const auto health = static_cast<tsr_status>(facts.info.health);
     Status status =
         health == TSR_OK ? Status() : Status(health, facts.info.reason);
-    devices_.push_back(
-        {facts.name, *plugin, i, std::move(facts), std::move(status)});
+    std::optional<Certificate> certificate = user_certificates().find(
+        (*plugin)->sha256(), facts.name, facts.info.driver);
+    devices_.push_back({facts.name, *plugin, i, std::move(facts),
+                        std::move(status), std::move(certificate)});
   }
   plugins_.push_back(std::move(*plugin));
 }

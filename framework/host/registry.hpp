@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/host/certificate.hpp"
 #include "framework/host/device.hpp"
 #include "framework/host/plugin_library.hpp"
 
@@ -40,6 +42,8 @@ struct DeviceEntry {
   uint32_t index = 0;
   DeviceFacts facts;
   Status status;  // OK, or why it cannot be opened
+  // What the conformance kit found here; none: uncertified.
+  std::optional<Certificate> certificate;
 };
 
 // Any thread, once made.

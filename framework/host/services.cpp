@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -13,6 +12,7 @@
 
 #include "framework/base/log.hpp"
 #include "framework/host/plugin_memory.hpp"
+#include "framework/host/private_folder.hpp"
 #include "framework/host/timeline.hpp"
 
 namespace tessera {
@@ -24,21 +24,12 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// Creates the folder and those above it, for this user alone.
-bool create_folders(const std::string& path) {
-  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-    const std::string folder = path.substr(0, end);
-    if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return false;
-    if (end == std::string::npos) return true;
-  }
-}
-
 std::string make_cache_folder(const std::string& root,
                               const std::string& plugin) {
   const std::string parent = root.empty() ? default_cache_root() : root;
   if (parent.empty()) return "";
   std::string folder = parent + "/" + plugin;
-  if (create_folders(folder)) return folder;
+  if (create_private_folder(folder)) return folder;
   log(TSR_LOG_WARNING, "no cache folder for plugin " + plugin + ": " + folder +
                            ": " + std::strerror(errno));
   return "";

@@ -52,6 +52,25 @@ class NewPluginTest(CommandCase):
         cases = self.json("conform", library, "--list", "--filter", "L1/linear_f32_i8c__c/*")
         self.assertGreater(len(cases), 10)
 
+    def test_a_full_run_earns_a_certificate_and_a_failure_loses_it(self):
+        library = self.build("proud", "--c")
+        os.environ["XDG_STATE_HOME"] = str(self.folder / "state")
+        os.environ["TESSERA_PLUGIN_PATH"] = str(library.parent)
+        self.addCleanup(os.environ.pop, "XDG_STATE_HOME")
+        self.addCleanup(os.environ.pop, "TESSERA_PLUGIN_PATH")
+        self.assertEqual(self.certificate("proud"), "uncertified")
+        self.done("conform", library, "--quick")
+        self.assertEqual(self.certificate("proud"), "uncertified")
+        self.assertIn("certified: level 2", self.done("conform", library).stdout)
+        self.assertIn("level 2 of 20", self.certificate("proud"))
+        known = self.folder / "known.txt"
+        known.write_text("expected_failure L0/header #1 it passes, so this is an error\n")
+        self.assertEqual(tessera("conform", library, "--declare", known).returncode, 1)
+        self.assertEqual(self.certificate("proud"), "uncertified")
+
+    def certificate(self, device):
+        return next(d["certificate"] for d in self.json("devices") if d["name"] == device)
+
     def test_a_folder_that_is_there_is_left_alone(self):
         self.refused(1, "is there already", "new-plugin", "my_npu", "-o", self.folder)
         self.assertEqual(list(self.folder.iterdir()), [])

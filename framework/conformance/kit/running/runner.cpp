@@ -260,6 +260,37 @@ bool KitReport::passed() const {
   return executed;
 }
 
+bool KitReport::is_complete() const {
+  return options.filter == "*" && !options.cases.quick &&
+         options.max_failures == SIZE_MAX;
+}
+
+Certificate KitReport::certificate(const std::string& issued) const {
+  Certificate certificate;
+  certificate.sha256 = sha256;
+  certificate.plugin = plugin;
+  certificate.version = version;
+  certificate.device = device;
+  certificate.driver = driver;
+  certificate.issued = issued;
+  certificate.level = options.max_level;
+  for (uint32_t level = 0; level <= options.max_level; ++level) {
+    CertifiedLevel one;
+    one.level = level;
+    one.passed = count(level, Verdict::kPass);
+    one.unsupported = count(level, Verdict::kUnsupported);
+    one.total = static_cast<uint64_t>(std::count_if(
+        results.begin(), results.end(),
+        [level](const CaseResult& r) { return r.level() == level; }));
+    certificate.levels.push_back(one);
+  }
+  for (const CaseResult& result : results) {
+    if (result.verdict != Verdict::kExpectedFailure) continue;
+    certificate.known_failures.push_back({result.id, result.reason});
+  }
+  return certificate;
+}
+
 std::string KitReport::rerun_command(const std::string& id) const {
   std::string command = "tessera conform " + library;
   if (options.device_index != 0) {

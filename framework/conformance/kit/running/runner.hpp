@@ -11,6 +11,7 @@
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/case.hpp"
 #include "framework/conformance/kit/running/verdict.hpp"
+#include "framework/host/certificate.hpp"
 
 namespace tessera::conformance {
 
@@ -50,6 +51,12 @@ struct KitReport {
   size_t count(uint32_t level, Verdict verdict) const;
   // Something was executed, and nothing failed.
   bool passed() const;
+  // True if every case of the levels was run: no filter, none left out.
+  bool is_complete() const;
+  // What it proves; `issued` is the day, "2026-11-21".
+  //
+  // Requires  passed() and is_complete()
+  Certificate certificate(const std::string& issued) const;
   // The command that runs one case alone, to be debugged.
   std::string rerun_command(const std::string& id) const;
 };

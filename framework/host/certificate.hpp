@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the conformance kit found of a plugin on this machine.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/base/status.hpp"
+
+namespace tessera {
+
+// Grows with the kit's cases: an older certificate counts no more.
+inline constexpr uint32_t kKitVersion = 1;
+
+struct CertifiedLevel {
+  uint32_t level = 0;
+  uint64_t passed = 0;
+  uint64_t unsupported = 0;
+  uint64_t total = 0;
+};
+
+// A case that the plugin's vendor declared to fail, and that does.
+struct KnownFailure {
+  std::string id;
+  std::string reason;
+};
+
+// Holds for exactly this library, device, driver and kit.
+struct Certificate {
+  std::string sha256;  // of the library
+  std::string plugin;
+  std::string version;
+  std::string device;  // as the registry names it
+  std::string driver;
+  uint32_t kit_version = kKitVersion;
+  std::string issued;  // "2026-11-21"
+  uint32_t level = 0;  // all levels up to it passed
+  std::vector<CertifiedLevel> levels;
+  std::vector<KnownFailure> known_failures;
+  std::map<std::string, double> figures;  // of level 3, such as "estimate_rank"
+};
+
+std::string certificate_json(const Certificate& certificate);
+// Errors: INVALID_ARGUMENT, saying what is wrong.
+Result<Certificate> parse_certificate(std::string_view text);
+
+// Certificates of this user in one folder.
+class CertificateStore {
+ public:
+  // `folder` is state_folder() + "/certificates" as a rule; it need not exist.
+  explicit CertificateStore(std::string folder) : folder_(std::move(folder)) {}
+
+  // Replaces what there was for this library and device.
+  // Errors: FAILED_PRECONDITION if the folder or the file cannot be written.
+  Status save(const Certificate& certificate) const;
+  // Removes it, if it is there.
+  void revoke(const std::string& sha256, const std::string& device) const;
+  // The certificate of this library on this device with this driver and kit;
+  // none if there is no such, or its file is not to be trusted.
+  std::optional<Certificate> find(const std::string& sha256,
+                                  const std::string& device,
+                                  const std::string& driver) const;
+
+ private:
+  std::string path_of(const std::string& sha256,
+                      const std::string& device) const;
+
+  std::string folder_;
+};
+
+// Where the host remembers things about this machine: XDG_STATE_HOME/tessera or
+// ~/.local/state/tessera; "" if the environment names none, or may not be
+// trusted.
+std::string state_folder();
+
+// The store in state_folder(); finds and saves nothing if there is none.
+CertificateStore user_certificates();
+
+}  // namespace tessera

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/host/certificate.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+
+Certificate sample() {
+  Certificate certificate;
+  certificate.sha256 = std::string(64, 'a');
+  certificate.plugin = "npu";
+  certificate.version = "1.2";
+  certificate.device = "npu:310p/../../x";
+  certificate.driver = "24.1";
+  certificate.issued = "2026-11-21";
+  certificate.level = 2;
+  certificate.levels = {{0, 36, 1, 37}, {1, 900, 4, 904}};
+  certificate.known_failures = {{"L1/linear/M1", "#41 \"rounding\""}};
+  certificate.figures = {{"estimate_rank", 0.97}};
+  return certificate;
+}
+
+class Certificates : public testing::Test {
+ protected:
+  Certificates() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "tsr_XXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~Certificates() override { std::filesystem::remove_all(folder_); }
+  CertificateStore store() const {
+    return CertificateStore(folder_ + "/state/certificates");
+  }
+  std::optional<Certificate> find(const std::string& driver = "24.1") const {
+    return store().find(sample().sha256, sample().device, driver);
+  }
+  std::string only_file() const {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder_)) {
+      if (entry.is_regular_file()) return entry.path().string();
+    }
+    return "";
+  }
+
+  std::string folder_;
+};
+
+TEST_F(Certificates, ComeBackAsTheyWereSaved) {
+  EXPECT_FALSE(find());
+  ASSERT_TRUE(store().save(sample()).ok());
+  const auto found = find();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(certificate_json(*found), certificate_json(sample()));
+  EXPECT_THAT(only_file(), HasSubstr("/state/certificates/aaaa"));
+}
+
+TEST_F(Certificates, HoldForOneLibraryDeviceAndDriverAlone) {
+  ASSERT_TRUE(store().save(sample()).ok());
+  EXPECT_FALSE(find("24.2"));
+  EXPECT_FALSE(store().find(std::string(64, 'b'), sample().device, "24.1"));
+  EXPECT_FALSE(store().find(sample().sha256, "npu:0", "24.1"));
+}
+
+TEST_F(Certificates, OfAnotherKitCountNoMore) {
+  Certificate old = sample();
+  old.kit_version = kKitVersion - 1;
+  ASSERT_TRUE(store().save(old).ok());
+  EXPECT_FALSE(find());
+}
+
+TEST_F(Certificates, AreGoneOnceRevoked) {
+  ASSERT_TRUE(store().save(sample()).ok());
+  store().revoke(sample().sha256, sample().device);
+  EXPECT_FALSE(find());
+}
+
+TEST_F(Certificates, ThatOthersMayWriteAreNotTrusted) {
+  ASSERT_TRUE(store().save(sample()).ok());
+  ASSERT_EQ(chmod(only_file().c_str(), 0666), 0);
+  EXPECT_FALSE(find());
+}
+
+TEST_F(Certificates, ThatAreDamagedAreNone) {
+  const std::string text = certificate_json(sample());
+  for (size_t bytes = 0; bytes + 2 < text.size(); bytes += 7) {
+    EXPECT_FALSE(parse_certificate(text.substr(0, bytes)).ok());
+  }
+  EXPECT_THAT(
+      parse_certificate("{\"format\":1,\"sha256\":7}").status().message(),
+      HasSubstr("sha256"));
+  EXPECT_THAT(parse_certificate("[]").status().message(), HasSubstr("format"));
+}
+
+TEST_F(Certificates, NeedAFolder) {
+  EXPECT_FALSE(CertificateStore("").save(sample()).ok());
+  EXPECT_FALSE(CertificateStore("").find("a", "b", "c"));
+}
+
+}  // namespace
+}  // namespace tessera
