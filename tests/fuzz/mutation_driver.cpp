@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs a fuzz target on seeds and on thousands of mutations of them: the same
-// ones in every run and with every compiler.  Usage: fuzz_x [mutations [seed]]
+// ones in every run and with every compiler.
+//
+// Usage: fuzz_x [mutations [seed]]   or fuzz_x FILE: that input alone
+//
+// Seeds are those of the target and the files of corpus/x.  An input that
+// crashes or takes over ten seconds is written to x.crash in the current
+// folder.
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <string>
 #include <string_view>
@@ -15,7 +28,7 @@
 
 namespace {
 
-constexpr int kMutations = 10'000;
+constexpr long kMutations = 10'000;
 
 // What trips readers of JSON and of sizes.
 constexpr std::string_view kWords[] = {
@@ -89,20 +102,62 @@ class Mutator {
   std::mt19937 rng_;
 };
 
+constexpr const char* kCrashFile = FUZZ_NAME ".crash";
+constexpr unsigned kLimitSeconds = 10;
+const std::string* g_input = nullptr;
+
+// Saves the input that was being read.
+void save_input(int signal) {
+  const int file = open(kCrashFile, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+  if (g_input != nullptr && file >= 0) {
+    if (write(file, g_input->data(), g_input->size()) < 0) _exit(3);
+  }
+  _exit(128 + signal);
+}
+
 void run(const std::string& input) {
+  g_input = &input;
+  alarm(kLimitSeconds);
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()),
                          input.size());
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<std::string> all_seeds() {
+  std::vector<std::string> seeds = tessera::fuzz_seeds();
+  std::vector<std::filesystem::path> paths;
+  std::error_code code;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(FUZZ_CORPUS, code)) {
+    paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  for (const auto& path : paths) seeds.push_back(read_file(path));
+  return seeds;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int mutations = argc > 1 ? std::atoi(argv[1]) : kMutations;
+  for (const int signal : {SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGABRT}) {
+    std::signal(signal, save_input);
+  }
+  if (argc == 2 && std::filesystem::is_regular_file(argv[1])) {
+    run(read_file(argv[1]));
+    return 0;
+  }
+  const long mutations = argc > 1 ? std::atol(argv[1]) : kMutations;
   const uint32_t seed =
       argc > 2 ? static_cast<uint32_t>(std::atoi(argv[2])) : 42;
-  for (const std::string& input : tessera::fuzz_seeds()) run(input);
-  Mutator mutator(tessera::fuzz_seeds(), seed);
-  for (int i = 0; i < mutations; ++i) run(mutator.next());
-  std::printf("%d mutations with seed %u\n", mutations, seed);
+  const std::vector<std::string> seeds = all_seeds();
+  for (const std::string& input : seeds) run(input);
+  Mutator mutator(seeds, seed);
+  for (long i = 0; i < mutations; ++i) run(mutator.next());
+  std::printf("%ld executions with seed %u, %zu inputs in the corpus\n",
+              mutations + static_cast<long>(seeds.size()), seed, seeds.size());
   return 0;
 }
