@@ -177,8 +177,9 @@ Command add_conform_command(CLI::App& tessera) {
                   "Which of the plugin's devices")
       ->type_name("INDEX");
   app->add_option("--level", options->kit.max_level,
-                  "Highest level: 0 contract, 1 numerics, 2 robustness")
-      ->check(CLI::Range(0, 2))
+                  "Highest level: 0 contract, 1 numerics, 2 robustness, 3 "
+                  "performance")
+      ->check(CLI::Range(0, 3))
       ->capture_default_str();
   app->add_flag("--quick", options->kit.cases.quick, "Fewer cases");
   app->add_option("--seed", options->kit.cases.seed, "Of all random data")

@@ -20,7 +20,7 @@ constexpr Verdict kVerdicts[] = {
     Verdict::kHang,          Verdict::kUnsupported, Verdict::kExpectedFailure,
     Verdict::kUnexpectedPass};
 constexpr const char* kLevelNames[] = {"0 contract", "1 numerics",
-                                       "2 robustness"};
+                                       "2 robustness", "3 performance"};
 
 size_t total(const KitReport& report, uint32_t level) {
   return static_cast<size_t>(std::count_if(
@@ -63,6 +63,20 @@ std::string junit_case(const KitReport& report, const CaseResult& result) {
   return text + "</testcase>\n";
 }
 
+// What level 3 measured, one line for each case.
+std::string figures_text(const KitReport& report) {
+  std::string text;
+  for (const CaseResult& result : report.results) {
+    if (result.figures.empty()) continue;
+    text += fmt::format("\n{}\n ", result.id);
+    for (const conformance::Figure& figure : result.figures) {
+      text += fmt::format(" {} {:.4g}", figure.name, figure.value);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string report_text(const KitReport& report) {
@@ -81,6 +95,7 @@ std::string report_text(const KitReport& report) {
   std::string text = fmt::format(
       "{} {} on {}, seed {}, {:.1f} s\n\n{}", report.plugin, report.version,
       report.device, report.options.cases.seed, report.seconds, table.text());
+  text += figures_text(report);
   for (const CaseResult& result : report.results) {
     if (!conformance::is_failure(result.verdict)) continue;
     text += fmt::format("\n{}  {}\n  {}\n  rerun: {}\n",
@@ -115,6 +130,12 @@ Json report_json(const KitReport& report) {
     one["expected_failure"] = report.count(level, Verdict::kExpectedFailure);
     one["total"] = total(report, level);
     json["levels"].push_back(std::move(one));
+  }
+  json["figures"] = Json::object();
+  for (const CaseResult& result : report.results) {
+    for (const conformance::Figure& figure : result.figures) {
+      json["figures"][result.id][figure.name] = figure.value;
+    }
   }
   json["failures"] = Json::array();
   json["unsupported"] = Json::array();

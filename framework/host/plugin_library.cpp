@@ -19,6 +19,7 @@
 #include "framework/host/named_library.hpp"
 #include "framework/host/remote/remote_plugin.hpp"
 #include "framework/host/shared_memory.hpp"
+#include "framework/host/validation/validation.hpp"
 #include "framework/host/verified_library.hpp"
 
 namespace tessera {
@@ -53,7 +54,8 @@ Result<PluginParts> join(
       negotiate(header, lent == nullptr ? services->table() : lent->table()));
   parts.identity = std::move(negotiated.identity);
   parts.abi_version = negotiated.abi_version;
-  parts.api = negotiated.api;
+  parts.api =
+      is_validating() ? validated(negotiated.api, name) : negotiated.api;
   parts.keeper = services;
   if (lent != nullptr) parts.keeper = lent;
   parts.requested_devices = options.requested_devices;

@@ -8,9 +8,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/conformance/kit/running/verdict.hpp"
 #include "framework/conformance/kit/trial/guarded_memory.hpp"
 #include "framework/conformance/kit/trial/op_run.hpp"
 #include "framework/host/device.hpp"
@@ -34,6 +36,11 @@ class CaseContext {
   Result<std::shared_ptr<Device>> device();
   // One of the case's own.
   Result<std::shared_ptr<Device>> open_device() const;
+  // Says what the running case measured.
+  void add_figure(const std::string& name, double value) {
+    figures_.push_back({name, value});
+  }
+  std::vector<Figure> take_figures() { return std::exchange(figures_, {}); }
   // Closes the shared device; later cases open it again.
   void drop_device() { device_.reset(); }
 
@@ -42,6 +49,7 @@ class CaseContext {
   uint32_t device_index_;
   std::shared_ptr<GuardedAllocator> allocator_;
   std::shared_ptr<Device> device_;
+  std::vector<Figure> figures_;
 };
 
 // UNAVAILABLE: the plugin claims nothing of the kind.  DEADLINE_EXCEEDED: it

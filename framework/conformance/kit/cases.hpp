@@ -56,6 +56,9 @@ void add_queue_cases(const Claim& claim, const CaseOptions& options,
 void add_argument_cases(const CaseOptions& options, CaseList& cases);
 void add_fuzz_cases(const CaseOptions& options, CaseList& cases);
 
+// Level 3: times, and whether estimates are honest.  Keeps `claim`.
+void add_performance_cases(const Claim& claim, CaseList& cases);
+
 // Adds the setup as a case: run and compared where the table claims it, else
 // asked about, when it must be refused with a reason.  `what` is the id's last
 // part.

@@ -182,6 +182,25 @@ std::vector<tsr_refusal> MutantDevice::check(
   return refusals;
 }
 
+// Plain loops: so many products take so long.
+tsr_estimate MutantDevice::estimate(const sdk::ProgramQuestion& question,
+                                    const tsr_step_shape& step) {
+  constexpr double kNsPerProduct = 1.5;
+  double products = 1000.0;
+  for (const tsr_weight_desc& weight : question.weights) {
+    products += static_cast<double>(weight.N) * weight.K * step.num_tokens;
+  }
+  double ns = products * kNsPerProduct;
+  if (has("estimates_backwards")) ns = 1e15 / ns;
+  if (has("flatters_itself")) ns /= 1000.0;
+  tsr_estimate estimate{};
+  estimate.struct_size = sizeof(estimate);
+  estimate.source = TSR_COST_ROOFLINE;
+  estimate.clock = TSR_CLOCK_WALL;
+  estimate.mean_ns = estimate.p90_ns = static_cast<uint64_t>(ns);
+  return estimate;
+}
+
 tsr_packed_info MutantDevice::weight_query(const tsr_weight_desc& desc) {
   const MutantWeight weight = describe(desc);
   tsr_packed_info info{};

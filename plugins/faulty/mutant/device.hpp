@@ -18,6 +18,9 @@ class MutantDevice final : public tessera::sdk::HostMemoryDevice {
   std::vector<tsr_refusal> check(
       const tessera::sdk::ProgramQuestion& question) override;
 
+  tsr_estimate estimate(const tessera::sdk::ProgramQuestion& question,
+                        const tsr_step_shape& step) override;
+
   tsr_packed_info weight_query(const tsr_weight_desc& desc) override;
   std::unique_ptr<tessera::sdk::Packing> packing_begin(
       uint64_t weight, const tsr_weight_desc& desc, uint64_t buffer,

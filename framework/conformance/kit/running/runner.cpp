@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <sstream>
+#include <utility>
 
 #include "framework/conformance/kit/running/child.hpp"
 #include "framework/conformance/kit/running/session.hpp"
@@ -42,6 +43,14 @@ CaseResult parse_result(const std::string& text, const std::string& id) {
   result.verdict = static_cast<Verdict>(verdict);
   result.seconds = milliseconds / 1000.0;
   return result;
+}
+
+// "NAME VALUE" after "figure".
+Figure parse_figure(const std::string& text) {
+  const size_t space = text.rfind(' ');
+  if (space == std::string::npos) return {text, 0.0};
+  return {text.substr(0, space),
+          std::strtod(text.c_str() + space + 1, nullptr)};
 }
 
 class KitRun {
@@ -124,7 +133,7 @@ class KitRun {
                               one.limit_seconds * options.patience, one.id));
           }
         }));
-    CaseResult load{"L0/load", Verdict::kPass, "", 0.0};
+    CaseResult load{"L0/load", Verdict::kPass, "", 0.0, {}};
     bool complete = false;
     std::string fault;
     while (const auto line = child.read_line(kLoadSeconds)) {
@@ -174,20 +183,25 @@ class KitRun {
     TSR_ASSIGN_OR_RETURN(KitChild child, start(next, listed_.size()));
     double limit = kLoadSeconds;
     std::string fault;
+    std::vector<Figure> figures;
     while (next < listed_.size() && !is_done()) {
       const auto line = child.read_line(limit);
       if (!line) break;
       if (*line == "begin") limit = listed_[next].limit_seconds;
       if (line->rfind("fault", 0) == 0) fault = value_of(*line, "fault");
+      const std::string figure = value_of(*line, "figure");
+      if (!figure.empty()) figures.push_back(parse_figure(figure));
       const std::string done = value_of(*line, "done");
       if (done.empty()) continue;
-      add(parse_result(done, listed_[next].id));
+      CaseResult result = parse_result(done, listed_[next].id);
+      result.figures = std::exchange(figures, {});
+      add(std::move(result));
       ++next;
       limit = kLoadSeconds;
     }
     const std::string end = child.finish();
     if (next >= listed_.size() || is_done()) return {};
-    CaseResult result{listed_[next].id, Verdict::kCrash, end, 0.0};
+    CaseResult result{listed_[next].id, Verdict::kCrash, end, 0.0, {}};
     if (child.is_late()) {
       result.verdict = Verdict::kHang;
       result.reason =
@@ -210,6 +224,9 @@ class KitRun {
         if (one == nullptr) return;
         write("begin");
         const CaseResult result = (*session)->run(*one);
+        for (const Figure& figure : result.figures) {
+          write(fmt::format("figure {} {}", figure.name, figure.value));
+        }
         write(fmt::format("done {} {} {}", static_cast<int>(result.verdict),
                           result.seconds * 1000.0, result.reason));
       }
@@ -285,6 +302,9 @@ Certificate KitReport::certificate(const std::string& issued) const {
     certificate.levels.push_back(one);
   }
   for (const CaseResult& result : results) {
+    for (const Figure& figure : result.figures) {
+      certificate.figures[result.id + "/" + figure.name] = figure.value;
+    }
     if (result.verdict != Verdict::kExpectedFailure) continue;
     certificate.known_failures.push_back({result.id, result.reason});
   }

@@ -68,7 +68,8 @@ CaseResult KitSession::run(const Case& one) {
   const Status status = one.run(context_);
   const std::chrono::duration<double> spent =
       std::chrono::steady_clock::now() - begin;
-  return {one.id, verdict_of(status), status.message(), spent.count()};
+  return {one.id, verdict_of(status), status.message(), spent.count(),
+          context_.take_figures()};
 }
 
 }  // namespace tessera::conformance

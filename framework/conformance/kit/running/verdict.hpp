@@ -27,11 +27,18 @@ std::string verdict_name(Verdict verdict);
 // True for what makes a plugin fail.
 bool is_failure(Verdict verdict);
 
+// A number that a case measured: "replay_ns".
+struct Figure {
+  std::string name;
+  double value = 0.0;
+};
+
 struct CaseResult {
   std::string id;  // begins with "L<level>/"
   Verdict verdict = Verdict::kPass;
   std::string reason;  // empty if it passed
   double seconds = 0.0;
+  std::vector<Figure> figures;  // level 3
 
   // 0 .. 4
   uint32_t level() const;

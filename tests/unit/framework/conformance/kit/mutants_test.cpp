@@ -182,6 +182,12 @@ constexpr Fault kHangingMutants[] = {
     {"loses_floods", "L2/queue/flood"},
 };
 
+// Faults of level 3, which alone is run for them.
+constexpr Fault kCostMutants[] = {
+    {"estimates_backwards", "L3/linear/*"},
+    {"flatters_itself", "L3/linear/*"},
+};
+
 // Libraries of plugins/faulty that are not the mutant, and what finds them.
 constexpr Fault kLibraries[] = {
     {"abi_2_only", "L0/load"},
@@ -255,6 +261,19 @@ TEST(Kit, CatchesAndNamesEveryMutant) { catch_all("mutants", kMutants, true); }
 
 TEST(Kit, CatchesAndNamesPluginsThatHang) {
   catch_all("hanging mutants", kHangingMutants, true);
+}
+
+TEST(Kit, CatchesAndNamesPluginsThatLieAboutTheirCost) {
+  for (const Fault& fault : kCostMutants) {
+    setenv("TSR_MUTANT", fault.name, 1);
+    KitOptions options = options_for(faulty_library("mutant"));
+    options.max_level = 3;
+    options.filter = fault.pattern;
+    const Result<KitReport> report = run_kit(options);
+    unsetenv("TSR_MUTANT");
+    ASSERT_TRUE(report.ok());
+    EXPECT_EQ(report->count(Verdict::kFail), 1U) << fault.name;
+  }
 }
 
 TEST(Kit, CatchesAndNamesFaultyLibraries) {

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tessera/packing/weight_shape.hpp - the packed form of a weight for kernels
+// that work on tiles of rows, as OpenCL's and Vulkan's do.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "tessera/packing/gguf_block.hpp"
+#include "tessera/packing/plane_check.hpp"
+#include "tessera/packing/plane_data.hpp"
+#include "tessera/plugin.h"
+
+namespace tessera::sdk::packing {
+
+// How a code lies in a tile; kernels have the same numbers.
+enum class Code : uint32_t {
+  kF32 = 0,
+  kF16 = 1,
+  kBf16 = 2,
+  kS8 = 3,
+  kU4 = 4,
+  kE4m3 = 5,
+  kE5m2 = 6,
+  kE2m1 = 7,
+};
+
+// How a backend's kernels want codes to lie.
+struct TileLayout {
+  uint32_t rows;  // of W, that a tile holds side by side
+  // Consecutive columns of a row that lie together, and of one with short
+  // groups of nibbles, which would leave half of a large chunk empty.  0: one
+  // code, or a byte of nibbles.
+  uint32_t chunk_bytes;
+  uint32_t short_chunk_bytes;
+  // Columns between the low and the high nibble of a byte.
+  uint32_t nibble_step;
+};
+
+// What follows from a weight's format and shapes alone.  Sections of the packed
+// form follow each other, each at a multiple of 128 bytes; N is rounded up to
+// tiles of R = layout.rows, whose missing rows are zero:
+//
+//   codes   [N / R][chunks][R][chunk_values]; a group starts at a chunk.  Of
+//           4-bit codes, byte i of 2 * step columns has column i low and
+//           column i + step high
+//   scales  f32 or f16 [N / R][groups][R]
+//   zeros   f32, the same shape; only with a ZERO_POINT plane
+//   mins    f32, the same shape; only of GGUF blocks that have them
+//   scale2  f32 [N / R][R]; only with a SCALE2 plane
+//
+// A weight is scale * (code - zero) * scale2 + min, where codes of 4 bits have
+// code_zero subtracted first.
+struct WeightShape {
+  TileLayout layout{};
+  uint32_t format = 0;  // TSR_WEIGHT_*
+  uint32_t N = 0;       // NOLINT(*-naming): as in the formula
+  uint32_t K = 0;       // NOLINT(*-naming)
+  Code code = Code::kF32;
+  uint32_t code_zero = 0;
+  uint32_t scale_bits = 0;  // 0: no scales
+  bool has_zeros = false;
+  bool has_mins = false;
+  bool has_scale2 = false;
+  uint32_t group_size = 0;  // K if a row has one scale, or none
+  uint32_t num_groups = 1;
+  uint32_t chunk_values = 1;  // columns
+  uint32_t padded_group = 0;  // columns
+  uint64_t tile_bytes = 0;    // codes of one tile
+  uint64_t scales_offset = 0;
+  uint64_t zeros_offset = 0;
+  uint64_t mins_offset = 0;
+  uint64_t scale2_offset = 0;
+  uint64_t packed_bytes = 0;
+
+  uint32_t num_tiles() const { return (N + layout.rows - 1) / layout.rows; }
+  uint64_t columns() const { return uint64_t{num_groups} * padded_group; }
+  bool is_nibble() const { return code == Code::kU4 || code == Code::kE2m1; }
+  uint32_t code_bits() const {
+    if (code == Code::kF32) return 32;
+    if (code == Code::kF16 || code == Code::kBf16) return 16;
+    return is_nibble() ? 4 : 8;
+  }
+  // True if products with integers are exact: I8, U8, I4, U4 and SPARSE.
+  bool has_integers() const {
+    return format == TSR_WEIGHT_I8 || format == TSR_WEIGHT_U8 ||
+           format == TSR_WEIGHT_I4 || format == TSR_WEIGHT_U4 ||
+           format == TSR_WEIGHT_SPARSE_FIXED;
+  }
+  // One scale per row and no second level: the first formula of numerics.md
+  // section 1.
+  bool is_per_channel() const { return num_groups == 1 && !has_scale2; }
+  // No |code - zero| is larger.
+  int64_t max_integer() const {
+    if (has_zeros) return 255;
+    return code == Code::kU4 ? 8 : 128;
+  }
+};
+
+namespace detail {
+
+inline uint64_t align128(uint64_t bytes) { return (bytes + 127) / 128 * 128; }
+
+inline Code code_of(uint32_t format) {
+  switch (format) {
+    case TSR_WEIGHT_F32:
+      return Code::kF32;
+    case TSR_WEIGHT_F16:
+      return Code::kF16;
+    case TSR_WEIGHT_BF16:
+      return Code::kBf16;
+    case TSR_WEIGHT_I4:
+    case TSR_WEIGHT_U4:
+      return Code::kU4;
+    case TSR_WEIGHT_F8E4M3:
+      return Code::kE4m3;
+    case TSR_WEIGHT_F8E5M2:
+      return Code::kE5m2;
+    case TSR_WEIGHT_F4E2M1:
+    case TSR_WEIGHT_MXFP4:
+    case TSR_WEIGHT_NVFP4:
+      return Code::kE2m1;
+    default:
+      return Code::kS8;
+  }
+}
+
+inline void read_gguf(const GgufBlock& block, WeightShape& shape) {
+  shape.code = block.is_nibble ? Code::kU4 : Code::kS8;
+  shape.code_zero = static_cast<uint32_t>(block.code_zero);
+  shape.group_size = block.group;
+  shape.has_mins = block.has_min;
+  // Scales of blocks of 32 are f16 as they stand; the others are products.
+  shape.scale_bits = block.values == 32 && !block.has_min ? 16 : 32;
+}
+
+inline void read_scaled(const tsr_weight_desc& desc, WeightShape& shape) {
+  shape.code = code_of(desc.format);
+  const tsr_plane scale = find_plane(desc, TSR_PLANE_SCALE);
+  shape.has_zeros = exists(find_plane(desc, TSR_PLANE_ZERO_POINT));
+  shape.has_scale2 = exists(find_plane(desc, TSR_PLANE_SCALE2));
+  if (shape.code == Code::kU4 && !shape.has_zeros) shape.code_zero = 8;
+  if (!exists(scale)) return;
+  shape.scale_bits = scale.dtype == TSR_F16 ? 16 : 32;
+  if (scale.cols > 1) shape.group_size = scale.block_k;
+}
+
+inline void place_sections(WeightShape& shape) {
+  shape.num_groups = (shape.K + shape.group_size - 1) / shape.group_size;
+  const bool is_short = shape.is_nibble() && shape.group_size <= 16;
+  const uint32_t chunk_bytes =
+      is_short ? shape.layout.short_chunk_bytes : shape.layout.chunk_bytes;
+  const uint32_t chunk = std::max(chunk_bytes * 8 / shape.code_bits(),
+                                  shape.is_nibble() ? 2U : 1U);
+  shape.chunk_values = chunk;
+  shape.padded_group = (shape.group_size + chunk - 1) / chunk * chunk;
+  shape.tile_bytes =
+      align128(shape.columns() * shape.layout.rows * shape.code_bits() / 8);
+
+  uint64_t end = shape.num_tiles() * shape.tile_bytes;
+  const auto place = [&end](bool present, uint64_t bytes) {
+    const uint64_t begin = end;
+    if (present) end += align128(bytes);
+    return begin;
+  };
+  const uint64_t rows = uint64_t{shape.num_tiles()} * shape.layout.rows;
+  const uint64_t blocked = rows * shape.num_groups;
+  shape.scales_offset =
+      place(shape.scale_bits != 0, blocked * shape.scale_bits / 8);
+  shape.zeros_offset = place(shape.has_zeros, blocked * 4);
+  shape.mins_offset = place(shape.has_mins, blocked * 4);
+  shape.scale2_offset = place(shape.has_scale2, rows * 4);
+  shape.packed_bytes = end;
+}
+
+}  // namespace detail
+
+// Planes need no data.
+//
+// Errors  throws as check_planes
+inline WeightShape weight_shape(const tsr_weight_desc& desc,
+                                const TileLayout& layout) {
+  check_planes(desc);
+  WeightShape shape;
+  shape.layout = layout;
+  shape.format = desc.format;
+  shape.N = desc.N;
+  shape.K = desc.K;
+  shape.group_size = desc.K;
+  if (const GgufBlock* block = find_gguf_block(desc.format)) {
+    detail::read_gguf(*block, shape);
+  } else {
+    detail::read_scaled(desc, shape);
+  }
+  detail::place_sections(shape);
+  return shape;
+}
+
+// What a packing transaction must know.  `layout_version` goes into pack
+// caches: never reused for other bytes.
+inline tsr_packed_info packed_info(const WeightShape& shape,
+                                   uint32_t layout_version) {
+  tsr_packed_info info{};
+  info.struct_size = sizeof(info);
+  info.bytes = shape.packed_bytes;
+  info.layout = 1;
+  info.layout_version = layout_version;
+  info.alignment = 128;
+  // The tiles of a SPARSE weight are expanded together.
+  const bool sparse = shape.format == TSR_WEIGHT_SPARSE_FIXED;
+  info.n_multiple = sparse ? shape.N : shape.layout.rows;
+  return info;
+}
+
+}  // namespace tessera::sdk::packing
