@@ -105,6 +105,7 @@ Result<StepTimes> time_steps(const std::shared_ptr<Device>& device,
   }
   times.median_ns = median_of(steps);
   std::sort(steps.begin(), steps.end());
+  times.best_ns = steps.front();
   times.spread = (steps[steps.size() * 3 / 4] - steps[steps.size() / 4]) /
                  std::max(times.median_ns, 1.0);
   return times;

@@ -26,6 +26,7 @@ struct TimedOp {
 
 struct StepTimes {
   double median_ns = 0.0;
+  double best_ns = 0.0;
   double spread = 0.0;     // (third quartile - first) / median
   double create_ns = 0.0;  // of the program
 };

@@ -156,7 +156,7 @@ constexpr Fault kMutants[] = {
     {"buffer_size_overflows", "L2/arguments/buffers/*"},
     {"divides_by_zero", "L2/fuzz/descriptors/*"},
     {"reads_tensors_unchecked", "L2/fuzz/programs/*"},
-    {"reads_bindings_unchecked", "L2/fuzz/submissions/*"},
+    {"reads_bindings_unchecked", "L2/*"},
     // Queues and steps
     {"aborts", "L1/add/*"},
     {"ends_the_process", "L1/add/*"},
