@@ -12,6 +12,7 @@
 #include "framework/base/atomic_file.hpp"
 #include "framework/base/mapped_file.hpp"
 #include "framework/cli/command.hpp"
+#include "framework/cli/conform_model.hpp"
 #include "framework/cli/conformance_report.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/target_options.hpp"
@@ -123,11 +124,12 @@ std::string update_certificate(const conformance::KitReport& report) {
     return "";
   }
   if (!report.is_complete()) return "";
-  const Status saved = store.save(report.certificate(today()));
+  const Certificate certificate = report.certificate(today());
+  const Status saved = store.save(certificate);
   return saved.ok() ? fmt::format(
                           "\ncertified: level {}, shown by tessera "
                           "devices\n",
-                          report.options.max_level)
+                          certificate.level)
                     : "\nno certificate: " + saved.message() + "\n";
 }
 
@@ -147,8 +149,14 @@ Status run_conform(ConformOptions options) {
                             result.id, result.seconds));
     };
   }
-  TSR_ASSIGN_OR_RETURN(const conformance::KitReport report,
+  TSR_ASSIGN_OR_RETURN(conformance::KitReport report,
                        conformance::run_kit(options.kit));
+  const bool wants_model = options.kit.max_level >= 4 &&
+                           conformance::matches(options.kit.filter, kModelCase);
+  if (wants_model && !report.plugin.empty()) {
+    TSR_ASSIGN_OR_RETURN(conformance::CaseResult model, check_model(report));
+    report.results.push_back(std::move(model));
+  }
   TSR_RETURN_IF_ERROR(write_reports(options, report));
   const std::string certified = update_certificate(report);
   if (options.json) {
@@ -178,8 +186,8 @@ Command add_conform_command(CLI::App& tessera) {
       ->type_name("INDEX");
   app->add_option("--level", options->kit.max_level,
                   "Highest level: 0 contract, 1 numerics, 2 robustness, 3 "
-                  "performance")
-      ->check(CLI::Range(0, 3))
+                  "performance, 4 the default model")
+      ->check(CLI::Range(0, 4))
       ->capture_default_str();
   app->add_flag("--quick", options->kit.cases.quick, "Fewer cases");
   app->add_option("--seed", options->kit.cases.seed, "Of all random data")

@@ -19,8 +19,8 @@ constexpr Verdict kVerdicts[] = {
     Verdict::kPass,          Verdict::kFail,        Verdict::kCrash,
     Verdict::kHang,          Verdict::kUnsupported, Verdict::kExpectedFailure,
     Verdict::kUnexpectedPass};
-constexpr const char* kLevelNames[] = {"0 contract", "1 numerics",
-                                       "2 robustness", "3 performance"};
+constexpr const char* kLevelNames[] = {
+    "0 contract", "1 numerics", "2 robustness", "3 performance", "4 model"};
 
 size_t total(const KitReport& report, uint32_t level) {
   return static_cast<size_t>(std::count_if(
