@@ -40,6 +40,7 @@ void device_close(tsr_device* device) {
   close(device);
 }
 
+// NOLINTNEXTLINE(readability-function-size): tsr_api's signature
 tsr_status check(tsr_device* device, const tsr_program_desc* program,
                  const tsr_array* weights, const tsr_array* kv_pools,
                  tsr_error* err, tsr_refusal* out, uint32_t capacity,
@@ -73,6 +74,7 @@ tsr_status check(tsr_device* device, const tsr_program_desc* program,
   return status;
 }
 
+// NOLINTNEXTLINE(readability-function-size): tsr_api's signature
 tsr_status estimate(tsr_device* device, const tsr_program_desc* program,
                     const tsr_array* weights, const tsr_array* kv_pools,
                     const tsr_step_shape* step, tsr_error* err,
@@ -154,6 +156,7 @@ tsr_status weight_query(tsr_device* device, const tsr_weight_desc* desc,
   return status;
 }
 
+// NOLINTNEXTLINE(readability-function-size): tsr_api's signature
 tsr_status packing_begin(tsr_device* device, uint64_t id,
                          const tsr_weight_desc* desc, uint64_t buffer,
                          uint64_t offset, tsr_error* err, tsr_packing** out) {

@@ -89,6 +89,7 @@ tsr_status submit(tsr_queue* queue, const tsr_submission* submission,
   return sound_submit(queue, copy.head(), err);
 }
 
+// NOLINTNEXTLINE(readability-function-size): tsr_api's signature
 tsr_status check(tsr_device* device, const tsr_program_desc* program,
                  const tsr_array* weights, const tsr_array* kv_pools,
                  tsr_error* err, tsr_refusal* out, uint32_t capacity,
