@@ -38,6 +38,7 @@ Command add_plan_command(CLI::App& tessera);
 Command add_bench_command(CLI::App& tessera);
 Command add_conform_command(CLI::App& tessera);
 Command add_new_plugin_command(CLI::App& tessera);
+Command add_report_command(CLI::App& tessera);
 Command add_npu_command(CLI::App& tessera);
 
 // Reads the command line and runs what it names.  Results go to stdout; errors,

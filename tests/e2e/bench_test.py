@@ -88,5 +88,52 @@ class BenchOpsTest(CommandCase):
         self.refused(2, "--op", *bench, "--op", "conv")
 
 
+class BenchModelTest(CommandCase):
+    def rows(self, *words):
+        return self.json("bench", "model", "--device", "cpu", "-n", 3,
+                         "--repetitions", 2, *words)
+
+    def test_times_each_batch_context_and_scheme(self):
+        rows = self.rows("--scheme", "f32,w4a16", "--batch", "1,3", "--context",
+                         "5,600")
+        self.assertEqual(len(rows), 8)
+        for row in rows:
+            self.assertEqual(row["reason"], "")
+            self.assertGreater(row["prefill_tokens_per_s"], 0)
+            low, high = row["decode_tokens_per_s_ci95"]
+            self.assertLessEqual(low, row["decode_tokens_per_s"])
+            self.assertLessEqual(row["decode_tokens_per_s"], high)
+            self.assertGreater(row["first_token_ns"], 0)
+            steps = row["step_ns"]
+            self.assertLessEqual(steps["p50"], steps["p90"])
+            self.assertLessEqual(steps["p90"], steps["p99"])
+            self.assertGreater(row["memory"]["kv_bytes"], 0)
+            self.assertEqual(row["tokens"], 3)
+        self.assertGreater(rows[0]["memory"]["weight_bytes"],
+                           rows[4]["memory"]["weight_bytes"])
+
+    def test_breaks_time_down_by_op_and_layer(self):
+        found = self.rows("--breakdown")[0]["breakdown"]
+        self.assertIn("lm_head", [op["name"] for op in found["ops"]])
+        layers = [layer["name"] for layer in found["layers"]]
+        self.assertEqual(layers[:2], ["embedding", "layer 0"])
+        self.assertEqual(layers[-1], "head")
+        for way in ("prefill_ns", "decode_ns"):
+            ops = sum(op[way] for op in found["ops"])
+            self.assertAlmostEqual(
+                ops, sum(layer[way] for layer in found["layers"]), delta=ops / 1e6)
+
+    def test_says_what_does_not_fit(self):
+        row = self.rows("--context", 9000)[0]
+        self.assertIn("more than the model's context", row["reason"])
+        self.assertIsNone(row["decode_tokens_per_s"])
+
+    def test_its_tables_fit_80_columns(self):
+        text = self.done("bench", "model", "--device", "cpu", "-n", 2,
+                         "--repetitions", 1, "--context", "4,9000",
+                         "--breakdown").stdout
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -9,5 +9,6 @@
 namespace tessera::cli {
 
 Command add_bench_ops_command(CLI::App& bench);
+Command add_bench_model_command(CLI::App& bench);
 
 }  // namespace tessera::cli

@@ -33,25 +33,6 @@ std::string duration_at(const Json& row, const char* key) {
   return ns > 0.0 ? duration_text(ns) : "-";
 }
 
-// `text` in lines of at most 80 columns, all but the last ended by `joint`, all
-// but the first indented.
-std::string wrap(const std::string& text, const std::string& joint) {
-  constexpr std::string_view kIndent = "    ";
-  std::istringstream words(text);
-  std::string lines;
-  std::string line = text.substr(0, text.find_first_not_of(' '));
-  const size_t start = line.size();
-  for (std::string word; words >> word;) {
-    const bool is_first = line.size() == start || line == kIndent;
-    if (!is_first && line.size() + 1 + word.size() + joint.size() > kColumns) {
-      lines += line + joint + "\n";
-      line = kIndent;
-    }
-    line += (line.empty() || line.back() == ' ' ? "" : " ") + word;
-  }
-  return lines + line + "\n";
-}
-
 // "linear w8a8, M 128, N 4096, K 4096, hot"
 std::string heading(const Json& row) {
   std::string text = row.at("op").get<std::string>();
@@ -168,7 +149,7 @@ std::string group_text(const std::vector<const Json*>& rows) {
     const std::string reason = text_at(*row, "reason");
     if (!reason.empty()) {
       notes +=
-          wrap(fmt::format("  {}: {}", text_at(*row, "device"), reason), "");
+          wrapped(fmt::format("  {}: {}", text_at(*row, "device"), reason));
       continue;
     }
     add_device(*row, table);
@@ -180,8 +161,25 @@ std::string group_text(const std::vector<const Json*>& rows) {
 
 }  // namespace
 
+std::string wrapped(const std::string& text, const std::string& joint) {
+  constexpr std::string_view kIndent = "    ";
+  std::istringstream words(text);
+  std::string lines;
+  std::string line = text.substr(0, text.find_first_not_of(' '));
+  const size_t start = line.size();
+  for (std::string word; words >> word;) {
+    const bool is_first = line.size() == start || line == kIndent;
+    if (!is_first && line.size() + 1 + word.size() + joint.size() > kColumns) {
+      lines += line + joint + "\n";
+      line = kIndent;
+    }
+    line += (line.empty() || line.back() == ' ' ? "" : " ") + word;
+  }
+  return lines + line + "\n";
+}
+
 std::string wrapped_command(const std::string& command) {
-  return command.empty() ? "" : wrap("  $ " + command, " \\");
+  return command.empty() ? "" : wrapped("  $ " + command, " \\");
 }
 
 std::string ops_text(const Json& rows) {

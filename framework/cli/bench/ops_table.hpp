@@ -14,6 +14,10 @@ namespace tessera::cli {
 // under them the command that measures them again.
 std::string ops_text(const Json& rows);
 
+// `text` in lines of at most 80 columns, all but the last ended by `joint`, all
+// but the first indented.
+std::string wrapped(const std::string& text, const std::string& joint = "");
+
 // `command` broken into lines of at most 80 columns that a shell joins again.
 std::string wrapped_command(const std::string& command);
 
