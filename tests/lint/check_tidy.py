@@ -107,7 +107,9 @@ def translation_units(root, build, with_tests):
 def warnings(tool, build, checks, entry):
     """What clang-tidy prints about one translation unit; empty if it is clean."""
     done = subprocess.run([tool, "-quiet", "-p", str(build), f"-checks={checks}", entry["file"]], capture_output=True, text=True)
-    return (done.stdout or done.stderr) if done.returncode or done.stdout else ""
+    if done.returncode == 0 and not done.stdout:
+        return ""
+    return done.stdout or done.stderr or f"{entry['file']}: clang-tidy ended with status {done.returncode}\n"
 
 
 def forget_old(cache):
