@@ -280,7 +280,7 @@
     });
   }
 
-  // By weight bits, in the colours of a sequence that grey keeps apart.
+  // In the colours of a sequence that grey keeps apart.
   function schemeColour(scheme, schemes) {
     const at = schemes.length > 1 ? schemes.indexOf(scheme) / (schemes.length - 1) : 0.5;
     return heat(0.08 + 0.84 * at);
@@ -294,10 +294,12 @@
     };
     const names = [...new Set(parts.map((layer) => place(layer).name))];
     const layers = [...new Set(parts.map((layer) => place(layer).layer))].sort((a, b) => a - b);
-    const schemes = [...new Set(parts.map((layer) => layer.decode.parts[0].scheme))].sort();
+    // Ops without a scheme of their own run in the plan's.
+    const schemeOf = (layer) => layer.decode.parts[0].scheme || plan.base_scheme || "as the model";
+    const schemes = [...new Set(parts.map(schemeOf))].sort();
     const devices = [...new Set(parts.map((layer) => layer.decode.parts[0].device))];
     const key = add(parent, "div", null, { class: "key" });
-    for (const scheme of schemes) add(key, "span", scheme || plan.base_scheme || "as the model", { style: "--swatch:" + schemeColour(scheme, schemes).background });
+    for (const scheme of schemes) add(key, "span", scheme, { style: "--swatch:" + schemeColour(scheme, schemes).background });
     if (devices.length > 1) add(parent, "p", devices.map((device, i) => `${"ABCDEFGH"[i]}: ${device}`).join("   "), { class: "note" });
     const scroll = add(parent, "div", null, { class: "scroll", tabindex: "0", role: "region", "aria-label": "Layers of the plan" });
     const element = add(scroll, "table", null, { class: "plan" });
@@ -313,15 +315,15 @@
       for (const layer of layers) {
         const found = parts.find((part) => place(part).name === name && place(part).layer === layer);
         const cell = add(line, "td");
-        if (found) planCell(cell, found, schemes, devices, why);
+        if (found) planCell(cell, found, schemeOf(found), schemes, devices, why);
       }
     }
   }
 
-  function planCell(cell, layer, schemes, devices, why) {
+  function planCell(cell, layer, scheme, schemes, devices, why) {
     const part = layer.decode.parts[0];
-    Object.assign(cell.style, schemeColour(part.scheme, schemes));
-    const text = `${layer.name}: ${part.scheme || "base scheme"} on ${part.device}, ${part.kernel || "kernel unknown"}, ${duration(part.predicted_ns)} a decode step` +
+    Object.assign(cell.style, schemeColour(scheme, schemes));
+    const text = `${layer.name}: ${scheme} on ${part.device}, ${part.kernel || "kernel unknown"}, ${duration(part.predicted_ns)} a decode step` +
       (layer.margin_ns ? `; the next best${layer.second ? ", " + layer.second + "," : ""} costs ${duration(layer.margin_ns)} more` : "") +
       (layer.reason ? ". " + layer.reason : "");
     const button = add(cell, "button", devices.length > 1 ? "ABCDEFGH"[devices.indexOf(part.device)] : "●",
