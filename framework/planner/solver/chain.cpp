@@ -9,6 +9,22 @@
 namespace tessera::planner {
 namespace {
 
+template <typename Visit>
+void for_charges(const Chain& chain, uint32_t item, uint32_t prefill,
+                 uint32_t decode, const Visit& visit) {
+  const Option& a = chain.options[prefill];
+  const Option& b = chain.options[decode];
+  const uint32_t base = chain.items[item].resident_begin;
+  visit(a.charge);
+  visit(b.charge);
+  if (a.resident != kNone) visit(chain.residents[base + a.resident]);
+  if (b.resident != kNone && b.resident != a.resident) {
+    visit(chain.residents[base + b.resident]);
+  }
+}
+
+}  // namespace
+
 void add_charge(const Chain& chain, const Charge& charge, Totals& totals) {
   totals.cost += charge.cost;
   for (uint32_t i = 0; i < charge.sums.count; ++i) {
@@ -21,7 +37,26 @@ void add_charge(const Chain& chain, const Charge& charge, Totals& totals) {
   }
 }
 
-}  // namespace
+void remove_charge(const Chain& chain, const Charge& charge, Totals& totals) {
+  totals.cost -= charge.cost;
+  for (uint32_t i = 0; i < charge.sums.count; ++i) {
+    const Use& use = chain.uses[charge.sums.begin + i];
+    totals.sums[use.row] -= use.amount;
+  }
+}
+
+void charge_item(const Chain& chain, uint32_t item, uint32_t prefill,
+                 uint32_t decode, Totals& totals) {
+  for_charges(chain, item, prefill, decode,
+              [&](const Charge& charge) { add_charge(chain, charge, totals); });
+}
+
+void uncharge_item(const Chain& chain, uint32_t item, uint32_t prefill,
+                   uint32_t decode, Totals& totals) {
+  for_charges(chain, item, prefill, decode, [&](const Charge& charge) {
+    remove_charge(chain, charge, totals);
+  });
+}
 
 UseRange Chain::add_uses(const std::vector<Use>& list) {
   const UseRange range{static_cast<uint32_t>(uses.size()),

@@ -106,6 +106,19 @@ struct Totals {
   std::vector<double> peaks;  // by row
 };
 
+void add_charge(const Chain& chain, const Charge& charge, Totals& totals);
+
+// Takes back cost and sums; peaks stay, so what is left of a limit may look
+// smaller than it is, never larger.
+void remove_charge(const Chain& chain, const Charge& charge, Totals& totals);
+
+// The same for what `item` is charged with these options: both, and what has to
+// be held for them, once.
+void charge_item(const Chain& chain, uint32_t item, uint32_t prefill,
+                 uint32_t decode, Totals& totals);
+void uncharge_item(const Chain& chain, uint32_t item, uint32_t prefill,
+                   uint32_t decode, Totals& totals);
+
 // What a choice adds up to.
 //
 // Requires  every option's site is that of its segment

@@ -11,20 +11,6 @@ namespace {
 // Rounds of changes; each but the last improves the objective.
 constexpr uint32_t kMaxRounds = 12;
 
-void add_charge(const Chain& chain, const Charge& charge, double sign,
-                Totals& totals) {
-  totals.cost += sign * charge.cost;
-  for (uint32_t i = 0; i < charge.sums.count; ++i) {
-    const Use& use = chain.uses[charge.sums.begin + i];
-    totals.sums[use.row] += sign * use.amount;
-  }
-  if (sign < 0.0) return;
-  for (uint32_t i = 0; i < charge.peaks.count; ++i) {
-    const Use& use = chain.uses[charge.peaks.begin + i];
-    totals.peaks[use.row] = std::max(totals.peaks[use.row], use.amount);
-  }
-}
-
 struct Change {
   uint32_t item;
   uint32_t prefill;
@@ -97,11 +83,11 @@ std::vector<Totals> running_totals(const Chain& chain, const Choice& choice,
       uint32_t held = kNone;
       for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
         const Option& option = chain.options[choice.options[phase][i]];
-        add_charge(chain, option.charge, 1.0, sum);
+        add_charge(chain, option.charge, sum);
         if (option.resident == kNone || option.resident == held) continue;
         held = option.resident;
         add_charge(chain, chain.residents[chain.items[i].resident_begin + held],
-                   1.0, sum);
+                   sum);
       }
     }
     // The edge inside the part; the one at the cut comes with the cut.
@@ -112,7 +98,7 @@ std::vector<Totals> running_totals(const Chain& chain, const Choice& choice,
                             choice.sites[phase][before + 1];
         add_charge(chain,
                    chain.edges[chain.segments[before].edge].charges[phase][at],
-                   1.0, sum);
+                   sum);
       }
     }
     running.push_back(sum);
@@ -138,26 +124,11 @@ Ledger::Ledger(const Chain& chain, Choice choice)
       choice_(std::move(choice)),
       totals_(add_up(chain, choice_)) {}
 
-void Ledger::charge_item(uint32_t item, uint32_t prefill, uint32_t decode,
-                         double sign, Totals& totals) const {
-  const Option& a = chain_.options[prefill];
-  const Option& b = chain_.options[decode];
-  const uint32_t base = chain_.items[item].resident_begin;
-  add_charge(chain_, a.charge, sign, totals);
-  add_charge(chain_, b.charge, sign, totals);
-  if (a.resident != kNone) {
-    add_charge(chain_, chain_.residents[base + a.resident], sign, totals);
-  }
-  if (b.resident != kNone && b.resident != a.resident) {
-    add_charge(chain_, chain_.residents[base + b.resident], sign, totals);
-  }
-}
-
 Totals Ledger::with(uint32_t item, uint32_t prefill, uint32_t decode) const {
   Totals totals = totals_;
-  charge_item(item, choice_.options[0][item], choice_.options[1][item], -1.0,
-              totals);
-  charge_item(item, prefill, decode, 1.0, totals);
+  uncharge_item(chain_, item, choice_.options[0][item],
+                choice_.options[1][item], totals);
+  charge_item(chain_, item, prefill, decode, totals);
   return totals;
 }
 
@@ -218,7 +189,7 @@ bool Incumbent::splice(const Choice& a, const Choice& b,
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
       const uint32_t at =
           a.sites[phase][cut - 1] * chain_.num_sites + b.sites[phase][cut];
-      add_charge(chain_, edge.charges[phase][at], 1.0, totals);
+      add_charge(chain_, edge.charges[phase][at], totals);
     }
     const double objective = objective_of(chain_, totals);
     if (objective < least && is_feasible(chain_, totals)) {

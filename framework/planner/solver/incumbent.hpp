@@ -60,9 +60,6 @@ class Ledger {
   void set(uint32_t item, uint32_t prefill, uint32_t decode);
 
  private:
-  void charge_item(uint32_t item, uint32_t prefill, uint32_t decode,
-                   double sign, Totals& totals) const;
-
   const Chain& chain_;
   Choice choice_;
   Totals totals_;

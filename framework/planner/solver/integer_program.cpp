@@ -26,10 +26,7 @@ constexpr int kNoColumn = -1;
 struct Pair {
   uint32_t prefill;
   uint32_t decode;
-  uint32_t site;  // of both
-  double cost;
-  std::vector<double> sums;   // by row
-  std::vector<double> peaks;  // by row
+  Totals totals;
 
   // Whether `other` is never better.
   bool beats(const Pair& other) const {
@@ -38,8 +35,9 @@ struct Pair {
       return std::equal(a.begin(), a.end(), b.begin(),
                         [](double x, double y) { return x <= y; });
     };
-    return cost <= other.cost && no_more(sums, other.sums) &&
-           no_more(peaks, other.peaks);
+    return totals.cost <= other.totals.cost &&
+           no_more(totals.sums, other.totals.sums) &&
+           no_more(totals.peaks, other.totals.peaks);
   }
 };
 
@@ -201,42 +199,17 @@ class Formulation {
     }
   }
 
-  void add_to_pair(const Charge& charge, Pair& pair) const {
-    pair.cost += charge.cost;
-    for (uint32_t u = 0; u < charge.sums.count; ++u) {
-      const Use& use = chain_.uses[charge.sums.begin + u];
-      pair.sums[use.row] += use.amount;
-    }
-    for (uint32_t u = 0; u < charge.peaks.count; ++u) {
-      const Use& use = chain_.uses[charge.peaks.begin + u];
-      pair.peaks[use.row] = std::max(pair.peaks[use.row], use.amount);
-    }
-  }
-
-  Pair pair_of(const Item& item, uint32_t prefill, uint32_t decode) const {
-    const Option& a = chain_.options[prefill];
-    const Option& b = chain_.options[decode];
-    const size_t num_rows = chain_.rows.size();
-    Pair pair{prefill,
-              decode,
-              a.site,
-              0.0,
-              std::vector<double>(num_rows),
-              std::vector<double>(num_rows)};
-    add_to_pair(a.charge, pair);
-    add_to_pair(b.charge, pair);
-    if (a.resident != kNone) {
-      add_to_pair(chain_.residents[item.resident_begin + a.resident], pair);
-    }
-    if (b.resident != kNone && b.resident != a.resident) {
-      add_to_pair(chain_.residents[item.resident_begin + b.resident], pair);
-    }
+  Pair pair_of(uint32_t item, uint32_t prefill, uint32_t decode) const {
+    const std::vector<double> zeros(chain_.rows.size());
+    Pair pair{prefill, decode, {0.0, zeros, zeros}};
+    charge_item(chain_, item, prefill, decode, pair.totals);
     return pair;
   }
 
-  // What `item` can use at one site in both phases, without what another pair
+  // What an item can use at one site in both phases, without what another pair
   // makes needless.
-  std::vector<Pair> pairs_at(const Item& item, uint32_t site) const {
+  std::vector<Pair> pairs_at(uint32_t index, uint32_t site) const {
+    const Item& item = chain_.items[index];
     std::vector<Pair> pairs;
     for (uint32_t a = item.option_begin[0]; a < item.option_end[0]; ++a) {
       if (!is_open(a) || chain_.options[a].site != site) continue;
@@ -246,7 +219,7 @@ class Formulation {
             (!item.one_resident ||
              chain_.options[a].resident == chain_.options[b].resident);
         if (!fits) continue;
-        Pair pair = pair_of(item, a, b);
+        Pair pair = pair_of(index, a, b);
         const auto beats_it = [&pair](const Pair& p) { return p.beats(pair); };
         if (std::any_of(pairs.begin(), pairs.end(), beats_it)) continue;
         std::erase_if(pairs, [&pair](const Pair& p) { return pair.beats(p); });
@@ -268,20 +241,22 @@ class Formulation {
     for (uint32_t s = 0; s < chain_.num_sites; ++s) {
       if (site(0, segment, s) == kNoColumn) continue;
       const int row = flow_row(site(0, segment, s));
-      for (const Pair& pair : pairs_at(chain_.items[item], s)) {
+      for (const Pair& pair : pairs_at(item, s)) {
         const int column =
-            program_.add_column(pair.cost / cost_unit_, 1.0, true);
+            program_.add_column(pair.totals.cost / cost_unit_, 1.0, true);
         pairs_.push_back({column, item, pair.prefill, pair.decode});
         program_.add_term(row, column, 1.0);
         for (size_t r = 0; r < chain_.rows.size(); ++r) {
           if (limit_rows_[r] == kNoColumn) continue;
-          program_.add_term(limit_rows_[r], column, pair.sums[r] / units_[r]);
-          if (peaks_[r] == kNoColumn || pair.peaks[r] == 0.0) continue;
+          program_.add_term(limit_rows_[r], column,
+                            pair.totals.sums[r] / units_[r]);
+          if (peaks_[r] == kNoColumn || pair.totals.peaks[r] == 0.0) continue;
           if (peak_rows[r] == kNoColumn) {
             peak_rows[r] = program_.add_row(-kInfinity, 0.0);
             program_.add_term(peak_rows[r], peaks_[r], -1.0);
           }
-          program_.add_term(peak_rows[r], column, pair.peaks[r] / units_[r]);
+          program_.add_term(peak_rows[r], column,
+                            pair.totals.peaks[r] / units_[r]);
         }
       }
     }

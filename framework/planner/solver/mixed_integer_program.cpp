@@ -3,6 +3,7 @@
 #include "framework/planner/solver/mixed_integer_program.hpp"
 
 #include <coin/Cbc_C_Interface.h>
+#include <fmt/format.h>
 
 #include <map>
 #include <memory>
@@ -59,7 +60,8 @@ MixedIntegerProgram::Outcome MixedIntegerProgram::solve(
     if (whole_[c]) Cbc_setInteger(model.get(), static_cast<int>(c));
   }
   Cbc_setParameter(model.get(), "maxNodes", std::to_string(max_nodes).c_str());
-  Cbc_setParameter(model.get(), "cutoff", std::to_string(cutoff).c_str());
+  Cbc_setParameter(model.get(), "cutoff",
+                   fmt::format("{:.17g}", cutoff).c_str());
   Cbc_solve(model.get());
   if (Cbc_isProvenInfeasible(model.get()) != 0) return {cutoff, {}};
   Outcome outcome{Cbc_getBestPossibleObjValue(model.get()), {}};

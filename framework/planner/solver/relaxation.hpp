@@ -110,8 +110,6 @@ class Relaxation {
                     uint32_t option) const;
   double with_resident(uint32_t item, uint32_t option) const;
 
-  void charge_pair(uint32_t item, uint32_t prefill, uint32_t decode,
-                   Totals& totals) const;
   bool fits(const Totals& totals, const double* reserve) const;
   bool place_item(uint32_t item, uint32_t state, const double* reserve,
                   Totals& totals);

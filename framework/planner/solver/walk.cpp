@@ -11,46 +11,10 @@
 namespace tessera::planner {
 namespace {
 
-void charge(const Chain& chain, const Charge& charge, Totals& totals) {
-  totals.cost += charge.cost;
-  for (uint32_t i = 0; i < charge.sums.count; ++i) {
-    const Use& use = chain.uses[charge.sums.begin + i];
-    totals.sums[use.row] += use.amount;
-  }
-  for (uint32_t i = 0; i < charge.peaks.count; ++i) {
-    const Use& use = chain.uses[charge.peaks.begin + i];
-    totals.peaks[use.row] = std::max(totals.peaks[use.row], use.amount);
-  }
-}
-
-// Takes back sums; peaks stay, so what is left may look tighter than it is.
-void uncharge(const Chain& chain, const Charge& charge, Totals& totals) {
-  totals.cost -= charge.cost;
-  for (uint32_t i = 0; i < charge.sums.count; ++i) {
-    const Use& use = chain.uses[charge.sums.begin + i];
-    totals.sums[use.row] -= use.amount;
-  }
-}
-
 // Lengths of runs of segments that are moved together.
 constexpr uint32_t kRuns[] = {1, 2, 4, 8, 16, 32};
 
 }  // namespace
-
-void Relaxation::charge_pair(uint32_t item, uint32_t prefill, uint32_t decode,
-                             Totals& totals) const {
-  const Option& a = chain_.options[prefill];
-  const Option& b = chain_.options[decode];
-  const uint32_t base = chain_.items[item].resident_begin;
-  charge(chain_, a.charge, totals);
-  charge(chain_, b.charge, totals);
-  if (a.resident != kNone) {
-    charge(chain_, chain_.residents[base + a.resident], totals);
-  }
-  if (b.resident != kNone && b.resident != a.resident) {
-    charge(chain_, chain_.residents[base + b.resident], totals);
-  }
-}
 
 bool Relaxation::fits(const Totals& totals, const double* reserve) const {
   for (size_t r = 0; r < chain_.rows.size(); ++r) {
@@ -79,7 +43,7 @@ void Relaxation::find_reserves(const Restriction& restriction) {
           if (restriction.option_out[o] != 0) continue;
           Totals totals{0.0, std::vector<double>(num_rows),
                         std::vector<double>(num_rows)};
-          charge(chain_, chain_.options[o].charge, totals);
+          add_charge(chain_, chain_.options[o].charge, totals);
           for (size_t r = 0; r < num_rows; ++r) {
             least[r] = std::min(least[r], totals.sums[r]);
           }
@@ -98,7 +62,7 @@ bool Relaxation::place_item(uint32_t item, uint32_t state,
   const ItemState& best = item_states_[size_t{item} * num_states_ + state];
   if (best.value == kInfinity) return false;
   Totals with = totals;
-  charge_pair(item, best.options[0], best.options[1], with);
+  charge_item(chain_, item, best.options[0], best.options[1], with);
   std::array<uint32_t, kNumPhases> chosen = best.options;
   if (!fits(with, reserve)) {
     const Item& entry = chain_.items[item];
@@ -116,7 +80,7 @@ bool Relaxation::place_item(uint32_t item, uint32_t state,
             (shares ? option_price_[b] : with_resident(item, b));
         if (price >= least) continue;
         Totals other = totals;
-        charge_pair(item, a, b, other);
+        charge_item(chain_, item, a, b, other);
         if (!fits(other, reserve)) continue;
         least = price;
         chosen = {a, b};
@@ -153,10 +117,10 @@ bool Relaxation::place_segment(uint32_t segment, uint32_t state,
 void Relaxation::charge_edge(uint32_t segment, Totals& totals) const {
   const auto& charges = chain_.edges[chain_.segments[segment].edge].charges;
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-    charge(chain_,
-           charges[phase][walked_.sites[phase][segment] * chain_.num_sites +
-                          walked_.sites[phase][segment + 1]],
-           totals);
+    add_charge(chain_,
+               charges[phase][walked_.sites[phase][segment] * chain_.num_sites +
+                              walked_.sites[phase][segment + 1]],
+               totals);
   }
 }
 
@@ -167,25 +131,17 @@ void Relaxation::uncharge_run(uint32_t first, uint32_t last,
     const Segment& segment = chain_.segments[g];
     for (uint32_t i = segment.item_begin; g >= first && i < segment.item_end;
          ++i) {
-      const Option& a = chain_.options[choice.options[0][i]];
-      const Option& b = chain_.options[choice.options[1][i]];
-      const uint32_t base = chain_.items[i].resident_begin;
-      uncharge(chain_, a.charge, totals);
-      uncharge(chain_, b.charge, totals);
-      if (a.resident != kNone) {
-        uncharge(chain_, chain_.residents[base + a.resident], totals);
-      }
-      if (b.resident != kNone && b.resident != a.resident) {
-        uncharge(chain_, chain_.residents[base + b.resident], totals);
-      }
+      uncharge_item(chain_, i, choice.options[0][i], choice.options[1][i],
+                    totals);
     }
     if (segment.edge == kNone) continue;
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      uncharge(chain_,
-               chain_.edges[segment.edge]
-                   .charges[phase][choice.sites[phase][g] * chain_.num_sites +
-                                   choice.sites[phase][g + 1]],
-               totals);
+      remove_charge(
+          chain_,
+          chain_.edges[segment.edge]
+              .charges[phase][choice.sites[phase][g] * chain_.num_sites +
+                              choice.sites[phase][g + 1]],
+          totals);
     }
   }
 }
@@ -217,7 +173,8 @@ double Relaxation::bulk_of(uint32_t segment) const {
                 std::vector<double>(chain_.rows.size())};
   for (uint32_t i = chain_.segments[segment].item_begin;
        i < chain_.segments[segment].item_end; ++i) {
-    charge_pair(i, choice_.options[0][i], choice_.options[1][i], totals);
+    charge_item(chain_, i, choice_.options[0][i], choice_.options[1][i],
+                totals);
   }
   double bulk = 0.0;
   for (size_t r = 0; r < chain_.rows.size(); ++r) {
