@@ -10,6 +10,7 @@
 
 #include "backends/npu_sim/compiler/attention/lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/lowering.hpp"
+#include "backends/npu_sim/compiler/gemm/model.hpp"
 #include "backends/npu_sim/compiler/vector_lowering.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
@@ -167,7 +168,6 @@ struct Estimate {
     Simulation result;
     result.cycles = cost.cycles;
     result.tiling = plan.tiling;
-    result.kernel = shape_name(plan);
     result.cores = plan.cores;
     result.counters.dram_read_bytes = cost.dram_read_bytes;
     result.counters.l2_read_bytes = cost.l2_read_bytes;
@@ -181,7 +181,6 @@ struct Estimate {
   Simulation of_pass(const VectorPlan& plan) const {
     Simulation result;
     result.cycles = pass_cycles(profile, plan.pass, plan.lanes);
-    result.kernel = "vector";
     result.cores = plan.lanes;
     return result;
   }
@@ -200,14 +199,12 @@ struct Estimate {
   Simulation operator()(const Copy& copy) const {
     Simulation result;
     result.cycles = copy_cycles(profile, copy);
-    result.kernel = "copy";
     return result;
   }
   Simulation operator()(const Attention& attention) const {
     const AttentionPlan plan = plan_attention(profile, attention);
     Simulation result;
     result.cycles = attention_cycles(profile, plan);
-    result.kernel = shape_name(plan);
     result.cores = plan.cores;
     return result;
   }

@@ -86,9 +86,9 @@ void emit_handing_over(const GemmContext& context, const TileWork& work,
     emit_fixpipe(context, work, l0c, chunk * context.layout.epilogue_rows,
                  handed_rectangle(context, work, work.core, index, chunk), out);
     if (context.profile.unified_cores) {
-      out.set(Pipe::kFixpipe, Pipe::kMte2, 0);
+      out.set(Pipe::kFixpipe, Pipe::kMte2, index % kBuffers);
     } else {
-      out.set_sibling(Pipe::kFixpipe, Pipe::kMte2, 0,
+      out.set_sibling(Pipe::kFixpipe, Pipe::kMte2, index % kBuffers,
                       1 + chunk % context.num_siblings());
     }
   }
@@ -161,38 +161,57 @@ int64_t drained_scales_at(const GemmContext& context, int64_t index) {
          index % kBuffers * context.layout.row_scale_bytes;
 }
 
+TileWork part_of(const TileWork& work, const DrainChunk& chunk) {
+  TileWork part = work;
+  part.column = work.column + chunk.column;
+  part.n = std::min(chunk.n, work.n - chunk.column);
+  return part;
+}
+
+int64_t drained_inputs_at(const TileWork& work, const DrainChunk& chunk) {
+  return chunk.ub + round_up(work.m, kFractalRows) * chunk.n * kFloatBytes;
+}
+
+// A chunk's further inputs are asked for while the one before is worked on.
+void emit_drain_inputs(const GemmContext& context, const TileWork& work,
+                       const DrainChunk& chunk, Emitter& out) {
+  if (!context.drains_inputs()) return;
+  out.wait(Pipe::kVector, Pipe::kMte2, chunk.buffer);
+  emit_other_inputs(context,
+                    output_rectangle(context.plan, part_of(work, chunk), 0,
+                                     work.m, exit_type(context)),
+                    drained_inputs_at(work, chunk), out);
+  out.set(Pipe::kMte2, Pipe::kVector, chunk.buffer);
+}
+
 void emit_drain_chunk(const GemmContext& context, const TileWork& work,
                       int64_t index, int64_t l0c, const DrainChunk& chunk,
                       Emitter& out) {
   const int64_t rows = round_up(work.m, kFractalRows);
   const bool is_sum = context.plan.tiling.split_k > 1;
-  TileWork part = work;
-  part.column = work.column + chunk.column;
-  part.n = std::min(chunk.n, work.n - chunk.column);
-  const Rectangle target =
-      output_rectangle(context.plan, part, 0, work.m, exit_type(context));
+  const TileWork part = part_of(work, chunk);
   out.wait(Pipe::kMte3, Pipe::kVector, chunk.buffer);
-  const int64_t inputs = chunk.ub + rows * chunk.n * kFloatBytes;
-  if (!is_sum && context.plan.kind.vector_inputs > 0) {
-    out.set(Pipe::kVector, Pipe::kMte2, chunk.buffer);
-    out.wait(Pipe::kVector, Pipe::kMte2, chunk.buffer);
-    emit_other_inputs(context, target, inputs, out);
-    out.set(Pipe::kMte2, Pipe::kVector, chunk.buffer);
-    out.wait(Pipe::kMte2, Pipe::kVector, chunk.buffer);
-  }
   Instruction& drain = out.drain(
       chunk.ub, l0c + chunk.column * rows * kFloatBytes, work.m, part.n);
   drain.type = sum_type(context.plan);
   drain.k = static_cast<uint32_t>(rows);
+  if (context.drains_inputs()) {
+    out.wait(Pipe::kMte2, Pipe::kVector, chunk.buffer);
+  }
   if (!is_sum) {
-    emit_finish(context,
-                {chunk.ub, work.m, part.n, part.column, inputs,
-                 drained_scales_at(context, index)},
-                out);
+    emit_finish(
+        context,
+        {chunk.ub, work.m, part.n, part.column, drained_inputs_at(work, chunk),
+         drained_scales_at(context, index)},
+        out);
+  }
+  if (context.drains_inputs()) {
+    out.set(Pipe::kVector, Pipe::kMte2, chunk.buffer);
   }
   out.set(Pipe::kVector, Pipe::kMte3, chunk.buffer);
   out.wait(Pipe::kVector, Pipe::kMte3, chunk.buffer);
-  out.copy_out(chunk.ub, target);
+  out.copy_out(chunk.ub, output_rectangle(context.plan, part, 0, work.m,
+                                          exit_type(context)));
   out.set(Pipe::kMte3, Pipe::kVector, chunk.buffer);
 }
 
@@ -202,12 +221,19 @@ void emit_drains(const GemmContext& context, const TileWork& work,
   const int64_t ub_bytes = drain_buffer_bytes(context);
   const bool has_scales = context.drains_row_scales();
   const int64_t flag = kScaleFlag + index % kBuffers;
+  // Buffers take turns over all tiles.
+  const int64_t before = index * ceil_div(context.plan.tiling.tile_n, columns);
+  const auto chunk_at = [&](int64_t column) {
+    const int64_t buffer = (before + column / columns) % kBuffers;
+    return DrainChunk{column, columns, buffer * ub_bytes, buffer};
+  };
+  emit_drain_inputs(context, work, chunk_at(0), out);
   if (has_scales) out.wait(Pipe::kMte2, Pipe::kVector, flag);
-  int64_t count = 0;
-  for (int64_t column = 0; column < work.n; column += columns, ++count) {
-    const int64_t buffer = count % kBuffers;
-    emit_drain_chunk(context, work, index, l0c,
-                     {column, columns, buffer * ub_bytes, buffer}, out);
+  for (int64_t column = 0; column < work.n; column += columns) {
+    if (column + columns < work.n) {
+      emit_drain_inputs(context, work, chunk_at(column + columns), out);
+    }
+    emit_drain_chunk(context, work, index, l0c, chunk_at(column), out);
   }
   if (has_scales) out.set(Pipe::kVector, Pipe::kMte2, flag);
 }
@@ -270,16 +296,17 @@ int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
     const Rectangle target = output_rectangle(
         context.plan, work, chunk * rows, source.rows, context.plan.gemm.out);
     out.wait(Pipe::kMte3, Pipe::kMte2, buffer);
-    if (context.profile.unified_cores) {
-      out.wait(Pipe::kFixpipe, Pipe::kMte2, 0);
-    } else {
-      out.wait_sibling(Pipe::kFixpipe, Pipe::kMte2, 0, 0);
-    }
-    out.copy_in(Space::kUb, ub, source);
+    // What else the tile needs is there before its sums are.
     emit_other_inputs(context, target, ub + inputs, out);
     if (context.plan.kind.per_token) {
       emit_row_scales(work, chunk * rows, source.rows, ub + scales, out);
     }
+    if (context.profile.unified_cores) {
+      out.wait(Pipe::kFixpipe, Pipe::kMte2, index % kBuffers);
+    } else {
+      out.wait_sibling(Pipe::kFixpipe, Pipe::kMte2, index % kBuffers, 0);
+    }
+    out.copy_in(Space::kUb, ub, source);
     if (chunk + siblings >= total) {
       if (context.profile.unified_cores) {
         out.set(Pipe::kMte2, Pipe::kFixpipe, index % kBuffers);

@@ -29,6 +29,11 @@ struct GemmContext {
   bool drains_row_scales() const {
     return !profile.exit.fixpipe && has_tile_epilogue() && plan.kind.per_token;
   }
+  // Whether it reads further tensors for a tile.
+  bool drains_inputs() const {
+    return !profile.exit.fixpipe && has_tile_epilogue() &&
+           plan.kind.vector_inputs > 0;
+  }
   int64_t num_siblings() const { return profile.unified_cores ? 1 : 2; }
 };
 

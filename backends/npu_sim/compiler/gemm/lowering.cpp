@@ -66,6 +66,9 @@ void emit_primes(const GemmContext& context, bool has_cube, bool has_vector,
     out.set(Pipe::kVector, Pipe::kMte2, kScaleFlag);
     out.set(Pipe::kVector, Pipe::kMte2, kScaleFlag + 1);
   }
+  for (int64_t b = 0; context.drains_inputs() && b < 2; ++b) {
+    out.set(Pipe::kVector, Pipe::kMte2, b);
+  }
   const Pipe fills = context.hands_over() ? Pipe::kMte2 : Pipe::kVector;
   for (int64_t b = 0; b < 2; ++b) out.set(Pipe::kMte3, fills, b);
 }
@@ -227,6 +230,17 @@ void count_chunks(GemmLowering& lowering) {
   }
 }
 
+// The vector part of tile `index` of a group.
+void take_back(const GemmLowering& lowering, int64_t group, int64_t index,
+               int64_t sibling, Emitter& out) {
+  const auto at = static_cast<size_t>(index);
+  const int64_t lane = lowering.profile.unified_cores ? 1 : sibling;
+  const auto core = static_cast<size_t>(group);
+  emit_handed_over(
+      lowering.context, lowering.tiles[core][at], index, lane,
+      lowering.chunks_before[core][at].at(static_cast<size_t>(lane - 1)), out);
+}
+
 void emit_section(const GemmLowering& lowering, int64_t core, int64_t section,
                   bool has_siblings, Emitter& out) {
   const GemmContext& context = lowering.context;
@@ -247,15 +261,17 @@ void emit_section(const GemmLowering& lowering, int64_t core, int64_t section,
                 out);
   } else if (section <= num_tiles) {
     const int64_t index = section - 1;
-    const TileWork& work = tiles[static_cast<size_t>(index)];
     if (has_cube) emit_tile(context, tiles, index, out);
     if (has_vector && context.hands_over()) {
-      const int64_t lane = is_unified ? 1 : sibling;
-      const auto& before = lowering.chunks_before[static_cast<size_t>(group)];
-      emit_handed_over(
-          context, work, index, lane,
-          before[static_cast<size_t>(index)].at(static_cast<size_t>(lane - 1)),
-          out);
+      // A core that has only one MTE2 takes a tile back after the loads of the
+      // next: these would wait for it otherwise.
+      const bool is_last = section == num_tiles;
+      if (!is_unified || index > 0) {
+        take_back(lowering, group, is_unified ? index - 1 : index, sibling,
+                  out);
+      }
+      if (is_unified && is_last)
+        take_back(lowering, group, index, sibling, out);
     }
   } else if (context.plan.tiling.split_k > 1) {
     out.sync_all();

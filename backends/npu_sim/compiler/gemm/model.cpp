@@ -1,330 +1,105 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The launch by formula: what each pipe needs for a packet, which of them is
-// the slowest, and what stays exposed at both ends.
+// The launch by formula: packets of a core as its flags let them follow each
+// other, tiles as they leave it, and DRAM, which all share.
+
+#include "backends/npu_sim/compiler/gemm/model.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <vector>
 
-#include "backends/npu_sim/compiler/gemm/epilogue.hpp"
 #include "backends/npu_sim/compiler/gemm/passes.hpp"
 #include "backends/npu_sim/compiler/gemm/reduce.hpp"
-#include "backends/npu_sim/machine/costs.hpp"
 #include "backends/npu_sim/machine/l2_cache.hpp"
 
 namespace tessera::npu {
 namespace {
 
-// Of the loads' time, which DRAM needs before results have to wait in L2.
-constexpr double kBusyShare = 0.6;
-
 double real(int64_t value) { return static_cast<double>(value); }
 
-struct Traffic {
-  double input = 0;  // bytes to L1, all cores
-  double weight = 0;
-  double input_dram = 0;
-  double weight_dram = 0;
-  double bytes() const { return input + weight; }
-  double output_dram = 0;  // written while the launch runs
-  double dram() const { return input_dram + weight_dram; }
-};
-
-// Times of one full tile on its core.
-struct TileTimes {
-  double packets = 0;
-  double cube = 0;  // of one packet
-  double mte1 = 0;
+// One packet after another; what one takes all the way through.
+struct PacketTimes {
   double mte2 = 0;
-  double latency = 0;   // of what it brings
-  double exit = 0;      // L0C is emptied
-  double siblings = 0;  // the vector cores' share
+  double steady = 0;   // as the slowest pipe allows
+  double through = 0;  // of one buffer, until it is free again
 };
 
-double stored_ratio(const GemmPlan& plan) {
-  return plan.kind.unzips ? plan.gemm.compression : 1;
-}
-
-// Shares of a revisit that L2 no longer holds: of the band of inputs, a wave
-// later; of the weights, a sweep later.  What came in between pushed it out.
-struct Revisits {
-  double input = 0;
-  double weight = 0;
-};
-
-// Bytes that one sweep over a band of tile rows brings to L2.
-struct Sweep {
-  double band = 0;  // inputs
-  double weight = 0;
-  double output = 0;
-  double waves = 1;
-};
-
-Revisits revisits_of(const Sweep& sweep, double total, double capacity) {
-  Revisits misses;
-  if (total <= capacity) return misses;
-  misses = {1, 1};
-  for (int i = 0; i < 6; ++i) {
-    const double wave =
-        (sweep.weight * misses.weight + sweep.output) / sweep.waves +
-        sweep.band * misses.input;
-    misses.input = 1 - std::exp(-wave / capacity);
-    const double all = sweep.weight * misses.weight + sweep.output +
-                       sweep.band * (1 + (sweep.waves - 1) * misses.input);
-    misses.weight = 1 - std::exp(-all / capacity);
-  }
-  return misses;
-}
-
-void add_traffic(const GemmPlan& plan, const GemmPart& part, double capacity,
-                 Traffic& traffic) {
-  const GemmTiling& tiling = plan.tiling;
-  const double element = real(bits_of(plan.kind.cube)) / 8;
-  const double K = real(plan.gemm.K) * element;
-  const double rows = real(plan.tiles_m(part));
-  const double columns = real(plan.tiles_n());
-  const double high =
-      std::min(real(std::max<int64_t>(1, tiling.swizzle)), rows);
-  const double wide = std::max(1.0, real(plan.cores) / high);
-  const double sweeps = std::ceil(rows / high);
-  const double input = real(part.M) * K;
-  Sweep sweep;
-  sweep.band = high * real(tiling.tile_m) * K;
-  sweep.weight = real(plan.gemm.N) * K * stored_ratio(plan);
-  sweep.waves = std::max(1.0, columns / wide);
-  const double output =
-      real(part.M) * real(plan.gemm.N) * real(bits_of(plan.gemm.out)) / 8;
-  sweep.output = output / sweeps;
-  const Revisits misses =
-      revisits_of(sweep, input + sweep.weight + output, capacity);
-  traffic.output_dram += output;
-  traffic.input += input * columns;
-  traffic.weight += sweep.weight * rows;
-  // Quantized inputs have just been written to L2.
-  const double first = plan.kind.quantizes_input ? misses.input : 1;
-  traffic.input_dram += input * (first + (sweep.waves - 1) * misses.input);
-  // Widened weights too, as far as they fit.
-  const double first_weight =
-      plan.kind.widens_weight
-          ? std::max(0.0, 1 - capacity / std::max(1.0, sweep.weight))
-          : 1;
-  traffic.weight_dram +=
-      sweep.weight * (first_weight + (sweeps - 1) * misses.weight);
-}
-
-// Bytes of the packets that all cores have on their way.
-double bytes_in_flight(const Profile& profile, const GemmPlan& plan) {
-  const GemmLayout layout = layout_of(profile, plan);
-  return real(plan.cores) * real(layout.a_packet_bytes + layout.b_packet_bytes);
-}
-
-// Where DRAM has no time to spare, results stay dirty and leave the least room;
-// cores that read the same tile then find part of it gone.
-Traffic traffic_of(const Profile& profile, const GemmPlan& plan,
-                   bool is_crowded) {
-  const double outputs =
-      real(plan.gemm.M) * real(plan.gemm.N) * real(bits_of(plan.gemm.out)) / 8;
-  const double whole = real(profile.global.l2_bytes);
-  const double dirty =
-      is_crowded ? std::min(outputs, whole * (1 - kCleanShare)) : 0;
-  const double capacity =
-      (whole - dirty) * profile.assumptions.l2_capacity_share;
-  Traffic traffic;
-  for (const GemmPart& part : plan.parts) {
-    if (part.M > 0) add_traffic(plan, part, capacity, traffic);
-  }
-  if (!is_crowded) return traffic;
-  const double lost = 1 - std::exp(-bytes_in_flight(profile, plan) / capacity);
-  traffic.input_dram += lost * (traffic.input - traffic.input_dram);
-  traffic.weight_dram += lost * (traffic.weight - traffic.weight_dram);
-  return traffic;
-}
-
-double transfer_cycles(const Profile& profile, const Instruction& copy,
-                       double miss_share, int64_t cores) {
-  const TransferCost cost = transfer_cost_of(profile, copy);
-  // Cores that miss at the same time share DRAM.
-  const double missing = std::max(1.0, real(cores) * miss_share);
-  const double miss_rate = std::min(
-      {cost.hit_rate, cost.miss_rate > 0 ? cost.miss_rate : cost.hit_rate,
-       profile.dram_rate() / missing});
-  return std::max(
-      cost.least_cycles,
-      cost.bytes * ((1 - miss_share) / cost.hit_rate + miss_share / miss_rate));
-}
-
-Instruction copy_of(const Rectangle& rectangle) {
-  Instruction copy;
-  copy.opcode = Opcode::kCopyIn;
-  copy.dst_space = Space::kL1;
-  copy.src = rectangle.address;
-  copy.m = static_cast<uint32_t>(rectangle.rows);
-  copy.row_bytes = static_cast<uint32_t>(rectangle.row_bytes);
-  copy.row_stride = static_cast<uint64_t>(rectangle.row_stride);
-  return copy;
-}
-
-int64_t num_tiles(const GemmPlan& plan) {
-  int64_t tiles = 0;
-  for (const GemmPart& part : plan.parts) {
-    tiles += plan.tiles_m(part) * plan.tiles_n();
-  }
-  return tiles;
-}
-
-double mte2_cycles(const Profile& profile, const GemmPlan& plan,
-                   const Traffic& traffic, const TileWork& work) {
-  const int64_t k = std::min(plan.tiling.packet_k, work.k);
-  const Instruction a = copy_of(input_rectangle(plan, work, 0, k));
-  Instruction b = copy_of(weight_rectangle(plan, work, 0, k));
-  b.nd_to_nz = plan.gemm.layout == WeightLayout::kNd;
-  if (plan.kind.unzips) {
-    b.opcode = Opcode::kUnzip;
-    b.n = static_cast<uint32_t>(work.n);
-    b.k = static_cast<uint32_t>(k);
-    b.stored_bytes = static_cast<uint32_t>(
-        std::max(1.0, real(work.n * k) * plan.gemm.compression));
-  }
-  const auto share = [](double part, double whole) {
-    return whole > 0 ? std::min(1.0, part / whole) : 0;
-  };
-  const int64_t busy =
-      std::min(plan.cores, num_tiles(plan) * plan.tiling.split_k);
-  return transfer_cycles(profile, a, share(traffic.input_dram, traffic.input),
-                         plan.cores) +
-         transfer_cycles(profile, b, share(traffic.weight_dram, traffic.weight),
-                         busy);
-}
-
-double vector_instruction(const Profile& profile, double elements,
-                          int64_t passes) {
-  const double rate = profile.vector.bytes_per_cycle / 4;
-  return real(passes) * (elements / rate + profile.vector.issue_cycles);
-}
-
-// L0C through the core's own vector pipe.
-double drain_cycles(const Profile& profile, const GemmPlan& plan,
-                    const GemmLayout& layout, const TileWork& work) {
-  const double columns = real(std::min(work.n, layout.epilogue_columns));
-  const double chunks = std::ceil(real(work.n) / columns);
-  const double elements = real(work.m) * columns;
-  const bool is_sum = plan.tiling.split_k > 1;
-  const double out_bytes =
-      elements * (is_sum ? 4 : real(bits_of(plan.gemm.out)) / 8);
-  const double rate =
-      std::min(profile.vector.ub_to_gm_rate, profile.global.l2_write_rate);
-  const double penalty = row_penalty(
-      profile, out_bytes / real(work.m),
-      static_cast<uint64_t>(bytes_of_elements(plan.gemm.out, plan.gemm.N)), 0,
-      work.m > 1);
-  const double vector =
-      elements * 4 / profile.exit.l0c_to_ub_rate + profile.vector.issue_cycles +
-      (is_sum ? 0
-              : vector_instruction(profile, elements, plan.kind.vector_passes));
-  const double read = real(plan.kind.vector_inputs) * elements * 2 /
-                      profile.global.l2_read_rate;
-  return chunks * std::max(vector + read, out_bytes * penalty / rate) +
-         profile.vector.latency_cycles;
-}
-
-double fixpipe_cycles(const Profile& profile, const GemmPlan& plan,
-                      const TileWork& work, bool hands_over) {
-  const bool is_wide = hands_over || plan.tiling.split_k > 1;
-  const Type type = is_wide ? Type::kF32 : plan.gemm.out;
-  Instruction fixpipe;
-  fixpipe.opcode = Opcode::kFixpipe;
-  fixpipe.m = static_cast<uint32_t>(work.m);
-  fixpipe.n = static_cast<uint32_t>(work.n);
-  fixpipe.row_bytes = static_cast<uint32_t>(bytes_of_elements(type, work.n));
-  fixpipe.row_stride = static_cast<uint64_t>(
-      hands_over ? fixpipe.row_bytes : bytes_of_elements(type, plan.gemm.N));
-  fixpipe.dst_space = Space::kGm;
-  const TransferCost cost = transfer_cost_of(profile, fixpipe);
-  return std::max(cost.least_cycles, cost.bytes / cost.hit_rate);
-}
-
-double sibling_cycles(const Profile& profile, const GemmPlan& plan,
-                      const GemmLayout& layout, const TileWork& work) {
-  const double siblings = profile.unified_cores ? 1 : 2;
-  const double rows = real(std::min(layout.epilogue_rows, work.m));
-  const double chunks = std::ceil(std::ceil(real(work.m) / rows) / siblings);
-  const double elements = rows * real(work.n);
-  const double in_bytes = elements * (4 + 2 * real(plan.kind.vector_inputs));
-  const double out_bytes = elements * real(bits_of(plan.gemm.out)) / 8;
-  const double read = in_bytes / profile.global.l2_read_rate;
-  const double vector =
-      vector_instruction(profile, elements, plan.kind.vector_passes);
-  const double write = out_bytes / std::min(profile.vector.ub_to_gm_rate,
-                                            profile.global.l2_write_rate);
-  const double loop =
-      (read + vector + write + profile.assumptions.l2_latency_cycles) / 2;
-  return chunks * std::max({read, vector, write, loop});
-}
-
-TileTimes times_of(const Profile& profile, const GemmPlan& plan,
-                   const Traffic& traffic, const GemmContext& context,
-                   const TileWork& work) {
-  const GemmTiling& tiling = plan.tiling;
-  const GemmLayout& layout = context.layout;
-  const int64_t packet = std::min(tiling.packet_k, work.k);
-  const int64_t step = std::min(tiling.tile_k, packet);
-  const double steps = real(packet) / real(step);
-  TileTimes times;
-  times.packets = real(work.k) / real(packet);
-  times.cube = mmad_cycles(profile, plan.kind.cube, work.m, work.n, step) +
-               profile.cube.issue_cycles;
-  times.cube *= steps;
-  times.mte1 = steps * (real(fractal_bytes(work.m, step, plan.kind.cube)) /
-                            profile.local.l1_to_l0a_rate +
-                        real(fractal_bytes(work.n, step, plan.kind.cube)) /
-                            profile.local.l1_to_l0b_rate +
-                        2 * profile.local.load3d_cycles);
-  times.mte2 = mte2_cycles(profile, plan, traffic, work);
+PacketTimes packet_times(const GemmContext& context, const TileTimes& tile,
+                         const Traffic& traffic, double cores) {
+  const Profile& profile = context.profile;
+  const double rate = profile.dram_rate();
+  PacketTimes times;
+  times.mte2 = tile.input.cycles(traffic.input, rate, cores) +
+               tile.weight.cycles(traffic.weight, rate, cores);
   // A packet is there when the slower of its operands is.
   const double misses =
-      std::max(traffic.input_dram / std::max(1.0, traffic.input),
-               traffic.weight_dram / std::max(1.0, traffic.weight));
-  times.latency =
-      profile.assumptions.l2_latency_cycles +
-      std::min(1.0, misses) * (profile.global.read_latency_cycles -
-                               profile.assumptions.l2_latency_cycles);
-  times.exit = profile.exit.fixpipe
-                   ? fixpipe_cycles(profile, plan, work, context.hands_over())
-                   : drain_cycles(profile, plan, layout, work);
-  if (context.hands_over()) {
-    times.siblings = sibling_cycles(profile, plan, layout, work);
-  }
+      std::max(traffic.input.misses(), traffic.weight.misses());
+  const double latency = profile.assumptions.l2_latency_cycles +
+                         misses * (profile.global.read_latency_cycles -
+                                   profile.assumptions.l2_latency_cycles);
+  times.through = times.mte2 + latency + tile.compute;
+  times.steady = std::max(times.mte2, tile.compute);
   return times;
 }
 
-// One tile after another on one core.
-double steady_tile(const Profile& profile, const GemmLayout& layout,
-                   const TileTimes& times) {
-  const double buffers = real(layout.buffers);
-  const double compute = std::max(times.cube, times.mte1);
-  // A packet's place is free again when it has been loaded, waited for and
-  // used.
-  const double packet = std::max(
-      {times.mte2, compute, (times.mte2 + compute + times.latency) / buffers});
-  const double exposed = layout.accumulators > 1
-                             ? 0
-                             : times.exit + profile.cube.latency_cycles -
-                                   profile.cube.issue_cycles;
-  // While the accumulators are emptied, the loads go on two packets ahead.
-  const double hidden =
-      std::min(exposed, buffers * std::max(0.0, packet - compute));
-  return std::max(
-      {times.packets * packet + exposed - hidden, times.exit, times.siblings});
+// The packets of one tile.
+double packets_cycles(const GemmContext& context, const TileTimes& tile,
+                      const PacketTimes& packet) {
+  return std::max(tile.packets * packet.steady,
+                  tile.turns * packet.through / real(context.layout.buffers));
 }
 
-TileWork full_tile(const GemmPlan& plan) {
-  int64_t most_rows = 0;
-  for (const GemmPart& part : plan.parts) {
-    most_rows = std::max(most_rows, part.M);
-  }
+// One tile after another on one core.
+double steady_tile(const GemmContext& context, const TileTimes& tile,
+                   const PacketTimes& packet) {
+  const Profile& profile = context.profile;
+  const double buffers = real(context.layout.buffers);
+  const double packets = packets_cycles(context, tile, packet);
+  const double exposed =
+      context.layout.accumulators > 1
+          ? 0
+          : tile.exit + profile.cube.latency_cycles - profile.cube.issue_cycles;
+  // While the accumulators are emptied, the loads go on two packets ahead.
+  const double hidden = std::min(
+      exposed, buffers * std::max(0.0, packets / tile.packets - tile.compute));
+  const double loads = tile.packets * packet.mte2 +
+                       (profile.unified_cores ? tile.other_reads : 0);
+  // A tile's place in GM is free when the vector cores have read it.
+  const double handed =
+      tile.chunks > 0 ? (tile.exit + 2 * tile.hand_over + tile.siblings()) / 2
+                      : 0;
+  return std::max({packets + exposed - hidden,
+                   tile.packets * tile.compute + exposed, loads, tile.exit,
+                   tile.siblings(), handed});
+}
+
+// How far the last row and column of tiles are full, to whole fractals.
+struct Edges {
+  double rows = 1;
+  double columns = 1;
+};
+
+// A tile of only some of the rows and columns.
+TileTimes narrowed(TileTimes tile, double rows, double columns) {
+  tile.compute *= rows * columns;
+  tile.input.bytes *= rows;
+  tile.weight.bytes *= columns;
+  tile.exit *= rows * columns;
+  tile.chunks *= rows;
+  tile.chunk *= columns;
+  tile.other_reads *= rows * columns;
+  return tile;
+}
+
+TileWork work_of(const GemmPlan& plan, int64_t m, int64_t n) {
   TileWork work;
-  work.m = std::min(plan.tiling.tile_m, most_rows);
-  work.n = std::min(plan.tiling.tile_n, plan.gemm.N);
+  work.m = m;
+  work.n = n;
+  // Of all columns and rows, the second shows how tiles lie to lines of L2.
+  if (plan.tiles_n() > 1) work.column = plan.tiling.tile_n;
+  if (plan.gemm.M > m) work.row = plan.tiling.tile_m;
   work.k = std::min(plan.gemm.K, split_share(plan.gemm.K, plan.tiling));
   return work;
 }
@@ -336,57 +111,215 @@ double passes_cycles(const Profile& profile, const GemmPlan& plan) {
     cycles += pass_cycles(profile, pass, lanes) +
               profile.assumptions.cross_core_cycles;
   }
-  if (plan.tiling.split_k == 1) return cycles;
-  return cycles + reduce_cycles(profile, plan) +
-         profile.assumptions.cross_core_cycles;
+  return cycles;
+}
+
+// What follows a core's last packet.
+double tail_cycles(const GemmContext& context, const TileTimes& tile) {
+  const Profile& profile = context.profile;
+  double cycles = profile.cube.latency_cycles + tile.exit +
+                  profile.global.write_latency_cycles;
+  if (tile.chunks > 0) {
+    // Chunks are taken while the next are handed over.
+    const double one = tile.exit / (tile.chunks * real(context.num_siblings()));
+    cycles += tile.hand_over + tile.last_chunk +
+              std::max(0.0, (tile.chunks - 1) * tile.chunk - tile.exit + one);
+  }
+  return cycles;
+}
+
+// Tiles as they are dealt.
+struct Deal {
+  double waves = 0;  // tiles of the busiest core
+  double cores = 1;
+  double busy = 1;  // of these
+  double splits = 1;
+  double rows = 1;  // of tiles, all parts
+  double columns = 1;
+  double parts = 1;  // each of which ends with its own last row
+  Edges edges;
+
+  // Tiles of the busiest core, counted as whole ones, if a tile of the last
+  // row or column takes that share of one.  Each core has its share of them.
+  double whole(double last_row, double last_column) const {
+    if (waves <= 1) return waves;
+    const double fill = (rows - parts * (1 - last_row)) / rows *
+                        (columns - (1 - last_column)) / columns;
+    // One has more than the mean of those that are full.
+    const double short_rows = last_row < 1 ? parts : 0;
+    const double full =
+        std::ceil((rows - short_rows) * (columns - (last_column < 1 ? 1 : 0)) *
+                  splits / cores);
+    const double rest = std::max(0.0, waves - full);
+    return std::max(waves * fill,
+                    waves - rest +
+                        rest * std::max(last_row < 1 ? last_row : 0,
+                                        last_column < 1 ? last_column : 0));
+  }
+};
+
+Deal deal_of(const GemmPlan& plan, const PartsSummary& parts) {
+  const GemmTiling& tiling = plan.tiling;
+  const int64_t rows = tile_rows_of(plan.parts, tiling.tile_m);
+  const int64_t columns = plan.tiles_n();
+  const int64_t splits = num_splits(plan);
+  const int64_t items = rows * columns * splits;
+  const int64_t m = std::min(tiling.tile_m, parts.most_rows);
+  const int64_t n = std::min(tiling.tile_n, plan.gemm.N);
+  Deal deal;
+  deal.waves = real(ceil_div(items, plan.cores));
+  deal.cores = real(plan.cores);
+  deal.busy = real(std::min(plan.cores, items));
+  deal.splits = real(splits);
+  deal.rows = real(rows);
+  deal.columns = real(columns);
+  deal.parts = real(parts.num_active);
+  const int64_t last_m =
+      (parts.rows - (rows - parts.num_active) * m) / parts.num_active;
+  const auto filled = [](int64_t part, int64_t whole) {
+    return std::clamp(real(round_up(part, 16)) / real(round_up(whole, 16)),
+                      0.05, 1.0);
+  };
+  deal.edges = {filled(last_m, m), filled(plan.gemm.N - (columns - 1) * n, n)};
+  return deal;
+}
+
+double dirty_at_most(const Profile& profile, const TrafficModel& traffic) {
+  return std::min(real(profile.global.l2_bytes) * (1 - kCleanShare),
+                  traffic.written_before() + traffic.output());
+}
+
+// If nothing missed L2 and no pipe waited for another.
+double least_cycles(const TileTimes& tile, const Deal& deal) {
+  const double hits = tile.input.cycles(0, 1) + tile.weight.cycles(0, 1);
+  return (deal.whole(deal.edges.rows, deal.edges.columns) - 1) *
+         std::max({tile.packets * std::max(hits, tile.compute), tile.exit,
+                   tile.siblings()});
+}
+
+// The product itself, in stretches: results that DRAM has no time for stay in
+// L2 and leave the inputs less room.
+struct Replay {
+  const GemmContext& context;
+  const TrafficModel& model;
+  const TileTimes& tile;
+  const Deal& deal;
+
+  void run(const GemmEffort& effort, GemmCost& cost) const;
+
+ private:
+  // A packet that nobody has read yet.
+  PacketTimes first() const;
+  // Tiles of the busiest core, as whole ones.
+  double tiles(const Traffic& traffic, double steady) const;
+};
+
+PacketTimes Replay::first() const {
+  const double rate = context.profile.dram_rate();
+  Traffic cold;
+  cold.input.first = model.first_input();
+  cold.weight.first = model.first_weight();
+  PacketTimes times = packet_times(context, tile, cold, 1);
+  if (!model.shares_both()) return times;
+  // Who brings the one to L2 finds the other there.
+  const double hit = std::min(
+      tile.input.cycles(cold.input.first, rate) - tile.input.cycles(0, rate),
+      tile.weight.cycles(cold.weight.first, rate) -
+          tile.weight.cycles(0, rate));
+  times.mte2 -= hit;
+  times.through -= hit;
+  return times;
+}
+
+double Replay::tiles(const Traffic& traffic, double steady) const {
+  const auto share = [&](double rows, double columns) {
+    if (rows >= 1 && columns >= 1) return 1.0;
+    const TileTimes edge = narrowed(tile, rows, columns);
+    return steady_tile(context, edge,
+                       packet_times(context, edge, traffic, deal.busy)) /
+           steady;
+  };
+  return deal.whole(share(deal.edges.rows, 1), share(1, deal.edges.columns));
+}
+
+void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
+  const Profile& profile = context.profile;
+  const double most = real(profile.global.l2_bytes) * (1 - kCleanShare);
+  const double rate = profile.dram_rate();
+  const double share = 1.0 / effort.stretches;
+  const PacketTimes cold = first();
+  double dirty = std::min(
+      most, model.written_before() + effort.dirty_share * model.output());
+  for (int i = 0; i < effort.stretches; ++i) {
+    const Traffic traffic = model.at(dirty);
+    const PacketTimes packet = packet_times(context, tile, traffic, deal.busy);
+    const double steady = steady_tile(context, tile, packet);
+    const double count = share * tiles(traffic, steady);
+    double cycles = count * steady;
+    // Nothing is emptied yet while the first tile is computed.
+    if (i == 0) {
+      cycles += cold.mte2 - steady +
+                packets_cycles(context, tile, packet) * (1 - 1 / tile.packets);
+    }
+    const double reads = share * traffic.dram();
+    const double spare = std::max(0.0, rate * cycles - reads);
+    dirty = std::max(0.0, dirty + share * model.output() - spare);
+    const double forced = std::max(0.0, dirty - most);
+    dirty -= forced;
+    cost.cycles += std::max(cycles, (reads + forced) / rate);
+    cost.cube_cycles += count * tile.packets * tile.step_cube * tile.steps;
+    cost.mte1_cycles += count * tile.packets * tile.step_mte1 * tile.steps;
+    cost.mte2_cycles += count * tile.packets * packet.mte2;
+    cost.fixpipe_cycles += count * tile.exit;
+    cost.dram_read_bytes += reads;
+    cost.dram_write_bytes += forced;
+    cost.l2_read_bytes += share * (traffic.input.bytes + traffic.weight.bytes);
+  }
+  cost.cycles += cold.through - cold.mte2;
 }
 
 }  // namespace
 
-namespace {
+GemmModel::GemmModel(const Profile& profile, const GemmPlan& plan)
+    : profile_(profile),
+      parts_(plan.parts),
+      passes_cycles_(passes_cycles(profile, plan)) {}
 
-GemmCost cost_with(const Profile& profile, const GemmPlan& plan,
-                   const Traffic& traffic) {
-  const GemmContext context{profile, plan, layout_of(profile, plan)};
-  const TileWork work = full_tile(plan);
-  const TileTimes times = times_of(profile, plan, traffic, context, work);
-  const double items = real(num_tiles(plan) * ceil_div(plan.gemm.K, work.k));
-  const double per_core = std::ceil(items / real(plan.cores));
-  const double tile = steady_tile(profile, context.layout, times);
-  // Before the slowest pipe has its first packet, or after its last.
-  const double startup = profile.global.read_latency_cycles +
-                         profile.cube.latency_cycles +
-                         std::min(times.mte2, std::max(times.cube, times.mte1));
-  const double tail =
-      times.exit + times.siblings + profile.global.write_latency_cycles;
+bool GemmModel::fits(const GemmPlan& plan) const {
+  const TrafficModel traffic(profile_, plan, parts_,
+                             tile_rows_of(plan.parts, plan.tiling.tile_m));
+  return traffic.fits(dirty_at_most(profile_, traffic));
+}
 
+GemmCost GemmModel::cost(const GemmPlan& plan, const GemmEffort& effort,
+                         double enough) const {
+  const GemmContext context{profile_, plan, layout_of(profile_, plan)};
+  const Deal deal = deal_of(plan, parts_);
+  const int64_t m = std::min(plan.tiling.tile_m, parts_.most_rows);
+  const int64_t n = std::min(plan.tiling.tile_n, plan.gemm.N);
+  const TileTimes tile = tile_times(context, work_of(plan, m, n),
+                                    profile_.dram_rate() / deal.busy);
   GemmCost cost;
-  cost.cube_cycles = per_core * times.packets * times.cube;
-  cost.mte1_cycles = per_core * times.packets * times.mte1;
-  cost.mte2_cycles = per_core * times.packets * times.mte2;
-  cost.fixpipe_cycles = per_core * times.exit;
-  cost.dram_read_bytes = traffic.dram();
-  cost.l2_read_bytes = traffic.bytes();
-  const double written =
-      std::max(0.0, traffic.output_dram - real(profile.global.l2_bytes));
-  const double dram = (traffic.dram() + written) / profile.dram_rate();
-  const double steady = per_core * tile;
-  cost.dram_cycles = dram;
-  cost.cycles =
-      std::max(steady, dram) + startup + tail + passes_cycles(profile, plan);
+  cost.cycles = tail_cycles(context, tile) + passes_cycles_;
+  if (plan.tiling.split_k > 1) {
+    cost.cycles +=
+        reduce_cycles(profile_, plan) + profile_.assumptions.cross_core_cycles;
+  }
+  if (cost.cycles + least_cycles(tile, deal) >= enough) {
+    cost.cycles = std::numeric_limits<double>::infinity();
+    return cost;
+  }
+  const TrafficModel traffic(profile_, plan, parts_,
+                             static_cast<int64_t>(deal.rows));
+  GemmEffort spent = effort;
+  if (traffic.fits(dirty_at_most(profile_, traffic))) spent.stretches = 1;
+  Replay{context, traffic, tile, deal}.run(spent, cost);
   return cost;
 }
 
-}  // namespace
-
 GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
-  const GemmCost cost =
-      cost_with(profile, plan, traffic_of(profile, plan, false));
-  const bool is_crowded =
-      cost.mte2_cycles > std::max(cost.cube_cycles, cost.mte1_cycles) &&
-      cost.dram_cycles > kBusyShare * cost.mte2_cycles;
-  if (!is_crowded) return cost;
-  return cost_with(profile, plan, traffic_of(profile, plan, true));
+  return GemmModel(profile, plan)
+      .cost(plan, {6, 0}, std::numeric_limits<double>::infinity());
 }
 
 }  // namespace tessera::npu

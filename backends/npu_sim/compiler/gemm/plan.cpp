@@ -12,6 +12,7 @@
 #include <string>
 
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
+#include "backends/npu_sim/compiler/gemm/model.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
 
@@ -65,7 +66,10 @@ void choose_depth(const Profile& profile, const GemmPlan& plan,
     const int64_t line = std::max(elements(kLineBytes), tiling.tile_k);
     packet = packet > line ? packet / line * line
                            : power_of_units(packet, tiling.tile_k);
-    tiling.packet_k = std::min(packet, round_up(K, tiling.tile_k));
+    // Equal packets: a short last one leaves the buffer of a long one idle.
+    const int64_t unit = packet > line ? line : tiling.tile_k;
+    const int64_t even = round_up(ceil_div(K, ceil_div(K, packet)), unit);
+    tiling.packet_k = std::min({packet, even, round_up(K, tiling.tile_k)});
   }
 }
 
@@ -109,10 +113,15 @@ int64_t choose_swizzle(const GemmPlan& plan, const GemmTiling& tiling) {
   return std::clamp<int64_t>(std::llround(even), 1, most_tile_rows(plan));
 }
 
+// A plan should not need all of L2: where DRAM has no time to write results
+// back, inputs that found room there no longer do.
+constexpr GemmEffort kSearchEffort{1, 0.5};
+
 struct Search {
   const Profile& profile;
   const GemmTiling& forced;
   GemmPlan plan;
+  GemmModel model;
   GemmTiling best;
   double best_cycles = std::numeric_limits<double>::infinity();
 
@@ -139,7 +148,7 @@ void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
   plan.tiling = tiling;
   if (tiling.swizzle == 0) plan.tiling.swizzle = choose_swizzle(plan, tiling);
   if (!misfit(profile, plan).empty()) return;
-  const double cycles = cost_of_plan(profile, plan).cycles;
+  const double cycles = model.cost(plan, kSearchEffort, best_cycles).cycles;
   if (cycles < best_cycles) {
     best_cycles = cycles;
     best = plan.tiling;
@@ -151,10 +160,11 @@ void Search::refine_swizzle() {
     return;
   }
   plan.tiling = best;
+  if (model.fits(plan)) return;
   const int64_t rows = most_tile_rows(plan);
   for (int64_t parts = 1; parts <= rows; parts *= 2) {
     plan.tiling.swizzle = ceil_div(rows, parts);
-    const double cycles = cost_of_plan(profile, plan).cycles;
+    const double cycles = model.cost(plan, kSearchEffort, best_cycles).cycles;
     if (cycles >= best_cycles) continue;
     best_cycles = cycles;
     best = plan.tiling;
@@ -206,28 +216,86 @@ void check_forced(const Profile& profile, const Gemm& gemm,
   }
 }
 
-void search_tiles(Search& search, int64_t most_rows) {
+struct Candidate {
+  int64_t tile_m = 0;
+  int64_t tile_n = 0;
+  int64_t split_k = 1;
+  double least_cycles = 0;
+};
+
+// What no order of tiles, no cache and no overlap can undercut: the products,
+// the loads to L0 and those to L1, of an even share of all tiles.
+double least_cycles(const Profile& profile, const GemmPlan& plan,
+                    const Candidate& candidate, double tiles) {
+  const auto real = [](int64_t value) { return static_cast<double>(value); };
+  const Type type = plan.kind.cube;
+  const auto m = real(round_up(candidate.tile_m, kFractalRows));
+  const auto n = real(round_up(candidate.tile_n, kFractalRows));
+  const double K = real(plan.gemm.K);
+  const double element = real(bits_of(type)) / 8;
+  const LocalMemories& local = profile.local;
+  const double step = std::min({K, real(local.l0a_bytes) / 2 / m / element,
+                                real(local.l0b_bytes) / 2 / n / element});
+  const double steps = K / step;
+  const double cube = m * n * K / real(cube_macs(profile, type)) +
+                      steps * profile.cube.issue_cycles;
+  const double mte1 =
+      K * element * (m / local.l1_to_l0a_rate + n / local.l1_to_l0b_rate) +
+      2 * steps * local.load3d_cycles;
+  const double mte2 = plan.kind.unzips
+                          ? 0
+                          : (m + n) * K * element / profile.global.l2_read_rate;
+  const double shares = tiles * real(candidate.split_k) / real(plan.cores);
+  return std::max(shares, 1.0) / real(candidate.split_k) *
+         std::max({cube, mte1, mte2});
+}
+
+std::vector<Candidate> candidates_of(const Search& search,
+                                     const PartsSummary& parts) {
   const GemmTiling& forced = search.forced;
   const GemmPlan& plan = search.plan;
-  const Gemm gemm = plan.gemm;
+  const Gemm& gemm = plan.gemm;
   std::vector<int64_t> columns = sizes_of(kTileColumns, gemm.N, forced.tile_n);
-  if (forced.tile_n == 0 && most_rows <= 64) add_even_share(plan, columns);
-  const bool may_split = plan.parts.size() == 1 && most_rows <= 256;
-  for (const int64_t tile_m : sizes_of(kTileRows, most_rows, forced.tile_m)) {
+  if (forced.tile_n == 0 && parts.most_rows <= 64) {
+    add_even_share(plan, columns);
+  }
+  const bool may_split = parts.num_active <= 1 && parts.most_rows <= 256;
+  std::vector<Candidate> candidates;
+  for (const int64_t tile_m :
+       sizes_of(kTileRows, parts.most_rows, forced.tile_m)) {
+    // Short tiles count as what they hold.
+    const double rows =
+        static_cast<double>(parts.rows) / static_cast<double>(tile_m);
+    const int64_t whole_rows = tile_rows_of(plan.parts, tile_m);
     for (const int64_t tile_n : columns) {
-      const int64_t tiles =
-          ceil_div(most_rows, tile_m) * ceil_div(gemm.N, tile_n);
-      if (forced.split_k > 0) {
-        search.consider(tile_m, tile_n, forced.split_k);
-        continue;
-      }
+      const double tiles =
+          rows * static_cast<double>(gemm.N) / static_cast<double>(tile_n);
+      const int64_t whole = whole_rows * ceil_div(gemm.N, tile_n);
       for (const int64_t split : kSplits) {
-        const bool pays = may_split && tiles * split <= 2 * plan.cores &&
+        Candidate one{tile_m, tile_n, split};
+        if (forced.split_k > 0) one.split_k = forced.split_k;
+        const bool pays = may_split && whole * split <= 2 * plan.cores &&
                           gemm.K >= 512 * split;
-        if (split > 1 && !pays) break;
-        search.consider(tile_m, tile_n, split);
+        if (split > 1 && (!pays || forced.split_k > 0)) break;
+        one.least_cycles = least_cycles(search.profile, plan, one, tiles);
+        candidates.push_back(one);
       }
     }
+  }
+  return candidates;
+}
+
+// The most promising first: most of the others need no closer look then.
+void search_tiles(Search& search, const PartsSummary& parts) {
+  std::vector<Candidate> candidates = candidates_of(search, parts);
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) {
+              return a.least_cycles < b.least_cycles;
+            });
+  const double before = search.model.cycles_before();
+  for (const Candidate& one : candidates) {
+    if (before + one.least_cycles >= search.best_cycles) break;
+    search.consider(one.tile_m, one.tile_n, one.split_k);
   }
 }
 
@@ -241,18 +309,16 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
   plan.kind = kind_of(profile, gemm);
   check_forced(profile, gemm, options.tiling);
   int64_t begin = 0;
-  int64_t most_rows = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     plan.parts.push_back({rows[i], begin, static_cast<int64_t>(i)});
     begin += rows[i];
-    most_rows = std::max(most_rows, rows[i]);
   }
   plan.cores = gemm.cores > 0 ? gemm.cores : profile.cube_cores;
   plan.double_buffer = options.double_buffer;
   plan.uses_swizzle = options.swizzle;
 
-  Search search{profile, options.tiling, plan, {}};
-  search_tiles(search, most_rows);
+  Search search{profile, options.tiling, plan, GemmModel(profile, plan), {}};
+  search_tiles(search, search.model.parts());
   search.refine_swizzle();
   plan.tiling = search.best;
   if (std::isinf(search.best_cycles)) {

@@ -68,18 +68,4 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
                    const std::vector<int64_t>& rows,
                    const SimulateOptions& options);
 
-// Cycles of the whole launch by formula; what the search minimizes.
-struct GemmCost {
-  double cycles = 0;
-  double cube_cycles = 0;  // of the busiest core
-  double mte1_cycles = 0;
-  double mte2_cycles = 0;
-  double fixpipe_cycles = 0;
-  double dram_cycles = 0;
-  double dram_read_bytes = 0;
-  double dram_write_bytes = 0;
-  double l2_read_bytes = 0;
-};
-GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan);
-
 }  // namespace tessera::npu

@@ -156,7 +156,10 @@ double reduce_cycles(const Profile& profile, const GemmPlan& plan) {
       columns * real(bits_of(plan.gemm.out)) / 8 / profile.vector.ub_to_gm_rate,
       profile.global.dma_issue_cycles);
   // With two buffers, half of the way through is exposed.
-  const double latency = profile.assumptions.l2_latency_cycles;
+  // Further inputs come from DRAM.
+  const double latency = input_bytes(plan) > 0
+                             ? profile.global.read_latency_cycles
+                             : profile.assumptions.l2_latency_cycles;
   const double once =
       read / splits + vector + write + latency + profile.vector.latency_cycles;
   const double steps = std::ceil(real(pieces.count) / real(lanes));

@@ -10,10 +10,6 @@
 
 namespace tessera::npu {
 
-int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
-
-int64_t round_up(int64_t value, int64_t to) { return ceil_div(value, to) * to; }
-
 namespace {
 
 struct TilePlace {

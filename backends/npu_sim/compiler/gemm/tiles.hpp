@@ -30,7 +30,11 @@ struct TileWork {
 // cores stand in a rectangle of tiles that shares inputs through L2.
 std::vector<std::vector<TileWork>> deal_tiles(const GemmPlan& plan);
 
-int64_t ceil_div(int64_t value, int64_t by);
-int64_t round_up(int64_t value, int64_t to);
+inline int64_t ceil_div(int64_t value, int64_t by) {
+  return (value + by - 1) / by;
+}
+inline int64_t round_up(int64_t value, int64_t to) {
+  return ceil_div(value, to) * to;
+}
 
 }  // namespace tessera::npu
