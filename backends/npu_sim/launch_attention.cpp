@@ -26,7 +26,13 @@ class AttentionLaunch final : public Launch {
         block_table_(input.rows(op.block_table)),
         q_inv_(input.rows(op.q_inv)),
         kv_scale_(input.rows(op.kv_scale)),
-        thresholds_(input.rows(op.thresholds)) {}
+        thresholds_(input.rows(op.thresholds)) {
+    // What no step of these heads and blocks can be compiled for is refused
+    // now.
+    Attention smallest = problem_without_lengths();
+    smallest.q_lens = smallest.seq_lens = {1};
+    device_.timing().tiling(smallest);
+  }
 
   void run(const Step& step) override {
     AttentionStep op;
@@ -55,8 +61,7 @@ class AttentionLaunch final : public Launch {
   }
 
   Problem problem(const Step& step) const override {
-    const KvLayout& layout = place_->pool.layout;
-    Attention problem;
+    Attention problem = problem_without_lengths();
     const auto* starts = q_starts_.data<const int32_t>(step);
     const auto* lens = seq_lens_.data<const int32_t>(step);
     for (uint32_t s = 0; s < step.submission.num_seqs; ++s) {
@@ -64,13 +69,6 @@ class AttentionLaunch final : public Launch {
       problem.q_lens.push_back(starts[s + 1] - starts[s]);
       problem.seq_lens.push_back(lens[s]);
     }
-    problem.num_q_heads = op_.num_q_heads;
-    problem.num_kv_heads = layout.num_kv_heads;
-    problem.qk_dim = problem.v_dim = layout.head_dim;
-    problem.causal = op_.mask != TSR_MASK_FULL;
-    problem.window = op_.mask == TSR_MASK_SLIDING ? op_.window : 0;
-    problem.block_size = layout.block_size;
-    problem.kv = kv_type_of(layout.format);
     return problem;
   }
 
@@ -80,6 +78,18 @@ class AttentionLaunch final : public Launch {
   }
 
  private:
+  Attention problem_without_lengths() const {
+    const KvLayout& layout = place_->pool.layout;
+    Attention problem;
+    problem.num_q_heads = op_.num_q_heads;
+    problem.num_kv_heads = layout.num_kv_heads;
+    problem.qk_dim = problem.v_dim = layout.head_dim;
+    problem.causal = op_.mask != TSR_MASK_FULL;
+    problem.window = op_.mask == TSR_MASK_SLIDING ? op_.window : 0;
+    problem.block_size = layout.block_size;
+    problem.kv = kv_type_of(layout.format);
+    return problem;
+  }
   bool is_integer() const {
     return place_->pool.layout.format == TSR_KV_I8_HEAD;
   }

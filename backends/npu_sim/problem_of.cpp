@@ -86,8 +86,9 @@ KvType kv_type_of(uint32_t kv_format) {
     case TSR_KV_BF16:
       return KvType::kBf16;
     case TSR_KV_I8_TOKEN:
-    case TSR_KV_I8_CHANNEL:
       return KvType::kS8;
+    case TSR_KV_I8_CHANNEL:
+      return KvType::kS8Channel;
     case TSR_KV_I8_HEAD:
       return KvType::kFa3;
     default:

@@ -18,10 +18,14 @@ enum class Tensor : uint64_t {
   kOutput,
   kOther,         // the second input of an epilogue
   kCodes,         // the input after quantization
-  kWideWeight,    // the weight after dequantization
+  kWideWeight,    // the weight after dequantization; of attention, K
   kAccumulators,  // between cube and vector cores
   kPartials,      // of split sums
   kScales,
+  kKeyScales,  // of an int8 cache: of tokens, or of dims
+  kValueScales,
+  kWideValues,  // V after dequantization
+  kMarks,       // of rows of queries: 1, or NaN
 };
 
 constexpr int kTensorBits = 40;

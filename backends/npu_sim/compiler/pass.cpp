@@ -72,7 +72,7 @@ PassCut cut_rows(const Profile& profile, const Pass& pass, int64_t num_lanes) {
   const int64_t rows = ceil_div(pass.elements / row, num_lanes);
   const auto bytes = [&](int64_t count) {
     return operand_bytes(count * row, std::max<int64_t>(bits_of(pass.in), 16)) +
-           operand_bytes(count, 32);
+           operand_bytes(count, pass.row_scale_bits);
   };
   PassCut cut;
   while (cut.buffers > 1 && cut.buffers * bytes(1) > profile.local.ub_bytes) {
@@ -92,7 +92,7 @@ PassCut cut_rows(const Profile& profile, const Pass& pass, int64_t num_lanes) {
   cut.chunk = fit * row;
   cut.in_bytes = operand_bytes(cut.chunk, bits_of(pass.in));
   cut.buffer_bytes = bytes(fit);
-  cut.scales_at = cut.buffer_bytes - operand_bytes(fit, 32);
+  cut.scales_at = cut.buffer_bytes - operand_bytes(fit, pass.row_scale_bits);
   return cut;
 }
 
@@ -190,7 +190,8 @@ void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
                   flat(pass.output, at, step.elements, bits_of(pass.out)));
     if (row > 0) {
       emit.copy_out(step.at + cut.scales_at,
-                    flat(Tensor::kScales, at / row, step.elements / row, 32));
+                    flat(pass.row_scales, at / row, step.elements / row,
+                         pass.row_scale_bits));
     }
     emit.set(Pipe::kMte3, Pipe::kMte2, buffer);
   }

@@ -22,9 +22,10 @@ struct Pass {
   double passes = 1;
   double elements_per_cycle = 128;
   bool conflicts = false;
-  // Rows that a core takes whole, in place; each gives a scale to kScales.
-  // 0: no rows.
+  // Rows that a core takes whole, in place; each gives a scale.  0: no rows.
   int64_t row_elements = 0;
+  Tensor row_scales = Tensor::kScales;
+  int64_t row_scale_bits = 32;
   VectorFunction function = VectorFunction::kNone;
   double special_passes = 0;  // further ones, at the rate of exp
 };

@@ -7,15 +7,16 @@
 #include <algorithm>
 #include <limits>
 
-#include "backends/npu_sim/execution/bytes.hpp"
+#include "backends/npu_sim/execution/seen_keys.hpp"
+#include "backends/npu_sim/execution/unified_buffer.hpp"
 #include "backends/npu_sim/function/half.hpp"
-#include "tessera/error.hpp"
 #include "tessera/portable_math.h"
 
 namespace tessera::npu {
 namespace {
 
 constexpr size_t kBeatBytes = 32;
+constexpr size_t kColumnDims = 16;
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 class AttentionUnit {
@@ -24,35 +25,39 @@ class AttentionUnit {
                 const Memory& gm)
       : one_(one), ub_(ub), facts_(gm.attention) {}
 
+  void widen_cache();
   void softmax();
   void rescale();
   void merge();
   void divide();
 
  private:
-  uint8_t* at(uint64_t offset, size_t bytes);
-  float read(uint64_t offset) { return load_value<float>(at(offset, 4)); }
-  void write(uint64_t offset, float value) {
-    store_value(at(offset, 4), value);
-  }
+  float read(uint64_t offset) { return ub_.read<float>(offset); }
+  void write(uint64_t offset, float value) { ub_.write(offset, value); }
   void write_half(uint64_t offset, float value);
   void softmax_row(size_t row);
 
   const Instruction& one_;
-  std::vector<uint8_t>& ub_;
+  UnifiedBuffer ub_;
   const AttentionFacts& facts_;
 };
 
-uint8_t* AttentionUnit::at(uint64_t offset, size_t bytes) {
-  if (offset > ub_.size() || bytes > ub_.size() - offset) {
-    throw sdk::Error(TSR_INTERNAL, "memory: an operand leaves ub");
-  }
-  return ub_.data() + offset;
-}
-
 void AttentionUnit::write_half(uint64_t offset, float value) {
   const Half type = one_.out_type == Type::kBf16 ? Half::kBf16 : Half::kF16;
-  store_value(at(offset, 2), half_from_f32(type, value));
+  ub_.write(offset, half_from_f32(type, value));
+}
+
+void AttentionUnit::widen_cache() {
+  for (size_t column = 0; column < one_.m; ++column) {
+    for (size_t i = 0; i < one_.n; ++i) {
+      const size_t at = column * one_.n + i;
+      const size_t scale = one_.k == 0 ? i / kColumnDims
+                                       : column * kColumnDims + i % kColumnDims;
+      const auto code = static_cast<float>(ub_.read<int8_t>(one_.src + at));
+      const float value = code * read(one_.scales + 4 * scale);
+      write_half(one_.dst + 2 * at, value);
+    }
+  }
 }
 
 void AttentionUnit::softmax_row(size_t row) {
@@ -62,15 +67,7 @@ void AttentionUnit::softmax_row(size_t row) {
       one_.src + row * round_to(size_t{4} * one_.n, kBeatBytes);
   const uint64_t target =
       one_.dst + row * round_to(size_t{2} * one_.n, kBeatBytes);
-  const int64_t token =
-      (one_.row_bytes + static_cast<int64_t>(row)) / facts_.group;
-  const int64_t last = static_cast<int64_t>(one_.row_stride) + token;
-  int64_t begin = 0;
-  int64_t end = one_.n;
-  if (facts_.causal) end = std::clamp<int64_t>(last + 1, 0, end);
-  if (facts_.causal && facts_.window > 0) {
-    begin = std::clamp<int64_t>(last + 1 - facts_.window, 0, end);
-  }
+  const auto [begin, end] = seen_keys(one_, facts_, row);
   const float before = one_.accumulate ? read(max_at) : kNothing;
   const float sum = one_.accumulate ? read(sum_at) : 0.0f;
   float top = before;
@@ -153,10 +150,26 @@ void AttentionUnit::divide() {
 
 }  // namespace
 
+SeenKeys seen_keys(const Instruction& one, const AttentionFacts& facts,
+                   size_t row) {
+  const int64_t token =
+      (one.row_bytes + static_cast<int64_t>(row)) / facts.group;
+  const int64_t last = static_cast<int64_t>(one.row_stride) + token;
+  SeenKeys seen{0, one.n};
+  if (!facts.causal) return seen;
+  seen.end = std::clamp<int64_t>(last + 1, 0, seen.end);
+  if (facts.window > 0) {
+    seen.begin = std::clamp<int64_t>(last + 1 - facts.window, 0, seen.end);
+  }
+  return seen;
+}
+
 void run_attention_vector(const Instruction& one, std::vector<uint8_t>& ub,
                           const Memory& gm) {
   AttentionUnit unit(one, ub, gm);
   switch (one.function) {
+    case VectorFunction::kWidenCache:
+      return unit.widen_cache();
     case VectorFunction::kSoftmax:
       return unit.softmax();
     case VectorFunction::kRescale:

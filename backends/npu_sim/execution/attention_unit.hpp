@@ -11,7 +11,8 @@
 
 namespace tessera::npu {
 
-// Requires  one of kSoftmax, kRescale, kMerge, kDivide.
+// Requires  kWidenCache, or, of f32, one of kSoftmax, kRescale, kMerge,
+//           kDivide.
 // Errors    throws sdk::Error INTERNAL if an operand leaves UB
 void run_attention_vector(const Instruction& one, std::vector<uint8_t>& ub,
                           const Memory& gm);

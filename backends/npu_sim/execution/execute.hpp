@@ -32,6 +32,11 @@ struct AttentionFacts {
   int64_t group = 1;  // rows of a token
   bool causal = true;
   int64_t window = 0;  // 0: full
+  // Of fa3, by query head: scales of queries, 127 thresholds; by KV head: the
+  // scale of V.
+  std::vector<float> q_inverse;
+  std::vector<int32_t> thresholds;
+  std::vector<float> value_scales;
 };
 
 // GM, and what instructions read besides.

@@ -9,6 +9,7 @@
 
 #include "backends/npu_sim/execution/attention_unit.hpp"
 #include "backends/npu_sim/execution/bytes.hpp"
+#include "backends/npu_sim/execution/integer_attention_unit.hpp"
 #include "backends/npu_sim/function/activation.hpp"
 #include "backends/npu_sim/function/half.hpp"
 #include "tessera/error.hpp"
@@ -280,11 +281,24 @@ std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
     case VectorFunction::kAdd:
       unit.add();
       break;
+    case VectorFunction::kWidenCache:
     case VectorFunction::kSoftmax:
+      run_attention_vector(one, ub, gm);
+      break;
     case VectorFunction::kRescale:
     case VectorFunction::kMerge:
     case VectorFunction::kDivide:
-      run_attention_vector(one, ub, gm);
+      if (one.type == Type::kS32) {
+        run_integer_attention_vector(one, ub, gm);
+      } else {
+        run_attention_vector(one, ub, gm);
+      }
+      break;
+    case VectorFunction::kQuantizeHeads:
+    case VectorFunction::kRowMaxima:
+    case VectorFunction::kJoinMaxima:
+    case VectorFunction::kWeightCodes:
+      run_integer_attention_vector(one, ub, gm);
       break;
   }
   return {};

@@ -68,12 +68,23 @@ enum class VectorFunction : uint8_t {
                   // sums k bytes on, factors to `scales`.  row_bytes: the first
                   // row; row_stride: the last key of the tile that token 0
                   // sees, signed
-  kRescale,  // dst = dst * factor of the row + src; dst rows `inputs` bytes
-             // apart
-  kMerge,    // dst with its maxima and sums at src2, k bytes apart, and src
-             // with its own at `scales`, as one; rows `inputs` apart
-  kDivide,   // result dst = src / sum of the row at `scales`; rows of src
-             // `inputs` apart
+  kRescale,     // dst = dst * factor of the row + src; dst rows `inputs` bytes
+                // apart; of s32 without the factor
+  kMerge,       // dst with its maxima and sums at src2, k bytes apart, and src
+                // with its own at `scales`, as one; rows `inputs` apart; of s32
+                // without maxima
+  kDivide,      // result dst = src / sum of the row at `scales`; rows of src
+                // `inputs` apart; of s32 times the scale of V of KV head k, and
+                // the row's mark at src2, 32 bytes apart
+  kWidenCache,  // flat values dst = code src * scale, m columns of 16 dims
+                // with all keys of n / 16; a scale at `scales` for each key,
+                // or, k not 0, each dim
+  kQuantizeHeads,  // codes of flat rows of k, number src2 / k the first, by
+                   // the scale of the row's head; marks to `scales`
+  kRowMaxima,      // s32 maxima at src2 from scores src; as kSoftmax
+  kJoinMaxima,     // dst: the largest of m rows of n s32, `inputs` apart
+  kWeightCodes,    // codes dst from scores src by maxima at src2, sums k bytes
+                   // on; as kSoftmax; `inputs`: the query head of row 0
 };
 
 // How the fixpipe turns an accumulator into an element.

@@ -100,7 +100,8 @@ struct Copy {
   int64_t cores = 0;
 };
 
-enum class KvType : uint8_t { kF16, kBf16, kS8, kFa3 };
+// kS8 has a scale for each token and head, kS8Channel one for each dim.
+enum class KvType : uint8_t { kF16, kBf16, kS8, kFa3, kS8Channel };
 
 // One step of attention over a paged cache.
 struct Attention {

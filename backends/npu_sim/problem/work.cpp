@@ -127,7 +127,7 @@ double bytes_of_one(const Copy& copy) {
 
 double bytes_of_one(const Attention& attention) {
   const bool is_bytes =
-      attention.kv == KvType::kS8 || attention.kv == KvType::kFa3;
+      attention.kv != KvType::kF16 && attention.kv != KvType::kBf16;
   const double kv_dims = static_cast<double>(
       attention.qk_dim + (attention.v_in_k ? 0 : attention.v_dim));
   double sum = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cube core's side: packets of K and V through L1, products into slots of
-// L0C, and from there to whoever does the softmax.
+// The cube core's side: products into slots of L0C, and from there to whoever
+// does the softmax.
 
 #include "backends/npu_sim/compiler/attention/emitter.hpp"
 
@@ -45,11 +45,6 @@ int64_t AttentionEmitter::weight_place(int64_t index) const {
   return query_bytes_ + index % kBuffers * weight_bytes_;
 }
 
-int64_t AttentionEmitter::packet_place() const {
-  return query_bytes_ + kBuffers * weight_bytes_ +
-         packets_ % plan_.num_packets * plan_.packet_bytes;
-}
-
 void AttentionEmitter::primes(bool has_cube, bool has_vector) {
   if (has_cube) {
     for (int64_t b = 0; b < plan_.num_packets; ++b) {
@@ -61,18 +56,32 @@ void AttentionEmitter::primes(bool has_cube, bool has_vector) {
       out_.set(Pipe::kCube, Pipe::kMte1, b);
     }
     out_.set(Pipe::kMte1, Pipe::kMte2, kQueryFlag);
+    if (plan_.keeps_cache()) {
+      for (int64_t place = 0; place < plan_.key_places(); ++place) {
+        out_.set(Pipe::kMte1, Pipe::kMte3, kWideKeyFlag + place);
+      }
+      for (int64_t place = 0; place < plan_.value_places(); ++place) {
+        out_.set(Pipe::kMte1, Pipe::kMte3, kWideValueFlag + place);
+      }
+    }
     for (int64_t slot = 0; slot < plan_.num_slots; ++slot) {
       out_.set(exit(), Pipe::kCube, slot);
     }
   }
   if (!has_vector) return;
   out_.set(Pipe::kMte3, Pipe::kVector, kResultFlag);
+  out_.set(Pipe::kVector, Pipe::kMte2, kMaximaFlag);
+  out_.set(Pipe::kVector, Pipe::kMte2, kMarkFlag);
+  for (int64_t b = 0; widens_ahead() && b < plan_.widening_depth; ++b) {
+    out_.set(Pipe::kMte3, Pipe::kMte2, kWidenFlag + b);
+  }
   if (is_unified()) {
     out_.set(Pipe::kMte3, Pipe::kVector, kPieceFlag);
     return;
   }
   for (int64_t b = 0; b < kBuffers; ++b) {
     out_.set(Pipe::kMte3, Pipe::kMte2, kPieceFlag + b);
+    out_.set(Pipe::kVector, Pipe::kMte2, kPieceFlag + b);
   }
   out_.set(Pipe::kVector, Pipe::kMte2, kIncomingFlag);
 }
@@ -105,50 +114,6 @@ int64_t AttentionEmitter::cache_columns(int64_t dim) const {
 
 int64_t AttentionEmitter::packet_pitch(int64_t keys) const {
   return round_up(keys, kFractalRows) * kBeatBytes;
-}
-
-// One transfer for each block of the cache.  A block lies column by column of
-// 32 bytes, so the columns of a packet lie together.
-void AttentionEmitter::load_packet(const KeyTile& tile, Tensor tensor,
-                                   const Packet& packet) {
-  const Attention& attention = plan_.attention;
-  const bool is_key =
-      tensor == Tensor::kWeight || tensor == Tensor::kWideWeight;
-  const int64_t block = attention.block_size;
-  const int64_t columns = cache_columns(
-      is_key || attention.v_in_k ? attention.qk_dim : attention.v_dim);
-  const int64_t first = packet.dim / fractal_k(plan_.cube);
-  const int64_t count = cache_columns(packet.dims);
-  const int64_t flag = kPacketFlag + packets_ % plan_.num_packets;
-  const int64_t most =
-      *std::max_element(attention.seq_lens.begin(), attention.seq_lens.end());
-  const int64_t head =
-      tile.work->sequence * attention.num_kv_heads + tile.work->kv_head;
-  const int64_t sequence = head * round_up(most, block);
-  out_.wait(Pipe::kMte1, Pipe::kMte2, flag);
-  const int64_t begin = tile.begin + packet.key;
-  const int64_t end = begin + packet.keys;
-  for (int64_t at = begin; at < end;) {
-    const int64_t in_block = at % block;
-    const int64_t keys = std::min(end - at, block - in_block);
-    const int64_t beat =
-        (sequence + at - in_block) * columns + first * block + in_block;
-    Instruction& copy =
-        out_.copy_in(Space::kL1, packet_place() + (at - begin) * kBeatBytes,
-                     {gm_address(tensor, beat * kBeatBytes), count,
-                      keys * kBeatBytes, block * kBeatBytes});
-    copy.pitch = static_cast<uint32_t>(packet_pitch(packet.keys));
-    copy.type = plan_.cube;
-    at += keys;
-  }
-  out_.set(Pipe::kMte2, Pipe::kMte1, flag);
-  out_.wait(Pipe::kMte2, Pipe::kMte1, flag);
-}
-
-void AttentionEmitter::free_packet() {
-  out_.set(Pipe::kMte1, Pipe::kMte2,
-           kPacketFlag + packets_ % plan_.num_packets);
-  ++packets_;
 }
 
 // L0C += A . B from L1, k in steps that fit half of L0.
@@ -189,24 +154,6 @@ void AttentionEmitter::product(const Product& what) {
   }
 }
 
-void AttentionEmitter::query(const KeyTile& tile) {
-  const int64_t row_bytes =
-      bytes_of_elements(plan_.cube, plan_.attention.qk_dim);
-  out_.wait(Pipe::kMte1, Pipe::kMte2, kQueryFlag);
-  for (const RowRun& run :
-       row_runs(plan_, *tile.work, tile.work->row, tile.work->rows)) {
-    Instruction& copy =
-        out_.copy_in(Space::kL1, (run.row - tile.work->row) * kBeatBytes,
-                     {gm_address(Tensor::kInput, run.place * row_bytes),
-                      run.rows, row_bytes, run.stride * row_bytes});
-    copy.nd_to_nz = true;
-    copy.pitch = static_cast<uint32_t>(packet_pitch(tile.work->rows));
-    copy.type = plan_.cube;
-  }
-  out_.set(Pipe::kMte2, Pipe::kMte1, kQueryFlag);
-  out_.wait(Pipe::kMte2, Pipe::kMte1, kQueryFlag);
-}
-
 int64_t AttentionEmitter::take_slot() {
   const int64_t slot = slots_++ % plan_.num_slots;
   out_.wait(exit(), Pipe::kCube, slot);
@@ -232,7 +179,7 @@ void AttentionEmitter::hand_over(const KeyTile& tile, int64_t slot,
     Instruction& fixpipe = out_.fixpipe(
         slot * plan_.slot_bytes() + row * kFractalRows * kFloatBytes, rows, n,
         target);
-    fixpipe.type = Type::kF32;
+    fixpipe.type = plan_.is_integer() ? Type::kS32 : Type::kF32;
     fixpipe.k = static_cast<uint32_t>(round_up(tile.work->rows, kFractalRows));
     row += rows;
   }
@@ -249,14 +196,18 @@ void AttentionEmitter::drain(const KeyTile& tile, int64_t slot, int64_t ub,
 // Keys [key, key + keys) of the tile against all columns of K.
 void AttentionEmitter::score_chunk(const KeyTile& tile, int64_t key,
                                    int64_t keys) {
-  const Tensor tensor =
-      plan_.widens_cache ? Tensor::kWideWeight : Tensor::kWeight;
   const int64_t k0 = fractal_k(plan_.cube);
   const int64_t qk_dim = plan_.attention.qk_dim;
   const int64_t slot = take_slot();
-  for (int64_t dim = 0; dim < qk_dim; dim += plan_.packet_dims()) {
+  if (plan_.keeps_cache()) {
+    product({0, wide_place(tile, CachePart::kKeys) + key * kBeatBytes,
+             slot * plan_.slot_bytes(), tile.work->rows, keys, qk_dim, false,
+             false, packet_pitch(tile.keys)});
+  }
+  for (int64_t dim = plan_.keeps_cache() ? qk_dim : 0; dim < qk_dim;
+       dim += plan_.packet_dims()) {
     const int64_t dims = std::min(plan_.packet_dims(), qk_dim - dim);
-    load_packet(tile, tensor, {key, keys, dim, dims});
+    load_packet(tile, CachePart::kKeys, {key, keys, dim, dims});
     product({dim / k0 * fractal_bytes(tile.work->rows, k0, plan_.cube),
              packet_place(), slot * plan_.slot_bytes(), tile.work->rows, keys,
              dims, dim > 0, false, packet_pitch(keys)});
@@ -274,41 +225,28 @@ void AttentionEmitter::score_chunk(const KeyTile& tile, int64_t key,
 
 void AttentionEmitter::scores(const KeyTile& tile) {
   if (tile.is_first) query(tile);
-  if (is_unified()) out_.wait(Pipe::kMte3, Pipe::kVector, kPieceFlag);
+  if (widens_ahead()) take_wide(tile, CachePart::kKeys);
+  if (is_unified() && !tile.is_maximum) {
+    out_.wait(Pipe::kMte3, Pipe::kVector, kPieceFlag);
+  }
+  // Of maxima nothing comes back that says that a place is free.
+  for (int64_t sibling = 1; sibling <= 2; ++sibling) {
+    if (is_unified() || !tile.is_maximum || tile.index < plan_.num_places()) {
+      break;
+    }
+    out_.wait_sibling(Pipe::kMte2, Pipe::kFixpipe, kPlaceFlag, sibling);
+  }
   for (int64_t key = 0; key < tile.keys; key += plan_.chunk_keys) {
     score_chunk(tile, key, std::min(plan_.chunk_keys, tile.keys - key));
+  }
+  if (widens_ahead() && !plan_.attention.v_in_k) {
+    free_wide(tile, CachePart::kKeys);
   }
   if (tile.is_last) out_.set(Pipe::kMte1, Pipe::kMte2, kQueryFlag);
   if (is_unified()) return;
   for (int64_t sibling = 1; sibling <= 2; ++sibling) {
     out_.set_sibling(Pipe::kFixpipe, Pipe::kMte2, kScoreFlag, sibling);
   }
-}
-
-// Brings the weights of the tile to L1, from both vector cores.
-void AttentionEmitter::load_weights(const KeyTile& tile) {
-  const int64_t buffer = tile.index % kBuffers;
-  if (is_unified()) {
-    out_.wait(Pipe::kMte3, Pipe::kMte1, kWeightFlag + buffer);
-    return;
-  }
-  out_.wait(Pipe::kMte1, Pipe::kMte2, kWeightFlag + buffer);
-  const int64_t row_bytes = bytes_of_elements(plan_.cube, tile.keys);
-  int64_t row = 0;
-  for (int64_t sibling = 1; sibling <= 2; ++sibling) {
-    out_.wait_sibling(Pipe::kMte3, Pipe::kMte2, kWeightFlag, sibling);
-    const int64_t rows = lane_rows(tile, sibling);
-    if (rows > 0) {
-      Instruction& copy =
-          out_.copy_in(Space::kL1, weight_place(tile.index) + row * kBeatBytes,
-                       between(1, tile, row, rows, row_bytes));
-      copy.nd_to_nz = true;
-      copy.pitch = static_cast<uint32_t>(packet_pitch(tile.work->rows));
-    }
-    row += rows;
-  }
-  out_.set(Pipe::kMte2, Pipe::kMte1, kWeightFlag + buffer);
-  out_.wait(Pipe::kMte2, Pipe::kMte1, kWeightFlag + buffer);
 }
 
 // Columns [column, column + n) of the tile's sums to the vector cores.
@@ -330,15 +268,20 @@ void AttentionEmitter::hand_over_sums(const KeyTile& tile, int64_t column,
 // The weights against columns [column, column + n) of V, all keys of the tile.
 void AttentionEmitter::value_block(const KeyTile& tile, int64_t column,
                                    int64_t n) {
-  const bool in_keys = plan_.attention.v_in_k;
-  const Tensor narrow = in_keys ? Tensor::kWeight : Tensor::kOther;
-  const Tensor wide = in_keys ? Tensor::kWideWeight : Tensor::kCodes;
   const int64_t k0 = fractal_k(plan_.cube);
   const int64_t slot = take_slot();
-  for (int64_t key = 0; key < tile.keys; key += plan_.packet_keys()) {
+  if (plan_.keeps_cache()) {
+    if (column == 0) load_weights(tile);
+    const int64_t pitch = packet_pitch(tile.keys);
+    product({weight_place(tile.index),
+             wide_place(tile, value_part()) + column / k0 * pitch,
+             slot * plan_.slot_bytes(), tile.work->rows, n, tile.keys, false,
+             true, pitch});
+  }
+  for (int64_t key = plan_.keeps_cache() ? tile.keys : 0; key < tile.keys;
+       key += plan_.packet_keys()) {
     const int64_t keys = std::min(plan_.packet_keys(), tile.keys - key);
-    load_packet(tile, plan_.widens_cache ? wide : narrow,
-                {key, keys, column, n});
+    load_packet(tile, value_part(), {key, keys, column, n});
     // V goes first, so that it is on its way while the weights are not there.
     if (column == 0 && key == 0) load_weights(tile);
     product({weight_place(tile.index) +
@@ -353,9 +296,12 @@ void AttentionEmitter::value_block(const KeyTile& tile, int64_t column,
 
 void AttentionEmitter::values(const KeyTile& tile) {
   const int64_t v_dim = plan_.attention.v_dim;
+  const bool in_keys = plan_.attention.v_in_k;
+  if (widens_ahead() && !in_keys) take_wide(tile, CachePart::kValues);
   for (int64_t column = 0; column < v_dim; column += plan_.value_columns) {
     value_block(tile, column, std::min(plan_.value_columns, v_dim - column));
   }
+  if (widens_ahead()) free_wide(tile, value_part());
   out_.set(Pipe::kMte1, is_unified() ? Pipe::kMte3 : Pipe::kMte2,
            kWeightFlag + tile.index % kBuffers);
 }

@@ -22,7 +22,11 @@ struct KeyTile {
   int64_t keys = 0;
   bool is_first = false;
   bool is_last = false;
+  int64_t count = 0;        // of tiles on this core
+  bool is_maximum = false;  // only the maxima of its scores are wanted
 };
+
+enum class CachePart : uint8_t { kKeys, kValues };
 
 // A product of the cube: where its operands lie, and what it adds to.
 struct Product {
@@ -68,13 +72,22 @@ class AttentionEmitter {
   // The cube core's part.
   void scores(const KeyTile& tile);
   void values(const KeyTile& tile);
-  // The vector core's, for its share of the rows.
+  // The vector core's: its share of an int8 tile as the cube takes it.
+  void widen(const KeyTile& tile, CachePart part, int64_t sibling);
+  // Its share of the whole cache; leaves all flags as it found them.
+  void widen_cache(int64_t lane, int64_t num_lanes);
+  // And for its share of the rows.
+  void maxima(const KeyTile& tile, int64_t sibling);
   void softmax(const KeyTile& tile, int64_t sibling);
   void update(const KeyTile& tile, int64_t sibling);
   void write_result(const KeyTile& tile, int64_t row, int64_t rows);
 
  private:
   bool is_unified() const { return profile_.unified_cores; }
+  bool widens_ahead() const { return plan_.widening == Widening::kAhead; }
+  CachePart value_part() const {
+    return plan_.attention.v_in_k ? CachePart::kKeys : CachePart::kValues;
+  }
   Pipe exit() const { return is_unified() ? Pipe::kVector : Pipe::kFixpipe; }
   int64_t weight_place(int64_t index) const;
   int64_t packet_place() const;
@@ -92,8 +105,33 @@ class AttentionEmitter {
                  int64_t n);
   void hand_over_sums(const KeyTile& tile, int64_t column, int64_t n,
                       int64_t slot);
+  // The pipe that is done with a piece last says that it is free.
   void take_scores(const KeyTile& tile, int64_t row, int64_t rows,
-                   int64_t buffer);
+                   int64_t buffer, Pipe frees);
+  // Fields of softmax, codes and maxima.
+  void see_rows(const KeyTile& tile, int64_t row, int64_t in_lane,
+                Instruction& one) const;
+  void write_maxima(const KeyTile& tile, int64_t row, int64_t rows);
+  void join_maxima(const KeyTile& tile, int64_t row, int64_t rows);
+  void load_marks(const KeyTile& tile, int64_t row, int64_t rows);
+  // What of UB nothing else takes: maxima of splits and marks, or steps of
+  // widening.
+  int64_t spare_ub() const;
+  int64_t marks_ub() const;
+  int64_t num_places(CachePart part) const;
+  // Of a tile of the cache, in L1 or in GM.
+  int64_t wide_place(const KeyTile& tile, CachePart part) const;
+  int64_t wide_pitch(const KeyTile& tile) const;
+  int64_t wide_flag(const KeyTile& tile, CachePart part) const;
+  void take_wide(const KeyTile& tile, CachePart part);
+  void free_wide(const KeyTile& tile, CachePart part);
+  void load_codes(const KeyTile& tile, CachePart part, const Packet& packet,
+                  int64_t at);
+  void widen_columns(const KeyTile& tile, CachePart part, int64_t column,
+                     int64_t count);
+  int64_t cache_row(const KeyTile& tile) const;  // of the sequence's first key
+  void load_wide_packet(const KeyTile& tile, CachePart part,
+                        const Packet& packet);
   void give_weights(const KeyTile& tile, int64_t row, int64_t rows,
                     int64_t buffer);
   void load_weights(const KeyTile& tile);
@@ -109,7 +147,7 @@ class AttentionEmitter {
   int64_t factors_ub(const KeyTile& tile) const;
   Rectangle between(int64_t kind, const KeyTile& tile, int64_t row,
                     int64_t rows, int64_t row_bytes) const;
-  void load_packet(const KeyTile& tile, Tensor tensor, const Packet& packet);
+  void load_packet(const KeyTile& tile, CachePart part, const Packet& packet);
   void free_packet();
   void product(const Product& what);
   Instruction& vector_passes(VectorFunction function, int64_t at, int64_t m,
@@ -126,6 +164,7 @@ class AttentionEmitter {
   int64_t packets_ = 0;  // through L1
   int64_t slots_ = 0;    // through L0C
   int64_t pieces_ = 0;   // of scores through UB
+  int64_t widened_ = 0;  // steps of widening
 };
 
 }  // namespace tessera::npu

@@ -26,13 +26,18 @@ struct PieceLayout {
   int64_t rows = 0;
   int64_t pitch = 0;
   int64_t state_bytes = 0;
-  int64_t bytes() const { return rows * pitch + 2 * state_bytes; }
+  bool has_marks = false;
+  int64_t bytes() const {
+    return marks() + (has_marks ? rows * kBeatBytes : 0);
+  }
   int64_t maxima() const { return rows * pitch; }
+  int64_t marks() const { return maxima() + 2 * state_bytes; }
 };
 
 PieceLayout piece_layout(const Profile& profile, const AttentionPlan& plan) {
   PieceLayout layout;
   layout.pitch = round_up(plan.attention.v_dim * kFloatBytes, kBeatBytes);
+  layout.has_marks = plan.is_integer();
   const int64_t lanes = plan.cores * plan.num_lanes;
   layout.rows = std::clamp<int64_t>(plan.num_rows() / lanes, 1, kMostPieceRows);
   do {
@@ -91,7 +96,7 @@ void Merge::load(int64_t split, int64_t row, int64_t rows, int64_t at) {
   out_.copy_in(Space::kUb, at,
                {gm_address(Tensor::kPartials, place * row_bytes), rows,
                 row_bytes, row_bytes});
-  for (int64_t kind = 0; kind < 2; ++kind) {
+  for (int64_t kind = plan_.is_integer() ? 1 : 0; kind < 2; ++kind) {
     const int64_t first = kind * plan_.num_splits * plan_.num_rows() + place;
     out_.copy_in(Space::kUb, at + layout_.maxima() + kind * layout_.state_bytes,
                  {gm_address(Tensor::kScales, first * kFloatBytes), 1,
@@ -107,10 +112,9 @@ Instruction& Merge::passes(VectorFunction function, int64_t at, int64_t rows,
         at, rows * n, profile_.vector.bytes_per_cycle / kFloatBytes);
     one.m = static_cast<uint32_t>(rows);
     one.n = static_cast<uint32_t>(n);
-    one.type = Type::kF32;
-    one.out_type = plan_.cube;
+    one.type = plan_.is_integer() ? Type::kS32 : Type::kF32;
+    one.out_type = plan_.result_type();
     one.inputs = static_cast<uint32_t>(layout_.pitch);
-    if (plan_.cube == Type::kS8) continue;
     one.function = i == 0 ? function : VectorFunction::kPart;
   }
   return out_.back(count);
@@ -138,13 +142,24 @@ void Merge::piece(const AttentionWork& work, int64_t row, int64_t rows) {
   const int64_t first = plan_.first_row(work) + row;
   out_.wait(Pipe::kMte3, Pipe::kMte2, flag);
   load(0, first, rows, at);
+  for (const RowRun& run : row_runs(plan_, work, row, rows)) {
+    if (!layout_.has_marks) break;
+    out_.copy_in(Space::kUb,
+                 at + layout_.marks() + (run.row - row) * kBeatBytes,
+                 {gm_address(Tensor::kMarks, run.place * kBeatBytes), run.rows,
+                  kBeatBytes, run.stride * kBeatBytes});
+  }
   out_.set(Pipe::kMte2, Pipe::kVector, flag);
   out_.wait(Pipe::kMte2, Pipe::kVector, flag);
-  for (int64_t split = 1; split < plan_.num_splits; ++split) {
+  const int64_t splits = plan_.splits_at(work.sequence, row);
+  for (int64_t split = 1; split < splits; ++split) {
     merge(split, first, rows, at);
   }
-  passes(VectorFunction::kDivide, at, rows, 1).scales =
+  Instruction& one = passes(VectorFunction::kDivide, at, rows, 1);
+  one.scales =
       static_cast<uint32_t>(at + layout_.maxima() + layout_.state_bytes);
+  one.src2 = static_cast<uint64_t>(at + layout_.marks());
+  one.k = static_cast<uint32_t>(work.kv_head);
   out_.set(Pipe::kVector, Pipe::kMte3, flag);
   out_.wait(Pipe::kVector, Pipe::kMte3, flag);
   const int64_t row_bytes =
@@ -171,9 +186,12 @@ void emit_merge(const Profile& profile, const AttentionPlan& plan, int64_t lane,
       work.sequence = static_cast<int64_t>(s);
       work.kv_head = head;
       const int64_t total = attention.q_lens[s] * plan.group();
-      for (int64_t row = 0; row < total; row += merge.rows(), ++count) {
-        if (count % num_lanes != lane) continue;
-        merge.piece(work, row, std::min(merge.rows(), total - row));
+      // Rows of a piece have the same splits.
+      int64_t rows = 0;
+      for (int64_t row = 0; row < total; row += rows, ++count) {
+        rows = std::min(
+            {merge.rows(), total - row, plan.tile_rows - row % plan.tile_rows});
+        if (count % num_lanes == lane) merge.piece(work, row, rows);
       }
     }
   }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The largest tiles of keys that fit twice, and enough splits for all cores.
+// The largest tiles of keys that fit twice.
 
 #include "backends/npu_sim/compiler/attention/plan.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 
+#include "backends/npu_sim/compiler/attention/work.hpp"
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
@@ -24,7 +24,10 @@ constexpr int64_t kFewestTileKeys = 128;
 constexpr int64_t kMostPacketBytes = 65536;
 constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kFewRows = 32;
-constexpr int64_t kMostSplits = 16;
+constexpr int64_t kWidenedBytes = 16384;  // f16, of one step of a vector core
+constexpr int64_t kMostWidenings = 6;     // their reads hide each other's wait
+constexpr int64_t kScalesPerBeat = 8;
+constexpr int64_t kFewestReaders = 3;
 constexpr int64_t kMostLength = int64_t{1} << 32;
 
 [[noreturn]] void refuse(const std::string& why) {
@@ -83,8 +86,15 @@ void choose_types(const Profile& profile, AttentionPlan& plan) {
       plan.cube = Type::kBf16;
       break;
     case KvType::kS8:
+    case KvType::kS8Channel:
+      if (plan.attention.block_size % kScalesPerBeat != 0) {
+        throw sdk::Error(TSR_UNIMPLEMENTED,
+                         "attention: block_size " +
+                             std::to_string(plan.attention.block_size) +
+                             " of an int8 cache is not a multiple of 8, whose "
+                             "scales fill the 32 bytes that ub is filled by");
+      }
       plan.cube = Type::kF16;
-      plan.widens_cache = true;
       break;
     case KvType::kFa3:
       plan.cube = Type::kS8;
@@ -92,12 +102,19 @@ void choose_types(const Profile& profile, AttentionPlan& plan) {
   }
 }
 
-// Packets take what queries and two tiles of weights leave of L1.
+// What of L1 queries, two tiles of weights and, where the core widens them
+// itself, tiles of the cache take.
+int64_t kept_l1_bytes(const AttentionPlan& plan) {
+  return fractal_bytes(plan.tile_rows, plan.attention.qk_dim, plan.cube) +
+         2 * fractal_bytes(plan.tile_rows, plan.tile_keys, plan.cube) +
+         (plan.keeps_cache() ? plan.key_places() * plan.wide_key_bytes() +
+                                   plan.value_places() * plan.wide_value_bytes()
+                             : 0);
+}
+
+// Packets take what the rest leaves of L1.
 void choose_packets(const Profile& profile, AttentionPlan& plan) {
-  const int64_t kept =
-      fractal_bytes(plan.tile_rows, plan.attention.qk_dim, plan.cube) +
-      2 * fractal_bytes(plan.tile_rows, plan.tile_keys, plan.cube);
-  const int64_t room = profile.local.l1_bytes - kept;
+  const int64_t room = profile.local.l1_bytes - kept_l1_bytes(plan);
   // Transfers of half the most are still efficient.
   plan.num_packets =
       std::clamp<int64_t>(room / (kMostPacketBytes / 2), 2, kMostPackets);
@@ -112,9 +129,16 @@ int64_t ub_bytes(const AttentionPlan& plan) {
       round_up(plan.softmax_rows * plan.tile_keys * (4 + 2), kBeatBytes);
   const int64_t states =
       (2 * plan.num_states() + plan.num_places()) * plan.state_bytes();
+  const int64_t maxima = plan.is_integer() ? kMostSplits * plan.state_bytes() +
+                                                 lane_rows * kBeatBytes
+                                           : 0;
   return buffers * scores +
          lane_rows * round_up(plan.attention.v_dim * 4, kBeatBytes) +
-         lane_rows * round_up(plan.value_columns, kFractalRows) * 4 + states;
+         lane_rows * round_up(plan.value_columns, kFractalRows) * 4 + states +
+         maxima +
+         (plan.widening == Widening::kAhead
+              ? plan.widening_depth * plan.widening_bytes()
+              : 0);
 }
 
 // Whether the tiles fit L0, L0C and L1.
@@ -131,11 +155,37 @@ bool fits_cube(const Profile& profile, AttentionPlan& plan) {
          step <= std::min(profile.local.l0a_bytes, profile.local.l0b_bytes);
 }
 
+// Widening a cache once costs a meeting of all cores and a way through GM, so
+// it is for several tiles of rows.
+void choose_widening(AttentionPlan& plan) {
+  if (plan.attention.kv != KvType::kS8 &&
+      plan.attention.kv != KvType::kS8Channel) {
+    return;
+  }
+  int64_t once = 0;
+  int64_t each_time = 0;
+  for (size_t i = 0; i < plan.attention.q_lens.size(); ++i) {
+    once += plan.attention.seq_lens[i];
+    each_time +=
+        plan.attention.seq_lens[i] *
+        ceil_div(plan.attention.q_lens[i] * plan.group(), plan.tile_rows);
+  }
+  plan.widening =
+      each_time >= kFewestReaders * once ? Widening::kOnce : Widening::kAhead;
+}
+
 // Rows of scores in UB: all at once, else two buffers of some.
 bool fits_vector(const Profile& profile, AttentionPlan& plan) {
   for (int64_t rows = plan.lane_rows_most(); rows > 0; rows /= 2) {
     plan.softmax_rows = rows;
-    if (ub_bytes(plan) <= profile.local.ub_bytes) return true;
+    plan.widening_depth = 2;
+    const int64_t spare = profile.local.ub_bytes - ub_bytes(plan);
+    // What is widened before has UB for itself.
+    plan.widening_depth = plan.widening == Widening::kAhead
+                              ? 2 + spare / plan.widening_bytes()
+                              : profile.local.ub_bytes / plan.widening_bytes();
+    plan.widening_depth = std::min(kMostWidenings, plan.widening_depth);
+    if (spare >= 0) return true;
     // What one core drains is a whole tile.
     if (profile.unified_cores) break;
   }
@@ -158,11 +208,13 @@ void choose_tiles(const Profile& profile, AttentionPlan& plan) {
     most_rows = std::max(most_rows, plan.attention.q_lens[i] * plan.group());
     most_keys = std::max(most_keys, plan.attention.seq_lens[i]);
   }
+  plan.is_unified = profile.unified_cores;
   plan.num_lanes = profile.unified_cores ? 1 : 2;
   plan.preload = profile.unified_cores ? 1 : 2;
   for (int64_t rows = std::min(kMostRows, round_up(most_rows, kFractalRows));;
        rows = round_up(rows / 2, kFractalRows)) {
     plan.tile_rows = rows;
+    choose_widening(plan);
     plan.value_columns = std::min(most_columns(rows),
                                   round_up(plan.attention.v_dim, kFractalRows));
     for (int64_t keys = most_tile_keys(profile, rows, most_keys); keys >= 32;
@@ -181,108 +233,6 @@ void choose_tiles(const Profile& profile, AttentionPlan& plan) {
                        " do not fit the memories of " + profile.name);
 }
 
-// The keys that rows [row, row + rows) of a sequence may see.
-std::pair<int64_t, int64_t> visible_keys(const AttentionPlan& plan,
-                                         size_t sequence, int64_t row,
-                                         int64_t rows) {
-  const Attention& attention = plan.attention;
-  const int64_t q_len = attention.q_lens[sequence];
-  const int64_t seq_len = attention.seq_lens[sequence];
-  if (!attention.causal) return {0, seq_len};
-  const int64_t first = seq_len - q_len + row / plan.group();
-  const int64_t last = seq_len - q_len + (row + rows - 1) / plan.group();
-  const int64_t begin = attention.window > 0
-                            ? std::max<int64_t>(0, first + 1 - attention.window)
-                            : 0;
-  return {begin, last + 1};
-}
-
-std::vector<AttentionWork> all_work(const AttentionPlan& plan) {
-  std::vector<AttentionWork> all;
-  for (size_t s = 0; s < plan.attention.q_lens.size(); ++s) {
-    const int64_t total = plan.attention.q_lens[s] * plan.group();
-    for (int64_t head = 0; head < plan.attention.num_kv_heads; ++head) {
-      for (int64_t row = 0; row < total; row += plan.tile_rows) {
-        AttentionWork work;
-        work.sequence = static_cast<int64_t>(s);
-        work.kv_head = head;
-        work.row = row;
-        work.rows = std::min(plan.tile_rows, total - row);
-        std::tie(work.key_begin, work.key_end) =
-            visible_keys(plan, s, row, work.rows);
-        // Tiles begin at multiples of their size, whatever the window.
-        work.key_begin = work.key_begin / plan.tile_keys * plan.tile_keys;
-        all.push_back(work);
-      }
-    }
-  }
-  return all;
-}
-
-std::vector<AttentionWork> split_keys(const AttentionPlan& plan,
-                                      const std::vector<AttentionWork>& whole) {
-  std::vector<AttentionWork> parts;
-  for (const AttentionWork& work : whole) {
-    const int64_t keys = work.key_end - work.key_begin;
-    const int64_t share =
-        round_up(ceil_div(keys, plan.num_splits), plan.tile_keys);
-    for (int64_t at = 0; at < keys; at += share) {
-      AttentionWork part = work;
-      part.key_begin = work.key_begin + at;
-      part.key_end = std::min(work.key_end, part.key_begin + share);
-      part.split = at / share;
-      parts.push_back(part);
-    }
-  }
-  return parts;
-}
-
-// Longest first, each to the core with the least to do.
-void deal(AttentionPlan& plan, std::vector<AttentionWork> parts) {
-  std::stable_sort(parts.begin(), parts.end(),
-                   [&](const AttentionWork& a, const AttentionWork& b) {
-                     return plan.tiles_of(a) > plan.tiles_of(b);
-                   });
-  plan.work.assign(static_cast<size_t>(plan.cores), {});
-  std::vector<std::pair<int64_t, size_t>> loads;
-  for (size_t core = 0; core < plan.work.size(); ++core) {
-    loads.emplace_back(0, core);
-  }
-  const auto is_later = std::greater<>();
-  std::make_heap(loads.begin(), loads.end(), is_later);
-  for (AttentionWork& part : parts) {
-    std::pop_heap(loads.begin(), loads.end(), is_later);
-    auto& [tiles, core] = loads.back();
-    part.tiles_before = tiles;
-    plan.work[core].push_back(part);
-    tiles += plan.tiles_of(part);
-    std::push_heap(loads.begin(), loads.end(), is_later);
-  }
-}
-
-void choose_splits(AttentionPlan& plan,
-                   const std::vector<AttentionWork>& whole) {
-  int64_t most_tiles = 0;
-  for (const AttentionWork& work : whole) {
-    most_tiles = std::max(most_tiles, plan.tiles_of(work));
-  }
-  const auto count = static_cast<int64_t>(whole.size());
-  int64_t best = 1;
-  int64_t best_tiles = std::numeric_limits<int64_t>::max();
-  for (int64_t splits = 1; splits <= std::min(kMostSplits, most_tiles);
-       ++splits) {
-    const int64_t rounds = ceil_div(count * splits, plan.cores);
-    // A split costs about what one more tile does.
-    const int64_t tiles =
-        rounds * (ceil_div(most_tiles, splits) + (splits > 1 ? 1 : 0));
-    if (tiles < best_tiles) {
-      best = splits;
-      best_tiles = tiles;
-    }
-  }
-  plan.num_splits = count >= 4 * plan.cores ? 1 : best;
-}
-
 }  // namespace
 
 int64_t AttentionPlan::state_bytes() const {
@@ -297,6 +247,32 @@ int64_t AttentionPlan::first_row(const AttentionWork& one) const {
   const auto sequence = static_cast<size_t>(one.sequence);
   return q_starts[sequence] * attention.num_q_heads +
          one.kv_head * attention.q_lens[sequence] * group();
+}
+
+int64_t AttentionPlan::tiles_of_cache() const {
+  return ceil_div(
+      *std::max_element(attention.seq_lens.begin(), attention.seq_lens.end()),
+      tile_keys);
+}
+
+int64_t AttentionPlan::wide_key_bytes() const {
+  return fractal_bytes(tile_keys, attention.qk_dim, Type::kF16);
+}
+
+int64_t AttentionPlan::wide_value_bytes() const {
+  return fractal_bytes(tile_keys, attention.v_dim, Type::kF16);
+}
+
+int64_t AttentionPlan::widened_columns() const {
+  return std::max<int64_t>(1, kWidenedBytes / (tile_keys * kBeatBytes));
+}
+
+int64_t AttentionPlan::widening_bytes() const {
+  const int64_t columns = widened_columns();
+  const int64_t elements =
+      columns * fractal_k(Type::kF16) * round_up(tile_keys, kFractalRows);
+  const int64_t scales = std::max(tile_keys, columns * fractal_k(Type::kF16));
+  return 3 * elements + round_up(scales * 4, kBeatBytes);
 }
 
 int64_t AttentionPlan::slot_bytes() const {
@@ -335,9 +311,7 @@ AttentionPlan plan_attention(const Profile& profile,
   }
   choose_types(profile, plan);
   choose_tiles(profile, plan);
-  const std::vector<AttentionWork> whole = all_work(plan);
-  choose_splits(plan, whole);
-  deal(plan, split_keys(plan, whole));
+  share_work(plan);
   return plan;
 }
 

@@ -14,6 +14,8 @@
 
 namespace tessera::npu {
 
+inline constexpr int64_t kMostSplits = 16;
+
 // Rows of one sequence and one KV head against a range of its keys.
 struct AttentionWork {
   int64_t sequence = 0;
@@ -23,13 +25,19 @@ struct AttentionWork {
   int64_t key_begin = 0;
   int64_t key_end = 0;
   int64_t split = 0;
+  int64_t num_splits = 1;    // of its rows
   int64_t tiles_before = 0;  // of this core
 };
 
+// When the vector cores make f16 of an int8 cache: all of it before the
+// products, where many tiles of rows read it; else tile by tile ahead of them.
+enum class Widening : uint8_t { kNone, kOnce, kAhead };
+
 struct AttentionPlan {
   Attention attention;
-  Type cube = Type::kF16;     // of the products
-  bool widens_cache = false;  // a pass s8 -> f16 over the cache before
+  Type cube = Type::kF16;  // of the products
+  Widening widening = Widening::kNone;
+  bool is_unified = false;  // cube and vector pipes share a core
   int64_t cores = 0;
   int64_t tile_rows = 0;
   int64_t tile_keys = 0;          // between two hand-overs to the vector cores
@@ -41,10 +49,13 @@ struct AttentionPlan {
   int64_t num_packets = 2;        // on their way at a time
   int64_t num_slots = 2;          // accumulators in L0C
   int64_t softmax_rows = 0;       // in UB at a time
+  int64_t widening_depth = 0;     // steps of widening in UB at a time
   int64_t num_lanes = 2;          // vector cores of one cube core
   std::vector<int64_t> q_starts;  // first token of a sequence
   std::vector<std::vector<AttentionWork>> work;  // of each core
 
+  // Scores twice: first for the maxima that codes of weights need.
+  bool is_integer() const { return cube == Type::kS8; }
   // Of what the launch writes.
   Type result_type() const { return cube == Type::kS8 ? Type::kF16 : cube; }
   int64_t group() const {
@@ -58,12 +69,37 @@ struct AttentionPlan {
   }
   // Tiles that cube and vector cores exchange in GM at a time.
   int64_t num_places() const { return preload + 1; }
+  // Whether L1 holds tiles that the core has widened for itself.
+  bool keeps_cache() const {
+    return is_unified && widening == Widening::kAhead;
+  }
+  // Tiles of K, or of V, that are widened before the one whose products come
+  // next; between cores one is some time on its way.
+  int64_t widen_ahead() const { return is_unified ? 1 : 3; }
+  // And how many are not yet done with.
+  int64_t key_places() const {
+    return widen_ahead() + 1 + (attention.v_in_k ? preload : 0);
+  }
+  int64_t value_places() const {
+    return attention.v_in_k ? 0 : widen_ahead() + 1;
+  }
+  // Tiles of the longest sequence, for which each has room.
+  int64_t tiles_of_cache() const;
+  // Of one of them, f16.
+  int64_t wide_key_bytes() const;
+  int64_t wide_value_bytes() const;
+  // Columns of a tile that a vector core widens in a step; what a step takes
+  // of UB: codes, what becomes of them, scales.
+  int64_t widened_columns() const;
+  int64_t widening_bytes() const;
   // Of UB: maxima and sums of works, factors of tiles, for each row of a lane.
   int64_t num_states() const { return num_places() + 1; }
   int64_t state_bytes() const;
   int64_t slot_bytes() const;
   // Stacked rows of all sequences and KV heads, one after another.
   int64_t num_rows() const;
+  // Splits of the keys of rows from `row` on, all of one tile of rows.
+  int64_t splits_at(int64_t sequence, int64_t row) const;
   int64_t first_row(const AttentionWork& one) const;
   // Columns of K, and keys of V, that a packet holds.
   int64_t packet_dims() const;

@@ -55,6 +55,12 @@ int64_t AttentionEmitter::factors_ub(const KeyTile& tile) const {
              plan_.state_bytes();
 }
 
+int64_t AttentionEmitter::spare_ub() const {
+  KeyTile none;
+  return maxima_ub(none) +
+         (2 * plan_.num_states() + plan_.num_places()) * plan_.state_bytes();
+}
+
 // `count` instructions over [m, n]; the first says what they do.
 Instruction& AttentionEmitter::vector_passes(VectorFunction function,
                                              int64_t at, int64_t m, int64_t n,
@@ -64,10 +70,8 @@ Instruction& AttentionEmitter::vector_passes(VectorFunction function,
     Instruction& one = out_.vector(at, m * n, rate);
     one.m = static_cast<uint32_t>(m);
     one.n = static_cast<uint32_t>(n);
-    one.type = Type::kF32;
+    one.type = plan_.is_integer() ? Type::kS32 : Type::kF32;
     one.out_type = plan_.cube;
-    // Integer weights need the last maximum, so those streams are only timed.
-    if (plan_.cube == Type::kS8) continue;
     one.function = i == 0 ? function : VectorFunction::kPart;
   }
   return out_.back(count);
@@ -80,8 +84,9 @@ void AttentionEmitter::rescale(const KeyTile& tile, int64_t rows,
   if (tile.is_first && column == 0) {
     out_.wait(Pipe::kMte3, Pipe::kVector, kResultFlag);
   }
-  Instruction& one = vector_passes(VectorFunction::kRescale, incoming_ub(),
-                                   rows, n, kUpdatePasses);
+  Instruction& one =
+      vector_passes(VectorFunction::kRescale, incoming_ub(), rows, n,
+                    plan_.is_integer() ? 1 : kUpdatePasses);
   one.dst = static_cast<uint64_t>(sums_ub() + column * kFloatBytes);
   one.inputs = static_cast<uint32_t>(sums_pitch());
   one.scales = static_cast<uint32_t>(factors_ub(tile));
@@ -89,8 +94,8 @@ void AttentionEmitter::rescale(const KeyTile& tile, int64_t rows,
 }
 
 void AttentionEmitter::take_scores(const KeyTile& tile, int64_t row,
-                                   int64_t rows, int64_t buffer) {
-  out_.wait(Pipe::kMte3, Pipe::kMte2, kPieceFlag + buffer);
+                                   int64_t rows, int64_t buffer, Pipe frees) {
+  out_.wait(frees, Pipe::kMte2, kPieceFlag + buffer);
   out_.copy_in(Space::kUb, score_ub(buffer),
                between(0, tile, row, rows, tile.keys * kFloatBytes));
   out_.set(Pipe::kMte2, Pipe::kVector, kPieceFlag + buffer);
@@ -120,6 +125,18 @@ void AttentionEmitter::give_weights(const KeyTile& tile, int64_t row,
   out_.set(Pipe::kMte3, Pipe::kMte2, kPieceFlag + buffer);
 }
 
+// Row `row` of the work is the first; it is number `in_lane` of this core.
+void AttentionEmitter::see_rows(const KeyTile& tile, int64_t row,
+                                int64_t in_lane, Instruction& one) const {
+  one.accumulate = !tile.is_first;
+  one.src2 = static_cast<uint64_t>(maxima_ub(tile) + in_lane * kFloatBytes);
+  one.k = static_cast<uint32_t>(plan_.state_bytes());
+  one.scales = static_cast<uint32_t>(factors_ub(tile) + in_lane * kFloatBytes);
+  one.inputs = static_cast<uint32_t>(tile.work->kv_head * plan_.group());
+  one.row_bytes = static_cast<uint32_t>(tile.work->row + row);
+  one.row_stride = static_cast<uint64_t>(last_key(tile));
+}
+
 void AttentionEmitter::softmax(const KeyTile& tile, int64_t sibling) {
   const int64_t all = lane_rows(tile, sibling);
   const int64_t first = sibling == 2 ? tile.work->rows - all : 0;
@@ -127,19 +144,22 @@ void AttentionEmitter::softmax(const KeyTile& tile, int64_t sibling) {
   if (!is_unified()) {
     out_.wait_sibling(Pipe::kFixpipe, Pipe::kMte2, kScoreFlag, 0);
   }
+  if (plan_.is_integer() && tile.is_first && all > 0) {
+    join_maxima(tile, first, all);
+  }
   for (int64_t row = 0; row < all; row += plan_.softmax_rows) {
     const int64_t rows = std::min(plan_.softmax_rows, all - row);
     const int64_t buffer = is_unified() || is_single ? 0 : pieces_++ % kBuffers;
-    if (!is_unified()) take_scores(tile, first + row, rows, buffer);
+    if (!is_unified()) {
+      take_scores(tile, first + row, rows, buffer, Pipe::kMte3);
+    }
     const int64_t ub = score_ub(buffer);
-    Instruction& one = vector_passes(VectorFunction::kSoftmax, ub, rows,
-                                     tile.keys, kSoftmaxPasses);
-    one.accumulate = !tile.is_first;
-    one.src2 = static_cast<uint64_t>(maxima_ub(tile) + row * kFloatBytes);
-    one.k = static_cast<uint32_t>(plan_.state_bytes());
-    one.scales = static_cast<uint32_t>(factors_ub(tile) + row * kFloatBytes);
-    one.row_bytes = static_cast<uint32_t>(tile.work->row + first + row);
-    one.row_stride = static_cast<uint64_t>(last_key(tile));
+    see_rows(tile, first + row, row,
+             plan_.is_integer()
+                 ? vector_passes(VectorFunction::kWeightCodes, ub, rows,
+                                 tile.keys, kCodePasses)
+                 : vector_passes(VectorFunction::kSoftmax, ub, rows, tile.keys,
+                                 kSoftmaxPasses));
     Instruction& exponent =
         out_.vector(ub, rows * tile.keys, profile_.vector.special_elements);
     exponent.type = Type::kF32;
@@ -179,11 +199,17 @@ void AttentionEmitter::write_result(const KeyTile& tile, int64_t row,
                                     int64_t rows) {
   if (rows == 0) return;
   const int64_t v_dim = plan_.attention.v_dim;
+  const bool takes_marks = plan_.is_integer() && plan_.num_splits == 1;
+  if (takes_marks) load_marks(tile, row, rows);
   Instruction& one =
       vector_passes(VectorFunction::kDivide, sums_ub(), rows, v_dim, 1);
+  one.out_type = plan_.result_type();
   one.inputs = static_cast<uint32_t>(sums_pitch());
   one.scales = static_cast<uint32_t>(maxima_ub(tile) + plan_.state_bytes());
+  one.src2 = static_cast<uint64_t>(marks_ub());
+  one.k = static_cast<uint32_t>(tile.work->kv_head);
   if (plan_.num_splits > 1) one.function = VectorFunction::kPart;
+  if (takes_marks) out_.set(Pipe::kVector, Pipe::kMte2, kMarkFlag);
   out_.set(Pipe::kVector, Pipe::kMte3, kResultFlag);
   out_.wait(Pipe::kVector, Pipe::kMte3, kResultFlag);
   if (plan_.num_splits > 1) {
@@ -208,7 +234,8 @@ void AttentionEmitter::write_partial(const KeyTile& tile, int64_t row,
                         plan_.first_row(*tile.work) + tile.work->row + row;
   out_.copy_out(sums_ub(), {gm_address(Tensor::kPartials, place * row_bytes),
                             rows, row_bytes, row_bytes});
-  for (int64_t kind = 0; kind < 2; ++kind) {
+  // Integer sums have one maximum already.
+  for (int64_t kind = plan_.is_integer() ? 1 : 0; kind < 2; ++kind) {
     const int64_t at = kind * plan_.num_splits * plan_.num_rows() + place;
     out_.copy_out(maxima_ub(tile) + kind * plan_.state_bytes(),
                   {gm_address(Tensor::kScales, at * kFloatBytes), 1,

@@ -23,12 +23,13 @@ class QueryRows {
   QueryRows(const AttentionStep& op, std::vector<float>& memory)
       : op_(op),
         D_(op.pool.layout.head_dim),
+        V_(op.pool.layout.v_dim),
         tile_(op.tiling.keys),
         heads_(op.num_q_heads / op.pool.layout.num_kv_heads),
         type_(op.pool.layout.format == TSR_KV_BF16 ? Half::kBf16 : Half::kF16) {
     const int64_t rows = kTokensPerBlock * heads_;
-    const auto total = static_cast<size_t>(3 * rows * D_ + 4 * rows +
-                                           2 * tile_ * D_ + tile_ + D_);
+    const auto total = static_cast<size_t>(
+        rows * (D_ + 2 * V_ + 4) + tile_ * (D_ + V_ + 1) + std::max(D_, V_));
     if (memory.size() < total) memory.resize(total);
     float* next = memory.data();
     const auto take = [&next](int64_t count) {
@@ -37,17 +38,17 @@ class QueryRows {
       return taken;
     };
     q_ = take(rows * D_);
-    o_ = take(rows * D_);
+    o_ = take(rows * V_);
     max_ = take(rows);
     sum_ = take(rows);
-    merged_o_ = take(rows * D_);
+    merged_o_ = take(rows * V_);
     merged_max_ = take(rows);
     merged_sum_ = take(rows);
     splits_.resize(static_cast<size_t>(rows));
     keys_ = take(tile_ * D_);
-    values_ = take(tile_ * D_);
+    values_ = take(tile_ * V_);
     p_ = take(tile_);
-    product_ = take(D_);
+    product_ = take(std::max(D_, V_));
   }
 
   void run(const QueryBlock& block) {
@@ -84,12 +85,12 @@ class QueryRows {
     for (int64_t i = 0; i < rows * D_; ++i) {
       q_[i] = rounded_to_half(type_, q_[i]);
     }
-    std::fill_n(o_, rows * D_, 0.0f);
+    std::fill_n(o_, rows * V_, 0.0f);
     std::fill_n(sum_, rows, 0.0f);
     std::fill_n(max_, rows, kNothing);
     std::fill_n(merged_max_, rows, kNothing);
     std::fill_n(merged_sum_, rows, 0.0f);
-    std::fill_n(merged_o_, rows * D_, 0.0f);
+    std::fill_n(merged_o_, rows * V_, 0.0f);
     std::fill(splits_.begin(), splits_.end(), int64_t{0});
   }
 
@@ -123,15 +124,15 @@ class QueryRows {
 
   // Adds what the row has to what it had, and begins anew.
   void leave_split(int64_t row) {
-    float* o = o_ + row * D_;
-    float* merged = merged_o_ + row * D_;
+    float* o = o_ + row * V_;
+    float* merged = merged_o_ + row * V_;
     const float other = max_[row];
     if (other == kNothing) return;
     const float own = merged_max_[row];
     const float top = own > other ? own : other;
     const float keep = tsr_exp_f32(own - top);
     const float take = tsr_exp_f32(other - top);
-    for (int64_t d = 0; d < D_; ++d) {
+    for (int64_t d = 0; d < V_; ++d) {
       const float kept = merged[d] * keep;
       const float taken = o[d] * take;
       merged[d] = kept + taken;
@@ -149,11 +150,12 @@ class QueryRows {
   void load_head(const QueryBlock& block, KvPart part, int64_t key,
                  float* out_row) const {
     const KvLayout& layout = op_.pool.layout;
+    const int64_t dims = part == KvPart::kKey ? D_ : V_;
     const int64_t slot = slot_of(op_, block.seq, key);
     const std::byte* codes = op_.pool.codes(part, slot, block.kv_head);
     if (layout.code_bytes == 2) {
       const uint32_t dtype = type_ == Half::kF16 ? TSR_F16 : TSR_BF16;
-      return load_row({codes, dtype, 0}, 0, 0, D_, out_row);
+      return load_row({codes, dtype, 0}, 0, 0, dims, out_row);
     }
     float one = 0.0f;
     const float* scale = &one;
@@ -164,7 +166,7 @@ class QueryRows {
       scale = op_.kv_scale + op_.pool.static_scale_index(part, block.kv_head);
     }
     const int64_t step = layout.format == TSR_KV_I8_CHANNEL ? 1 : 0;
-    for (int64_t d = 0; d < D_; ++d) {
+    for (int64_t d = 0; d < dims; ++d) {
       const auto code = static_cast<float>(static_cast<int8_t>(codes[d]));
       const float value = code * scale[d * step];
       out_row[d] = rounded_to_half(type_, value);
@@ -177,7 +179,7 @@ class QueryRows {
       const int64_t j = key - tile;
       load_head(block, KvPart::kKey, key, product_);
       for (int64_t d = 0; d < D_; ++d) keys_[d * tile_ + j] = product_[d];
-      load_head(block, KvPart::kValue, key, values_ + j * D_);
+      load_head(block, KvPart::kValue, key, values_ + j * V_);
     }
   }
 
@@ -206,12 +208,12 @@ class QueryRows {
     const float kept = sum_[row] * factor;
     sum_[row] = kept + tsr_sum_lanes_f32(lanes);
     max_[row] = top;
-    std::fill_n(product_, D_, 0.0f);
+    std::fill_n(product_, V_, 0.0f);
     for (int64_t j = 0; j < count; ++j) {
-      loops.add_scaled(s[j], values_ + (part.begin + j) * D_, D_, product_);
+      loops.add_scaled(s[j], values_ + (part.begin + j) * V_, V_, product_);
     }
-    float* o = o_ + row * D_;
-    for (int64_t d = 0; d < D_; ++d) {
+    float* o = o_ + row * V_;
+    for (int64_t d = 0; d < V_; ++d) {
       const float rescaled = o[d] * factor;
       o[d] = rescaled + product_[d];
     }
@@ -223,10 +225,10 @@ class QueryRows {
     float* result = merges ? merged_o_ : o_;
     for (int64_t row = 0; row < block.num_tokens * heads_; ++row) {
       if (merges) leave_split(row);
-      float* o = result + row * D_;
-      for (int64_t d = 0; d < D_; ++d) o[d] = o[d] / sums[row];
+      float* o = result + row * V_;
+      for (int64_t d = 0; d < V_; ++d) o[d] = o[d] / sums[row];
     }
-    const int64_t width = heads_ * D_;
+    const int64_t width = heads_ * V_;
     for (int64_t t = 0; t < block.num_tokens; ++t) {
       store_row(op_.out, block.first_token + t, block.kv_head * width, width,
                 result + t * width);
@@ -235,6 +237,7 @@ class QueryRows {
 
   const AttentionStep& op_;
   int64_t D_;
+  int64_t V_;
   int64_t tile_;
   int64_t heads_;  // query heads of one KV head
   Half type_;

@@ -33,8 +33,8 @@ struct AttentionStep {
   int64_t num_seqs = 0;
   int64_t num_tokens = 0;
   int64_t num_q_heads = 0;
-  ConstRows q;  // [num_tokens, num_q_heads * head_dim], like out
-  Rows out;
+  ConstRows q;  // [num_tokens, num_q_heads * head_dim]
+  Rows out;     // [num_tokens, num_q_heads * v_dim]
   KvPool pool;
   const int32_t* q_starts = nullptr;
   const int32_t* seq_lens = nullptr;

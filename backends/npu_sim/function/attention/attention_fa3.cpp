@@ -29,9 +29,11 @@ class IntegerRows {
   IntegerRows(const AttentionStep& op, std::vector<int16_t>& memory)
       : op_(op),
         D_(op.pool.layout.head_dim),
+        V_(op.pool.layout.v_dim),
         heads_(op.num_q_heads / op.pool.layout.num_kv_heads) {
     const int64_t rows = kTokensPerBlock * heads_;
-    const auto total = static_cast<size_t>((rows + 2 * kKeyTile) * D_);
+    const auto total =
+        static_cast<size_t>((rows + kKeyTile) * D_ + kKeyTile * V_);
     if (memory.size() < total) memory.resize(total);
     q_ = memory.data();
     keys_ = q_ + rows * D_;
@@ -39,8 +41,8 @@ class IntegerRows {
     maxima_.resize(static_cast<size_t>(rows));
     sums_.resize(static_cast<size_t>(rows));
     finite_.resize(static_cast<size_t>(rows));
-    acc_.resize(static_cast<size_t>(rows * D_));
-    out_.resize(static_cast<size_t>(heads_ * D_));
+    acc_.resize(static_cast<size_t>(rows * V_));
+    out_.resize(static_cast<size_t>(heads_ * std::max(D_, V_)));
   }
 
   void run(const QueryBlock& block) {
@@ -80,14 +82,14 @@ class IntegerRows {
                  bool values_too) {
     for (int64_t key = range.begin; key < range.end; ++key) {
       const int64_t slot = slot_of(op_, block.seq, key);
-      const auto copy = [&](KvPart part, int16_t* out_row) {
+      const auto copy = [&](KvPart part, int64_t dims, int16_t* out_row) {
         const std::byte* codes = op_.pool.codes(part, slot, block.kv_head);
-        for (int64_t d = 0; d < D_; ++d) {
+        for (int64_t d = 0; d < dims; ++d) {
           out_row[d] = int16_t{std::to_integer<int8_t>(codes[d])};
         }
       };
-      copy(KvPart::kKey, keys_ + (key - tile) * D_);
-      if (values_too) copy(KvPart::kValue, values_ + (key - tile) * D_);
+      copy(KvPart::kKey, D_, keys_ + (key - tile) * D_);
+      if (values_too) copy(KvPart::kValue, V_, values_ + (key - tile) * V_);
     }
   }
 
@@ -128,18 +130,18 @@ class IntegerRows {
     }
     const int64_t head = block.kv_head * heads_ + row % heads_;
     const int32_t* thresholds = op_.thresholds + head * kNumThresholds;
-    int32_t* acc = acc_.data() + row * D_;
+    int32_t* acc = acc_.data() + row * V_;
     for (int64_t j = part.begin; j < part.end; ++j) {
       const int32_t code = probability_code(thresholds, top - scores[j]);
       if (code == 0) continue;
       sums_[static_cast<size_t>(row)] += code;
-      const int16_t* value = values_ + j * D_;
-      for (int64_t d = 0; d < D_; ++d) acc[d] += code * value[d];
+      const int16_t* value = values_ + j * V_;
+      for (int64_t d = 0; d < V_; ++d) acc[d] += code * value[d];
     }
   }
 
   void finish(const QueryBlock& block) {
-    const int64_t width = heads_ * D_;
+    const int64_t width = heads_ * V_;
     const float scale_v = op_.kv_scale[op_.pool.static_scale_index(
         KvPart::kValue, block.kv_head)];
     for (int64_t t = 0; t < block.num_tokens; ++t) {
@@ -149,10 +151,10 @@ class IntegerRows {
         float scale = scale_v / static_cast<float>(sums_[index]);
         if (finite_[index] == 0)
           scale = std::numeric_limits<float>::quiet_NaN();
-        for (int64_t d = 0; d < D_; ++d) {
+        for (int64_t d = 0; d < V_; ++d) {
           const auto sum =
-              static_cast<float>(acc_[static_cast<size_t>(row * D_ + d)]);
-          out_[static_cast<size_t>(h * D_ + d)] = sum * scale;
+              static_cast<float>(acc_[static_cast<size_t>(row * V_ + d)]);
+          out_[static_cast<size_t>(h * V_ + d)] = sum * scale;
         }
       }
       store_row(op_.out, block.first_token + t, block.kv_head * width, width,
@@ -162,6 +164,7 @@ class IntegerRows {
 
   const AttentionStep& op_;
   int64_t D_;
+  int64_t V_;
   int64_t heads_;
   int16_t* q_;
   int16_t* keys_;

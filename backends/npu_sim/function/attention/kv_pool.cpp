@@ -64,6 +64,7 @@ KvLayout make_kv_layout(const tsr_kv_desc& desc) {
   check_sizes(desc);
   layout.num_kv_heads = desc.num_kv_heads;
   layout.head_dim = desc.head_dim;
+  layout.v_dim = desc.head_dim;
   layout.block_size = desc.block_size;
   layout.num_blocks = desc.num_blocks;
   const int64_t slots = layout.num_kv_heads * layout.block_size;
@@ -82,23 +83,27 @@ KvLayout make_kv_layout(const tsr_kv_desc& desc) {
 std::byte* KvPool::codes(KvPart part, int64_t slot, int64_t head) const {
   const int64_t block = slot / layout.block_size;
   const int64_t row = head * layout.block_size + slot % layout.block_size;
-  return data + block * layout.block_bytes +
-         (part == KvPart::kKey ? 0 : layout.v_offset) +
-         row * layout.head_dim * layout.code_bytes;
+  const bool in_keys = part == KvPart::kKey || layout.v_in_k;
+  return data + block * layout.block_bytes + (in_keys ? 0 : layout.v_offset) +
+         row * (in_keys ? layout.head_dim : layout.v_dim) * layout.code_bytes;
 }
 
 std::byte* KvPool::token_scale(KvPart part, int64_t slot, int64_t head) const {
   const int64_t block = slot / layout.block_size;
   const int64_t row = head * layout.block_size + slot % layout.block_size;
   return data + block * layout.block_bytes +
-         (part == KvPart::kKey ? layout.k_scale_offset
-                               : layout.v_scale_offset) +
+         (part == KvPart::kKey || layout.v_in_k ? layout.k_scale_offset
+                                                : layout.v_scale_offset) +
          row * int64_t{sizeof(float)};
 }
 
 int64_t KvPool::static_scale_index(KvPart part, int64_t head) const {
-  const int64_t row = (part == KvPart::kKey ? 0 : layout.num_kv_heads) + head;
-  return layout.format == TSR_KV_I8_CHANNEL ? row * layout.head_dim : row;
+  const bool in_keys = part == KvPart::kKey || layout.v_in_k;
+  const bool by_channel = layout.format == TSR_KV_I8_CHANNEL;
+  const int64_t first =
+      in_keys ? 0 : layout.num_kv_heads * (by_channel ? layout.head_dim : 1);
+  if (!by_channel) return first + head;
+  return first + head * (in_keys ? layout.head_dim : layout.v_dim);
 }
 
 }  // namespace tessera::npu

@@ -17,6 +17,10 @@ struct KvLayout {
   uint32_t format = 0;  // TSR_KV_*
   int64_t num_kv_heads = 0;
   int64_t head_dim = 0;
+  // Of V, which canonical blocks have as K; `v_in_k`: it is the first of K's
+  // dims, as multi-head latent attention stores it.
+  int64_t v_dim = 0;
+  bool v_in_k = false;
   int64_t block_size = 0;
   int64_t num_blocks = 0;
   int64_t code_bytes = 0;  // of one code
@@ -40,7 +44,8 @@ struct KvPool {
   KvLayout layout;
   std::byte* data = nullptr;
 
-  // Codes of one head at one slot (block * block_size + offset), [head_dim].
+  // Codes of one head at one slot (block * block_size + offset), [head_dim] or
+  // [v_dim].
   std::byte* codes(KvPart part, int64_t slot, int64_t head) const;
   // I8_TOKEN: the scale of one head at one slot.
   std::byte* token_scale(KvPart part, int64_t slot, int64_t head) const;
