@@ -48,7 +48,7 @@ class MarginFinder {
         relaxation_(built.chain) {}
 
   std::vector<Margin> find() {
-    relaxation_.solve(no_restriction(built_.chain), solution_.prices);
+    relaxation_.solve(solution_.prices);
     relaxation_.find_ways();
     std::vector<Margin> margins;
     for (uint32_t i = 0; i < built_.chain.items.size(); ++i) {

@@ -57,7 +57,7 @@ std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
   const double price = priced(chain, ledger.totals(), prices);
   for (uint32_t i = 0; i < chain.items.size(); ++i) {
     for_alternatives(chain, i, ledger.choice(), [&](uint32_t a, uint32_t b) {
-      const Totals totals = ledger.with(i, a, b);
+      const Totals& totals = ledger.with(i, a, b);
       if (objective_of(chain, totals) >= objective) return;
       changes.push_back({i, a, b, priced(chain, totals, prices) - price});
     });
@@ -124,19 +124,23 @@ Ledger::Ledger(const Chain& chain, Choice choice)
       choice_(std::move(choice)),
       totals_(add_up(chain, choice_)) {}
 
-Totals Ledger::with(uint32_t item, uint32_t prefill, uint32_t decode) const {
-  Totals totals = totals_;
+const Totals& Ledger::with(uint32_t item, uint32_t prefill,
+                           uint32_t decode) const {
+  changed_ = totals_;
   uncharge_item(chain_, item, choice_.options[0][item],
-                choice_.options[1][item], totals);
-  charge_item(chain_, item, prefill, decode, totals);
-  return totals;
+                choice_.options[1][item], changed_);
+  charge_item(chain_, item, prefill, decode, changed_);
+  return changed_;
 }
 
 void Ledger::set(uint32_t item, uint32_t prefill, uint32_t decode) {
+  with(item, prefill, decode);
+  std::swap(totals_, changed_);
   choice_.options[0][item] = prefill;
   choice_.options[1][item] = decode;
-  totals_ = add_up(chain_, choice_);
 }
+
+void Ledger::recount() { totals_ = add_up(chain_, choice_); }
 
 bool Incumbent::offer(const Choice& choice) {
   const Totals totals = add_up(chain_, choice);
@@ -147,14 +151,14 @@ bool Incumbent::offer(const Choice& choice) {
   return true;
 }
 
-void Incumbent::polish(Choice choice, std::span<const double> prices) {
+double Incumbent::polish(Choice choice, std::span<const double> prices) {
   Ledger ledger(chain_, std::move(choice));
   for (uint32_t round = 0; round < kMaxRounds; ++round) {
     bool changed = false;
     std::vector<bool> done(chain_.items.size());
     for (const Change& change : find_changes(chain_, ledger, prices)) {
       if (done[change.item]) continue;
-      const Totals totals =
+      const Totals& totals =
           ledger.with(change.item, change.prefill, change.decode);
       if (!is_feasible(chain_, totals) ||
           objective_of(chain_, totals) >=
@@ -166,8 +170,11 @@ void Incumbent::polish(Choice choice, std::span<const double> prices) {
       changed = true;
     }
     if (!changed) break;
+    ledger.recount();
   }
+  ledger.recount();
   offer(ledger.choice());
+  return objective_of(chain_, ledger.totals());
 }
 
 bool Incumbent::splice(const Choice& a, const Choice& b,

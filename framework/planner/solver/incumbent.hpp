@@ -31,8 +31,10 @@ class Incumbent {
   // left.  `prices` order the changes: those that take least of what is dear
   // come first.
   //
+  // Returns the objective that it came to.
+  //
   // Requires  `choice` keeps the limits
-  void polish(Choice choice, std::span<const double> prices);
+  double polish(Choice choice, std::span<const double> prices);
 
   // Offers the beginning of one with the end of the other, wherever that keeps
   // the limits and costs least.
@@ -54,15 +56,18 @@ class Ledger {
   const Choice& choice() const { return choice_; }
   const Totals& totals() const { return totals_; }
 
-  // The totals if `item` used these options; its peaks may come out too large,
-  // never too small.
-  Totals with(uint32_t item, uint32_t prefill, uint32_t decode) const;
+  // The totals if `item` used these options, until the next call.  Peaks may
+  // come out too large, never too small.
+  const Totals& with(uint32_t item, uint32_t prefill, uint32_t decode) const;
   void set(uint32_t item, uint32_t prefill, uint32_t decode);
+  // Adds up anew: what set() leaves of peaks and rounding goes.
+  void recount();
 
  private:
   const Chain& chain_;
   Choice choice_;
   Totals totals_;
+  mutable Totals changed_;
 };
 
 }  // namespace tessera::planner

@@ -17,24 +17,16 @@ Restriction no_restriction(const Chain& chain) {
 }
 
 Relaxation::Relaxation(const Chain& chain)
-    : chain_(chain), num_states_(chain.num_sites * chain.num_sites) {
-  for (const Item& item : chain.items) {
-    pair_begin_.push_back(static_cast<uint32_t>(pairs_.size()));
-    for (uint32_t a = item.option_begin[0]; a < item.option_end[0]; ++a) {
-      if (chain.options[a].resident == kNone) continue;
-      for (uint32_t b = item.option_begin[1]; b < item.option_end[1]; ++b) {
-        if (chain.options[b].resident == chain.options[a].resident) {
-          pairs_.push_back({{a, b}});
-        }
-      }
-    }
-  }
-  pair_begin_.push_back(static_cast<uint32_t>(pairs_.size()));
-  option_price_.resize(chain.options.size());
-  resident_price_.resize(chain.residents.size());
+    : chain_(chain), states_(chain), num_states_(states_.num()), ways_(chain) {
+  const Restriction open = no_restriction(chain);
+  site_out_ = open.site_out;
+  peak_floor_ = open.peak_floor;
+  option_bound_.resize(chain.options.size());
   edge_price_.resize(chain.edges.size());
   for (auto& edge : edge_price_) {
-    for (auto& phase : edge) phase.resize(num_states_);
+    for (auto& phase : edge) {
+      phase.resize(size_t{chain.num_sites} * chain.num_sites);
+    }
   }
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
     best_price_[phase].resize(chain.num_sites);
@@ -46,6 +38,13 @@ Relaxation::Relaxation(const Chain& chain)
   value_.resize(chain.segments.size() * num_states_);
   forward_.resize(value_.size());
   backward_.resize(value_.size());
+  between_.resize(num_states_);
+}
+
+void Relaxation::open(const Restriction& restriction) {
+  ways_.open(restriction.option_out);
+  site_out_ = restriction.site_out;
+  peak_floor_ = restriction.peak_floor;
 }
 
 double Relaxation::priced(const Charge& charge,
@@ -59,47 +58,25 @@ double Relaxation::priced(const Charge& charge,
   return total;
 }
 
-void Relaxation::price_all(const Restriction& restriction,
-                           std::span<const double> prices) {
-  for (size_t o = 0; o < chain_.options.size(); ++o) {
-    option_price_[o] = restriction.option_out[o] != 0
-                           ? kInfinity
-                           : priced(chain_.options[o].charge, prices);
-  }
-  for (size_t r = 0; r < chain_.residents.size(); ++r) {
-    resident_price_[r] = priced(chain_.residents[r], prices);
-  }
+void Relaxation::price_edges(std::span<const double> prices) {
   for (size_t e = 0; e < chain_.edges.size(); ++e) {
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      for (uint32_t state = 0; state < num_states_; ++state) {
-        edge_price_[e][phase][state] =
-            priced(chain_.edges[e].charges[phase][state], prices);
+      auto& priced_edge = edge_price_[e][phase];
+      for (size_t k = 0; k < priced_edge.size(); ++k) {
+        priced_edge[k] = priced(chain_.edges[e].charges[phase][k], prices);
       }
     }
   }
 }
 
-double Relaxation::with_resident(uint32_t item, uint32_t option) const {
-  const uint32_t resident = chain_.options[option].resident;
-  if (resident == kNone) return option_price_[option];
-  return option_price_[option] +
-         resident_price_[chain_.items[item].resident_begin + resident];
-}
-
 // The cheapest option of each phase at each site, its resident paid for.
 void Relaxation::find_best(uint32_t item) {
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-    auto& prices = best_price_[phase];
-    std::fill(prices.begin(), prices.end(), kInfinity);
-    const Item& entry = chain_.items[item];
-    for (uint32_t o = entry.option_begin[phase]; o < entry.option_end[phase];
-         ++o) {
-      const double price = with_resident(item, o);
-      const uint32_t site = chain_.options[o].site;
-      if (price < prices[site]) {
-        prices[site] = price;
-        best_option_[phase][site] = o;
-      }
+    for (uint32_t site = 0; site < chain_.num_sites; ++site) {
+      const auto range = ways_.of(item, WayKind{phase}, site);
+      const uint32_t way = ways_.cheapest(range);
+      best_price_[phase][site] = way == kNone ? kInfinity : ways_.price_of(way);
+      best_option_[phase][site] = way == kNone ? 0 : ways_.options(way)[phase];
     }
   }
 }
@@ -109,39 +86,36 @@ void Relaxation::find_best(uint32_t item) {
 // same two paid apart, so the smaller of both is right.
 void Relaxation::add_item(uint32_t segment, uint32_t item) {
   ItemState* states = &item_states_[size_t{item} * num_states_];
-  const uint32_t num_sites = chain_.num_sites;
-  const bool one_resident = chain_.items[item].one_resident;
-  find_best(item);
-  for (uint32_t p = 0; p < num_sites; ++p) {
-    for (uint32_t d = 0; d < num_sites; ++d) {
-      states[p * num_sites + d] = {
-          one_resident ? kInfinity : best_price_[0][p] + best_price_[1][d],
-          {best_option_[0][p], best_option_[1][d]}};
+  if (chain_.items[item].one_resident) {
+    std::fill_n(states, num_states_, ItemState());
+  } else {
+    find_best(item);
+    for (uint32_t s = 0; s < num_states_; ++s) {
+      const uint32_t p = states_.site(0, s);
+      const uint32_t d = states_.site(1, s);
+      states[s] = {best_price_[0][p] + best_price_[1][d],
+                   {best_option_[0][p], best_option_[1][d]}};
     }
   }
-  for (uint32_t i = pair_begin_[item]; i < pair_begin_[item + 1]; ++i) {
-    const auto& [a, b] = pairs_[i].options;
-    const double price = with_resident(item, a) + option_price_[b];
-    ItemState& state =
-        states[chain_.options[a].site * num_sites + chain_.options[b].site];
-    if (price < state.value) state = {price, {a, b}};
+  for (uint32_t s = 0; s < num_states_; ++s) {
+    const uint32_t w = ways_.cheapest(ways_.of(item, WayKind::kPair, s));
+    if (w == kNone || ways_.price_of(w) >= states[s].value) continue;
+    states[s] = {ways_.price_of(w), ways_.options(w)};
   }
   double* value = &value_[size_t{segment} * num_states_];
   for (uint32_t s = 0; s < num_states_; ++s) value[s] += states[s].value;
 }
 
-void Relaxation::price_segment(uint32_t segment,
-                               const Restriction& restriction) {
-  const uint32_t num_sites = chain_.num_sites;
+void Relaxation::price_segment(uint32_t segment) {
+  const size_t first = size_t{segment} * chain_.num_sites;
   double* value = &value_[size_t{segment} * num_states_];
-  for (uint32_t p = 0; p < num_sites; ++p) {
-    for (uint32_t d = 0; d < num_sites; ++d) {
-      const bool out =
-          restriction.site_out[0][size_t{segment} * num_sites + p] != 0 ||
-          restriction.site_out[1][size_t{segment} * num_sites + d] != 0 ||
-          (chain_.segments[segment].tied && p != d);
-      value[p * num_sites + d] = out ? kInfinity : 0.0;
-    }
+  for (uint32_t s = 0; s < num_states_; ++s) {
+    const uint32_t p = states_.site(0, s);
+    const uint32_t d = states_.site(1, s);
+    const bool out = site_out_[0][first + p] != 0 ||
+                     site_out_[1][first + d] != 0 ||
+                     !states_.allows(chain_.segments[segment], s);
+    value[s] = out ? kInfinity : 0.0;
   }
   for (uint32_t i = chain_.segments[segment].item_begin;
        i < chain_.segments[segment].item_end; ++i) {
@@ -149,31 +123,48 @@ void Relaxation::price_segment(uint32_t segment,
   }
 }
 
+double Relaxation::edge_price(uint32_t edge, uint32_t from, uint32_t to) const {
+  const auto& prices = edge_price_[edge];
+  return prices[0][states_.site(0, from) * chain_.num_sites +
+                   states_.site(0, to)] +
+         prices[1]
+               [states_.site(1, from) * chain_.num_sites + states_.site(1, to)];
+}
+
 // to[s] = min over t of from[t] + edge(t, s), or of edge(s, t) backwards.  The
-// phases' edges add up, so each is taken by itself.
+// phases' edges add up, so where sites differ each is taken by itself.
 void Relaxation::pass(const double* from, uint32_t edge, double* to,
                       bool forward) const {
   const uint32_t num_sites = chain_.num_sites;
   const auto& prices = edge_price_[edge];
-  std::vector<double> between(num_states_, kInfinity);
+  std::fill(to, to + num_states_, kInfinity);
+  if (states_.all_tied()) {
+    for (uint32_t t = 0; t < num_states_; ++t) {
+      for (uint32_t s = 0; s < num_states_; ++s) {
+        const uint32_t at = forward ? t * num_sites + s : s * num_sites + t;
+        to[s] = std::min(to[s], from[t] + (prices[0][at] + prices[1][at]));
+      }
+    }
+    return;
+  }
+  std::fill(between_.begin(), between_.end(), kInfinity);
   for (uint32_t p = 0; p < num_sites; ++p) {
     for (uint32_t q = 0; q < num_sites; ++q) {
       const double price =
           prices[0][forward ? p * num_sites + q : q * num_sites + p];
       for (uint32_t d = 0; d < num_sites; ++d) {
-        double& best = between[q * num_sites + d];
+        double& best = between_[q * num_sites + d];
         best = std::min(best, from[p * num_sites + d] + price);
       }
     }
   }
-  std::fill(to, to + num_states_, kInfinity);
   for (uint32_t d = 0; d < num_sites; ++d) {
     for (uint32_t e = 0; e < num_sites; ++e) {
       const double price =
           prices[1][forward ? d * num_sites + e : e * num_sites + d];
       for (uint32_t p = 0; p < num_sites; ++p) {
         double& best = to[p * num_sites + e];
-        best = std::min(best, between[p * num_sites + d] + price);
+        best = std::min(best, between_[p * num_sites + d] + price);
       }
     }
   }
@@ -212,15 +203,11 @@ void Relaxation::run_backward() {
 
 // The state of `segment` from which `state` of the next one is reached best.
 uint32_t Relaxation::step_back(uint32_t segment, uint32_t state) const {
-  const uint32_t num_sites = chain_.num_sites;
-  const auto& prices = edge_price_[chain_.segments[segment].edge];
   uint32_t best = 0;
   double least = kInfinity;
   for (uint32_t s = 0; s < num_states_; ++s) {
-    const double price =
-        forward_[size_t{segment} * num_states_ + s] +
-        prices[0][s / num_sites * num_sites + state / num_sites] +
-        prices[1][s % num_sites * num_sites + state % num_sites];
+    const double price = forward_[size_t{segment} * num_states_ + s] +
+                         edge_price(chain_.segments[segment].edge, s, state);
     if (price < least) {
       least = price;
       best = s;
@@ -230,7 +217,6 @@ uint32_t Relaxation::step_back(uint32_t segment, uint32_t state) const {
 }
 
 void Relaxation::trace_back() {
-  const uint32_t num_sites = chain_.num_sites;
   const size_t num_segments = chain_.segments.size();
   const double* last = &forward_[(num_segments - 1) * num_states_];
   auto state =
@@ -239,8 +225,8 @@ void Relaxation::trace_back() {
     if (g + 1 < num_segments) {
       state = step_back(static_cast<uint32_t>(g), state);
     }
-    choice_.sites[0][g] = state / num_sites;
-    choice_.sites[1][g] = state % num_sites;
+    choice_.sites[0][g] = states_.site(0, state);
+    choice_.sites[1][g] = states_.site(1, state);
     const Segment& segment = chain_.segments[g];
     for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
       const ItemState& chosen = item_states_[size_t{i} * num_states_ + state];
@@ -250,30 +236,26 @@ void Relaxation::trace_back() {
   }
 }
 
-double Relaxation::solve(const Restriction& restriction,
-                         std::span<const double> prices) {
+double Relaxation::solve(std::span<const double> prices) {
   cost_weight_ = 1.0;
-  return find_shortest(restriction, prices);
+  return find_shortest(prices);
 }
 
-double Relaxation::solve_limits(const Restriction& restriction,
-                                std::span<const double> prices) {
+double Relaxation::solve_limits(std::span<const double> prices) {
   cost_weight_ = 0.0;
-  return find_shortest(restriction, prices);
+  return find_shortest(prices);
 }
 
-double Relaxation::find_shortest(const Restriction& restriction,
-                                 std::span<const double> prices) {
-  work_ += chain_.options.size();
-  price_all(restriction, prices);
-  for (uint32_t g = 0; g < chain_.segments.size(); ++g) {
-    price_segment(g, restriction);
-  }
+double Relaxation::find_shortest(std::span<const double> prices) {
+  work_ += ways_.num_open();
+  ways_.price(cost_weight_, prices);
+  price_edges(prices);
+  for (uint32_t g = 0; g < chain_.segments.size(); ++g) price_segment(g);
   limit_credit_ = 0.0;
   for (size_t r = 0; r < chain_.rows.size(); ++r) {
     const Row& row = chain_.rows[r];
     if (row.kind != RowKind::kLimit || prices[r] == 0.0) continue;
-    limit_credit_ += prices[r] * (row.capacity - restriction.peak_floor[r]);
+    limit_credit_ += prices[r] * (row.capacity - peak_floor_[r]);
   }
   shortest_ = run_forward();
   if (shortest_ == kInfinity) return kInfinity;
@@ -283,12 +265,10 @@ double Relaxation::find_shortest(const Restriction& restriction,
 
 double Relaxation::least_at(uint32_t segment, uint32_t phase,
                             uint32_t site) const {
-  const uint32_t num_sites = chain_.num_sites;
   const size_t first = size_t{segment} * num_states_;
   double least = kInfinity;
-  for (uint32_t other = 0; other < num_sites; ++other) {
-    const uint32_t s =
-        phase == 0 ? site * num_sites + other : other * num_sites + site;
+  for (uint32_t s = 0; s < num_states_; ++s) {
+    if (states_.site(phase, s) != site) continue;
     least = std::min(least, forward_[first + s] + backward_[first + s]);
   }
   return least - limit_credit_;
@@ -312,32 +292,42 @@ uint32_t Relaxation::exclude_sites(uint32_t segment, double slack,
   return excluded;
 }
 
-// The length of the shortest path on which `item` uses `option` in `phase`.
-double Relaxation::least_with(uint32_t segment, uint32_t item, uint32_t phase,
-                              uint32_t option) const {
-  const uint32_t num_sites = chain_.num_sites;
+// The lengths of the shortest paths on which `item` uses each of its options.
+void Relaxation::bound_options(uint32_t segment, uint32_t item) {
   const Item& entry = chain_.items[item];
-  const uint32_t site = chain_.options[option].site;
-  const uint32_t resident = chain_.options[option].resident;
-  const uint32_t other_phase = 1 - phase;
-  double least = kInfinity;
-  for (uint32_t o = entry.option_begin[other_phase];
-       o < entry.option_end[other_phase]; ++o) {
-    const bool shares =
-        resident != kNone && chain_.options[o].resident == resident;
-    if (entry.one_resident && !shares) continue;
-    const double price = with_resident(item, option) +
-                         (shares ? option_price_[o] : with_resident(item, o));
-    const uint32_t other = chain_.options[o].site;
-    const uint32_t s =
-        phase == 0 ? site * num_sites + other : other * num_sites + site;
-    const size_t at = size_t{segment} * num_states_ + s;
-    const double item_value =
-        item_states_[size_t{item} * num_states_ + s].value;
-    if (forward_[at] == kInfinity || item_value == kInfinity) continue;
-    least = std::min(least, forward_[at] + backward_[at] - item_value + price);
+  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+    std::fill(option_bound_.begin() + entry.option_begin[phase],
+              option_bound_.begin() + entry.option_end[phase], kInfinity);
   }
-  return least;
+  const ItemState* states = &item_states_[size_t{item} * num_states_];
+  const size_t first = size_t{segment} * num_states_;
+  const auto lower = [&](uint32_t option, uint32_t s, double price) {
+    if (forward_[first + s] == kInfinity || states[s].value == kInfinity) {
+      return;
+    }
+    double& bound = option_bound_[option];
+    bound = std::min(bound, forward_[first + s] + backward_[first + s] -
+                                states[s].value + price);
+  };
+  if (!entry.one_resident) find_best(item);
+  for (uint32_t s = 0; s < num_states_; ++s) {
+    if (!entry.one_resident) {
+      for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+        const double other = best_price_[1 - phase][states_.site(1 - phase, s)];
+        const auto range =
+            ways_.of(item, WayKind{phase}, states_.site(phase, s));
+        for (uint32_t w = range.begin; w < range.end; ++w) {
+          lower(ways_.options(w)[phase], s, ways_.price_of(w) + other);
+        }
+      }
+    }
+    const auto both = ways_.of(item, WayKind::kPair, s);
+    for (uint32_t w = both.begin; w < both.end; ++w) {
+      for (const uint32_t option : ways_.options(w)) {
+        lower(option, s, ways_.price_of(w));
+      }
+    }
+  }
 }
 
 uint32_t Relaxation::exclude_options(uint32_t segment, double slack,
@@ -345,11 +335,12 @@ uint32_t Relaxation::exclude_options(uint32_t segment, double slack,
   uint32_t excluded = 0;
   for (uint32_t i = chain_.segments[segment].item_begin;
        i < chain_.segments[segment].item_end; ++i) {
+    bound_options(segment, i);
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
       for (uint32_t o = chain_.items[i].option_begin[phase];
            o < chain_.items[i].option_end[phase]; ++o) {
         if (restriction.option_out[o] != 0) continue;
-        if (least_with(segment, i, phase, o) <= slack) continue;
+        if (option_bound_[o] <= slack) continue;
         restriction.option_out[o] = 1;
         ++excluded;
       }

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "framework/planner/solver/chain.hpp"
+#include "framework/planner/solver/states.hpp"
+#include "framework/planner/solver/ways.hpp"
 
 namespace tessera::planner {
 
@@ -32,27 +34,31 @@ class Relaxation {
  public:
   explicit Relaxation(const Chain& chain);
 
-  // The least priced cost of any choice that `restriction` leaves, minus what
-  // the limits leave to use: no plan within the limits has a smaller objective.
-  // kInfinity if nothing is left to choose from.
+  // What the calls below leave out, until the next open().
+  void open(const Restriction& restriction);
+
+  // The least priced cost of any choice that is open, minus what the limits
+  // leave to use: no plan within the limits has a smaller objective.  kInfinity
+  // if nothing is left to choose from.
   //
   // Requires  prices by row, at least 0, 0 where a capacity is infinite; those
   //           of kLoad rows sum to 1 if there are any
-  double solve(const Restriction& restriction, std::span<const double> prices);
+  double solve(std::span<const double> prices);
 
   // The same without costs and loads: above 0 only if nothing that is left
   // keeps the limits.
-  double solve_limits(const Restriction& restriction,
-                      std::span<const double> prices);
+  double solve_limits(std::span<const double> prices);
 
   // The choice that solve() found.
   // Requires  its last result was finite
   const Choice& choice() const { return choice_; }
 
-  // Leaves out what no plan with an objective below `cutoff` can use, as far as
-  // the last solve(), of the same restriction, shows.  Returns how many options
-  // and sites that were.  After solve_limits(), `cutoff` is the rounding that a
-  // sum of priced uses may carry.
+  // Leaves out what no plan with an objective below `cutoff` needs, as far as
+  // the last solve() shows, and options that others beat in every respect.
+  // Returns how many options and sites that were.  After solve_limits(),
+  // `cutoff` is the rounding that a sum of priced uses may carry.
+  //
+  // Requires  `restriction` was opened last
   uint32_t exclude_above(double cutoff, Restriction& restriction);
 
   // Goes along the chain, at each segment the cheapest way by the prices of the
@@ -69,74 +75,71 @@ class Relaxation {
   // The choice of the last walk() that got through.
   const Choice& walked() const { return walked_; }
 
-  // The largest share of a limit that `segment` takes in the last choice.
-  double bulk_of(uint32_t segment) const;
-
   // Prepares least_at() for the last solve().
   void find_ways() { run_backward(); }
   // A bound on every plan that has `segment` at `site` in `phase`.
   double least_at(uint32_t segment, uint32_t phase, uint32_t site) const;
 
-  // Options priced so far: what the work is counted in.
+  const Ways& ways() const { return ways_; }
+
+  // Ways priced so far: what the work is counted in.
   uint64_t work() const { return work_; }
 
  private:
-  struct Pair {
-    std::array<uint32_t, kNumPhases> options;
-  };
   struct ItemState {
-    double value;
-    std::array<uint32_t, kNumPhases> options;
+    double value = kInfinity;
+    std::array<uint32_t, kNumPhases> options{};
   };
 
   double priced(const Charge& charge, std::span<const double> prices) const;
-  double find_shortest(const Restriction& restriction,
-                       std::span<const double> prices);
-  void price_all(const Restriction& restriction,
-                 std::span<const double> prices);
+  double find_shortest(std::span<const double> prices);
+  void price_edges(std::span<const double> prices);
   void add_item(uint32_t segment, uint32_t item);
   void find_best(uint32_t item);
-  void price_segment(uint32_t segment, const Restriction& restriction);
+  void price_segment(uint32_t segment);
   void pass(const double* from, uint32_t edge, double* to, bool forward) const;
+  double edge_price(uint32_t edge, uint32_t from, uint32_t to) const;
   double run_forward();
   void run_backward();
   void trace_back();
   uint32_t step_back(uint32_t segment, uint32_t state) const;
   uint32_t exclude_sites(uint32_t segment, double slack,
                          Restriction& restriction);
+  void bound_options(uint32_t segment, uint32_t item);
   uint32_t exclude_options(uint32_t segment, double slack,
                            Restriction& restriction);
-  double least_with(uint32_t segment, uint32_t item, uint32_t phase,
-                    uint32_t option) const;
-  double with_resident(uint32_t item, uint32_t option) const;
 
+  template <typename Visit>
+  void for_ways(uint32_t item, uint32_t state, const Visit& visit) const;
   bool fits(const Totals& totals, const double* reserve) const;
   bool place_item(uint32_t item, uint32_t state, const double* reserve,
                   Totals& totals);
   void charge_edge(uint32_t segment, Totals& totals) const;
   void uncharge_run(uint32_t first, uint32_t last, const Choice& choice,
                     Totals& totals) const;
+  void restore_run(uint32_t first, uint32_t last, const Choice& choice);
   bool move_run(uint32_t first, uint32_t last, uint32_t state, Choice& choice,
                 Totals& totals);
   bool place_segment(uint32_t segment, uint32_t state, const Totals& before,
                      Totals& out_totals);
 
   const Chain& chain_;
-  uint32_t num_states_;               // num_sites * num_sites
-  std::vector<Pair> pairs_;           // of one resident in both phases
-  std::vector<uint32_t> pair_begin_;  // by item, and one more
+  States states_;
+  uint32_t num_states_;
+  Ways ways_;
+  std::array<std::vector<uint8_t>, kNumPhases> site_out_;
+  std::vector<double> peak_floor_;
 
-  std::vector<double> option_price_;  // kInfinity if left out
-  std::vector<double> resident_price_;
   // [edge][phase][from * num_sites + to]
   std::vector<std::array<std::vector<double>, kNumPhases>> edge_price_;
   std::array<std::vector<double>, kNumPhases> best_price_;     // by site
   std::array<std::vector<uint32_t>, kNumPhases> best_option_;  // by site
   std::vector<ItemState> item_states_;                         // [item][state]
-  // [segment][state], state = prefill site * num_sites + decode site
-  std::vector<double> value_;
-  std::vector<double> forward_;   // cheapest way to and through a state
+  std::vector<double> option_bound_;  // of plans that use the option
+  std::vector<double> value_;         // [segment][state]
+  std::vector<double> forward_;       // cheapest way to and through a state
   std::vector<double> backward_;  // cheapest way from behind a state to the end
+  mutable std::vector<double> between_;
   double cost_weight_ = 1.0;
   double limit_credit_ = 0.0;
   uint64_t work_ = 0;

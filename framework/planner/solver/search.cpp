@@ -18,6 +18,12 @@ constexpr uint32_t kRootRounds = 8;
 // Choices worse than the best plan by more than this share are not improved.
 constexpr double kWorthPolishing = 0.02;
 
+// By that round prices are good enough to say how much goes where.
+constexpr uint32_t kRoundOfSites = 1;
+
+// The part of the work that goes into other arrangements at most: 1 / that.
+constexpr uint64_t kShareOfSites = 4;
+
 // While there is no plan, steps aim that far towards more than any plan costs:
 // where no plan exists, the bound has to get there.
 constexpr double kReach = 0.25;
@@ -84,15 +90,16 @@ double Solution::gap() const {
 Search::Search(const Chain& chain, const SolveLimits& limits)
     : chain_(chain),
       limits_(limits),
+      states_(chain),
+      peaks_(chain),
       relaxation_(chain),
       ascent_(chain),
       incumbent_(chain),
+      site_search_(chain),
       root_restriction_(no_restriction(chain)),
       worst_objective_(worst_objective(chain)),
       counts_{std::vector<uint32_t>(chain.options.size()),
-              std::vector<uint32_t>(kNumPhases * chain.segments.size() *
-                                    chain.num_sites),
-              0} {}
+              std::vector<uint32_t>(states_.num()), 0} {}
 
 // What a plan must stay below to be worth finding.
 double Search::cutoff() const {
@@ -110,10 +117,9 @@ double Search::target_above(double bound) const {
 void Search::count_choice(const Choice& choice) {
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
     for (const uint32_t o : choice.options[phase]) ++counts_.options[o];
-    for (size_t g = 0; g < chain_.segments.size(); ++g) {
-      ++counts_.sites[(phase * chain_.segments.size() + g) * chain_.num_sites +
-                      choice.sites[phase][g]];
-    }
+  }
+  for (size_t g = 0; g < chain_.segments.size(); ++g) {
+    ++counts_.states[states_.with(choice.sites[0][g], choice.sites[1][g])];
   }
   ++counts_.steps;
 }
@@ -133,13 +139,14 @@ void Search::use_choice(const Choice& choice, const Totals& totals) {
 }
 
 void Search::ascend(Node& node, Restriction& restriction, uint32_t steps) {
+  relaxation_.open(restriction);
   ascent_.restart();
   if (!node.prices.empty()) ascent_.set_prices(node.prices);
   std::fill(counts_.options.begin(), counts_.options.end(), 0);
-  std::fill(counts_.sites.begin(), counts_.sites.end(), 0);
+  std::fill(counts_.states.begin(), counts_.states.end(), 0);
   counts_.steps = 0;
   for (uint32_t step = 0; step < steps; ++step) {
-    const double bound = relaxation_.solve(restriction, ascent_.prices());
+    const double bound = relaxation_.solve(ascent_.prices());
     ++steps_;
     if (bound > node.bound || node.prices.empty()) {
       node.bound = std::max(node.bound, bound);
@@ -159,11 +166,10 @@ void Search::ascend(Node& node, Restriction& restriction, uint32_t steps) {
 
 // Makes what is short ever dearer until a choice keeps the limits, then joins
 // it with one that does not.
-void Search::reach_for_feasible(const Node& node,
-                                const Restriction& restriction) {
+void Search::reach_for_feasible(const Node& node) {
   std::vector<double> prices = node.prices;
   for (uint32_t attempt = 0; attempt < 40; ++attempt) {
-    if (relaxation_.solve(restriction, prices) == kInfinity) return;
+    if (relaxation_.solve(prices) == kInfinity) return;
     ++steps_;
     const Totals totals = add_up(chain_, relaxation_.choice());
     use_choice(relaxation_.choice(), totals);
@@ -184,26 +190,38 @@ void Search::reach_for_feasible(const Node& node,
 }
 
 // Walks at prices near the best ones: each scarce row dearer by itself.
-void Search::walk_around(const Node& node, const Restriction& restriction) {
+void Search::walk_around(const Node& node) {
   for (size_t r = 0; r < chain_.rows.size(); ++r) {
     if (node.prices[r] == 0.0 || chain_.rows[r].kind == RowKind::kLoad)
       continue;
     for (const double factor : {0.9, 1.03, 1.1, 1.3, 1.8}) {
       std::vector<double> prices = node.prices;
       prices[r] *= factor;
-      if (relaxation_.solve(restriction, prices) == kInfinity) return;
+      if (relaxation_.solve(prices) == kInfinity) return;
       ++steps_;
       try_walk();
     }
   }
   if (!incumbent_.exists()) return;
-  relaxation_.solve(restriction, node.prices);
+  relaxation_.solve(node.prices);
   for (uint32_t round = 0; round < 4; ++round) {
     Choice choice = incumbent_.choice();
     if (!relaxation_.improve(choice)) break;
     incumbent_.polish(std::move(choice), node.prices);
   }
   relaxation_.find_reserves(root_restriction_);
+}
+
+// Plans with the stretches that the last steps mixed, in better orders.
+void Search::search_sites(const Node& node) {
+  std::vector<double> shares;
+  const double whole = static_cast<double>(counts_.steps) *
+                       static_cast<double>(chain_.segments.size());
+  for (const uint32_t count : counts_.states) {
+    shares.push_back(count / std::max(1.0, whole));
+  }
+  site_search_.run(relaxation_.ways(), node.prices, shares,
+                   limits_.max_work / kShareOfSites, incumbent_);
 }
 
 void Search::try_walk() {
@@ -213,7 +231,8 @@ void Search::try_walk() {
 }
 
 bool Search::is_spent() const {
-  return nodes_ >= limits_.max_nodes || relaxation_.work() >= limits_.max_work;
+  return nodes_ >= limits_.max_nodes ||
+         relaxation_.work() + site_search_.work() >= limits_.max_work;
 }
 
 void Search::branch(const NodePtr& node, const Decision& decision) {
@@ -231,7 +250,7 @@ void Search::branch(const NodePtr& node, const Decision& decision) {
     ascend(*child, restriction, limits_.node_steps);
     if (is_closed(child->bound)) continue;
     if (!propagate(*child, restriction)) continue;
-    if (nodes_ <= kNodesToWalk) walk_around(*child, restriction);
+    if (nodes_ <= kNodesToWalk) walk_around(*child);
     if (is_closed(child->bound)) continue;
     remember(before, restriction, *child);
     open_.push_back(std::move(child));
@@ -254,15 +273,16 @@ void Search::search_root(const NodePtr& root) {
     const double before = root->bound;
     ascend(*root, root_restriction_, limits_.root_steps / kRootRounds);
     if (is_closed(root->bound)) return;
-    reach_for_feasible(*root, root_restriction_);
-    walk_around(*root, root_restriction_);
+    reach_for_feasible(*root);
+    walk_around(*root);
+    if (round == kRoundOfSites) search_sites(*root);
     if (is_closed(root->bound)) return;
     if (incumbent_.exists() &&
         root->bound >= incumbent_.objective() * (1.0 - limits_.gap)) {
       return;
     }
     if (is_spent()) return;
-    relaxation_.solve(root_restriction_, root->prices);
+    relaxation_.solve(root->prices);
     ++steps_;
     const uint32_t excluded =
         relaxation_.exclude_above(cutoff(), root_restriction_);
@@ -326,7 +346,9 @@ Solution Search::run(const Choice* start) {
     ascend(*node, restriction, 8);
     if (is_closed(node->bound)) continue;
     Decision decision;
-    if (choose_decision(*node, restriction, &decision)) branch(node, decision);
+    if (choose_decision(*node, restriction, &decision)) {
+      branch(node, decision);
+    }
   }
   return finish(kInfinity, root->prices);
 }

@@ -9,37 +9,19 @@
 #include <memory>
 #include <vector>
 
+#include "framework/planner/solver/candidates.hpp"
 #include "framework/planner/solver/incumbent.hpp"
+#include "framework/planner/solver/option_peaks.hpp"
 #include "framework/planner/solver/price_ascent.hpp"
 #include "framework/planner/solver/relaxation.hpp"
+#include "framework/planner/solver/site_search.hpp"
 #include "framework/planner/solver/solve.hpp"
 
 namespace tessera::planner {
 
-// What a branch decides beyond its parent.
-struct Decision {
-  enum class Kind {
-    kOption,  // `index` is an option: it must be chosen, or must not
-    kSite,    // `index` is segment * num_sites + site, in `phase`
-    kPeak,    // `index` is a row: its peaks stay below `level`, or reach it
-  };
-  Kind kind = Kind::kOption;
-  uint32_t phase = 0;
-  uint32_t index = 0;
-  double level = 0.0;
-  bool keep = false;  // must be chosen; for a peak: reaches the level
-};
-
 // Bounds are sums of many doubles, so a plan that is better by less than this
 // share is not looked for.
 inline constexpr double kTolerance = 1e-9;
-
-// How often the last steps chose what.
-struct ChoiceCounts {
-  std::vector<uint32_t> options;
-  std::vector<uint32_t> sites;  // [phase][segment][site]
-  uint32_t steps = 0;
-};
 
 class Search {
  public:
@@ -70,13 +52,17 @@ class Search {
   void ascend(Node& node, Restriction& restriction, uint32_t steps);
   void use_choice(const Choice& choice, const Totals& totals);
   void count_choice(const Choice& choice);
-  void reach_for_feasible(const Node& node, const Restriction& restriction);
-  void walk_around(const Node& node, const Restriction& restriction);
+  void reach_for_feasible(const Node& node);
+  void walk_around(const Node& node);
   void try_walk();
+  void search_sites(const Node& node);
   bool choose_decision(const Node& node, const Restriction& restriction,
-                       Decision* out) const;
-  bool choose_peak(const Node& node, const Restriction& restriction,
-                   double least_rise, Decision* out) const;
+                       Decision* out);
+  bool choose_broken_peak(const Restriction& restriction, Decision* out) const;
+  double probe(const Node& node, const Restriction& restriction,
+               const Decision& decision);
+  Decision strongest(const Node& node, const Restriction& restriction,
+                     const std::vector<Decision>& candidates);
   // Leaves out what breaks a limit whatever else is chosen, and what is too
   // dear; false if nothing is left.
   bool propagate(const Node& node, Restriction& restriction);
@@ -91,9 +77,12 @@ class Search {
 
   const Chain& chain_;
   SolveLimits limits_;
+  States states_;
+  OptionPeaks peaks_;
   Relaxation relaxation_;
   PriceAscent ascent_;
   Incumbent incumbent_;
+  SiteSearch site_search_;
   Restriction root_restriction_;
   double worst_objective_;  // no choice costs more
   ChoiceCounts counts_;

@@ -56,6 +56,27 @@ void Relaxation::find_reserves(const Restriction& restriction) {
   }
 }
 
+// Calls visit(prefill option, decode option, price) for all ways to run `item`
+// in `state`.
+template <typename Visit>
+void Relaxation::for_ways(uint32_t item, uint32_t state,
+                          const Visit& visit) const {
+  const auto prefill =
+      ways_.of(item, WayKind::kPrefillAlone, states_.site(0, state));
+  const auto decode =
+      ways_.of(item, WayKind::kDecodeAlone, states_.site(1, state));
+  for (uint32_t v = prefill.begin; v < prefill.end; ++v) {
+    for (uint32_t w = decode.begin; w < decode.end; ++w) {
+      visit(ways_.options(v)[0], ways_.options(w)[1],
+            ways_.price_of(v) + ways_.price_of(w));
+    }
+  }
+  const auto both = ways_.of(item, WayKind::kPair, state);
+  for (uint32_t w = both.begin; w < both.end; ++w) {
+    visit(ways_.options(w)[0], ways_.options(w)[1], ways_.price_of(w));
+  }
+}
+
 // The cheapest two options of `item` in `state` that fit, added to `totals`.
 bool Relaxation::place_item(uint32_t item, uint32_t state,
                             const double* reserve, Totals& totals) {
@@ -65,28 +86,16 @@ bool Relaxation::place_item(uint32_t item, uint32_t state,
   charge_item(chain_, item, best.options[0], best.options[1], with);
   std::array<uint32_t, kNumPhases> chosen = best.options;
   if (!fits(with, reserve)) {
-    const Item& entry = chain_.items[item];
     double least = kInfinity;
-    for (uint32_t a = entry.option_begin[0]; a < entry.option_end[0]; ++a) {
-      if (chain_.options[a].site != state / chain_.num_sites) continue;
-      for (uint32_t b = entry.option_begin[1]; b < entry.option_end[1]; ++b) {
-        if (chain_.options[b].site != state % chain_.num_sites) continue;
-        const bool shares =
-            chain_.options[a].resident != kNone &&
-            chain_.options[a].resident == chain_.options[b].resident;
-        if (entry.one_resident && !shares) continue;
-        const double price =
-            with_resident(item, a) +
-            (shares ? option_price_[b] : with_resident(item, b));
-        if (price >= least) continue;
-        Totals other = totals;
-        charge_item(chain_, item, a, b, other);
-        if (!fits(other, reserve)) continue;
-        least = price;
-        chosen = {a, b};
-        with = std::move(other);
-      }
-    }
+    for_ways(item, state, [&](uint32_t a, uint32_t b, double price) {
+      if (price >= least) return;
+      Totals other = totals;
+      charge_item(chain_, item, a, b, other);
+      if (!fits(other, reserve)) return;
+      least = price;
+      chosen = {a, b};
+      with = std::move(other);
+    });
     if (least == kInfinity) return false;
   }
   totals = std::move(with);
@@ -99,9 +108,8 @@ bool Relaxation::place_segment(uint32_t segment, uint32_t state,
                                const Totals& before, Totals& out_totals) {
   if (value_[size_t{segment} * num_states_ + state] == kInfinity) return false;
   out_totals = before;
-  const uint32_t num_sites = chain_.num_sites;
-  walked_.sites[0][segment] = state / num_sites;
-  walked_.sites[1][segment] = state % num_sites;
+  walked_.sites[0][segment] = states_.site(0, state);
+  walked_.sites[1][segment] = states_.site(1, state);
   if (segment > 0) charge_edge(segment - 1, out_totals);
   // Within a segment the reserve of those behind it is kept; that of its own
   // later items is left to chance.
@@ -146,48 +154,58 @@ void Relaxation::uncharge_run(uint32_t first, uint32_t last,
   }
 }
 
+// What `choice` has for segments first .. last - 1, into walked_.
+void Relaxation::restore_run(uint32_t first, uint32_t last,
+                             const Choice& choice) {
+  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+    std::copy(choice.sites[phase].begin() + first,
+              choice.sites[phase].begin() + last,
+              walked_.sites[phase].begin() + first);
+    const uint32_t begin = chain_.segments[first].item_begin;
+    const uint32_t end = chain_.segments[last - 1].item_end;
+    std::copy(choice.options[phase].begin() + begin,
+              choice.options[phase].begin() + end,
+              walked_.options[phase].begin() + begin);
+  }
+}
+
 // Puts segments first .. last - 1 at `state`; false if that does not fit or is
 // no better.
+//
+// Requires  walked_ is `choice`, and leaves it so
 bool Relaxation::move_run(uint32_t first, uint32_t last, uint32_t state,
                           Choice& choice, Totals& totals) {
   Totals moved = totals;
   uncharge_run(first, last, choice, moved);
-  walked_ = choice;
+  const double before = objective_of(chain_, totals);
   Totals next;
-  for (uint32_t g = first; g < last; ++g) {
-    if (!place_segment(g, state, moved, next)) return false;
+  bool better = true;
+  for (uint32_t g = first; better && g < last; ++g) {
+    better = place_segment(g, state, moved, next);
     std::swap(moved, next);
   }
-  if (last < chain_.segments.size()) charge_edge(last - 1, moved);
-  const double before = objective_of(chain_, totals);
-  if (objective_of(chain_, moved) >= before - 1e-9 * before) return false;
-  const Totals exact = add_up(chain_, walked_);
-  if (!is_feasible(chain_, exact)) return false;
+  if (better) {
+    if (last < chain_.segments.size()) charge_edge(last - 1, moved);
+    better = objective_of(chain_, moved) < before - 1e-9 * before;
+  }
+  if (better) {
+    Totals exact = add_up(chain_, walked_);
+    better = is_feasible(chain_, exact);
+    if (better) totals = std::move(exact);
+  }
+  if (!better) {
+    restore_run(first, last, choice);
+    return false;
+  }
   choice = walked_;
-  totals = exact;
   return true;
-}
-
-double Relaxation::bulk_of(uint32_t segment) const {
-  Totals totals{0.0, std::vector<double>(chain_.rows.size()),
-                std::vector<double>(chain_.rows.size())};
-  for (uint32_t i = chain_.segments[segment].item_begin;
-       i < chain_.segments[segment].item_end; ++i) {
-    charge_item(chain_, i, choice_.options[0][i], choice_.options[1][i],
-                totals);
-  }
-  double bulk = 0.0;
-  for (size_t r = 0; r < chain_.rows.size(); ++r) {
-    if (totals.sums[r] == 0.0 || chain_.rows[r].capacity <= 0.0) continue;
-    bulk = std::max(bulk, totals.sums[r] / chain_.rows[r].capacity);
-  }
-  return bulk;
 }
 
 bool Relaxation::improve(Choice& choice) {
   std::fill(reserve_.begin(), reserve_.end(), 0.0);
   const auto num_segments = static_cast<uint32_t>(chain_.segments.size());
   Totals totals = add_up(chain_, choice);
+  walked_ = choice;
   bool improved = false;
   for (const uint32_t length : kRuns) {
     if (length > num_segments) break;
@@ -214,11 +232,9 @@ bool Relaxation::walk() {
       const size_t at = size_t{g} * num_states_ + s;
       ways[s] = value_[at] + backward_[at];
       if (g == 0) continue;
-      const auto& prices = edge_price_[chain_.segments[g - 1].edge];
-      ways[s] += prices[0][walked_.sites[0][g - 1] * chain_.num_sites +
-                           s / chain_.num_sites] +
-                 prices[1][walked_.sites[1][g - 1] * chain_.num_sites +
-                           s % chain_.num_sites];
+      const uint32_t before =
+          states_.with(walked_.sites[0][g - 1], walked_.sites[1][g - 1]);
+      ways[s] += edge_price(chain_.segments[g - 1].edge, before, s);
     }
     std::iota(order.begin(), order.end(), 0U);
     std::stable_sort(
