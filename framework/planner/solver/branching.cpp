@@ -145,7 +145,7 @@ double Search::probe(const Node& node, const Restriction& restriction,
     best = std::max(best, bound);
     if (is_closed(best)) return cutoff();
     const Totals totals = add_up(chain_, relaxation_.choice());
-    use_choice(relaxation_.choice(), totals);
+    incumbent_.offer(relaxation_.choice(), totals);
     ascent_.step(bound, totals.sums, branch.peak_floor, target_above(bound));
   }
   return best;

@@ -143,7 +143,10 @@ void Ledger::set(uint32_t item, uint32_t prefill, uint32_t decode) {
 void Ledger::recount() { totals_ = add_up(chain_, choice_); }
 
 bool Incumbent::offer(const Choice& choice) {
-  const Totals totals = add_up(chain_, choice);
+  return offer(choice, add_up(chain_, choice));
+}
+
+bool Incumbent::offer(const Choice& choice, const Totals& totals) {
   const double objective = objective_of(chain_, totals);
   if (objective >= objective_ || !is_feasible(chain_, totals)) return false;
   objective_ = objective;

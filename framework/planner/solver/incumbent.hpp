@@ -26,6 +26,8 @@ class Incumbent {
 
   // Takes `choice` if it keeps the limits and beats what there is.
   bool offer(const Choice& choice);
+  // The same with what the choice adds up to.
+  bool offer(const Choice& choice, const Totals& totals);
 
   // Offers `choice` after changing single items for the better until none is
   // left.  `prices` order the changes: those that take least of what is dear

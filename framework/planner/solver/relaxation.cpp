@@ -5,6 +5,12 @@
 #include <algorithm>
 
 namespace tessera::planner {
+namespace {
+
+// Opening a way costs about half of pricing one.
+constexpr uint64_t kCopiesPerPrice = 2;
+
+}  // namespace
 
 Restriction no_restriction(const Chain& chain) {
   Restriction open;
@@ -43,6 +49,7 @@ Relaxation::Relaxation(const Chain& chain)
 
 void Relaxation::open(const Restriction& restriction) {
   ways_.open(restriction.option_out);
+  work_ += ways_.num_all() / kCopiesPerPrice;
   site_out_ = restriction.site_out;
   peak_floor_ = restriction.peak_floor;
 }

@@ -82,7 +82,7 @@ class Relaxation {
 
   const Ways& ways() const { return ways_; }
 
-  // Ways priced so far: what the work is counted in.
+  // Ways priced so far, about: what the work is counted in.
   uint64_t work() const { return work_; }
 
  private:

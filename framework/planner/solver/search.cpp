@@ -31,6 +31,9 @@ constexpr double kReach = 0.25;
 // Branches in which plans are looked for by walking, besides what comes along.
 constexpr uint32_t kNodesToWalk = 60;
 
+// Walking costs more than a step, and little is new after each.
+constexpr uint32_t kStepsPerWalk = 8;
+
 // Branches of our own before the integer program: most chains are done by then.
 constexpr uint32_t kNodesBeforeProgram = 40;
 
@@ -127,8 +130,10 @@ void Search::count_choice(const Choice& choice) {
 void Search::use_choice(const Choice& choice, const Totals& totals) {
   const double worth = incumbent_.objective() * (1.0 + kWorthPolishing);
   if (is_feasible(chain_, totals)) {
-    if (objective_of(chain_, totals) < worth) {
+    const double objective = objective_of(chain_, totals);
+    if (objective < worth && objective != last_polished_) {
       incumbent_.polish(choice, ascent_.prices());
+      last_polished_ = objective;
     }
     last_feasible_ = choice;
     has_feasible_ = true;
@@ -157,7 +162,8 @@ void Search::ascend(Node& node, Restriction& restriction, uint32_t steps) {
     const Totals totals = add_up(chain_, choice);
     if (step >= steps / 2) count_choice(choice);
     use_choice(choice, totals);
-    if (!is_feasible(chain_, totals)) try_walk();
+    const bool walks = !incumbent_.exists() || step % kStepsPerWalk == 0;
+    if (walks && !is_feasible(chain_, totals)) try_walk();
     if (is_closed(node.bound)) return;
     ascent_.step(bound, totals.sums, restriction.peak_floor,
                  target_above(bound));

@@ -90,6 +90,7 @@ class Search {
   Choice last_infeasible_;
   bool has_feasible_ = false;
   bool has_infeasible_ = false;
+  double last_polished_ = kInfinity;  // the objective it began at
   uint32_t steps_ = 0;
   uint32_t nodes_ = 0;
   std::vector<NodePtr> open_;  // a heap, least bound on top

@@ -72,6 +72,7 @@ class Ways {
     return {open_.uses.data() + open_.use_begin[way],
             open_.uses.data() + open_.use_begin[size_t{way} + 1]};
   }
+  size_t num_all() const { return all_.costs.size(); }
   uint32_t num_open() const {
     return static_cast<uint32_t>(open_.costs.size());
   }
