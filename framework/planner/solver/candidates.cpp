@@ -91,20 +91,27 @@ void add_movable_segments(const Chain& chain, const Restriction& restriction,
 
 bool find_open(const Chain& chain, const Restriction& restriction,
                const Choice& choice, Decision* out) {
+  const auto num_open = [](const std::vector<uint8_t>& is_out, size_t begin,
+                           size_t end) {
+    size_t num = 0;
+    for (size_t k = begin; k < end; ++k) num += is_out[k] == 0 ? 1 : 0;
+    return num;
+  };
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
     for (uint32_t g = 0; g < chain.segments.size(); ++g) {
-      const auto first =
-          restriction.site_out[phase].begin() + size_t{g} * chain.num_sites;
-      if (std::count(first, first + chain.num_sites, 0) < 2) continue;
-      *out = {Decision::Kind::kSite, phase,
-              g * chain.num_sites + choice.sites[phase][g], 0.0, true};
+      const uint32_t first = g * chain.num_sites;
+      if (num_open(restriction.site_out[phase], first,
+                   first + chain.num_sites) < 2) {
+        continue;
+      }
+      *out = {Decision::Kind::kSite, phase, first + choice.sites[phase][g], 0.0,
+              true};
       return true;
     }
     for (uint32_t i = 0; i < chain.items.size(); ++i) {
       const Item& item = chain.items[i];
-      const auto& option_out = restriction.option_out;
-      if (std::count(option_out.begin() + item.option_begin[phase],
-                     option_out.begin() + item.option_end[phase], 0) < 2) {
+      if (num_open(restriction.option_out, item.option_begin[phase],
+                   item.option_end[phase]) < 2) {
         continue;
       }
       *out = {Decision::Kind::kOption, phase, choice.options[phase][i], 0.0,
