@@ -128,7 +128,10 @@ const std::vector<tsr_option>& feature_options() {
 }
 
 std::string common_constants(const Features& features) {
-  return features.half == 0 ? "" : define("HALF", features.half);
+  std::string constants;
+  if (features.half != 0) constants += define("HALF", features.half);
+  if (features.width != 16) constants += define("WIDTH", features.width);
+  return constants;
 }
 
 std::string linear_constants(const Features& features, bool codes_are_s8) {
@@ -139,7 +142,6 @@ std::string linear_constants(const Features& features, bool codes_are_s8) {
   if (features.subgroups != 0) {
     constants += define("SUBGROUPS", features.subgroups);
   }
-  if (features.width != 16) constants += define("WIDTH", features.width);
   return constants;
 }
 

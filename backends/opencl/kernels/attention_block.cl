@@ -26,76 +26,47 @@ static void load_queries(const AttentionArgs* args, Part part, int head,
   }
 }
 
-// scores[r][key] of up to KEYS keys in one block.
-static void score_keys(global const uchar* codes, KvPlace kv,
-                       global const float* scales, int count,
-                       private const float* q, private float* scores) {
-  for (int key = 0; key < count; ++key) {
-    float16 k[VECTORS];
-    for (int v = 0; v < VECTORS; ++v) {
-      k[v] = load_codes(codes + key * kv.row_bytes, v);
-    }
+// 1, or the scales of up to KEYS keys; 0 past them.
+static float16 load_key_scales(global const uchar* scales, KeyStep step) {
 #if KV_FORMAT == KV_I8_TOKEN
-    const float scale = scales[key];
+  return load_f32((global const float*)scales, step.row, step.count);
 #else
-    const float scale = 1.0f;
+  return (float16)(1.0f);
 #endif
-    for (int r = 0; r < ROWS; ++r) {
-      float16 sum = vload16(r * VECTORS, q) * k[0];
-      for (int v = 1; v < VECTORS; ++v) {
-        sum = fma(vload16(r * VECTORS + v, q), k[v], sum);
-      }
-      scores[r * KEYS + key] = sum_lanes(sum) * scale;
-    }
-  }
 }
 
-// Scores of one step become weights; the state moves to the new maximum.
-static void weigh_keys(const AttentionArgs* args, Part part, int key,
-                       int count, private float* scores, private float* tops,
-                       private float16* totals, private float* factors) {
+// The state of the rows: running maxima, sums, and what the newest maxima
+// multiply the state before them by.
+typedef struct {
+  float tops[16];
+  float factors[16];
+  float16 totals[ROWS];
+} RowStates;
+
+// Products become weights, V's scales included; the state moves to the new
+// maxima.
+static void weigh_keys(const AttentionArgs* args, Part part, KeyStep step,
+                       float16 k_scales, float16 v_scales,
+                       private float* products, private RowStates* state) {
+  const float16 before = vload16(0, state->tops);
   for (int r = 0; r < ROWS; ++r) {
     const int token = min(r / HEADS, part.num_tokens - 1);
     const Keys seen =
         visible_keys(args, part.position + token, part.seq_len);
-    for (int i = 0; i < KEYS; ++i) {
-      const bool visible =
-          i < count && key + i >= seen.begin && key + i < seen.end;
-      if (!visible) scores[r * KEYS + i] = -INFINITY;
-    }
-    const float16 s = vload16(r, scores);
-    const float top = fmax(tops[r], max_lane(s));
-    // A row that sees nothing yet keeps its state.
-    const bool empty = top == -INFINITY;
-    const float16 p =
-        empty ? (float16)(0.0f) : portable_exp(s - (float16)(top));
-    factors[r] = empty ? 1.0f : portable_exp((float16)(tops[r] - top)).s0;
-    totals[r] = totals[r] * factors[r] + p;
-    tops[r] = top;
-    vstore16(p, r, scores);
+    const float16 scores =
+        keep_visible(vload16(r, products) * k_scales, seen, step);
+    vstore16(scores, r, products);
+    state->tops[r] = fmax(state->tops[r], max_lane(scores));
   }
-}
-
-// out = out * factor + sum of weights times V.
-static void add_values(global const uchar* codes, KvPlace kv,
-                       global const float* scales, int count,
-                       private const float* weights,
-                       private const float* factors, private float* out) {
-  for (int v = 0; v < VECTORS; ++v) {
-    float16 values[KEYS];
-    for (int key = 0; key < count; ++key) {
-      values[key] = load_codes(codes + key * kv.row_bytes, v);
-#if KV_FORMAT == KV_I8_TOKEN
-      values[key] = values[key] * scales[key];
-#endif
-    }
-    for (int r = 0; r < ROWS; ++r) {
-      float16 sum = vload16(r * VECTORS + v, out) * factors[r];
-      for (int key = 0; key < count; ++key) {
-        sum = fma((float16)(weights[r * KEYS + key]), values[key], sum);
-      }
-      vstore16(sum, r * VECTORS + v, out);
-    }
+  // A row that sees nothing yet keeps its state, which is 0.
+  const float16 after = vload16(0, state->tops);
+  const float16 base = select(after, (float16)(0.0f), after == -INFINITY);
+  vstore16(portable_exp(before - base), 0, state->factors);
+  for (int r = 0; r < ROWS; ++r) {
+    const float top = state->tops[r] == -INFINITY ? 0.0f : state->tops[r];
+    const float16 p = portable_exp(vload16(r, products) - (float16)(top));
+    state->totals[r] = state->totals[r] * state->factors[r] + p;
+    vstore16(p * v_scales, r, products);
   }
 }
 
@@ -145,36 +116,35 @@ ONE_ITEM kernel void attention(
 
   float q[ROWS * PADDED_DIM];
   float out[ROWS * PADDED_DIM];
-  float scores[ROWS * KEYS];
-  float tops[ROWS];
-  float factors[ROWS];
-  float16 totals[ROWS];
+  float weights[ROWS * KEYS];
+  RowStates state;
   load_queries(&args, part, head, kv_head, q_base, q_place, kv_scale, q);
+  vstore16((float16)(-INFINITY), 0, state.tops);
   for (int r = 0; r < ROWS; ++r) {
-    tops[r] = -INFINITY;
-    totals[r] = (float16)(0.0f);
+    state.totals[r] = (float16)(0.0f);
     for (int v = 0; v < VECTORS; ++v) {
       vstore16((float16)(0.0f), r * VECTORS + v, out);
     }
   }
   const Keys keys = keys_of_part(&args, part);
-  for (int key = keys.begin; key < keys.end;) {
-    const int slot = key % kv.block_size;
-    const int count = min(min(kv.block_size - slot, KEYS), keys.end - key);
-    global const uchar* block =
-        find_block(pool, kv, &args, table, key, fault);
-    if (block == 0) return;
-    const long row = (long)kv_head * kv.block_size + slot;
-    global const uchar* codes = block + row * kv.row_bytes;
-    score_keys(codes, kv,
-               (global const float*)(block + kv.k_scale_offset) + row, count,
-               q, scores);
-    weigh_keys(&args, part, key, count, scores, tops, totals, factors);
-    add_values(codes + kv.v_offset, kv,
-               (global const float*)(block + kv.v_scale_offset) + row, count,
-               scores, factors, out);
-    key += count;
+  KeyStep step = find_step(pool, kv, &args, table, kv_head, keys.begin,
+                           keys.end, fault);
+  while (step.block != 0 && step.count > 0) {
+    const KeyStep next = find_step(pool, kv, &args, table, kv_head,
+                                   step.key + step.count, keys.end, fault);
+    global const uchar* codes = step.block + step.row * kv.row_bytes;
+    global const uchar* coming = next.block + next.row * kv.row_bytes;
+    fetch_scales(next, kv);
+    multiply_keys(codes, kv, step.count, q, weights, coming);
+    weigh_keys(&args, part, step,
+               load_key_scales(step.block + kv.k_scale_offset, step),
+               load_key_scales(step.block + kv.v_scale_offset, step), weights,
+               &state);
+    add_values(codes + kv.v_offset, kv, step.count, weights, state.factors,
+               out, coming + kv.v_offset);
+    step = next;
   }
+  if (step.block == 0) return;
   store_rows(&args, part, head, num_heads, kv_head, kv.num_kv_heads, out,
-             totals, out_base, out_place, kv_scale);
+             state.totals, out_base, out_place, kv_scale);
 }

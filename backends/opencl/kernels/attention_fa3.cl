@@ -29,94 +29,85 @@ static void quantize_queries(const AttentionArgs* args, Part part, int head,
   }
 }
 
-// Scores of up to KEYS keys in one block: 512 * 127 * 127 < 2^24, so that f32
-// holds them exactly.
-static void score_keys(global const uchar* codes, KvPlace kv, int count,
-                       private const float* q, private int* scores) {
-  for (int key = 0; key < count; ++key) {
-    float16 k[VECTORS];
-    for (int v = 0; v < VECTORS; ++v) {
-      k[v] = load_codes(codes + key * kv.row_bytes, v);
-    }
-    for (int r = 0; r < ROWS; ++r) {
-      float16 sum = vload16(r * VECTORS, q) * k[0];
-      for (int v = 1; v < VECTORS; ++v) {
-        sum = fma(vload16(r * VECTORS + v, q), k[v], sum);
-      }
-      scores[r * KEYS + key] = (int)sum_lanes(sum);
-    }
-  }
+// Number of k with distance <= thresholds[k - 1], which falls with k, from a
+// guess of it.
+static int probability_code(global const int* thresholds, int distance,
+                            int code) {
+  while (code < 127 && distance <= thresholds[code]) ++code;
+  while (code > 0 && distance > thresholds[code - 1]) --code;
+  return code;
 }
 
-// Number of k with distance <= thresholds[k - 1], which falls with k.
-static int probability_code(global const int* thresholds, int distance) {
-  int low = 0;  // thresholds[low - 1] >= distance
-  int high = 127;
-  while (low < high) {
-    const int middle = (low + high + 1) / 2;
-    if (distance <= thresholds[middle - 1]) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return low;
+// 127 exp(-distance / unit), where thresholds[0] is the greatest distance whose
+// code is 1: about log(254) units.
+static int16 guess_codes(global const int* thresholds, int16 distances) {
+  const float per_unit = -5.537f / ((float)thresholds[0] + 1.0f);
+  const float16 p = portable_exp(convert_float16(distances) * per_unit);
+  return clamp(convert_int16(p * 127.0f + 0.5f), 0, 127);
 }
 
-// Codes of one step, and their sums.
-static void code_keys(const AttentionArgs* args, Part part, int head, int key,
-                      int count, private const int* scores,
-                      private const int* tops,
-                      global const int* thresholds, private float* codes,
-                      private int* totals) {
+// What a row sees of a step; 512 * 127 * 127 < 2^24, so that f32 holds scores
+// exactly.
+static float16 visible_scores(const AttentionArgs* args, Part part,
+                              KeyStep step, int r,
+                              private const float* scores) {
+  const int token = min(r / HEADS, part.num_tokens - 1);
+  const Keys seen = visible_keys(args, part.position + token, part.seq_len);
+  return keep_visible(vload16(r, scores), seen, step);
+}
+
+static void raise_tops(const AttentionArgs* args, Part part, KeyStep step,
+                       private const float* scores, private float* tops) {
   for (int r = 0; r < ROWS; ++r) {
-    const int token = min(r / HEADS, part.num_tokens - 1);
+    tops[r] = fmax(tops[r], max_lane(visible_scores(args, part, step, r,
+                                                    scores)));
+  }
+}
+
+// Scores become codes.  A lane's sum of codes is below 2^24: exact.
+static void code_keys(const AttentionArgs* args, Part part, KeyStep step,
+                      int head, private float* scores,
+                      private const float* tops,
+                      global const int* thresholds, private float16* totals) {
+  for (int r = 0; r < ROWS; ++r) {
     const int h = min(head + r % HEADS, args->num_q_heads - 1);
-    const Keys seen =
-        visible_keys(args, part.position + token, part.seq_len);
-    for (int i = 0; i < count; ++i) {
-      const bool visible = key + i >= seen.begin && key + i < seen.end;
-      const int code =
-          visible ? probability_code(thresholds + h * 127,
-                                     tops[r] - scores[r * KEYS + i])
-                  : 0;
-      codes[r * KEYS + i] = (float)code;
-      totals[r] += code;
+    const float16 seen = visible_scores(args, part, step, r, scores);
+    const int16 is_seen = seen != -INFINITY;
+    const int16 distances =
+        convert_int16(select((float16)(0.0f), tops[r] - seen, is_seen));
+    const int16 guesses = guess_codes(thresholds + h * 127, distances);
+    int far[KEYS];
+    int codes[KEYS];
+    vstore16(distances, 0, far);
+    vstore16(guesses, 0, codes);
+    for (int i = 0; i < KEYS; ++i) {
+      codes[i] = probability_code(thresholds + h * 127, far[i], codes[i]);
     }
+    const float16 p = select((float16)(0.0f),
+                             convert_float16(vload16(0, codes)), is_seen);
+    totals[r] += p;
+    vstore16(p, r, scores);
   }
 }
 
-// KEYS * 127 * 127 < 2^24: exact in f32.
-static void add_values(global const uchar* codes, KvPlace kv, int count,
-                       private const float* weights, private int* sums) {
-  for (int v = 0; v < VECTORS; ++v) {
-    float16 values[KEYS];
-    for (int key = 0; key < count; ++key) {
-      values[key] = load_codes(codes + key * kv.row_bytes, v);
-    }
-    for (int r = 0; r < ROWS; ++r) {
-      float16 sum = (float16)(0.0f);
-      for (int key = 0; key < count; ++key) {
-        sum = fma((float16)(weights[r * KEYS + key]), values[key], sum);
-      }
-      const int at = r * VECTORS + v;
-      vstore16(vload16(at, sums) + convert_int16(sum), at, sums);
-    }
+// Steps whose sums of codes times V are exact in f32: 64 * KEYS * 127 * 127 is
+// below 2^24.
+#define EXACT_STEPS 64
+
+// Adds the f32 sums to the integer ones, and clears them.
+static void fold_sums(private float* sums, private int* integers) {
+  for (int i = 0; i < ROWS * VECTORS; ++i) {
+    const int16 sum = convert_int16(vload16(i, sums));
+    vstore16(vload16(i, integers) + sum, i, integers);
+    vstore16((float16)(0.0f), i, sums);
   }
 }
 
-static void raise_tops(const AttentionArgs* args, Part part, int key,
-                       int count, private const int* scores,
-                       private int* tops) {
-  for (int r = 0; r < ROWS; ++r) {
-    const int token = min(r / HEADS, part.num_tokens - 1);
-    const Keys seen =
-        visible_keys(args, part.position + token, part.seq_len);
-    for (int i = 0; i < count; ++i) {
-      const bool visible = key + i >= seen.begin && key + i < seen.end;
-      if (visible) tops[r] = max(tops[r], scores[r * KEYS + i]);
-    }
-  }
+static int sum_integers(float16 lanes) {
+  const int16 v = convert_int16(lanes);
+  const int8 a = v.lo + v.hi;
+  const int4 b = a.lo + a.hi;
+  return b.s0 + b.s1 + b.s2 + b.s3;
 }
 
 ONE_ITEM kernel void attention_fa3(
@@ -154,47 +145,52 @@ ONE_ITEM kernel void attention_fa3(
 
   float q[ROWS * PADDED_DIM];
   float poison[ROWS];
-  int sums[ROWS * PADDED_DIM];
-  int scores[ROWS * KEYS];
-  float codes[ROWS * KEYS];
-  int tops[ROWS];
-  int totals[ROWS];
+  float sums[ROWS * PADDED_DIM];
+  int integers[ROWS * PADDED_DIM];
+  float weights[ROWS * KEYS];
+  float tops[ROWS];
+  float ones[ROWS];
+  float16 totals[ROWS];
   quantize_queries(&args, part, head, q_base, q_place, q_inv, q, poison);
   for (int r = 0; r < ROWS; ++r) {
-    tops[r] = INT_MIN;
-    totals[r] = 0;
+    tops[r] = -INFINITY;
+    ones[r] = 1.0f;
+    totals[r] = (float16)(0.0f);
     for (int v = 0; v < VECTORS; ++v) {
-      vstore16((int16)(0), r * VECTORS + v, sums);
+      vstore16((float16)(0.0f), r * VECTORS + v, sums);
+      vstore16((int16)(0), r * VECTORS + v, integers);
     }
   }
   for (int pass = 0; pass < 2; ++pass) {
-    for (int key = keys.begin; key < keys.end;) {
-      const int slot = key % kv.block_size;
-      const int count = min(min(kv.block_size - slot, KEYS), keys.end - key);
-      global const uchar* block =
-          find_block(pool, kv, &args, table, key, fault);
-      if (block == 0) return;
-      const long row = (long)kv_head * kv.block_size + slot;
-      global const uchar* places = block + row * kv.row_bytes;
-      score_keys(places, kv, count, q, scores);
+    KeyStep step = find_step(pool, kv, &args, table, kv_head, keys.begin,
+                             keys.end, fault);
+    for (int i = 1; step.block != 0 && step.count > 0; ++i) {
+      const KeyStep next = find_step(pool, kv, &args, table, kv_head,
+                                     step.key + step.count, keys.end, fault);
+      global const uchar* codes = step.block + step.row * kv.row_bytes;
+      global const uchar* coming = next.block + next.row * kv.row_bytes;
+      multiply_keys(codes, kv, step.count, q, weights, coming);
       if (pass == 0) {
-        raise_tops(&args, part, key, count, scores, tops);
+        raise_tops(&args, part, step, weights, tops);
       } else {
-        code_keys(&args, part, head, key, count, scores, tops, thresholds,
-                  codes, totals);
-        add_values(places + kv.v_offset, kv, count, codes, sums);
+        code_keys(&args, part, step, head, weights, tops, thresholds, totals);
+        add_values(codes + kv.v_offset, kv, step.count, weights, ones, sums,
+                   coming + kv.v_offset);
+        if (i % EXACT_STEPS == 0) fold_sums(sums, integers);
       }
-      key += count;
+      step = next;
     }
+    if (step.block == 0) return;
   }
+  fold_sums(sums, integers);
   const float scale_v = kv_scale[kv.num_kv_heads + kv_head];
   for (int r = 0; r < ROWS; ++r) {
     if (r / HEADS >= part.num_tokens || r % HEADS >= num_heads) continue;
-    const float factor = divide(scale_v, (float)totals[r]);
+    const float factor = divide(scale_v, (float)sum_integers(totals[r]));
     const long at = (part.first_token + r / HEADS) * out_place.stride +
                     (long)(head + r % HEADS) * HEAD_DIM;
     for (int v = 0; v < VECTORS; ++v) {
-      float16 x = convert_float16(vload16(r * VECTORS + v, sums)) * factor;
+      float16 x = convert_float16(vload16(r * VECTORS + v, integers)) * factor;
       if (poison[r] != 0.0f) x = (float16)(NAN);
       store_row(out_base + out_place.offset, out_place.dtype, at + 16 * v,
                 lanes_of(v), x);

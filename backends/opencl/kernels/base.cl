@@ -32,6 +32,17 @@ static void report_fault(global int* fault, int kind, int value) {
   if (atomic_cmpxchg(fault, 0, kind) == 0) fault[1] = value;
 }
 
+// ---- Memory ---------------------------------------------------------------------
+
+// Asks for the cache line of an address, which may lie outside of all buffers.
+static void fetch_line(global const uchar* address) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_prefetch)
+  __builtin_prefetch(address);
+#endif
+#endif
+}
+
 // ---- 16-bit types -------------------------------------------------------------
 
 #if HALF == HALF_NATIVE
@@ -166,6 +177,23 @@ static float16 first_lanes(float16 x, int n, float rest) {
   for (int lane = n; lane < 16; ++lane) lanes[lane] = rest;
   return vload16(0, lanes);
 }
+
+// Lanes of a (0 to 15) and of b (16 to 31).  Built-in where it is known, for
+// shuffle2 may go by way of memory.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define LANES(a, b, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd,  \
+              se, sf)                                                         \
+  __builtin_shufflevector(a, b, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa,   \
+                          sb, sc, sd, se, sf)
+#endif
+#endif
+#ifndef LANES
+#define LANES(a, b, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd,  \
+              se, sf)                                                         \
+  shuffle2(a, b, (uint16)(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, \
+                          sd, se, sf))
+#endif
 
 static float max_lane(float16 x) {
   const float8 a = fmax(x.lo, x.hi);

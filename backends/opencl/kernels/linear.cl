@@ -17,6 +17,18 @@
 #define IS_NIBBLE (CODE == CODE_U4 || CODE == CODE_E2M1)
 
 #define TILE 16          // columns of y that a weight's tile holds
+
+// Of a tile, for one column of K.
+#if IS_NIBBLE
+#define CODE_BYTES (TILE / 2)
+#elif CODE == CODE_F32
+#define CODE_BYTES (TILE * 4)
+#elif CODE == CODE_F16 || CODE == CODE_BF16
+#define CODE_BYTES (TILE * 2)
+#else
+#define CODE_BYTES TILE
+#endif
+
 #define EXACT_COLUMNS 256  // 255 * 255 * 256 < 2^24: f32 sums are exact
 
 typedef global const uchar* Bytes;

@@ -5,6 +5,10 @@
 
 // ---- One row ------------------------------------------------------------------
 
+// How far ahead of the loads memory is asked for: a page or two, where the
+// hardware's own looking ahead ends.
+#define AHEAD 2048
+
 // Sum of x[i] * w over columns from storage column `at`; `n` columns.
 static float16 dot_span(Bytes tile, long at, global const float* x, int n,
                         const Group* group) {
@@ -16,18 +20,23 @@ static float16 dot_span(Bytes tile, long at, global const float* x, int n,
 #if IS_NIBBLE
   float16 low;
   float16 high;
+  // Steps of a pointer: from an index, compilers make loads of parts.
+  Bytes pairs = tile + (at >> 1) * TILE;
   for (; i + 4 <= n; i += 4) {
-    load_pair(tile, (at + i) >> 1, &low, &high);
+    fetch_line(pairs + AHEAD);
+    load_pair(pairs, 0, &low, &high);
     a0 = fma((float16)(x[i]), factor_of(low, group), a0);
     a1 = fma((float16)(x[i + 1]), factor_of(high, group), a1);
-    load_pair(tile, ((at + i) >> 1) + 1, &low, &high);
+    load_pair(pairs, 1, &low, &high);
     a2 = fma((float16)(x[i + 2]), factor_of(low, group), a2);
     a3 = fma((float16)(x[i + 3]), factor_of(high, group), a3);
+    pairs += 2 * TILE;
   }
   for (; i < n; i += 2) {
-    load_pair(tile, (at + i) >> 1, &low, &high);
+    load_pair(pairs, 0, &low, &high);
     a0 = fma((float16)(x[i]), factor_of(low, group), a0);
     if (i + 1 < n) a1 = fma((float16)(x[i + 1]), factor_of(high, group), a1);
+    pairs += TILE;
   }
 #else
   for (; i + 4 <= n; i += 4) {
@@ -107,7 +116,7 @@ ONE_ITEM kernel void linear_row(global const uchar* weight,
 #define PANEL 8           // rows of x side by side
 #define PANELS 8          // panels of a work-item
 #define PAIR (2 * TILE)   // columns of y of a work-item
-#define BLOCK_COLUMNS 256  // of W that are decoded at once: 32 KiB
+#define BLOCK_COLUMNS 128  // of W that are decoded at once: 16 KiB, half of L1
 
 // Decodes `n` columns of two tiles to [n][PAIR].
 static void decode_span(Bytes tile, ulong tile_bytes, int has_second, long at,
@@ -183,6 +192,17 @@ static void multiply_panel(global const float* panel, private const float* w,
       EACH_ROW(ADD_PRODUCTS)
     }
     EACH_ROW(STORE_ROW)
+  }
+}
+
+// Asks for part `p` of the codes of two tiles from storage column `at` on, which
+// the next block decodes.
+static void fetch_codes(Bytes tile, ulong tile_bytes, long at, int p) {
+  const int bytes = BLOCK_COLUMNS * CODE_BYTES / PANELS;
+  Bytes codes = tile + at * CODE_BYTES + p * bytes;
+  for (int i = 0; i < bytes; i += 64) {
+    fetch_line(codes + i);
+    fetch_line(codes + tile_bytes + i);
   }
 }
 
@@ -276,7 +296,12 @@ ONE_ITEM kernel void linear_rows(global const uchar* weight,
                              load_group(weight, &args, t + has_second,
                                         span.group)};
 #endif
+    const long next = (long)(k + span.count) / args.group_size *
+                          args.padded_group +
+                      (k + span.count) % args.group_size;
     for (int p = 0; p < panels; ++p) {
+      fetch_codes(weight + args.codes_offset + t * args.tile_bytes,
+                  args.tile_bytes, next, p);
       global const float* panel =
           x + args.values_offset +
           ((long)(first_panel + p) * args.K + span.k) * PANEL;

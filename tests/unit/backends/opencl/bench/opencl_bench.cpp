@@ -5,7 +5,8 @@
 //
 //   opencl_bench [PART] [KEY=VALUE ...]
 //
-// runs the rows whose name holds PART, on the device opened with the options.
+// runs the rows whose name holds PART, on the device opened with the options;
+// rows with "over" in their name run two ways to the same end in turn.
 // Weights and caches of M = 1 rows exceed 1.5 GiB together: they are cold.
 
 #include <algorithm>
@@ -14,14 +15,13 @@
 
 #include "tessera/error.hpp"
 #include "tests/unit/backends/device/attention_case.hpp"
-#include "tests/unit/backends/device/linear_case.hpp"
 #include "tests/unit/backends/opencl/bench/limits.hpp"
+#include "tests/unit/backends/opencl/bench/linear_steps.hpp"
+#include "tests/unit/backends/opencl/bench/rivals.hpp"
+#include "tests/unit/backends/opencl/bench/rounds.hpp"
 
 namespace tessera::device_test {
 namespace {
-
-constexpr double kColdBytes = 1.5 * (1 << 30);
-constexpr int kRounds = 9;
 
 struct Bench {
   std::shared_ptr<Device> device;
@@ -33,14 +33,7 @@ struct Bench {
   }
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-void require(const Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.message());
-}
+constexpr double kColdBytes = 1.5 * (1 << 30);
 
 // Work of one step.
 struct Work {
@@ -88,53 +81,13 @@ void report(Bench& bench, const std::string& name, const Work& work,
   std::fflush(stdout);
 }
 
-struct LinearRow {
-  const char* name;
-  const char* weight;
-  uint32_t act_quant;
-  uint32_t M;
-  uint32_t N;
-  uint32_t K;
-};
-
-double plane_bytes(const format::WeightData& weight) {
-  double bytes = 0.0;
-  for (const format::Plane& plane : weight.planes) {
-    bytes += static_cast<double>(plane.owned.size());
-  }
-  return bytes;
-}
-
 void run_linear(Bench& bench, const LinearRow& row) {
   if (!bench.runs(row.name)) return;
-  std::mt19937 rng(42);
-  const auto planes = random_weight(weight_kind(row.weight), row.N, row.K, rng);
-  const double bytes = plane_bytes(planes);
-  const int copies = row.M == 1 ? static_cast<int>(kColdBytes / bytes) + 1 : 1;
-  const TestTensor x(*bench.device, TSR_F32, row.M, row.K, rng, 0);
-  const TestTensor y(*bench.device, TSR_F32, row.M, row.N, 0);
-  OpRunner op(bench.device);
-  std::vector<Weight> weights;
-  tsr_op_linear linear{};
-  linear.op.kind = TSR_OP_LINEAR;
-  linear.x = op.add(x);
-  linear.y = op.add(y);
-  linear.bias = linear.multiplier = linear.residual = TSR_NONE;
-  linear.act_quant = row.act_quant;
-  const auto view = planes.view();
-  for (int i = 0; i < copies; ++i) {
-    auto weight = bench.device->load_weight(view.desc());
-    require(weight.status());
-    linear.weight = op.program().add_weight(weight->id());
-    op.program().add_op(linear);
-    weights.push_back(std::move(*weight));
-  }
-  auto steps = op.prepare(row.M);
-  require(steps.status());
+  LinearSteps steps(bench.device, row, row.M == 1 ? kColdBytes : 0.0);
   Work work;
-  work.bytes = bytes * copies;
-  if (row.M > 1) work.operations = 2.0 * row.M * row.N * row.K;
-  report(bench, row.name, work, *steps);
+  work.bytes = steps.weight_bytes();
+  if (row.M > 1) work.operations = operations_of(row);
+  report(bench, row.name, work, steps.steps());
 }
 
 struct AttentionRow {
@@ -208,6 +161,7 @@ constexpr AttentionRow kAttentions[] = {
 void run_all(Bench& bench) {
   for (const LinearRow& row : kLinears) run_linear(bench, row);
   for (const AttentionRow& row : kAttentions) run_attention(bench, row);
+  run_rivals(bench.device, bench.part);
 }
 
 }  // namespace

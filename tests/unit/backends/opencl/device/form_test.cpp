@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "tests/unit/backends/device/attention_case.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
 
 namespace tessera::device_test {
@@ -81,6 +82,14 @@ TEST_P(OpenClFeatures, GiveTheOraclesResults) {
       }
     }
   }
+}
+
+TEST_P(OpenClFeatures, GiveTheOraclesAttention) {
+  TSR_OPEN_OR_SKIP(device, options());
+  AttentionCase c;
+  c.seqs = {{1, 40}, {9, 70}};
+  AttentionStep(*device, c, TSR_KV_I8_TOKEN).run(device);
+  AttentionStep(*device, c, TSR_KV_I8_HEAD).run(device);
 }
 
 // Codes at the ends of s8 on both sides, and K that four does not divide.
