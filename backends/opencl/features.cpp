@@ -134,6 +134,11 @@ std::string common_constants(const Features& features) {
   return constants;
 }
 
+std::string group_constants(const Features& features) {
+  constexpr uint32_t kNative = 2;
+  return features.subgroups == kNative ? define("SUBGROUPS", kNative) : "";
+}
+
 std::string linear_constants(const Features& features, bool codes_are_s8) {
   std::string constants;
   if (features.dot != 0 && codes_are_s8) {

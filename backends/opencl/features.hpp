@@ -37,8 +37,10 @@ bool set_feature(const DeviceFacts& facts,
 // Of tsr_option, one for each feature.
 const std::vector<tsr_option>& feature_options();
 
-// Compiler options of every kernel, and of those of linear alone.
+// Compiler options of every kernel, of those where a group takes a row, and of
+// those of linear alone.
 std::string common_constants(const Features& features);
+std::string group_constants(const Features& features);
 std::string linear_constants(const Features& features, bool codes_are_s8);
 
 }  // namespace tessera::opencl

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rows of x as a linear's loops read them: panels of `panel` rows side by
-// side, [K][panel], widened, arranged and quantized; numerics.md section 1.
+// The rows of x as a linear's loops read them: widened, arranged and quantized;
+// numerics.md section 1.
 
 #define ACT_FLOAT 0
 #define ACT_I8_DYNAMIC 1
@@ -122,97 +122,24 @@ static float16 encode_q8(float16 x, float16 other) {
   return encode(x, coding, ACT_I8_DYNAMIC) * coding.scale;
 }
 
-// a0 b0 a1 b1 ..., of the first or of the last lanes.
-static float16 mix_low(float16 a, float16 b) {
-  return LANES(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-static float16 mix_high(float16 a, float16 b) {
-  return LANES(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
-               31);
+// True if one coding holds for a whole row.
+static bool is_coded_by_row(const ActivationArgs* args) {
+  return args->act_quant != ACT_FLOAT && args->act_quant != ACT_Q8;
 }
 
-#define PANEL 8
-
-// out[16][PANEL] of 16 columns of each row.  Mixing rows r and r + 4, then the
-// results two apart, then neighbours, puts the rows of a column side by side.
-static void store_panel(private const float16* rows, global float* out) {
-  for (int high = 0; high < 2; ++high) {
-    float16 fours[4];
-    for (int r = 0; r < 4; ++r) {
-      fours[r] = high ? mix_high(rows[r], rows[r + 4])
-                      : mix_low(rows[r], rows[r + 4]);
-    }
-    const float16 even_low = mix_low(fours[0], fours[2]);
-    const float16 even_high = mix_high(fours[0], fours[2]);
-    const float16 odd_low = mix_low(fours[1], fours[3]);
-    const float16 odd_high = mix_high(fours[1], fours[3]);
-    vstore16(mix_low(even_low, odd_low), 4 * high, out);
-    vstore16(mix_high(even_low, odd_low), 4 * high + 1, out);
-    vstore16(mix_low(even_high, odd_high), 4 * high + 2, out);
-    vstore16(mix_high(even_high, odd_high), 4 * high + 3, out);
+// `n` columns of row m from column k on; `coding` counts if is_coded_by_row().
+static float16 prepared_input(global const uchar* in, RowPlace x, int m, int k,
+                              int n, const ActivationArgs* args,
+                              global const int* permutation,
+                              global const float* multiplier, Coding coding) {
+  if (m >= args->M) return (float16)(0.0f);
+  const float16 v = load_input(in, x.dtype, m * x.stride, k, n, args,
+                               permutation, multiplier);
+  if (args->act_quant == ACT_Q8) {
+    const int other = k ^ 16;
+    return encode_q8(v, load_input(in, x.dtype, m * x.stride, other,
+                                   lanes_left(args->K, other), args,
+                                   permutation, multiplier));
   }
-}
-
-ONE_ITEM kernel void prepare_input(global const uchar* x_base, RowPlace x,
-                                   global float* out,
-                                   global const int* permutation,
-                                   global const float* multiplier,
-                                   ActivationArgs args) {
-  const int p = get_global_id(0);
-  const int panel = args.panel;
-  global const uchar* in = x_base + x.offset;
-  global float* panel_out = out + args.values_offset + (long)p * panel * args.K;
-  global float* scales = out + args.scales_offset;
-  Coding codings[PANEL];
-  for (int r = 0; r < panel; ++r) {
-    const int m = p * panel + r;
-    if (m >= args.M || args.act_quant == ACT_FLOAT || args.act_quant == ACT_Q8) {
-      continue;
-    }
-    float16 largest = (float16)(0.0f);
-    float16 poison = (float16)(0.0f);
-    for (int k = 0; k < args.K; k += 16) {
-      add_to_range(load_input(in, x.dtype, m * x.stride, k,
-                              lanes_left(args.K, k), &args, permutation,
-                              multiplier),
-                   &largest, &poison);
-    }
-    const RowRange range = {max_lane(largest), sum_lanes(poison)};
-    codings[r] = row_coding(range, m, args);
-    scales[m] = codings[r].scale;
-  }
-  for (int k = 0; k < args.K; k += 16) {
-    const int n = lanes_left(args.K, k);
-    float16 rows[PANEL];
-    for (int r = 0; r < panel; ++r) {
-      const int m = p * panel + r;
-      float16 v = (float16)(0.0f);
-      if (m < args.M) {
-        v = load_input(in, x.dtype, m * x.stride, k, n, &args, permutation,
-                       multiplier);
-        if (args.act_quant == ACT_Q8) {
-          const int other = k ^ 16;
-          v = encode_q8(v, load_input(in, x.dtype, m * x.stride, other,
-                                      lanes_left(args.K, other), &args,
-                                      permutation, multiplier));
-        } else if (args.act_quant != ACT_FLOAT) {
-          v = encode(v, codings[r], args.act_quant);
-        }
-      }
-      rows[r] = v;
-    }
-    if (panel == 1) {
-      store_row((global uchar*)panel_out, TSR_F32, k, n, rows[0]);
-    } else if (n == 16) {
-      store_panel(rows, panel_out + (long)k * PANEL);
-    } else {
-      for (int r = 0; r < PANEL; ++r) {
-        float lanes[16];
-        vstore16(rows[r], 0, lanes);
-        for (int lane = 0; lane < n; ++lane) {
-          panel_out[(long)(k + lane) * PANEL + r] = lanes[lane];
-        }
-      }
-    }
-  }
+  return is_coded_by_row(args) ? encode(v, coding, args->act_quant) : v;
 }

@@ -1,53 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// add, silu_mul, gelu and the gathers: one work-item for a row.
+// What add, silu_mul and gelu compute.
 
 #define MAP_ADD 0
 #define MAP_SILU_MUL 1
 #define MAP_GELU_ERF 2
 #define MAP_GELU_TANH 3
 
-static int lanes_left(int width, int i) { return min(width - i, 16); }
-
-ONE_ITEM kernel void elementwise(global const uchar* a_base, RowPlace a,
-                                 global const uchar* b_base, RowPlace b,
-                                 global uchar* y_base, RowPlace y, int D,
-                                 int kind) {
-  const long r = get_global_id(0);
-  for (int i = 0; i < D; i += 16) {
-    const int n = lanes_left(D, i);
-    float16 v = load_row(a_base + a.offset, a.dtype, r * a.stride + i, n);
-    float16 other = (float16)(0.0f);
-    if (kind <= MAP_SILU_MUL) {
-      other = load_row(b_base + b.offset, b.dtype, r * b.stride + i, n);
-    }
-    if (kind == MAP_ADD) {
-      v = v + other;
-    } else if (kind == MAP_SILU_MUL) {
-      v = portable_silu(v) * other;
-    } else if (kind == MAP_GELU_ERF) {
-      v = portable_gelu_erf(v);
-    } else {
-      v = portable_gelu_tanh(v);
-    }
-    store_row(y_base + y.offset, y.dtype, r * y.stride + i, n, v);
-  }
-}
-
-ONE_ITEM kernel void gather(global const uchar* table_base, RowPlace table,
-                            global const uchar* rows_base, ulong rows_offset,
-                            global uchar* y_base, RowPlace y, int D,
-                            int num_rows, global int* fault) {
-  const long r = get_global_id(0);
-  const int id = ((global const int*)(rows_base + rows_offset))[r];
-  if (id < 0 || id >= num_rows) {
-    report_fault(fault, FAULT_TOKEN, id);
-    return;
-  }
-  for (int i = 0; i < D; i += 16) {
-    const int n = lanes_left(D, i);
-    store_row(y_base + y.offset, y.dtype, r * y.stride + i, n,
-              load_row(table_base + table.offset, table.dtype,
-                       id * table.stride + i, n));
-  }
+static float16 map_values(int kind, float16 v, float16 other) {
+  if (kind == MAP_ADD) return v + other;
+  if (kind == MAP_SILU_MUL) return portable_silu(v) * other;
+  if (kind == MAP_GELU_ERF) return portable_gelu_erf(v);
+  return portable_gelu_tanh(v);
 }

@@ -11,14 +11,26 @@
 namespace tessera::opencl {
 namespace {
 
-constexpr uint32_t kMaxHeads = 8;  // of a work-item
-constexpr uint32_t kMaxRows = 8;   // heads times tokens of a work-item
+constexpr uint32_t kMaxRows = 8;  // heads times tokens of an item or a group
 
 // One kernel for steps of one token per sequence, one for longer ones.
 struct AttentionKernel {
-  Kernel kernel;
-  uint32_t tokens = 1;  // of a work-item
+  RowKernel kernel;
+  uint32_t tokens = 1;  // of a work-item, or of a group
 };
+
+// A group has its rows of q, and as many keys, in local memory, of which some
+// devices have 32 KiB: rows of 8 KiB, keys of 16 KiB.
+uint32_t rows_at_once(const OpenClDevice& device, uint32_t head_dim) {
+  if (device.options().form == Form::kBlock) return kMaxRows;
+  return std::clamp(2048 / head_dim, 1U, kMaxRows);
+}
+
+uint32_t keys_at_once(const OpenClDevice& device, uint32_t head_dim) {
+  constexpr uint32_t kMaxKeys = 16;
+  if (device.options().form == Form::kBlock) return kMaxKeys;
+  return std::clamp(4096 / head_dim, 1U, kMaxKeys);
+}
 
 class AttentionLaunch final : public Launch {
  public:
@@ -35,10 +47,11 @@ class AttentionLaunch final : public Launch {
         kv_scale_(input.rows(op.kv_scale)),
         thresholds_(input.rows(op.thresholds)) {
     const uint32_t ratio = op.num_q_heads / pool_->desc.num_kv_heads;
-    heads_ = std::min(ratio, kMaxHeads);
+    const uint32_t rows = rows_at_once(device_, pool_->desc.head_dim);
+    heads_ = std::min(ratio, rows);
     chunks_ = (ratio + heads_ - 1) / heads_;
     decode_ = make_kernel(input, 1);
-    prefill_ = make_kernel(input, std::max(1U, kMaxRows / heads_));
+    prefill_ = make_kernel(input, std::max(1U, rows / heads_));
   }
 
   std::string kernel_name() const override {
@@ -50,7 +63,7 @@ class AttentionLaunch final : public Launch {
     AttentionKernel& choice =
         step.submission.max_q_len == 1 ? decode_ : prefill_;
     const cl_mem nothing = device_.nothing();
-    Kernel& kernel = choice.kernel;
+    Kernel& kernel = choice.kernel.kernel;
     kernel.arg(q_.memory(step, nothing)).arg(q_.entry_place(step));
     kernel.arg(out_.memory(step, nothing)).arg(out_.entry_place(step));
     kernel.arg(pool_->buffer->memory()).arg(pool_->place);
@@ -63,13 +76,12 @@ class AttentionLaunch final : public Launch {
       kernel.arg(q_inv_.memory(step, nothing));
       kernel.arg(thresholds_.memory(step, nothing));
     }
-    // Every sequence may end with a work-item that is not full.
+    // Every sequence may end with an item or a group that is not full.
     const uint32_t tokens = step.submission.num_tokens;
     const size_t parts =
         choice.tokens == 1 ? tokens
                            : tokens / choice.tokens + step.submission.num_seqs;
-    kernel.run(step.enqueue,
-               {parts, size_t{pool_->desc.num_kv_heads} * chunks_});
+    choice.kernel.run(step, parts, size_t{pool_->desc.num_kv_heads} * chunks_);
   }
 
  private:
@@ -79,13 +91,22 @@ class AttentionLaunch final : public Launch {
     const auto define = [](const char* name, uint32_t value) {
       return std::string("-D") + name + "=" + std::to_string(value) + " ";
     };
-    const std::string constants = define("HEAD_DIM", pool_->desc.head_dim) +
-                                  define("KV_FORMAT", pool_->desc.format) +
-                                  define("HEADS", heads_) +
-                                  define("TOKENS", tokens);
-    const std::string name = is_integer() ? "attention_fa3" : "attention";
-    const std::string file = is_integer() ? "attention_fa3" : "attention_block";
-    return {input.kernel(name, {"attention", file}, constants), tokens};
+    const uint32_t head_dim = pool_->desc.head_dim;
+    const std::string constants =
+        define("HEAD_DIM", head_dim) + define("KV_FORMAT", pool_->desc.format) +
+        define("HEADS", heads_) + define("TOKENS", tokens) +
+        define("KEYS", keys_at_once(device_, head_dim));
+    const bool tiles = device_.options().form == Form::kTile;
+    std::vector<std::string> shared = {
+        "attention", tiles ? "attention_group" : "attention_vectors"};
+    if (!is_integer()) {
+      return {input.row_kernel("attention", shared, "attention", constants),
+              tokens};
+    }
+    shared.emplace_back("attention_codes");
+    return {
+        input.row_kernel("attention_fa3", shared, "attention_fa3", constants),
+        tokens};
   }
 
   AttentionArgs arguments(const Step& step) const {
@@ -136,8 +157,8 @@ class KvAppendLaunch final : public Launch {
         positions_(input.rows(op.positions)),
         table_(input.rows(op.table)),
         inv_(input.rows(op.kv_inv)),
-        kernel_(input.kernel(
-            "kv_append", {"rotate"},
+        kernel_(input.row_kernel(
+            "kv_append", {"rotate"}, "rotate",
             "-DHEAD_DIM=" + std::to_string(pool_->desc.head_dim))) {}
 
   std::string kernel_name() const override { return "kv_append"; }
@@ -152,15 +173,16 @@ class KvAppendLaunch final : public Launch {
     rotate.max_positions =
         table_.exists() ? static_cast<cl_int>(table_.max_entries()) : 0;
     rotate.head_dim = static_cast<cl_int>(pool_->desc.head_dim);
-    kernel_.arg(k_.memory(step, nothing)).arg(k_.entry_place(step));
-    kernel_.arg(v_.memory(step, nothing)).arg(v_.entry_place(step));
-    kernel_.arg(pool_->buffer->memory()).arg(pool_->place);
-    kernel_.arg(slots_.memory(step, nothing)).arg(slots_.offset(step));
-    kernel_.arg(positions_.memory(step, nothing));
-    kernel_.arg(table_.memory(step, nothing)).arg(rotate);
-    kernel_.arg(inv_.memory(step, nothing)).arg(inv_.offset(step));
-    kernel_.arg(step.fault);
-    kernel_.run(step.enqueue, {k_.entries(step), pool_->desc.num_kv_heads});
+    Kernel& kernel = kernel_.kernel;
+    kernel.arg(k_.memory(step, nothing)).arg(k_.entry_place(step));
+    kernel.arg(v_.memory(step, nothing)).arg(v_.entry_place(step));
+    kernel.arg(pool_->buffer->memory()).arg(pool_->place);
+    kernel.arg(slots_.memory(step, nothing)).arg(slots_.offset(step));
+    kernel.arg(positions_.memory(step, nothing));
+    kernel.arg(table_.memory(step, nothing)).arg(rotate);
+    kernel.arg(inv_.memory(step, nothing)).arg(inv_.offset(step));
+    kernel.arg(step.fault);
+    kernel_.run(step, k_.entries(step), pool_->desc.num_kv_heads);
   }
 
  private:
@@ -173,7 +195,7 @@ class KvAppendLaunch final : public Launch {
   TensorRows positions_;
   TensorRows table_;
   TensorRows inv_;
-  Kernel kernel_;
+  RowKernel kernel_;
 };
 
 }  // namespace

@@ -52,6 +52,23 @@ Kernel LaunchInput::kernel(const std::string& name,
   return {name, device.kernels().create({name, std::move(files), constants})};
 }
 
+RowKernel LaunchInput::row_kernel(const std::string& name,
+                                  const std::vector<std::string>& shared,
+                                  const std::string& family,
+                                  const std::string& constants) const {
+  constexpr size_t kGroup = 64;  // as group.cl
+  std::vector<std::string> files = shared;
+  if (device.options().form == Form::kBlock) {
+    files.push_back(family + "_block");
+    return {kernel(name, std::move(files), constants), 1};
+  }
+  files.insert(files.begin(), "group");
+  files.push_back(family + "_tile");
+  return {kernel(name, std::move(files),
+                 constants + group_constants(device.options().features)),
+          kGroup};
+}
+
 std::unique_ptr<Launch> make_launch(const LaunchInput& input) {
   switch (input.op.kind()) {
     case TSR_OP_LINEAR:

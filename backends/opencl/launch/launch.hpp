@@ -71,6 +71,17 @@ class Launch {
   virtual std::string kernel_name() const = 0;
 };
 
+// Kernels that go by rows: a work-item takes a row, or a group of work-items
+// does, as the device's form is.
+struct RowKernel {
+  Kernel kernel;
+  size_t items = 1;  // for a row
+
+  void run(const Step& step, uint64_t rows, size_t parts = 1) {
+    kernel.run(step.enqueue, {rows * items, parts}, {items, 1});
+  }
+};
+
 // What making a launch may look at.
 struct LaunchInput {
   OpenClDevice& device;
@@ -83,6 +94,12 @@ struct LaunchInput {
   // A kernel of `file`.cl of its own.
   Kernel kernel(const std::string& name, std::vector<std::string> files,
                 const std::string& constants = "") const;
+  // A kernel of <family>_block.cl or <family>_tile.cl, as the form is, after
+  // the `shared` files.
+  RowKernel row_kernel(const std::string& name,
+                       const std::vector<std::string>& shared,
+                       const std::string& family,
+                       const std::string& constants = "") const;
 };
 
 // Throws INVALID_ARGUMENT, UNIMPLEMENTED or NOT_FOUND, saying why.

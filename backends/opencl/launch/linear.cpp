@@ -37,7 +37,7 @@ class LinearLaunch final : public Launch {
     const bool tiles = device_.options().form == Form::kTile;
     const std::vector<std::string> files = {
         "linear", tiles ? "linear_tile" : "linear_block"};
-    prepare_ = input.kernel("prepare_input", {"activation"});
+    prepare_ = input.row_kernel("prepare_input", {"activation"}, "activation");
     row_ = input.kernel("linear_row", files, constants);
     rows_ = input.kernel("linear_rows", files, constants);
   }
@@ -119,10 +119,13 @@ class LinearLaunch final : public Launch {
     }
     args.has_permutation = weight_->permutation() != nullptr ? 1 : 0;
     args.has_multiplier = weight_->input_multiplier() != nullptr ? 1 : 0;
-    prepare_.arg(x_.memory(step, device_.nothing())).arg(x_.entry_place(step));
-    prepare_.arg(input.memory).arg(memory_of(weight_->permutation()));
-    prepare_.arg(memory_of(weight_->input_multiplier())).arg(args);
-    prepare_.run(step.enqueue, {padded_rows(M) / panel(M), 1});
+    Kernel& kernel = prepare_.kernel;
+    kernel.arg(x_.memory(step, device_.nothing())).arg(x_.entry_place(step));
+    kernel.arg(input.memory).arg(memory_of(weight_->permutation()));
+    kernel.arg(memory_of(weight_->input_multiplier())).arg(args);
+    // A work-item takes a panel, a group a row.
+    const uint32_t rows = padded_rows(M);
+    prepare_.run(step, prepare_.items == 1 ? rows / panel(M) : rows);
   }
 
   void multiply(const Step& step, uint32_t M, const Input& input) {
@@ -203,7 +206,7 @@ class LinearLaunch final : public Launch {
   TensorRows bias_;
   TensorRows multiplier_;
   TensorRows residual_;
-  Kernel prepare_;
+  RowKernel prepare_;
   Kernel row_;
   Kernel rows_;
 };

@@ -109,9 +109,9 @@ std::string probe_drivers() {
   return probe_in_child([] { ask_drivers(); }, kSeconds);
 }
 
-std::string probe_driver(const DriverFile& file) {
+std::string probe_drivers_of(const std::vector<DriverFile>& files) {
   constexpr int kSeconds = 5;
-  const OnlyTheseDrivers only({file});
+  const OnlyTheseDrivers only(files);
   return probe_in_child([] { ask_drivers(); }, kSeconds);
 }
 
@@ -129,11 +129,12 @@ DeviceList list_devices() {
   if (fault.empty()) {
     list.devices = ask_drivers();
   } else {
+    // One after another beside the healthy ones: some break only together.
     for (const DriverFile& file : driver_files()) {
-      const std::string own = probe_driver(file);
-      if (own.empty()) {
-        healthy.push_back(file);
-      } else {
+      healthy.push_back(file);
+      const std::string own = probe_drivers_of(healthy);
+      if (!own.empty()) {
+        healthy.pop_back();
         list.faults.push_back("driver " + file.name + ": " + own +
                               " when it is asked for its devices");
       }

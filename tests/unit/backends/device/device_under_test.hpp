@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tessera::device_test {
@@ -21,6 +22,8 @@ struct DeviceUnderTest {
   std::string cache_folder;  // in the build tree
   // Each edge of the kernels' loops once.
   std::vector<LinearShape> linear_shapes;
+  // What it is opened with, before a test's own options.
+  std::vector<std::pair<std::string, std::string>> options = {};
 };
 
 DeviceUnderTest device_under_test();

@@ -39,7 +39,9 @@ Result<std::shared_ptr<Device>> try_open(const Options& options) {
   registry.folders = {std::string(TSR_BINARY_DIR) + "/plugins"};
   registry.host.cache_root =
       std::string(TSR_BINARY_DIR) + "/" + tested.cache_folder;
-  return Registry::discover(registry).open(tested.id, options);
+  Options all = tested.options;
+  all.insert(all.end(), options.begin(), options.end());
+  return Registry::discover(registry).open(tested.id, all);
 }
 
 std::shared_ptr<Device> open_device(const Options& options,

@@ -2,6 +2,8 @@
 
 #include "tests/unit/backends/opencl/bench/limits.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -56,10 +58,31 @@ kernel void chains(global float* y, int n) {
   y[get_global_id(0)] = sum.s0 + sum.s5 + sum.sa + sum.sf;
 })";
 
-constexpr uint64_t kReadBytes = uint64_t{1} << 30;
+constexpr uint64_t kReadBytes = uint64_t{1} << 29;
 constexpr cl_int kShareVectors = 4096;  // 256 KiB of a work-item
 constexpr cl_int kFmaSteps = 100'000;
 constexpr size_t kFmaItems = 64;
+
+// Memory of the host's in pages of 2 MiB, where the system gives them.
+class HugePages {
+ public:
+  HugePages()
+      : memory_(mmap(nullptr, kReadBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    if (memory_ == MAP_FAILED) {
+      throw sdk::Error(TSR_RESOURCE_EXHAUSTED, "no memory to read");
+    }
+    madvise(memory_, kReadBytes, MADV_HUGEPAGE);
+  }
+  ~HugePages() { munmap(memory_, kReadBytes); }
+  HugePages(const HugePages&) = delete;
+  HugePages& operator=(const HugePages&) = delete;
+
+  void* get() const { return memory_; }
+
+ private:
+  void* memory_;
+};
 
 Rate over(double work, const Rate& seconds) {
   return {work / seconds.wall, work / seconds.processor};
@@ -91,17 +114,13 @@ class Limits::State {
     check_cl(code, "clCreateContext");
     queue_.reset(clCreateCommandQueue(context_.get(), facts_.device, 0, &code));
     check_cl(code, "clCreateCommandQueue");
-    memory_.reset(clCreateBuffer(context_.get(), CL_MEM_READ_WRITE, kReadBytes,
-                                 nullptr, &code));
-    check_cl(code, "clCreateBuffer");
+    add_memory(CL_MEM_READ_WRITE, nullptr);
+    if (facts_.is_cpu) {
+      add_memory(CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, huge_pages_.get());
+    }
     results_.reset(clCreateBuffer(context_.get(), CL_MEM_READ_WRITE, 1 << 20,
                                   nullptr, &code));
     check_cl(code, "clCreateBuffer");
-    const cl_int pattern = 0x01010101;
-    check_cl(clEnqueueFillBuffer(queue_.get(), memory_.get(), &pattern,
-                                 sizeof(pattern), 0, kReadBytes, 0, nullptr,
-                                 nullptr),
-             "clEnqueueFillBuffer");
     for (const int streams : {1, 4, 8}) {
       for (const int step : {1, 2}) {
         add(readers_, "read", kReadSource,
@@ -113,7 +132,7 @@ class Limits::State {
       chains_.push_back(chains);
       add(adders_, "chains", kFmaSource, "-DCHAINS=" + std::to_string(chains));
     }
-    best_reader_ = fastest(readers_.size(),
+    best_reader_ = fastest(readers_.size() * memories_.size(),
                            [this](size_t i) { return time_read(i).wall; });
     best_adder_ = fastest(adders_.size(), [this](size_t i) {
       return time_fma(i).wall / chains_[i];
@@ -138,6 +157,19 @@ class Limits::State {
     const DeviceList list = list_devices();
     if (list.devices.empty()) throw sdk::Error(TSR_UNAVAILABLE, list.reason);
     return list.devices.front();
+  }
+
+  void add_memory(cl_mem_flags flags, void* host) {
+    cl_int code = CL_SUCCESS;
+    memories_.emplace_back(
+        clCreateBuffer(context_.get(), flags, kReadBytes, host, &code));
+    check_cl(code, "clCreateBuffer");
+    const cl_int pattern = 0x01010101;
+    check_cl(clEnqueueFillBuffer(queue_.get(), memories_.back().get(), &pattern,
+                                 sizeof(pattern), 0, kReadBytes, 0, nullptr,
+                                 nullptr),
+             "clEnqueueFillBuffer");
+    check_cl(clFinish(queue_.get()), "clFinish");
   }
 
   void add(std::vector<KernelHandle>& kernels, const char* name,
@@ -178,9 +210,10 @@ class Limits::State {
     check_cl(clSetKernelArg(kernel, index, sizeof(value), &value), "a probe");
   }
 
-  Rate time_read(size_t reader) {
-    cl_kernel kernel = readers_[reader].get();
-    set(kernel, 0, memory_.get());
+  // Reader i % n, of n, over memory i / n.
+  Rate time_read(size_t i) {
+    cl_kernel kernel = readers_[i % readers_.size()].get();
+    set(kernel, 0, memories_[i / readers_.size()].get());
     set(kernel, 1, results_.get());
     set(kernel, 2, kShareVectors);
     return run(kernel, kReadBytes / (uint64_t{kShareVectors} * 64));
@@ -196,7 +229,8 @@ class Limits::State {
   DeviceFacts facts_;
   ContextHandle context_;
   QueueHandle queue_;
-  MemoryHandle memory_;
+  HugePages huge_pages_;  // outlives the buffer on it
+  std::vector<MemoryHandle> memories_;
   MemoryHandle results_;
   std::vector<ProgramHandle> programs_;
   std::vector<KernelHandle> readers_;

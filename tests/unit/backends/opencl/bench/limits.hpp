@@ -40,7 +40,8 @@ class Limits {
 
   uint32_t compute_units() const;
 
-  // GB/s over 1 GiB, by the best of several ways to read.
+  // GB/s over 512 MiB, by the best of several ways to read and, on a CPU, of
+  // pages of 4 KiB and of 2 MiB.
   Rate read();
   // GFLOP/s of independent chains of fused multiply-adds, as many as are best.
   Rate fma();

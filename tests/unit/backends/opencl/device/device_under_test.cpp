@@ -2,6 +2,11 @@
 
 #include "tests/unit/backends/device/device_under_test.hpp"
 
+// Programs that run the suites in another way say so.
+#ifndef TSR_OPTIONS
+#define TSR_OPTIONS
+#endif
+
 namespace tessera::device_test {
 
 // A panel of 8 rows, a block of 64; a tile of 16 columns, a pair; one vector of
@@ -15,7 +20,8 @@ DeviceUnderTest device_under_test() {
            {2, 16, 33},
            {8, 31, 256},
            {9, 33, 257},
-           {65, 40, 520}}};
+           {65, 40, 520}},
+          {TSR_OPTIONS}};
 }
 
 }  // namespace tessera::device_test

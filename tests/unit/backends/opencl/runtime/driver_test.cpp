@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A driver that crashes or hangs costs its own devices alone.
+// A driver that crashes or hangs costs its own devices alone; healthy ones add
+// theirs.
 
 #include <gmock/gmock.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ std::string list_with(const std::string& folder) {
   return text;
 }
 
-class OpenClDrivers : public testing::TestWithParam<const char*> {
+class OpenClDrivers : public testing::Test {
  protected:
   OpenClDrivers() {
     std::string name = testing::TempDir() + "/drivers-XXXXXX";
@@ -39,14 +40,22 @@ class OpenClDrivers : public testing::TestWithParam<const char*> {
   }
   ~OpenClDrivers() override { fs::remove_all(folder_); }
 
-  void add_faulty(const std::string& fault) const {
-    std::ofstream(folder_ + "/" + fault + ".icd")
-        << TSR_DRIVERS "/libfaulty_driver_" << fault << ".so\n";
+  void add_driver(const std::string& name) const {
+    std::ofstream(folder_ + "/" + name + ".icd")
+        << TSR_DRIVERS "/lib" << name << ".so\n";
   }
   std::string folder_;
 };
 
-TEST_P(OpenClDrivers, ABrokenOneCostsItsOwnDevicesAlone) {
+class FaultyOpenClDriver : public OpenClDrivers,
+                           public testing::WithParamInterface<const char*> {
+ protected:
+  static std::string name() {
+    return std::string("faulty_driver_") + GetParam();
+  }
+};
+
+TEST_P(FaultyOpenClDriver, CostsItsOwnDevicesAlone) {
   for (const DriverFile& file : driver_files()) {
     fs::copy_file(file.path, folder_ + "/" + file.name);
   }
@@ -54,23 +63,35 @@ TEST_P(OpenClDrivers, ABrokenOneCostsItsOwnDevicesAlone) {
   if (before.find("device ") == std::string::npos) {
     GTEST_SKIP() << "no OpenCL device: " << before;
   }
-  add_faulty(GetParam());
+  add_driver(name());
   EXPECT_THAT(list_with(folder_),
-              testing::StartsWith(before + "driver " + GetParam() + ".icd: "));
+              testing::StartsWith(before + "driver " + name() + ".icd: "));
 }
 
-TEST_P(OpenClDrivers, ABrokenOneByItselfLeavesNoDeviceAndAReason) {
-  add_faulty(GetParam());
+TEST_P(FaultyOpenClDriver, ByItselfLeavesNoDeviceAndAReason) {
+  add_driver(name());
   const std::string list = list_with(folder_);
   EXPECT_THAT(list, Not(testing::StartsWith("device ")));
-  EXPECT_THAT(list, HasSubstr(std::string("reason driver ") + GetParam()));
+  EXPECT_THAT(list, HasSubstr("reason driver " + name()));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, OpenClDrivers,
+INSTANTIATE_TEST_SUITE_P(All, FaultyOpenClDriver,
                          testing::Values("abort", "crash", "hang"),
                          [](const auto& fault) {
                            return std::string(fault.param);
                          });
+
+TEST_F(OpenClDrivers, DevicesOfSeveralPlatformsAreNumberedOneAfterAnother) {
+  for (const DriverFile& file : driver_files()) {
+    fs::copy_file(file.path, folder_ + "/" + file.name);
+  }
+  const std::string before = list_with(folder_);
+  add_driver("second_driver");
+  const std::string list = list_with(folder_);
+  EXPECT_THAT(list, HasSubstr("device the second driver's\n"));
+  if (before.find("device ") == std::string::npos) return;
+  EXPECT_THAT(list, HasSubstr(before));
+}
 
 TEST(OpenClDriverFiles, AFolderWithoutDriversHasNoDevice) {
   const std::string empty = testing::TempDir() + "/no-drivers";

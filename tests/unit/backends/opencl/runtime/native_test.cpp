@@ -8,17 +8,23 @@
 
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "backends/opencl/kernels/kernel_sources.hpp"
 
 namespace tessera::opencl {
 namespace {
 
-// What clang prints about the linear kernels of that form.
-std::string compile(const std::string& form, const std::string& constants) {
-  const std::string path = testing::TempDir() + "/native_" + form + ".cl";
-  std::ofstream(path) << kernel_source("base") << kernel_source("args")
-                      << kernel_source("linear") << kernel_source(form);
+// What clang prints about a program of those files.
+std::string compile(const std::vector<std::string>& files,
+                    const std::string& constants) {
+  const std::string path =
+      testing::TempDir() + "/native_" + files.back() + ".cl";
+  {
+    std::ofstream text(path);
+    text << kernel_source("base") << kernel_source("args");
+    for (const std::string& file : files) text << kernel_source(file);
+  }
   const std::string command =
       TSR_CLANG
       " -x cl -cl-std=CL3.0 -target spir64-unknown-unknown -fsyntax-only"
@@ -40,15 +46,26 @@ TEST(OpenClNativeKernels, CompileWithEveryBuiltIn) {
   if (std::string(TSR_CLANG).find("NOTFOUND") != std::string::npos) {
     GTEST_SKIP() << "no clang to compile them";
   }
-  if (!compile("linear_tile", "-DCODE=0 -DINTEGER=0 -DGROUPED=0").empty()) {
+  if (!compile({"linear", "linear_tile"}, "-DCODE=0 -DINTEGER=0 -DGROUPED=0")
+           .empty()) {
     GTEST_SKIP() << "this clang does not compile OpenCL C 3.0";
   }
   const std::string native = "-DHALF=2 -DDOT=2 -DSUBGROUPS=2 ";
   for (const char* form : {"linear_tile", "linear_block"}) {
-    EXPECT_EQ(compile(form, native + "-DCODE=3 -DINTEGER=1 -DGROUPED=0"), "");
-    EXPECT_EQ(compile(form, native + "-DCODE=4 -DINTEGER=1 -DGROUPED=1"), "");
-    EXPECT_EQ(compile(form, "-DHALF=2 -DCODE=1 -DINTEGER=0 -DGROUPED=0"), "");
+    const std::vector<std::string> files = {"linear", form};
+    EXPECT_EQ(compile(files, native + "-DCODE=3 -DINTEGER=1 -DGROUPED=0"), "");
+    EXPECT_EQ(compile(files, native + "-DCODE=4 -DINTEGER=1 -DGROUPED=1"), "");
+    EXPECT_EQ(compile(files, "-DHALF=2 -DCODE=1 -DINTEGER=0 -DGROUPED=0"), "");
   }
+  EXPECT_EQ(compile({"group", "rows_tile"}, native), "");
+  EXPECT_EQ(compile({"group", "activation", "activation_tile"}, native), "");
+  EXPECT_EQ(
+      compile({"group", "rotate", "rotate_tile"}, native + "-DHEAD_DIM=80"),
+      "");
+  const std::string sizes = native + "-DHEAD_DIM=80 -DHEADS=3 -DTOKENS=2 ";
+  EXPECT_EQ(compile({"group", "attention", "attention_group", "attention_tile"},
+                    sizes + "-DKV_FORMAT=4"),
+            "");
 }
 
 }  // namespace

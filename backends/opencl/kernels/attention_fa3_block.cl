@@ -3,8 +3,6 @@
 // Integer attention, bit for bit as numerics.md section 2: the row maximum
 // first, over all keys, then codes of probabilities and exact sums.
 
-#define MAX_INTEGER_KEYS 133000
-
 // s8 codes of q as f32, and whether a row is finite.
 static void quantize_queries(const AttentionArgs* args, Part part, int head,
                              global const uchar* q, RowPlace place,
@@ -27,23 +25,6 @@ static void quantize_queries(const AttentionArgs* args, Part part, int head,
       vstore16((float16)(0.0f), r * VECTORS + v, out);
     }
   }
-}
-
-// Number of k with distance <= thresholds[k - 1], which falls with k, from a
-// guess of it.
-static int probability_code(global const int* thresholds, int distance,
-                            int code) {
-  while (code < 127 && distance <= thresholds[code]) ++code;
-  while (code > 0 && distance > thresholds[code - 1]) --code;
-  return code;
-}
-
-// 127 exp(-distance / unit), where thresholds[0] is the greatest distance whose
-// code is 1: about log(254) units.
-static int16 guess_codes(global const int* thresholds, int16 distances) {
-  const float per_unit = -5.537f / ((float)thresholds[0] + 1.0f);
-  const float16 p = portable_exp(convert_float16(distances) * per_unit);
-  return clamp(convert_int16(p * 127.0f + 0.5f), 0, 127);
 }
 
 // What a row sees of a step; 512 * 127 * 127 < 2^24, so that f32 holds scores
@@ -89,10 +70,6 @@ static void code_keys(const AttentionArgs* args, Part part, KeyStep step,
     vstore16(p, r, scores);
   }
 }
-
-// Steps whose sums of codes times V are exact in f32: 64 * KEYS * 127 * 127 is
-// below 2^24.
-#define EXACT_STEPS 64
 
 // Adds the f32 sums to the integer ones, and clears them.
 static void fold_sums(private float* sums, private int* integers) {
