@@ -172,8 +172,10 @@ Scheme with_kv(Scheme scheme, const std::string& kv) {
 }
 
 Registry discover_plugins(uint32_t threads, bool isolate,
-                          std::vector<std::string> devices) {
+                          std::vector<std::string> devices,
+                          std::vector<std::string> only) {
   RegistryOptions options;
+  options.only = std::move(only);
   options.host.num_threads = threads;
   options.devices = std::move(devices);
   if (isolate) options.isolate = {"*"};

@@ -56,9 +56,10 @@ CLI::Validator share_validator();
 Scheme with_kv(Scheme scheme, const std::string& kv);
 
 // The plugins of this machine, with a pool of `threads`.  `devices` are those
-// that the user named.
+// that the user named; `only` are plugins, all if it is empty.
 Registry discover_plugins(uint32_t threads, bool isolate,
-                          std::vector<std::string> devices = {});
+                          std::vector<std::string> devices = {},
+                          std::vector<std::string> only = {});
 
 // The device of --device, opened with what --option says.
 Result<std::shared_ptr<Device>> open_device(const TargetOptions& options);

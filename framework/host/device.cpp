@@ -93,6 +93,15 @@ Status Device::from_plugin(tsr_status code, const tsr_error& error,
   return plugin_status(code, error, name() + ": " + function);
 }
 
+Status Device::explain(const Status& failure) {
+  ErrorSlot error;
+  const tsr_status code = api().device_last_error(handle_, &error);
+  const bool said_nothing = code == TSR_OK && error.message[0] == '\0';
+  if (said_nothing || code == TSR_UNIMPLEMENTED) return failure;
+  return from_plugin(code == TSR_OK ? failure.code() : code, error,
+                     "submitted work");
+}
+
 Result<uint32_t> Device::memory_kind_with(uint32_t flags) const {
   for (uint32_t i = 0; i < memory_kinds().size(); ++i) {
     if ((memory_kinds()[i].flags & flags) == flags) return i;

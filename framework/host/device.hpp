@@ -110,6 +110,8 @@ class Device : public std::enable_shared_from_this<Device> {
   uint32_t last_retry() const { return last_retry_.load(); }
   // True once a call has reported the device lost or the plugin poisoned.
   bool is_lost() const { return lost_.load(); }
+  // `failure` of submitted work, with what the device has to say about it.
+  Status explain(const Status& failure);
 
   // For the objects of a device ----------------------------------------------
 

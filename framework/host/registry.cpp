@@ -49,6 +49,12 @@ std::string name_of(const std::string& manifest_path) {
   return stem.rfind(kPrefix, 0) == 0 ? stem.substr(kPrefix.size()) : stem;
 }
 
+bool is_wanted(const std::string& name, const RegistryOptions& options) {
+  return options.only.empty() ||
+         std::find(options.only.begin(), options.only.end(), name) !=
+             options.only.end();
+}
+
 bool is_isolated(const std::string& name, const RegistryOptions& options) {
   return std::any_of(options.isolate.begin(), options.isolate.end(),
                      [&](const std::string& chosen) {
@@ -104,6 +110,7 @@ void Registry::add_folder(const std::string& folder,
                           const RegistryOptions& options) {
   const std::vector<std::string> files = files_in(folder);
   for (const std::string& path : files) {
+    if (!is_wanted(name_of(path), options)) continue;
     if (ends_with(path, ".json")) add_plugin(path, options);
     if (is_plugin_library(path) &&
         !std::binary_search(files.begin(), files.end(), manifest_of(path))) {

@@ -21,6 +21,8 @@ namespace tessera {
 struct RegistryOptions {
   // Folders to look in, first match wins; empty: plugin_search_path().
   std::vector<std::string> folders;
+  // Names of the plugins to load; empty: all.
+  std::vector<std::string> only;
   // Names of plugins that run in a child process; "*" is all.
   std::vector<std::string> isolate;
   // Devices that the user named, "npu_sim:my.yaml": a plugin that takes

@@ -30,11 +30,13 @@ struct Active {
 class Generator {
  public:
   Generator(Session& session, const std::vector<Request>& requests,
-            const std::vector<int32_t>& eos_ids, const TokenCallback& on_token)
+            const std::vector<int32_t>& eos_ids, const TokenCallback& on_token,
+            const Survival& survival)
       : session_(session),
         requests_(requests),
         eos_ids_(eos_ids),
-        on_token_(on_token) {
+        on_token_(on_token),
+        survival_(survival) {
     result_.generations.resize(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
       result_.generations[i].tokens.reserve(most_tokens(requests[i]));
@@ -146,19 +148,42 @@ class Generator {
     return has_prefill;
   }
 
+  Status switch_plan(const Status& failure) {
+    const Clock::time_point begin = Clock::now();
+    TSR_RETURN_IF_ERROR(
+        survival_.switch_plan(session_, result_.num_steps, failure));
+    result_.switch_ns += elapsed_ns(begin);
+    return {};
+  }
+
+  // Changes the plan for as long as devices fail.
+  Status survive(Status status) {
+    while (!status.ok() && survival_.switch_plan &&
+           !session_.failed_device().empty()) {
+      TSR_RETURN_IF_ERROR(switch_plan(status));
+      status = session_.step(feeds_);
+    }
+    return status;
+  }
+
   Status step() {
     const bool has_prefill = collect_feeds();
+    if (survival_.switch_at == result_.num_steps)
+      TSR_RETURN_IF_ERROR(switch_plan({}));
+    const uint64_t switch_before = result_.switch_ns;
     const uint64_t device_before = session_.times().device_ns;
     const uint64_t simulated_before = session_.times().simulated_ns;
     const Clock::time_point begin = Clock::now();
-    TSR_RETURN_IF_ERROR(session_.step(feeds_));
+    TSR_RETURN_IF_ERROR(survive(session_.step(feeds_)));
+    ++result_.num_steps;
     uint64_t made = 0;
     for (size_t i = 0; i < feeds_.size(); ++i) {
       if (feeds_[i].num_outputs == 0) continue;
       take_token(*fed_[i], session_.logits(i));
       ++made;
     }
-    const uint64_t took = elapsed_ns(begin);
+    const uint64_t took =
+        elapsed_ns(begin) - (result_.switch_ns - switch_before);
     const uint64_t simulated = session_.times().simulated_ns - simulated_before;
     if (has_prefill) {
       result_.prefill_ns += took;
@@ -215,6 +240,7 @@ class Generator {
   const std::vector<Request>& requests_;
   const std::vector<int32_t>& eos_ids_;
   const TokenCallback& on_token_;
+  const Survival& survival_;
   GenerationResult result_;
   size_t next_request_ = 0;
   std::vector<Active> active_;
@@ -229,8 +255,9 @@ class Generator {
 Result<GenerationResult> generate(Session& session,
                                   const std::vector<Request>& requests,
                                   const std::vector<int32_t>& eos_ids,
-                                  const TokenCallback& on_token) {
-  Generator generator(session, requests, eos_ids, on_token);
+                                  const TokenCallback& on_token,
+                                  const Survival& survival) {
+  Generator generator(session, requests, eos_ids, on_token, survival);
   TSR_RETURN_IF_ERROR(generator.check());
   TSR_RETURN_IF_ERROR(generator.run());
   return generator.take_result();

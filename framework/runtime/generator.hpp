@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,18 @@ struct Generation {
   FinishReason reason = FinishReason::kLength;
 };
 
+// How a generation goes on when a device fails.
+struct Survival {
+  // Changes the plan of `session` (Session::switch_plan) before step `step`,
+  // because of `failure`, or of nothing if that is OK.  May be called again
+  // when the new plan fails; an error ends the generation.
+  using SwitchPlan = std::function<Status(Session& session, uint64_t step,
+                                          const Status& failure)>;
+  SwitchPlan switch_plan;  // null: a failure ends the generation
+  // After so many steps the plan changes though nothing failed.
+  std::optional<uint64_t> switch_at;
+};
+
 struct GenerationResult {
   std::vector<Generation> generations;  // in the order of the requests
   uint64_t prompt_tokens = 0;
@@ -45,6 +58,8 @@ struct GenerationResult {
   // The same of the median decode step: what a step costs the host when nobody
   // else takes its core.
   uint64_t median_step_host_ns = 0;
+  uint64_t num_steps = 0;
+  uint64_t switch_ns = 0;  // of changes of plan; part of none of the others
 };
 
 // Called for each new token as soon as it is chosen; false ends that request.
@@ -55,10 +70,12 @@ using TokenCallback = std::function<bool(size_t request, int32_t token)>;
 // a request gets does not depend on the others, save through a float kernel's
 // choice by batch size.
 //
-// Errors  INVALID_ARGUMENT if a prompt is empty or exceeds the context
+// Requires  the session keeps its history if `survival` can switch
+// Errors    INVALID_ARGUMENT if a prompt is empty or exceeds the context
 Result<GenerationResult> generate(Session& session,
                                   const std::vector<Request>& requests,
                                   const std::vector<int32_t>& eos_ids,
-                                  const TokenCallback& on_token);
+                                  const TokenCallback& on_token,
+                                  const Survival& survival = {});
 
 }  // namespace tessera

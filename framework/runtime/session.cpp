@@ -11,6 +11,7 @@
 #include "framework/runtime/kv_blocks.hpp"
 #include "framework/runtime/lowering.hpp"
 #include "framework/runtime/stage.hpp"
+#include "framework/runtime/step_history.hpp"
 
 namespace tessera {
 namespace {
@@ -42,8 +43,9 @@ Status check_options(const SessionOptions& options) {
 }  // namespace
 
 struct Session::State {
-  State(Graph model, const SessionOptions& chosen)
+  State(Graph model, WeightSource weights, const SessionOptions& chosen)
       : graph(std::move(model)),
+        source(std::move(weights)),
         options(chosen),
         limits(limits_of(chosen)),
         blocks(chosen.kv_blocks, chosen.block_size, chosen.max_seqs,
@@ -51,9 +53,14 @@ struct Session::State {
     order.reserve(chosen.max_seqs);
     output_starts.reserve(chosen.max_seqs);
     seen.assign(chosen.max_seqs, 0);
+    if (!chosen.keep_history) return;
+    plain_graph = graph;
+    history.reserve(uint64_t{chosen.max_seqs} * (chosen.max_context + 2));
   }
 
   Graph graph;
+  Graph plain_graph;  // before any plan; only with options.keep_history
+  WeightSource source;
   SessionOptions options;
   StepLimits limits;
   KvBlocks blocks;
@@ -66,6 +73,15 @@ struct Session::State {
   std::vector<uint8_t> seen;            // sequences of this step
   StepSize size;
   std::vector<tsr_kernel_record> simulated;  // not yet taken
+  StepHistory history;        // of finished steps, with options.keep_history
+  std::string failed_device;  // of the last step
+
+  // Loads what `plan` asks for.
+  Status load(const Plan& plan, const DeviceMap& devices);
+  Status run(std::span<const Feed> feeds);
+  // Runs the steps of the history again; they count for nothing.
+  Status replay();
+  Status replay_events();
 
   Status check_feeds(std::span<const Feed> feeds);
   Status extend(std::span<const Feed> feeds);
@@ -214,7 +230,11 @@ Status Session::State::run_stages() {
                   stages[0]->arena_bytes());
     }
     const Clock::time_point begin = Clock::now();
-    TSR_RETURN_IF_ERROR(stages[i]->run(size));
+    Status status = stages[i]->run(size);
+    if (!status.ok()) {
+      failed_device = stages[i]->device().name();
+      return status;
+    }
     times.device_ns += nanoseconds(Clock::now() - begin);
     pass_on(*stages[i], i + 1);
   }
@@ -235,6 +255,85 @@ Status Session::State::collect_simulated() {
   return {};
 }
 
+Status Session::State::load(const Plan& plan, const DeviceMap& devices) {
+  TSR_RETURN_IF_ERROR(bind_attention_scales(plan, graph));
+  const StageInputs inputs{graph,
+                           plan,
+                           source,
+                           limits,
+                           options.block_size,
+                           options.kv_blocks,
+                           options.profile};
+  for (const OpRange& range : split_by_device(graph, plan)) {
+    const auto device = devices.find(range.device);
+    if (device == devices.end()) {
+      return {TSR_NOT_FOUND, "no device " + range.device};
+    }
+    TSR_ASSIGN_OR_RETURN(
+        std::unique_ptr<Stage> stage,
+        Stage::create(inputs, range, device->second).annotate(range.device));
+    memory.weight_bytes += stage->memory().weight_bytes;
+    memory.kv_bytes += stage->memory().kv_bytes;
+    memory.workspace_bytes += stage->memory().workspace_bytes;
+    stages.push_back(std::move(stage));
+  }
+  for (const BoundaryTensor& output : stages.back()->outputs()) {
+    if (output.graph_tensor == graph.logits) {
+      logits = reinterpret_cast<const float*>(output.memory);
+    }
+  }
+  return {};
+}
+
+// One step.  On failure the sequences are as before it.
+Status Session::State::run(std::span<const Feed> feeds) {
+  failed_device.clear();
+  if (stages.empty()) {
+    return {TSR_FAILED_PRECONDITION, "the session has lost its plan"};
+  }
+  TSR_RETURN_IF_ERROR(check_feeds(feeds));
+  TSR_RETURN_IF_ERROR(extend(feeds));
+  order_feeds(feeds);
+  fill(feeds, StepArrays(stages[0]->arena(), stages[0]->arena_layout(),
+                         limits.max_blocks_per_seq));
+  Status status = run_stages();
+  if (!status.ok()) undo(feeds, feeds.size());
+  return status;
+}
+
+Status Session::State::replay() {
+  const StepTimes before = times;
+  TSR_RETURN_IF_ERROR(replay_events());
+  times = before;
+  if (!options.profile) return {};
+  for (const std::unique_ptr<Stage>& stage : stages) {
+    TSR_RETURN_IF_ERROR(stage->device().profile_read().status());
+  }
+  return {};
+}
+
+// Rows and blocks are given out as they were the first time.
+Status Session::State::replay_events() {
+  blocks = KvBlocks(options.kv_blocks, options.block_size, options.max_seqs,
+                    limits.max_blocks_per_seq);
+  std::vector<Feed> feeds;
+  for (const StepHistory::Event& event : history.events()) {
+    switch (event.kind) {
+      case StepHistory::Kind::kOpen:
+        TSR_RETURN_IF_ERROR(blocks.open().status());
+        break;
+      case StepHistory::Kind::kClose:
+        blocks.close(event.sequence);
+        break;
+      case StepHistory::Kind::kStep:
+        history.feeds_of(event, feeds);
+        TSR_RETURN_IF_ERROR(run(feeds));
+        break;
+    }
+  }
+  return {};
+}
+
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Session::~Session() = default;
 
@@ -243,40 +342,43 @@ Result<std::unique_ptr<Session>> Session::create(
     const DeviceMap& devices, const SessionOptions& options) {
   TSR_RETURN_IF_ERROR(check_options(options));
   SessionOptions chosen = options;
-  const StepLimits limits = limits_of(options);
   if (chosen.kv_blocks == 0) {
-    chosen.kv_blocks = limits.max_blocks_per_seq * options.max_seqs;
+    chosen.kv_blocks = limits_of(options).max_blocks_per_seq * options.max_seqs;
   }
-  TSR_RETURN_IF_ERROR(bind_attention_scales(plan, graph));
-  auto state = std::make_unique<State>(std::move(graph), chosen);
-  const StageInputs inputs{
-      state->graph,     plan,          source, limits, chosen.block_size,
-      chosen.kv_blocks, chosen.profile};
-  for (const OpRange& range : split_by_device(state->graph, plan)) {
-    const auto device = devices.find(range.device);
-    if (device == devices.end()) {
-      return Status(TSR_NOT_FOUND, "no device " + range.device);
-    }
-    TSR_ASSIGN_OR_RETURN(
-        std::unique_ptr<Stage> stage,
-        Stage::create(inputs, range, device->second).annotate(range.device));
-    state->memory.weight_bytes += stage->memory().weight_bytes;
-    state->memory.kv_bytes += stage->memory().kv_bytes;
-    state->memory.workspace_bytes += stage->memory().workspace_bytes;
-    state->stages.push_back(std::move(stage));
-  }
-  for (const BoundaryTensor& output : state->stages.back()->outputs()) {
-    if (output.graph_tensor == state->graph.logits) {
-      state->logits = reinterpret_cast<const float*>(output.memory);
-    }
-  }
+  auto state = std::make_unique<State>(std::move(graph), source, chosen);
+  TSR_RETURN_IF_ERROR(state->load(plan, devices));
   return std::unique_ptr<Session>(new Session(std::move(state)));
 }
 
-Result<uint32_t> Session::open_sequence() { return state_->blocks.open(); }
+Status Session::switch_plan(const Plan& plan, const DeviceMap& devices) {
+  State& state = *state_;
+  if (!state.options.keep_history) {
+    return {TSR_FAILED_PRECONDITION, "the session keeps no history"};
+  }
+  state.failed_device.clear();
+  state.stages.clear();
+  state.memory = {};
+  state.graph = state.plain_graph;
+  Status status = state.load(plan, devices);
+  if (status.ok()) status = state.replay();
+  if (!status.ok()) state.stages.clear();
+  return status;
+}
+
+const std::string& Session::failed_device() const {
+  return state_->failed_device;
+}
+
+Result<uint32_t> Session::open_sequence() {
+  TSR_ASSIGN_OR_RETURN(const uint32_t sequence, state_->blocks.open());
+  if (state_->options.keep_history) state_->history.open(sequence);
+  return sequence;
+}
 
 void Session::close_sequence(uint32_t sequence) {
-  if (state_->blocks.is_open(sequence)) state_->blocks.close(sequence);
+  if (!state_->blocks.is_open(sequence)) return;
+  state_->blocks.close(sequence);
+  if (state_->options.keep_history) state_->history.close(sequence);
 }
 
 uint32_t Session::sequence_length(uint32_t sequence) const {
@@ -286,17 +388,8 @@ uint32_t Session::sequence_length(uint32_t sequence) const {
 Status Session::step(std::span<const Feed> feeds) {
   State& state = *state_;
   const Clock::time_point begin = Clock::now();
-  TSR_RETURN_IF_ERROR(state.check_feeds(feeds));
-  TSR_RETURN_IF_ERROR(state.extend(feeds));
-  state.order_feeds(feeds);
-  state.fill(feeds, StepArrays(state.stages[0]->arena(),
-                               state.stages[0]->arena_layout(),
-                               state.limits.max_blocks_per_seq));
-  Status status = state.run_stages();
-  if (!status.ok()) {
-    state.undo(feeds, feeds.size());
-    return status;
-  }
+  TSR_RETURN_IF_ERROR(state.run(feeds));
+  if (state.options.keep_history) state.history.add_step(feeds);
   TSR_RETURN_IF_ERROR(state.collect_simulated());
   ++state.times.num_steps;
   state.times.total_ns += nanoseconds(Clock::now() - begin);

@@ -16,6 +16,7 @@
 #include "framework/graph/weight_source.hpp"
 #include "framework/host/device.hpp"
 #include "framework/planner/plan.hpp"
+#include "framework/runtime/feed.hpp"
 
 namespace tessera {
 
@@ -27,16 +28,9 @@ struct SessionOptions {
   uint32_t block_size = 16;   // tokens per KV block
   uint32_t kv_blocks = 0;     // 0: enough for every sequence at full context
   bool profile = false;       // collect a record per kernel
-};
-
-// What one sequence brings to a step.
-struct Feed {
-  uint32_t sequence = 0;            // from Session::open_sequence
-  std::span<const int32_t> tokens;  // at least one
-  uint32_t phase = TSR_PREFILL;     // of these tokens, for good
-  uint32_t num_outputs =
-      1;  // logits wanted for the last so many tokens; may be
-          // 0
+  // Remember what is fed, for switch_plan(): 4 bytes per token and some 60 per
+  // step, as long as a sequence is open.
+  bool keep_history = false;
 };
 
 // Times of the steps so far.  The host's part is all of a step that is spent
@@ -78,8 +72,20 @@ class Session {
   //         vocabulary, or a step larger than the options say;
   //         RESOURCE_EXHAUSTED if the KV cache is full;
   //         what a device reports.  After a failure of a device the session
-  //         only fails.
+  //         only fails, until switch_plan() succeeds.
   Status step(std::span<const Feed> feeds);
+
+  // The device that ended the last step; empty if none did.
+  const std::string& failed_device() const;
+
+  // Goes on under another plan of the same graph.  What the old plan held is
+  // given up, what `plan` asks for is loaded, and every finished step since the
+  // oldest open sequence is run again, in its phases and batch, so that the KV
+  // cache is that of `plan`.  Sequences stay as they are.
+  //
+  // Requires  options.keep_history
+  // Errors    those of create() and of step(); the session only fails then
+  Status switch_plan(const Plan& plan, const DeviceMap& devices);
 
   // Logits of output `row` of feed `feed` of the last step, [vocab_size]; valid
   // until the next step.

@@ -238,7 +238,8 @@ Status Stage::run(const StepSize& size) {
   record.num_decode_tokens = size.num_decode_tokens;
   submission_.signal(0).value = ++next_value_;
   TSR_RETURN_IF_ERROR(queues_[0].submit(record));
-  return timeline_->wait(next_value_);
+  const Status done = timeline_->wait(next_value_);
+  return done.ok() ? done : device_->explain(done);
 }
 
 }  // namespace tessera

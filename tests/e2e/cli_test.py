@@ -253,6 +253,25 @@ class RunTest(CommandCase):
         self.assertTrue(child["isolated"])
         self.assertEqual(child["token_ids"], self.json(*words)["token_ids"])
 
+    def test_a_change_of_plan_to_the_same_device_changes_no_token(self):
+        words = ("run", "-p", "A library for", "-n", 12)
+        wanted = self.json(*words)
+        self.assertEqual(wanted["switches"], [])
+        for more in ((), ("--isolate",)):
+            report = self.json(*words, "--switch-at", 5, *more)
+            self.assertEqual(report["token_ids"], wanted["token_ids"])
+            self.assertEqual(report["switches"], [{"step": 5, "lost": "cpu", "reason": "", "device": "cpu"}])
+
+    def test_the_user_is_told_of_a_change_of_plan_once(self):
+        done = self.done("run", "-p", "A library for", "-n", 12, "--switch-at", 5)
+        self.assertEqual(done.stderr.count("cpu is given up before step 5 (--switch-at); going on with cpu\n"), 1)
+        late = self.done("run", "-p", "A library for", "-n", 4, "--switch-at", 500)
+        self.assertIn("--switch-at 500: the run ended after 4 steps\n", late.stderr)
+
+    def test_only_a_device_of_the_run_can_be_given_up(self):
+        self.refused(1, "--switch-from gpu: the run is on cpu", "run", "-p", "A", "-n", 4,
+                     "--switch-at", 1, "--switch-from", "gpu")
+
     def test_a_full_context_ends_the_text(self):
         report = self.json("run", "-p", "A", "-n", 50, "--context", 8)
         self.assertEqual(report["finish_reason"], "context")

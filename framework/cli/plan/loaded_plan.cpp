@@ -91,6 +91,12 @@ Result<LoadedPlan> load_plan(const std::string& path, const LoadedModel& model,
   return plan;
 }
 
+Result<Plan> lower_plan(const LoadedModel& model, const planner::PlanFile& file,
+                        const Scheme& base, const DeviceMap& devices) {
+  TSR_ASSIGN_OR_RETURN(const Graph graph, graph_of(model, 1));
+  return runtime_plan(file, graph, base, devices);
+}
+
 Result<std::unique_ptr<Session>> open_plan_session(
     const LoadedModel& model, const LoadedPlan& plan,
     const SessionOptions& options) {

@@ -44,6 +44,12 @@ Result<std::unique_ptr<Session>> open_plan_session(
     const LoadedModel& model, const LoadedPlan& plan,
     const SessionOptions& options);
 
+// The layers of `file` on `devices`.
+//
+// Errors  those of runtime_plan()
+Result<Plan> lower_plan(const LoadedModel& model, const planner::PlanFile& file,
+                        const Scheme& base, const DeviceMap& devices);
+
 // The base scheme of that name, as plan files spell it.
 Result<Scheme> find_base_scheme(const std::string& name, const std::string& kv);
 

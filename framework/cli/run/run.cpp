@@ -2,6 +2,8 @@
 //
 // tessera run: prompts go in, text comes out.
 
+#include "framework/cli/run/run.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,60 +14,15 @@
 
 #include "framework/cli/command.hpp"
 #include "framework/cli/console.hpp"
-#include "framework/cli/figures.hpp"
 #include "framework/cli/json_output.hpp"
-#include "framework/cli/loaded_model.hpp"
-#include "framework/cli/plan/loaded_plan.hpp"
-#include "framework/cli/profile.hpp"
-#include "framework/cli/prompts.hpp"
-#include "framework/cli/target_options.hpp"
+#include "framework/cli/run/run_report.hpp"
 #include "framework/runtime/fit_scheme.hpp"
-#include "framework/runtime/generator.hpp"
 
 namespace tessera::cli {
 namespace {
 
 constexpr uint32_t kMaxStepTokens = 512;
 constexpr uint32_t kMaxBatch = 64;
-
-struct RunOptions {
-  TargetOptions target;
-  std::string plan;  // a file; empty: the target's device and scheme
-  PromptOptions prompts;
-  SamplingOptions sampling;
-  uint32_t tokens = 64;
-  uint32_t context = 0;  // 0: what prompts and tokens need
-  bool profile = false;
-  bool json = false;
-};
-
-// Everything a run needs, put together once.
-struct Run {
-  LoadedModel loaded;
-  Scheme scheme;
-  std::vector<std::string> texts;
-  std::vector<Request> requests;
-  std::optional<LoadedPlan> plan;
-  std::shared_ptr<Device> device;  // with a plan, one of its devices
-  std::string device_name;         // of all that take part
-  std::unique_ptr<Session> session;
-};
-
-struct Outcome {
-  GenerationResult result;
-  std::vector<KernelTotal> kernels;
-};
-
-const char* reason_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kEos:
-      return "eos";
-    case FinishReason::kContext:
-      return "context";
-    default:
-      return "length";
-  }
-}
 
 // The longest sequence that a request can become, as far as the model goes.
 Result<uint32_t> choose_context(const RunOptions& options,
@@ -90,11 +47,6 @@ Result<std::vector<Request>> make_requests(const RunOptions& options,
   return requests;
 }
 
-bool is_simulated(const Run& run) {
-  if (run.plan) return run.plan->is_simulated();
-  return run.device->info().clock == TSR_CLOCK_SIMULATED;
-}
-
 SessionOptions session_options(const RunOptions& options, const Run& run,
                                uint32_t context) {
   uint64_t longest = 0;
@@ -113,6 +65,7 @@ SessionOptions session_options(const RunOptions& options, const Run& run,
                             ? context
                             : static_cast<uint32_t>(std::min<uint64_t>(
                                   context, longest + options.tokens));
+  session.keep_history = true;
   session.profile = options.profile || is_simulated(run) ||
                     (run.plan && run.plan->has_simulated());
   return session;
@@ -120,10 +73,13 @@ SessionOptions session_options(const RunOptions& options, const Run& run,
 
 // The session of --plan, or of the target's device and scheme.
 Status open_run(const RunOptions& options, uint32_t context, Run& run) {
+  run.contingencies =
+      std::make_unique<Contingencies>(run.loaded, options.target, run.scheme);
   if (!options.plan.empty()) {
     TSR_ASSIGN_OR_RETURN(
         run.plan, load_plan(options.plan, run.loaded, options.target.threads,
                             options.target.isolate));
+    run.contingencies->start_with(*run.plan);
     run.device = run.plan->devices.begin()->second;
     run.device_name = run.plan->device_names();
     run.scheme = run.plan->base;
@@ -134,6 +90,7 @@ Status open_run(const RunOptions& options, uint32_t context, Run& run) {
     return {};
   }
   TSR_ASSIGN_OR_RETURN(run.device, open_device(options.target));
+  run.contingencies->start_on(run.device);
   run.device_name = run.device->name();
   run.scheme = with_kv(fit_scheme(std::move(run.scheme), *run.device),
                        options.target.kv);
@@ -143,8 +100,10 @@ Status open_run(const RunOptions& options, uint32_t context, Run& run) {
   return {};
 }
 
-Result<Run> prepare(const RunOptions& options) {
-  Run run;
+// Stays where it is: its parts refer to each other.
+Result<std::unique_ptr<Run>> prepare(const RunOptions& options) {
+  auto prepared = std::make_unique<Run>();
+  Run& run = *prepared;
   TSR_ASSIGN_OR_RETURN(run.texts, read_prompts(options.prompts));
   TSR_ASSIGN_OR_RETURN(run.loaded, load_model(options.target.model));
   const Model& model = *run.loaded.model;
@@ -153,7 +112,11 @@ Result<Run> prepare(const RunOptions& options) {
                        choose_context(options, model.config));
   TSR_ASSIGN_OR_RETURN(run.requests, make_requests(options, run, context));
   TSR_RETURN_IF_ERROR(open_run(options, context, run));
-  return run;
+  if (options.switch_at) {
+    TSR_RETURN_IF_ERROR(
+        run.contingencies->plan_switch_from(options.switch_from));
+  }
+  return prepared;
 }
 
 Result<Outcome> generate_text(const RunOptions& options, Run& run) {
@@ -167,8 +130,14 @@ Result<Outcome> generate_text(const RunOptions& options, Run& run) {
       return flush_out().ok();
     };
   }
-  Result<GenerationResult> result =
-      generate(*run.session, run.requests, model.config.eos_ids, on_token);
+  Survival survival;
+  survival.switch_at = options.switch_at;
+  survival.switch_plan = [&run](Session& session, uint64_t step,
+                                const Status& failure) {
+    return run.contingencies->switch_plan(session, step, failure);
+  };
+  Result<GenerationResult> result = generate(
+      *run.session, run.requests, model.config.eos_ids, on_token, survival);
   if (streams) write_out(stream.flush() + "\n");
   if (!result.ok()) return std::move(result).status();
   Outcome outcome;
@@ -180,127 +149,19 @@ Result<Outcome> generate_text(const RunOptions& options, Run& run) {
   return outcome;
 }
 
-// On the device's clock.
-double prefill_rate(const Run& run, const GenerationResult& result) {
-  return per_second(result.prompt_tokens, is_simulated(run)
-                                              ? result.prefill_simulated_ns
-                                              : result.prefill_ns);
-}
-
-double decode_rate(const Run& run, const GenerationResult& result) {
-  return per_second(result.decode_tokens, is_simulated(run)
-                                              ? result.decode_simulated_ns
-                                              : result.decode_ns);
-}
-
-double mean_host_ns(const GenerationResult& result) {
-  return result.decode_steps == 0
-             ? 0.0
-             : static_cast<double>(result.decode_host_ns) /
-                   static_cast<double>(result.decode_steps);
-}
-
-Json generations_json(const Run& run, const GenerationResult& result) {
-  Json list = Json::array();
-  for (size_t i = 0; i < result.generations.size(); ++i) {
-    const Generation& generation = result.generations[i];
-    list.push_back(
-        {{"prompt", run.texts[i]},
-         {"prompt_tokens", run.requests[i].prompt.size()},
-         {"text", run.loaded.model->tokenizer.decode(generation.tokens)},
-         {"token_ids", generation.tokens},
-         {"finish_reason", reason_name(generation.reason)}});
-  }
-  return list;
-}
-
-Json memory_json(const Session::Memory& memory) {
-  return {{"weight_bytes", memory.weight_bytes},
-          {"kv_bytes", memory.kv_bytes},
-          {"workspace_bytes", memory.workspace_bytes}};
-}
-
-Json run_json(const RunOptions& options, const Run& run,
-              const Outcome& outcome) {
-  const GenerationResult& result = outcome.result;
-  Json generations = generations_json(run, result);
-  Json report;
-  report["text"] = generations[0]["text"];
-  report["token_ids"] = generations[0]["token_ids"];
-  report["prefill_tokens_per_s"] = prefill_rate(run, result);
-  report["decode_tokens_per_s"] = decode_rate(run, result);
-  report["clock"] =
-      clock_name(is_simulated(run) ? TSR_CLOCK_SIMULATED : TSR_CLOCK_WALL);
-  report["host_ns_per_step"] = result.median_step_host_ns;
-  report["host_ns_per_step_mean"] = mean_host_ns(result);
-  report["device"] = run.device_name;
-  report["plan"] = options.plan.empty() ? Json() : Json(options.plan);
-  // Never part of the times above, unless every device is simulated.
-  report["prefill_simulated_ns"] = result.prefill_simulated_ns;
-  report["decode_simulated_ns"] = result.decode_simulated_ns;
-  report["scheme"] = run.scheme.name;
-  report["finish_reason"] = generations[0]["finish_reason"];
-  report["prompt_tokens"] = result.prompt_tokens;
-  report["new_tokens"] = result.new_tokens;
-  report["decode_steps"] = result.decode_steps;
-  report["programs_per_step"] = run.session->num_programs();
-  report["host_budget_ns"] = host_budget_ns(run.session->num_programs());
-  report["isolated"] = run.device->plugin().is_isolated();
-  report["memory"] = memory_json(run.session->memory());
-  report["generations"] = std::move(generations);
-  if (options.profile) report["kernels"] = kernels_json(outcome.kernels);
-  return report;
-}
-
-std::string summary_text(const Run& run, const GenerationResult& result) {
-  const Session::Memory& memory = run.session->memory();
-  std::string text =
-      fmt::format("{} {}: {} prompt tokens at {}, {} new", run.device_name,
-                  run.scheme.name, result.prompt_tokens,
-                  rate_text(prefill_rate(run, result)), result.new_tokens);
-  if (result.decode_tokens > 0) {
-    text += " at " + rate_text(decode_rate(run, result));
-  }
-  if (is_simulated(run)) text += " (simulated clock)";
-  if (run.requests.size() == 1) {
-    text +=
-        fmt::format(", ended by {}", reason_name(result.generations[0].reason));
-  }
-  return text + fmt::format("; weights {}, KV {}, workspace {}\n",
-                            bytes_text(memory.weight_bytes),
-                            bytes_text(memory.kv_bytes),
-                            bytes_text(memory.workspace_bytes));
-}
-
-std::string profile_text(const Run& run, const Outcome& outcome) {
-  const uint32_t programs = run.session->num_programs();
-  return fmt::format(
-      "\n{}\nhost {} per decode step (median of {}, mean {}) of {} program{}; "
-      "budget {}\n",
-      kernels_text(outcome.kernels),
-      duration_text(static_cast<double>(outcome.result.median_step_host_ns)),
-      outcome.result.decode_steps, duration_text(mean_host_ns(outcome.result)),
-      programs, programs == 1 ? "" : "s",
-      duration_text(static_cast<double>(host_budget_ns(programs))));
-}
-
-void print_batch(const Run& run, const GenerationResult& result) {
-  for (size_t i = 0; i < result.generations.size(); ++i) {
-    const Generation& generation = result.generations[i];
-    write_out(
-        fmt::format("{}[{}] {}\n{}\n", i == 0 ? "" : "\n", i + 1, run.texts[i],
-                    run.loaded.model->tokenizer.decode(generation.tokens)));
-  }
-}
-
 Status run_run(const RunOptions& options) {
-  TSR_ASSIGN_OR_RETURN(Run run, prepare(options));
+  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Run> prepared, prepare(options));
+  Run& run = *prepared;
   TSR_ASSIGN_OR_RETURN(const Outcome outcome, generate_text(options, run));
+  if (options.switch_at && outcome.result.num_steps <= *options.switch_at) {
+    write_err(fmt::format("--switch-at {}: the run ended after {} steps\n",
+                          *options.switch_at, outcome.result.num_steps));
+  }
   if (options.json) {
     print_json(run_json(options, run, outcome));
     return {};
   }
-  if (run.requests.size() > 1) print_batch(run, outcome.result);
+  if (run.requests.size() > 1) write_out(batch_text(run, outcome.result));
   TSR_RETURN_IF_ERROR(flush_out());
   write_err(summary_text(run, outcome.result));
   if (options.profile) write_err(profile_text(run, outcome));
@@ -342,6 +203,18 @@ void add_sampling_options(CLI::App& app, SamplingOptions& options) {
       ->type_name("N");
 }
 
+void add_switch_options(CLI::App& app, RunOptions& options) {
+  CLI::Option* at =
+      app.add_option("--switch-at", options.switch_at,
+                     "After so many steps, go on as if a device were lost: "
+                     "with the plan's contingency, or on the cpu")
+          ->type_name("STEP");
+  app.add_option("--switch-from", options.switch_from,
+                 "The device that --switch-at gives up")
+      ->needs(at)
+      ->type_name("DEVICE");
+}
+
 }  // namespace
 
 Command add_run_command(CLI::App& tessera) {
@@ -361,6 +234,7 @@ Command add_run_command(CLI::App& tessera) {
       ->check(count_validator(1))
       ->type_name("N");
   add_sampling_options(*app, options->sampling);
+  add_switch_options(*app, *options);
   app->add_flag("--profile", options->profile,
                 "Show where the time went: kernels, and the host's own cost");
   add_json_option(*app, options->json);
