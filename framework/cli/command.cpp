@@ -97,7 +97,7 @@ int run_command_line(int argc, const char* const* argv) {
       add_tune_command(tessera),    add_plan_command(tessera),
       add_bench_command(tessera),   add_report_command(tessera),
       add_conform_command(tessera), add_new_plugin_command(tessera),
-      add_npu_command(tessera)};
+      add_npu_command(tessera),     add_plugin_command(tessera)};
 
   // The edge where CLI11's exceptions end.
   try {

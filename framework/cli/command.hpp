@@ -40,6 +40,7 @@ Command add_conform_command(CLI::App& tessera);
 Command add_new_plugin_command(CLI::App& tessera);
 Command add_report_command(CLI::App& tessera);
 Command add_npu_command(CLI::App& tessera);
+Command add_plugin_command(CLI::App& tessera);
 
 // Reads the command line and runs what it names.  Results go to stdout; errors,
 // one line each, and progress to stderr.  Returns an ExitCode.

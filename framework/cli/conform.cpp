@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include "framework/cli/conform_model.hpp"
 #include "framework/cli/conformance_report.hpp"
 #include "framework/cli/console.hpp"
+#include "framework/cli/date.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/conformance/kit/running/runner.hpp"
 #include "framework/host/certificate.hpp"
@@ -105,14 +105,6 @@ Status write_reports(const ConformOptions& options,
     TSR_RETURN_IF_ERROR(write_file_atomically(options.html, html_text(report)));
   }
   return {};
-}
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm date{};
-  gmtime_r(&now, &date);
-  return fmt::format("{:04}-{:02}-{:02}", date.tm_year + 1900, date.tm_mon + 1,
-                     date.tm_mday);
 }
 
 // What passes whole earns a certificate; what does not loses the one it had.

@@ -25,6 +25,7 @@ struct DevicesOptions {
   bool environment = false;
   bool verbose = false;
   bool isolate = false;
+  std::string reset;  // a plugin or one of its devices
   bool json = false;
 };
 
@@ -67,6 +68,8 @@ Json device_json(const DeviceEntry& entry) {
   device["plugin_version"] = entry.plugin->version();
   device["plugin_path"] = entry.plugin->path();
   device["isolated"] = entry.plugin->is_isolated();
+  device["quarantine"] =
+      entry.quarantine.empty() ? Json() : Json(entry.quarantine);
   return device;
 }
 
@@ -127,6 +130,11 @@ std::string environment_text(const Environment& environment) {
   return table.text() + "\n";
 }
 
+std::string status_text(const DeviceEntry& entry) {
+  if (!entry.status.ok()) return "unavailable: " + entry.status.message();
+  return entry.quarantine.empty() ? "ready" : "ready, quarantined";
+}
+
 std::string memory_text(uint64_t bytes) {
   return bytes == 0 ? "unknown" : bytes_text(bytes);
 }
@@ -143,16 +151,14 @@ void print_devices(const Registry& registry, bool verbose) {
   Table table(std::move(columns));
   for (const DeviceEntry& entry : registry.devices()) {
     const tsr_device_info& info = entry.facts.info;
-    table.add_row(
-        {entry.name,
-         entry.status.ok() ? "ready" : "unavailable: " + entry.status.message(),
-         clock_name(info.clock), memory_text(info.memory_bytes),
-         certificate_text(entry), info.name,
-         std::to_string(entry.facts.kernels.size()), info.driver,
-         fmt::format("{} {}, ABI {}", entry.plugin->name(),
-                     entry.plugin->version(),
-                     abi_version_name(entry.plugin->abi_version())),
-         entry.plugin->path()});
+    table.add_row({entry.name, status_text(entry), clock_name(info.clock),
+                   memory_text(info.memory_bytes), certificate_text(entry),
+                   info.name, std::to_string(entry.facts.kernels.size()),
+                   info.driver,
+                   fmt::format("{} {}, ABI {}", entry.plugin->name(),
+                               entry.plugin->version(),
+                               abi_version_name(entry.plugin->abi_version())),
+                   entry.plugin->path()});
   }
   write_out(table.text());
 }
@@ -164,6 +170,19 @@ void print_skipped_kernels(const Registry& registry) {
     write_out(fmt::format(
         "\n{}: skipped {} kernels, of a later ABI than this program's\n  {}\n",
         entry.name, skipped.size(), fmt::join(skipped, "\n  ")));
+  }
+}
+
+void print_quarantine(const Registry& registry) {
+  std::string told;
+  for (const DeviceEntry& entry : registry.devices()) {
+    const std::string& name = entry.plugin->name();
+    if (entry.quarantine.empty() || name == told) continue;
+    told = name;
+    write_out(fmt::format(
+        "\n{} is quarantined, it runs in a child process: {}\n  tessera "
+        "devices --reset {} clears this\n",
+        name, entry.quarantine, name));
   }
 }
 
@@ -186,10 +205,27 @@ void print_report(const Registry& registry, const DevicesOptions& options) {
   }
   print_devices(registry, options.verbose);
   print_skipped_kernels(registry);
+  print_quarantine(registry);
   print_failures(registry);
 }
 
+Status reset_record(const std::string& name) {
+  const std::string plugin = name.substr(0, name.find(':'));
+  const PluginRecords records = user_plugin_records();
+  PluginRecord record = records.find(plugin);
+  if (record.offences.empty()) {
+    return {
+        TSR_NOT_FOUND,
+        fmt::format("--reset {}: plugin {} is not quarantined", name, plugin)};
+  }
+  record.offences.clear();
+  TSR_RETURN_IF_ERROR(records.save(record));
+  write_out(fmt::format("{} is no longer quarantined\n", plugin));
+  return {};
+}
+
 Status run_devices(const DevicesOptions& options) {
+  if (!options.reset.empty()) return reset_record(options.reset);
   const Registry registry = discover_plugins(0, options.isolate);
   if (!options.json) {
     print_report(registry, options);
@@ -225,6 +261,10 @@ Command add_devices_command(CLI::App& tessera) {
                 "Show kernels, drivers and libraries");
   app->add_flag("--isolate", options->isolate,
                 "Load plugins in child processes");
+  app->add_option("--reset", options->reset,
+                  "Forget that this plugin crashed or hung, and end its "
+                  "quarantine")
+      ->type_name("NAME");
   add_json_option(*app, options->json);
   app->footer("Example:\n  tessera devices --env");
   return {app, [options] { return run_devices(*options); }};

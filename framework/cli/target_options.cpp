@@ -153,6 +153,23 @@ void add_target_options(CLI::App& command, TargetOptions& options) {
                    "Run plugins in a child process");
 }
 
+void add_isolation_options(CLI::App& command, Isolation& isolation) {
+  command
+      .add_flag("--sandbox", isolation.sandbox,
+                "Isolated plugins start no programs and open no connections")
+      ->needs("--isolate");
+  command
+      .add_option_function<double>(
+          "--step-limit",
+          [&isolation](double seconds) {
+            isolation.step_limit_ns = static_cast<uint64_t>(seconds * 1e9);
+          },
+          "An isolated plugin that takes longer for a step counts as hung and "
+          "is ended; left out: 60")
+      ->check(CLI::Range(0.001, 1e6))
+      ->type_name("SECONDS");
+}
+
 void add_plan_option(CLI::App& command, std::string& plan) {
   command
       .add_option("--plan", plan,
@@ -173,8 +190,10 @@ Scheme with_kv(Scheme scheme, const std::string& kv) {
 
 Registry discover_plugins(uint32_t threads, bool isolate,
                           std::vector<std::string> devices,
-                          std::vector<std::string> only) {
+                          std::vector<std::string> only,
+                          const Isolation& isolation) {
   RegistryOptions options;
+  options.host.isolation = isolation;
   options.only = std::move(only);
   options.host.num_threads = threads;
   options.devices = std::move(devices);
@@ -195,7 +214,8 @@ Result<std::shared_ptr<Device>> open_device(
 
 Result<std::shared_ptr<Device>> open_device(const TargetOptions& options) {
   const Registry registry =
-      discover_plugins(options.threads, options.isolate, {options.device});
+      discover_plugins(options.threads, options.isolate, {options.device}, {},
+                       options.isolation);
   return open_device(registry, options.device, options.device_options)
       .annotate("--device");
 }

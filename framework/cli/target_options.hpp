@@ -24,6 +24,7 @@ struct TargetOptions {
   std::string kv;        // empty: what the scheme says
   uint32_t threads = 0;  // 0: one per core
   bool isolate = false;
+  Isolation isolation;
   std::vector<std::string> device_options;  // "key=value"
 };
 
@@ -39,6 +40,10 @@ void add_device_options(CLI::App& command, std::vector<std::string>& options);
 //
 // Requires  add_target_options() has been called
 void add_plan_option(CLI::App& command, std::string& plan);
+// Adds --sandbox and --step-limit.
+//
+// Requires  add_target_options() has been called
+void add_isolation_options(CLI::App& command, Isolation& isolation);
 // Adds MODEL, --device, --option, --scheme, --kv, --threads and --isolate.
 void add_target_options(CLI::App& command, TargetOptions& options);
 
@@ -59,7 +64,8 @@ Scheme with_kv(Scheme scheme, const std::string& kv);
 // that the user named; `only` are plugins, all if it is empty.
 Registry discover_plugins(uint32_t threads, bool isolate,
                           std::vector<std::string> devices = {},
-                          std::vector<std::string> only = {});
+                          std::vector<std::string> only = {},
+                          const Isolation& isolation = {});
 
 // The device of --device, opened with what --option says.
 Result<std::shared_ptr<Device>> open_device(const TargetOptions& options);

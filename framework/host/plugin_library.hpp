@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ struct PluginParts {
   std::string path;    // of the library; empty if it is part of this program
   std::string sha256;  // likewise
   bool isolated = false;
+  // Of a plugin in a child: how long a step may take, and what ends the child.
+  uint64_t step_limit_ns = UINT64_MAX;
+  std::function<void(const std::string& why)> abandon;
   std::vector<std::string> requested_devices;  // as it was told
   std::shared_ptr<void> keeper;                // what the table needs to work
 };
@@ -65,6 +69,12 @@ class Plugin {
   const std::string& path() const { return parts_.path; }
   const std::string& sha256() const { return parts_.sha256; }
   bool is_isolated() const { return parts_.isolated; }
+  // How long a step may take; UINT64_MAX: for ever, in this process.
+  uint64_t step_limit_ns() const { return parts_.step_limit_ns; }
+  // Ends the child of an isolated plugin: its devices are lost.
+  void abandon(const std::string& why) const {
+    if (parts_.abandon) parts_.abandon(why);
+  }
   // What it was asked for when it was loaded; see HostOptions.
   const std::vector<std::string>& requested_devices() const {
     return parts_.requested_devices;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "framework/host/search_path.hpp"
+#include "framework/host/verified_library.hpp"
 
 namespace tessera {
 namespace {
@@ -60,6 +61,21 @@ bool is_isolated(const std::string& name, const RegistryOptions& options) {
                      [&](const std::string& chosen) {
                        return chosen == "*" || chosen == name;
                      });
+}
+
+// Why a plugin must run in a child; empty if it need not.  Only for a plugin
+// with a record is the library looked at.
+std::string quarantine_of(const std::string& manifest_path,
+                          const PluginRecord& record) {
+  if (record.offences.empty()) return "";
+  const Result<VerifiedLibrary> library = verify_library(manifest_path);
+  if (!library.ok() || !record.is_quarantined(library->manifest.sha256)) {
+    return "";
+  }
+  const Offence& last = record.offences.back();
+  return fmt::format("{} failure{}, the last on {}: {}", record.offences.size(),
+                     record.offences.size() == 1 ? "" : "s", last.date,
+                     last.reason);
 }
 
 // What `devices` ask of a plugin: the part after "name:", unless it is an
@@ -131,11 +147,22 @@ void Registry::add_plugin(const std::string& manifest_path,
                 "plugin " + name + " was found before: " + plugin->path())});
     return;
   }
+  const PluginRecord record = options.records.find(name);
+  if (record.disabled) {
+    failures_.push_back(
+        {manifest_path,
+         Status(TSR_FAILED_PRECONDITION,
+                "plugin " + name + " is switched off: tessera plugin enable " +
+                    name)});
+    return;
+  }
+  const std::string quarantine = quarantine_of(manifest_path, record);
   HostOptions host = options.host;
   host.requested_devices = requests_of(name, options.devices);
   Result<std::shared_ptr<Plugin>> plugin =
-      is_isolated(name, options) ? Plugin::load_isolated(manifest_path, host)
-                                 : Plugin::load(manifest_path, host);
+      is_isolated(name, options) || !quarantine.empty()
+          ? Plugin::load_isolated(manifest_path, host)
+          : Plugin::load(manifest_path, host);
   if (!plugin.ok()) {
     failures_.push_back({manifest_path, plugin.status()});
     return;
@@ -161,7 +188,7 @@ void Registry::add_plugin(const std::string& manifest_path,
     std::optional<Certificate> certificate = user_certificates().find(
         (*plugin)->sha256(), facts.name, facts.info.driver);
     devices_.push_back({facts.name, *plugin, i, std::move(facts),
-                        std::move(status), std::move(certificate)});
+                        std::move(status), std::move(certificate), quarantine});
   }
   plugins_.push_back(std::move(*plugin));
 }

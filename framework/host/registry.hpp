@@ -15,6 +15,7 @@
 #include "framework/host/certificate.hpp"
 #include "framework/host/device.hpp"
 #include "framework/host/plugin_library.hpp"
+#include "framework/host/plugin_records.hpp"
 
 namespace tessera {
 
@@ -23,8 +24,10 @@ struct RegistryOptions {
   std::vector<std::string> folders;
   // Names of the plugins to load; empty: all.
   std::vector<std::string> only;
-  // Names of plugins that run in a child process; "*" is all.
+  // Names of plugins that run in a child process; "*" is all.  So do those that
+  // `records` has in quarantine; those it has switched off are left out.
   std::vector<std::string> isolate;
+  PluginRecords records = user_plugin_records();
   // Devices that the user named, "npu_sim:my.yaml": a plugin that takes
   // requests makes those it does not have otherwise.  In this process only the
   // first discovery of a library is heard.
@@ -46,6 +49,9 @@ struct DeviceEntry {
   Status status;  // OK, or why it cannot be opened
   // What the conformance kit found here; none: uncertified.
   std::optional<Certificate> certificate;
+  // Why its plugin runs in a child though nobody asked for it; empty: no such
+  // reason.
+  std::string quarantine;
 };
 
 // Any thread, once made.

@@ -26,6 +26,13 @@ struct tsr_host {
 
 namespace tessera {
 
+// How a plugin in a child process is held.
+struct Isolation {
+  // A step that takes longer counts as hung: the child is ended.
+  uint64_t step_limit_ns = 60'000'000'000;
+  bool sandbox = false;  // no programs, connections or other processes
+};
+
 struct HostOptions {
   // Threads of parallel_for, the caller's included; 0: one per core that this
   // process may use.
@@ -36,6 +43,7 @@ struct HostOptions {
   std::string cache_root;
   // What the user named after "plugin:", see tessera/requests.h.
   std::vector<std::string> requested_devices;
+  Isolation isolation;
   // Takes what plugins log; null: the host's own log.
   std::function<void(uint32_t level, std::string_view line)> log;
 };

@@ -90,8 +90,15 @@ Status check_library(const TrustedFile& file, const Manifest& manifest) {
 }  // namespace
 
 Result<VerifiedLibrary> verify_library(const std::string& manifest_path) {
+  TSR_ASSIGN_OR_RETURN(const KeyList keys, trusted_keys());
+  return verify_library(manifest_path, keys);
+}
+
+Result<VerifiedLibrary> verify_library(const std::string& manifest_path,
+                                       const KeyList& keys) {
   TSR_ASSIGN_OR_RETURN(TrustedFile json, open_trusted(manifest_path));
   TSR_ASSIGN_OR_RETURN(const std::string text, read_text(json.fd.get()));
+  TSR_ASSIGN_OR_RETURN(Signer signer, find_signer(json.path, text, keys));
   TSR_ASSIGN_OR_RETURN(Manifest manifest, parse_manifest(text));
   TSR_RETURN_IF_ERROR(check_name(json.path, manifest));
   TSR_RETURN_IF_ERROR(check_abi(manifest));
@@ -99,7 +106,8 @@ Result<VerifiedLibrary> verify_library(const std::string& manifest_path) {
   TSR_ASSIGN_OR_RETURN(TrustedFile file,
                        open_trusted(folder + manifest.library));
   TSR_RETURN_IF_ERROR(check_library(file, manifest).annotate(file.path));
-  return VerifiedLibrary{std::move(manifest), std::move(file)};
+  return VerifiedLibrary{std::move(manifest), std::move(file),
+                         std::move(signer)};
 }
 
 Result<VerifiedLibrary> examine_library(const std::string& library_path) {

@@ -8,6 +8,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/host/manifest.hpp"
+#include "framework/host/signing/signed_manifest.hpp"
 #include "framework/host/trust.hpp"
 
 namespace tessera {
@@ -16,11 +17,15 @@ namespace tessera {
 struct VerifiedLibrary {
   Manifest manifest;
   TrustedFile file;
+  Signer signer;
 };
 
 // Reads the manifest at `manifest_path` and checks the library beside it; see
 // Plugin::load for the errors.
 Result<VerifiedLibrary> verify_library(const std::string& manifest_path);
+// The same with a key list in place of this machine's.
+Result<VerifiedLibrary> verify_library(const std::string& manifest_path,
+                                       const KeyList& keys);
 
 // The same without a manifest, for a library that the user named: only what
 // would end this process is checked.  The manifest's name is empty.

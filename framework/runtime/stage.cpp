@@ -238,7 +238,13 @@ Status Stage::run(const StepSize& size) {
   record.num_decode_tokens = size.num_decode_tokens;
   submission_.signal(0).value = ++next_value_;
   TSR_RETURN_IF_ERROR(queues_[0].submit(record));
-  const Status done = timeline_->wait(next_value_);
+  const uint64_t limit_ns = device_->plugin().step_limit_ns();
+  const Status done = timeline_->wait(next_value_, limit_ns);
+  if (done.code() == TSR_DEADLINE_EXCEEDED) {
+    device_->plugin().abandon(
+        fmt::format("took more than {:g} s for a step and was ended",
+                    static_cast<double>(limit_ns) / 1e9));
+  }
   return done.ok() ? done : device_->explain(done);
 }
 

@@ -72,7 +72,8 @@ Result<Scheme> find_base_scheme(const std::string& name,
 }
 
 Result<LoadedPlan> load_plan(const std::string& path, const LoadedModel& model,
-                             uint32_t threads, bool isolate) {
+                             uint32_t threads, bool isolate,
+                             const Isolation& isolation) {
   LoadedPlan plan;
   plan.path = path;
   TSR_ASSIGN_OR_RETURN(const std::string text,
@@ -82,7 +83,8 @@ Result<LoadedPlan> load_plan(const std::string& path, const LoadedModel& model,
       plan.base,
       find_base_scheme(plan.file.base_scheme, plan.file.kv).annotate(path));
   const std::vector<std::string> names = devices_of(plan.file);
-  const Registry registry = discover_plugins(threads, isolate, names);
+  const Registry registry =
+      discover_plugins(threads, isolate, names, {}, isolation);
   for (const std::string& name : names) {
     TSR_ASSIGN_OR_RETURN(plan.devices[name],
                          registry.open(name).annotate(path));

@@ -34,7 +34,8 @@ struct LoadedPlan {
 // Errors  those of reading the file; NOT_FOUND if a device is not here;
 //         FAILED_PRECONDITION if the plan is for another model
 Result<LoadedPlan> load_plan(const std::string& path, const LoadedModel& model,
-                             uint32_t threads, bool isolate);
+                             uint32_t threads, bool isolate,
+                             const Isolation& isolation = {});
 
 // The model as the plan divides it.
 //

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "framework/cli/console.hpp"
+#include "framework/cli/date.hpp"
 #include "framework/planner/plan.hpp"
 #include "framework/planner/plan_file/contingency.hpp"
 #include "framework/runtime/fit_scheme.hpp"
@@ -109,8 +110,9 @@ std::vector<Contingencies::Candidate> Contingencies::candidates(
 Result<std::shared_ptr<Device>> Contingencies::device(const std::string& name) {
   const auto found = devices_.find(name);
   if (found != devices_.end()) return found->second;
-  const Registry registry = discover_plugins(target_.threads, target_.isolate,
-                                             {name}, {plugin_of(name)});
+  const Registry registry =
+      discover_plugins(target_.threads, target_.isolate, {name},
+                       {plugin_of(name)}, target_.isolation);
   const bool is_target = !file_ && name == target_.device;
   return open_device(
       registry, name,
@@ -144,9 +146,20 @@ Status Contingencies::move_to(const Candidate& candidate, Session& session) {
                         : move_to_device(candidate.device, session);
 }
 
+// A run goes on even if nothing can be remembered.
+void Contingencies::remember(const std::string& lost, const Status& failure) {
+  const auto found = devices_.find(lost);
+  if (found == devices_.end() || !found->second->is_lost()) return;
+  const Plugin& plugin = found->second->plugin();
+  const Status saved = user_plugin_records().add_offence(
+      plugin.name(), plugin.sha256(), {lost, failure.message(), today()});
+  if (!saved.ok()) write_err(saved.message() + "\n");
+}
+
 Status Contingencies::switch_plan(Session& session, uint64_t step,
                                   const Status& failure) {
   std::string lost = failure.ok() ? switch_from_ : session.failed_device();
+  if (!failure.ok()) remember(lost, failure);
   Status last = failure;
   // A plan may fail in its turn while it is taken up.
   while (!lost.empty()) {

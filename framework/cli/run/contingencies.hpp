@@ -70,6 +70,7 @@ class Contingencies {
   Status move_to_device(const std::string& name, Session& session);
   Result<std::shared_ptr<Device>> device(const std::string& name);
   std::string device_names() const;
+  void remember(const std::string& lost, const Status& failure);
 
   const LoadedModel& model_;
   TargetOptions target_;

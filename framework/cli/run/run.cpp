@@ -78,7 +78,7 @@ Status open_run(const RunOptions& options, uint32_t context, Run& run) {
   if (!options.plan.empty()) {
     TSR_ASSIGN_OR_RETURN(
         run.plan, load_plan(options.plan, run.loaded, options.target.threads,
-                            options.target.isolate));
+                            options.target.isolate, options.target.isolation));
     run.contingencies->start_with(*run.plan);
     run.device = run.plan->devices.begin()->second;
     run.device_name = run.plan->device_names();
@@ -223,6 +223,7 @@ Command add_run_command(CLI::App& tessera) {
   auto options = std::make_shared<RunOptions>();
   add_target_options(*app, options->target);
   add_plan_option(*app, options->plan);
+  add_isolation_options(*app, options->target.isolation);
   add_prompt_options(*app, options->prompts);
   app->add_option("-n,--tokens", options->tokens,
                   "New tokens per prompt, at most")

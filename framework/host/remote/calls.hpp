@@ -49,9 +49,11 @@ enum class CallId : uint64_t {
 // The longest answer to kDeviceAsk.
 inline constexpr uint64_t kMaxReplyBytes = uint64_t{64} << 20;
 
-// The child finds its sockets here.
+// The child finds its sockets and its mailbox here, and has no other
+// descriptors besides the standard ones.
 inline constexpr int kChildSocket = 3;
 inline constexpr int kChildLogSocket = 4;
+inline constexpr int kChildMailbox = 5;
 
 // A line on the log socket: the level, then the text, cut at this length.
 inline constexpr uint64_t kMaxLogBytes = 1024;

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include "framework/host/remote/calls.hpp"
+#include "framework/host/remote/child_limits.hpp"
 #include "framework/host/remote/child_server.hpp"
 
 namespace {
@@ -23,16 +26,22 @@ bool is_socket(int fd) {
 
 int main() {
   using tessera::kChildLogSocket;
+  using tessera::kChildMailbox;
   using tessera::kChildSocket;
   if (!is_socket(kChildSocket) || !is_socket(kChildLogSocket)) {
     fprintf(stderr, "tessera-plugin-child: only tessera starts this program\n");
     return 2;
   }
+  tessera::limit_child(kChildMailbox + 1);
   // What the plugin starts must not keep the line to the host open.
   fcntl(kChildSocket, F_SETFD, FD_CLOEXEC);
   fcntl(kChildLogSocket, F_SETFD, FD_CLOEXEC);
   // An interrupt is the host's to answer; the child ends with its socket.
   signal(SIGINT, SIG_IGN);
-  tessera::ChildServer(kChildSocket, kChildLogSocket).run();
+  tessera::Result<tessera::Mailbox> mailbox =
+      tessera::Mailbox::open(tessera::FileDescriptor(kChildMailbox));
+  if (!mailbox.ok()) return 2;
+  tessera::ChildServer(kChildSocket, kChildLogSocket, std::move(*mailbox))
+      .run();
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -29,6 +30,15 @@ namespace {
 // A child that was told to end gets this long before it is killed.
 constexpr int kEndMilliseconds = 2000;
 
+// Of any call but a submission: to load, pack, compile.
+constexpr uint64_t kCallLimitNs = 600'000'000'000;
+
+// Of a message that has begun to come.
+constexpr timeval kTransferLimit = {60, 0};
+
+// Out of the way of the numbers that the child expects.
+constexpr int kFirstFree = 16;
+
 struct SocketPair {
   FileDescriptor here;
   FileDescriptor there;
@@ -44,21 +54,28 @@ Result<SocketPair> make_sockets(int type) {
     return system_error("socketpair");
   }
   SocketPair pair{FileDescriptor(fds[0]), FileDescriptor(fds[1])};
-  // Out of the way of the numbers that the child expects.
-  constexpr int kFirstFree = 16;
+  setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &kTransferLimit,
+             sizeof(kTransferLimit));
+  setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &kTransferLimit,
+             sizeof(kTransferLimit));
   FileDescriptor moved(fcntl(fds[1], F_DUPFD_CLOEXEC, kFirstFree));
   if (!moved.is_open()) return system_error("dup");
   pair.there = std::move(moved);
   return pair;
 }
 
-// Starts the program with the two sockets where it looks for them, and no
-// signal blocked.
-Result<pid_t> spawn(const std::string& program, int socket, int log_socket) {
+// Starts the program with the descriptors where it looks for them, no standard
+// input, what it prints on stderr, and no signal blocked.
+Result<pid_t> spawn(const std::string& program, int socket, int log_socket,
+                    int mailbox) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, socket, kChildSocket);
   posix_spawn_file_actions_adddup2(&actions, log_socket, kChildLogSocket);
+  posix_spawn_file_actions_adddup2(&actions, mailbox, kChildMailbox);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+                                   O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -88,6 +105,11 @@ std::string describe_end(int status) {
   return "ended with code " + std::to_string(WEXITSTATUS(status));
 }
 
+std::string hang_text(uint64_t limit_ns) {
+  return fmt::format("gave no answer for {:g} s and was ended",
+                     static_cast<double>(limit_ns) / 1e9);
+}
+
 }  // namespace
 
 tsr_status fail_call(tsr_error* err, tsr_status code, uint32_t retry,
@@ -95,32 +117,63 @@ tsr_status fail_call(tsr_error* err, tsr_status code, uint32_t retry,
   return sdk::detail::fail(err, sdk::Error(code, message).retry(retry));
 }
 
-Result<std::shared_ptr<ChildProcess>> ChildProcess::start(Log log) {
+Result<std::shared_ptr<ChildProcess>> ChildProcess::start(
+    Log log, uint64_t step_limit_ns) {
   TSR_ASSIGN_OR_RETURN(SocketPair calls, make_sockets(SOCK_STREAM));
   TSR_ASSIGN_OR_RETURN(SocketPair lines, make_sockets(SOCK_SEQPACKET));
-  TSR_ASSIGN_OR_RETURN(const pid_t pid,
-                       spawn(executable_folder() + "/tessera-plugin-child",
-                             calls.there.get(), lines.there.get()));
-  return std::shared_ptr<ChildProcess>(new ChildProcess(
-      pid, std::move(calls.here), std::move(lines.here), std::move(log)));
+  TSR_ASSIGN_OR_RETURN(Mailbox mailbox, Mailbox::create());
+  std::shared_ptr<ChildProcess> child(
+      new ChildProcess(std::move(calls.here), std::move(lines.here),
+                       std::move(mailbox), std::move(log), step_limit_ns));
+  std::promise<Status> started;
+  std::future<Status> status = started.get_future();
+  child->watcher_ =
+      std::thread([process = child.get(), socket = std::move(calls.there),
+                   lines_socket = std::move(lines.there),
+                   promise = std::move(started)]() mutable {
+        process->run(std::move(socket), std::move(lines_socket),
+                     std::move(promise));
+      });
+  TSR_RETURN_IF_ERROR(status.get());
+  return child;
 }
 
-ChildProcess::ChildProcess(pid_t pid, FileDescriptor socket,
-                           FileDescriptor log_socket, Log log)
-    : pid_(pid),
-      socket_(std::move(socket)),
+ChildProcess::ChildProcess(FileDescriptor socket, FileDescriptor log_socket,
+                           Mailbox mailbox, Log log, uint64_t step_limit_ns)
+    : socket_(std::move(socket)),
       log_socket_(std::move(log_socket)),
-      pid_fd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))),
+      mailbox_(std::move(mailbox)),
+      step_limit_ns_(step_limit_ns),
       stop_fd_(eventfd(0, EFD_CLOEXEC)),
-      log_(std::move(log)),
-      watcher_([this] { run_watcher(); }) {}
+      log_(std::move(log)) {}
+
+void ChildProcess::run(FileDescriptor socket, FileDescriptor log_socket,
+                       std::promise<Status> started) {
+  const FileDescriptor mailbox(
+      fcntl(mailbox_.fd(), F_DUPFD_CLOEXEC, kFirstFree));
+  const Result<pid_t> pid =
+      spawn(executable_folder() + "/tessera-plugin-child", socket.get(),
+            log_socket.get(), mailbox.get());
+  // Only the child has its ends from here on, so that they close with it.
+  socket = FileDescriptor();
+  log_socket = FileDescriptor();
+  if (!pid.ok()) {
+    dead_ = true;
+    started.set_value(pid.status());
+    return;
+  }
+  pid_ = *pid;
+  pid_fd_ = FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  started.set_value({});
+  watch_child();
+  end();
+}
 
 ChildProcess::~ChildProcess() {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written =
       write(stop_fd_.get(), &one, sizeof(one));
   watcher_.join();
-  end();
 }
 
 // The child ends by itself when its socket closes.
@@ -147,13 +200,16 @@ void ChildProcess::forget(tsr_timeline* cell) {
   if (found != timelines_.end()) timelines_.erase(found);
 }
 
-void ChildProcess::run_watcher() {
+void ChildProcess::watch_child() {
   for (;;) {
     pollfd events[] = {{stop_fd_.get(), POLLIN, 0},
                        {log_socket_.get(), POLLIN, 0},
                        {pid_fd_.get(), POLLIN, 0},
                        {socket_.get(), POLLRDHUP, 0}};
-    if (poll(events, std::size(events), -1) < 0 && errno != EINTR) return;
+    if (poll(events, std::size(events), -1) < 0) {
+      if (errno == EINTR) continue;
+      return;
+    }
     if (events[0].revents != 0) return;
     if ((events[1].revents & POLLIN) != 0) read_log();
     if (events[2].revents != 0 || events[3].revents != 0) {
@@ -180,22 +236,27 @@ void ChildProcess::read_log() {
   }
 }
 
-void ChildProcess::declare_dead() {
+void ChildProcess::declare_dead(const std::string& cause) {
   const std::lock_guard<std::mutex> lock(death_mutex_);
   if (dead_) return;
-  dead_ = true;
-  // It closed its socket or ended; in both cases nothing more comes from it.
+  // It closed its socket, ended or hangs; nothing more comes from it.
   kill(pid_, SIGKILL);
   int status = 0;
   cause_ = waitpid(pid_, &status, 0) == pid_ ? describe_end(status) : "ended";
+  if (!cause.empty()) cause_ = cause;
+  dead_ = true;
   shutdown(socket_.get(), SHUT_RDWR);
+  mailbox_.wake();
   for (tsr_timeline* cell : timelines_) {
     signal_timeline(*cell, UINT64_MAX, TSR_INTERNAL);
   }
 }
 
 RemoteCall::RemoteCall(ChildProcess& child, CallId id)
-    : child_(child), lock_(child.call_mutex_) {
+    : child_(child),
+      limit_ns_(id == CallId::kQueueSubmit ? child.step_limit_ns_
+                                           : kCallLimitNs),
+      lock_(child.call_mutex_) {
   child_.request_.clear();
   child_.request_.put(id);
 }
@@ -208,8 +269,13 @@ Result<bool> RemoteCall::reserve_bulk(uint64_t bytes) {
 }
 
 tsr_status RemoteCall::run(tsr_error* err) {
-  if (send_message(child_.socket_.get(), child_.request_) &&
-      receive_message(child_.socket_.get(), child_.reply_)) {
+  const int socket = child_.socket_.get();
+  Arrival arrival = Arrival::kGone;
+  if (!child_.dead_ && child_.mailbox_.send(socket, child_.request_)) {
+    arrival =
+        child_.mailbox_.receive(socket, limit_ns_, child_.dead_, child_.reply_);
+  }
+  if (arrival == Arrival::kMessage) {
     const auto code = results().get<int64_t>();
     const auto error = results().get<tsr_error>();
     if (results().ok()) {
@@ -217,7 +283,7 @@ tsr_status RemoteCall::run(tsr_error* err) {
       return static_cast<tsr_status>(code);
     }
   }
-  child_.declare_dead();
+  child_.declare_dead(arrival == Arrival::kLate ? hang_text(limit_ns_) : "");
   const std::lock_guard<std::mutex> lock(child_.death_mutex_);
   return fail_call(err, TSR_INTERNAL, TSR_DEVICE_LOST,
                    "the plugin's process " + child_.cause_);

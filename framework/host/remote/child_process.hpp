@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/host/remote/calls.hpp"
+#include "framework/host/remote/mailbox.hpp"
 #include "framework/host/remote/wire.hpp"
 #include "framework/host/shared_memory.hpp"
 #include "tessera/plugin.h"
@@ -25,13 +27,19 @@
 namespace tessera {
 
 // Any thread.
+//
+// The child is killed when a call takes too long, when it closes its socket,
+// and, by the kernel, when this process ends.
 class ChildProcess {
  public:
   using Log = std::function<void(uint32_t level, std::string_view line)>;
 
+  // A submission may take `step_limit_ns`, any other call ten minutes.
+  //
   // Errors: NOT_FOUND if the child's program is not beside this one's;
   //         RESOURCE_EXHAUSTED.
-  static Result<std::shared_ptr<ChildProcess>> start(Log log);
+  static Result<std::shared_ptr<ChildProcess>> start(Log log,
+                                                     uint64_t step_limit_ns);
   // Ends the child.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
@@ -41,21 +49,32 @@ class ChildProcess {
   void watch(tsr_timeline* cell);
   void forget(tsr_timeline* cell);
 
+  // Kills the child, which `why` tells ("hung: ...").
+  void abandon(const std::string& why) { declare_dead(why); }
+
  private:
   friend class RemoteCall;
 
-  ChildProcess(pid_t pid, FileDescriptor socket, FileDescriptor log_socket,
-               Log log);
+  ChildProcess(FileDescriptor socket, FileDescriptor log_socket,
+               Mailbox mailbox, Log log, uint64_t step_limit_ns);
 
+  // Starts the child with its ends of the lines, and watches it until it or
+  // this ends.  The child belongs to the thread that started it: the kernel
+  // kills it with that thread.
+  void run(FileDescriptor socket, FileDescriptor log_socket,
+           std::promise<Status> started);
   // Waits for the child's end and its log lines.
-  void run_watcher();
+  void watch_child();
   void read_log();
-  void declare_dead();
+  // `cause` is empty if the child ended by itself.
+  void declare_dead(const std::string& cause = "");
   void end();
 
-  pid_t pid_;
+  pid_t pid_ = -1;
   FileDescriptor socket_;
   FileDescriptor log_socket_;
+  Mailbox mailbox_;
+  uint64_t step_limit_ns_;
   FileDescriptor pid_fd_;   // not open on old kernels
   FileDescriptor stop_fd_;  // ends the watcher
   Log log_;
@@ -67,7 +86,7 @@ class ChildProcess {
   SharedMemory bulk_;  // planes on their way to the child
 
   std::mutex death_mutex_;
-  bool dead_ = false;
+  std::atomic<bool> dead_ = false;
   std::string cause_;  // of the death
   std::vector<tsr_timeline*> timelines_;
   std::thread watcher_;
@@ -94,6 +113,7 @@ class RemoteCall {
 
  private:
   ChildProcess& child_;
+  uint64_t limit_ns_;
   std::unique_lock<std::mutex> lock_;
 };
 

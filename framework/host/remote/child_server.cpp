@@ -2,17 +2,21 @@
 
 #include "framework/host/remote/child_server.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "framework/host/device_facts.hpp"
 #include "framework/host/plugin_error.hpp"
+#include "framework/host/remote/child_limits.hpp"
 #include "framework/host/remote/child_process.hpp"
 #include "framework/host/remote/wire_structs.hpp"
 
@@ -79,10 +83,24 @@ const ChildServer::Handler ChildServer::kHandlers[] = {
 };
 
 void ChildServer::run() {
-  while (receive_message(socket_, request_)) {
+  std::thread(&ChildServer::wait_for_end, this).detach();
+  while (mailbox_.receive(socket_, UINT64_MAX, host_gone_, request_) ==
+         Arrival::kMessage) {
     serve(request_.get<CallId>());
-    if (!send_message(socket_, reply_)) return;
+    if (!mailbox_.send(socket_, reply_)) return;
   }
+}
+
+// The plugin may be in a call that never returns.
+void ChildServer::wait_for_end() {
+  constexpr unsigned kGraceMicroseconds = 1'000'000;
+  pollfd line{socket_, POLLRDHUP, 0};
+  while (poll(&line, 1, -1) <= 0) {
+  }
+  host_gone_ = true;
+  mailbox_.wake();
+  usleep(kGraceMicroseconds);
+  _exit(0);
 }
 
 // A reply begins with what is known only at its end.
@@ -114,7 +132,10 @@ tsr_status ChildServer::load(tsr_error* err) {
   const int log_socket = log_socket_;
   Result<std::shared_ptr<Plugin>> plugin =
       Status(TSR_FAILED_PRECONDITION, "the child has a plugin already");
-  if (!plugin_) {
+  const bool sandboxed = request_.get<uint64_t>() != 0;
+  const Status limited = sandboxed && !plugin_ ? enter_sandbox() : Status();
+  if (!limited.ok()) plugin = limited;
+  if (!plugin_ && limited.ok()) {
     options.log = [log_socket](uint32_t level, std::string_view text) {
       send_line(log_socket, level, text);
     };

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 
 #include "framework/host/plugin_library.hpp"
 #include "framework/host/remote/calls.hpp"
+#include "framework/host/remote/mailbox.hpp"
 #include "framework/host/remote/wire.hpp"
 #include "framework/host/shared_memory.hpp"
 #include "tessera/plugin.h"
@@ -24,8 +26,10 @@ tsr_status fail_short_message(tsr_error* err);
 
 class ChildServer {
  public:
-  ChildServer(int socket, int log_socket)
-      : socket_(socket), log_socket_(log_socket) {}
+  ChildServer(int socket, int log_socket, Mailbox mailbox)
+      : socket_(socket),
+        log_socket_(log_socket),
+        mailbox_(std::move(mailbox)) {}
 
   // Serves until the host closes the socket.
   void run();
@@ -34,6 +38,8 @@ class ChildServer {
   using Handler = tsr_status (ChildServer::*)(tsr_error*);
   static const Handler kHandlers[];
 
+  // Returns when the host closes the socket, or this process ends.
+  void wait_for_end();
   void serve(CallId id);
   tsr_status load(tsr_error* err);
 
@@ -83,6 +89,8 @@ class ChildServer {
 
   int socket_;
   int log_socket_;
+  Mailbox mailbox_;
+  std::atomic<bool> host_gone_ = false;
   WireReader request_;
   WireWriter reply_;
   std::shared_ptr<Plugin> plugin_;

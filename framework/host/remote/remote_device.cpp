@@ -28,9 +28,11 @@ void close_device(tsr_device* handle) {
   for (const auto& [id, cell] : device->timelines) device->child().forget(cell);
 }
 
-bool is_shareable(const RemoteDevice& device, uint32_t memory_kind) {
-  const std::vector<bool>& kinds = device.plugin->shareable[device.index];
-  return memory_kind < kinds.size() && kinds[memory_kind];
+// One that the child does not know is its to refuse.
+RemoteMemoryKind kind_of(const RemoteDevice& device, uint32_t memory_kind) {
+  const std::vector<RemoteMemoryKind>& kinds = device.memory_kinds();
+  return memory_kind < kinds.size() ? kinds[memory_kind]
+                                    : RemoteMemoryKind{memory_kind, false};
 }
 
 // A buffer in shared memory where the plugin can use that, else its own.
@@ -38,7 +40,8 @@ tsr_status create_buffer(tsr_device* handle, const tsr_buffer_desc* desc,
                          tsr_error* err) {
   RemoteDevice& device = remote_device(handle);
   SharedMemory memory;
-  const bool shared = is_shareable(device, desc->memory_kind);
+  const RemoteMemoryKind kind = kind_of(device, desc->memory_kind);
+  const bool shared = kind.shared;
   if (shared) {
     Result<SharedMemory> made =
         SharedMemory::create("tessera-buffer", desc->bytes);
@@ -51,7 +54,7 @@ tsr_status create_buffer(tsr_device* handle, const tsr_buffer_desc* desc,
   {
     RemoteCall call = remote_call(device, CallId::kBufferCreate);
     call.arguments().put(desc->id);
-    call.arguments().put(uint64_t{desc->memory_kind});
+    call.arguments().put(uint64_t{kind.child_kind});
     call.arguments().put(desc->bytes);
     call.arguments().put(uint64_t{shared ? 1u : 0u});
     if (shared) call.arguments().put_fd(memory.fd());
@@ -70,9 +73,10 @@ tsr_status import_buffer(tsr_device* handle, const tsr_buffer_desc* desc,
     return fail_call(err, TSR_UNIMPLEMENTED, TSR_RETRY_NEVER,
                      "a host pointer means nothing to an isolated plugin");
   }
-  RemoteCall call = remote_call(remote_device(handle), CallId::kBufferImport);
+  const RemoteDevice& device = remote_device(handle);
+  RemoteCall call = remote_call(device, CallId::kBufferImport);
   call.arguments().put(desc->id);
-  call.arguments().put(uint64_t{desc->memory_kind});
+  call.arguments().put(uint64_t{kind_of(device, desc->memory_kind).child_kind});
   call.arguments().put(desc->bytes);
   call.arguments().put(uint64_t{handle_type});
   call.arguments().put_fd(static_cast<int>(value));

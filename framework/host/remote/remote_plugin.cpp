@@ -20,14 +20,30 @@ ChildProcess::Log log_of(const HostOptions& options) {
 
 // Host pointers mean nothing to a child, but shared memory becomes one of its
 // own: a kind that can import those is visible to the host, any other is not.
-void adapt_memory_kinds(WireFacts& facts, std::vector<bool>& out_shareable) {
-  for (tsr_memory_kind& kind : facts.memory_kinds) {
-    const bool shareable = (kind.flags & TSR_MEMORY_IMPORT_HOST) != 0;
-    out_shareable.push_back(shareable);
+// Such a kind is there once more for what the host never maps, weights above
+// all: the plugin's own memory has larger pages than shared memory.
+std::vector<RemoteMemoryKind> adapt_memory_kinds(WireFacts& facts) {
+  std::vector<RemoteMemoryKind> kinds;
+  const auto count = static_cast<uint32_t>(facts.memory_kinds.size());
+  for (uint32_t i = 0; i < count; ++i) {
+    tsr_memory_kind& kind = facts.memory_kinds[i];
+    const bool shared = (kind.flags & TSR_MEMORY_IMPORT_HOST) != 0;
+    kinds.push_back({i, shared});
     kind.flags &= ~uint32_t{TSR_MEMORY_IMPORT_HOST};
     kind.handles &= uint32_t{TSR_HANDLE_FD} | uint32_t{TSR_HANDLE_DMA_BUF};
-    if (!shareable) kind.flags &= ~uint32_t{TSR_MEMORY_HOST_VISIBLE};
+    if (!shared) kind.flags &= ~uint32_t{TSR_MEMORY_HOST_VISIBLE};
   }
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!kinds[i].shared) continue;
+    tsr_memory_kind own = facts.memory_kinds[i];
+    own.flags &= ~uint32_t{TSR_MEMORY_HOST_VISIBLE};
+    facts.memory_kinds.push_back(own);
+    kinds.push_back({i, false});
+  }
+  facts.info.memory_kinds = {facts.memory_kinds.data(),
+                             static_cast<uint32_t>(facts.memory_kinds.size()),
+                             sizeof(tsr_memory_kind)};
+  return kinds;
 }
 
 Status read_devices_of(RemoteCall& call, RemotePlugin& plugin) {
@@ -36,7 +52,7 @@ Status read_devices_of(RemoteCall& call, RemotePlugin& plugin) {
     if (!get_device_facts(call.results(), &facts)) {
       return {TSR_INTERNAL, "the child's answer is cut short"};
     }
-    adapt_memory_kinds(facts, plugin.shareable.emplace_back());
+    plugin.memory_kinds.push_back(adapt_memory_kinds(facts));
   }
   return {};
 }
@@ -55,6 +71,7 @@ Status load_in_child(const std::string& manifest_path,
   for (const std::string& device : options.requested_devices) {
     call.arguments().put_text(device);
   }
+  call.arguments().put(uint64_t{options.isolation.sandbox ? 1U : 0U});
   ErrorSlot error;
   const tsr_status code = call.run(&error);
   // The message may be longer than a tsr_error has room for.
@@ -75,6 +92,14 @@ Status load_in_child(const std::string& manifest_path,
 
 }  // namespace
 
+uint32_t RemoteDevice::private_kind(uint32_t child_kind) const {
+  const std::vector<RemoteMemoryKind>& kinds = memory_kinds();
+  for (uint32_t i = 0; i < kinds.size(); ++i) {
+    if (kinds[i].child_kind == child_kind && !kinds[i].shared) return i;
+  }
+  return child_kind;
+}
+
 RemoteCall remote_call(const RemoteDevice& device, CallId id, uint64_t handle) {
   RemoteCall call(device.child(), id);
   call.arguments().put(handle);
@@ -85,12 +110,18 @@ Result<PluginParts> load_remote(const std::string& manifest_path,
                                 const HostOptions& options) {
   PluginParts parts;
   parts.isolated = true;
+  parts.step_limit_ns = options.isolation.step_limit_ns;
   parts.requested_devices = options.requested_devices;
   parts.pool = options.pool ? options.pool
                             : std::make_shared<ThreadPool>(options.num_threads);
   auto plugin = std::make_shared<RemotePlugin>();
-  TSR_ASSIGN_OR_RETURN(plugin->child, ChildProcess::start(log_of(options)));
+  TSR_ASSIGN_OR_RETURN(
+      plugin->child,
+      ChildProcess::start(log_of(options), options.isolation.step_limit_ns));
   TSR_RETURN_IF_ERROR(load_in_child(manifest_path, options, *plugin, parts));
+  parts.abandon = [child = plugin->child](const std::string& why) {
+    child->abandon(why);
+  };
   parts.api.struct_size = sizeof(parts.api);
   fill_remote_device(parts.api);
   fill_remote_buffers(parts.api);

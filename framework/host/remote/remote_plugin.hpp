@@ -18,12 +18,17 @@
 
 namespace tessera {
 
+// What a memory kind, as the host sees it, is in the child.
+struct RemoteMemoryKind {
+  uint32_t child_kind = 0;
+  bool shared = false;  // its buffers lie in shared memory
+};
+
 // A loaded child, and what it said about its devices.
 struct RemotePlugin {
   std::shared_ptr<ChildProcess> child;
   std::deque<WireFacts> devices;  // as the host may use them
-  // Memory kinds whose buffers can lie in shared memory, per device.
-  std::vector<std::vector<bool>> shareable;
+  std::vector<std::vector<RemoteMemoryKind>> memory_kinds;  // per device
 };
 
 // What a tsr_device* of the table points at.
@@ -36,6 +41,11 @@ struct RemoteDevice {
   std::unordered_map<uint64_t, tsr_timeline*> timelines;
 
   ChildProcess& child() const { return *plugin->child; }
+  const std::vector<RemoteMemoryKind>& memory_kinds() const {
+    return plugin->memory_kinds[index];
+  }
+  // The kind for what only the child touches and asked to have in `child_kind`.
+  uint32_t private_kind(uint32_t child_kind) const;
 };
 
 // What a tsr_queue* or tsr_packing* points at.

@@ -48,7 +48,8 @@ tsr_status query_weight(tsr_device* handle, const tsr_weight_desc* desc,
   put_weight_desc(call.arguments(), without_data(*desc, planes));
   const tsr_status code = call.run(err);
   if (code != TSR_OK) return code;
-  const auto info = call.results().get<tsr_packed_info>();
+  auto info = call.results().get<tsr_packed_info>();
+  info.memory_kind = device.private_kind(info.memory_kind);
   if (info.bytes != 0 && info.keeps_raw != 0) {
     return fail_call(err, TSR_UNIMPLEMENTED, TSR_RETRY_NEVER,
                      "packing that keeps raw planes cannot be isolated");
@@ -133,7 +134,9 @@ tsr_status query_kv(tsr_device* handle, const tsr_kv_desc* desc, tsr_error* err,
   put_kv_desc(call.arguments(), *desc);
   const tsr_status code = call.run(err);
   if (code != TSR_OK) return code;
-  sdk::detail::copy_out(call.results().get<tsr_kv_info>(), out_info);
+  auto info = call.results().get<tsr_kv_info>();
+  info.memory_kind = device.private_kind(info.memory_kind);
+  sdk::detail::copy_out(info, out_info);
   return TSR_OK;
 }
 

@@ -184,6 +184,56 @@ TEST_F(RegistryOf, AManifestWithoutEndIsReported) {
   expect_failure(TSR_INVALID_ARGUMENT, "larger than 65536 bytes");
 }
 
+TEST_F(RegistryOf, APluginThatCrashedRunsInAChild) {
+  add("toy", toy_);
+  RegistryOptions options;
+  options.folders = {folder_.path()};
+  options.host = test_options();
+  options.records = PluginRecords(folder_ / "state");
+  const std::string sha256 = sha256_of("tsr_plugin_toy.so");
+  ASSERT_TRUE(options.records
+                  .add_offence("toy", sha256, {"toy:0", "died", "2026-11-21"})
+                  .ok());
+  const Registry quarantined = Registry::discover(options);
+  ASSERT_EQ(quarantined.plugins().size(), 1u);
+  EXPECT_TRUE(quarantined.plugins()[0]->is_isolated());
+  EXPECT_EQ(quarantined.devices()[0].quarantine,
+            "1 failure, the last on 2026-11-21: died");
+
+  PluginRecord other = options.records.find("toy");
+  other.sha256 = std::string(64, 'a');
+  ASSERT_TRUE(options.records.save(other).ok());
+  const Registry clean = Registry::discover(options);
+  ASSERT_EQ(clean.plugins().size(), 1u);
+  EXPECT_FALSE(clean.plugins()[0]->is_isolated()) << "another library's record";
+}
+
+TEST_F(RegistryOf, APluginThatIsSwitchedOffIsNotOpened) {
+  add("toy", toy_);
+  RegistryOptions options;
+  options.folders = {folder_.path()};
+  options.records = PluginRecords(folder_ / "state");
+  PluginRecord record;
+  record.plugin = "toy";
+  record.disabled = true;
+  ASSERT_TRUE(options.records.save(record).ok());
+  const Registry registry = Registry::discover(options);
+  EXPECT_TRUE(registry.plugins().empty());
+  ASSERT_EQ(registry.failures().size(), 1u);
+  EXPECT_THAT(registry.failures()[0].status.message(),
+              HasSubstr("tessera plugin enable toy"));
+}
+
+TEST_F(RegistryOf, OnlyWantedPluginsAreOpened) {
+  add("toy", toy_);
+  RegistryOptions options;
+  options.folders = {folder_.path()};
+  options.only = {"cpu"};
+  const Registry registry = Registry::discover(options);
+  EXPECT_TRUE(registry.plugins().empty());
+  EXPECT_TRUE(registry.failures().empty());
+}
+
 TEST_F(RegistryOf, BrokenPluginsDoNotStopTheOthers) {
   add("toy", toy_);
   add("a", "not a library");
