@@ -43,6 +43,20 @@ Status check_fingerprints(const LoadedPlan& plan, const LoadedModel& model) {
   return {};
 }
 
+// A step that takes this much longer than its plan foresees hangs.
+constexpr double kPatience = 50.0;
+
+// Unless the user has set a limit, a slow plan gets the time it asks for.
+Isolation patient(Isolation isolation, const planner::PlanFile& file) {
+  if (isolation.step_limit_ns != Isolation().step_limit_ns) return isolation;
+  const auto wall = file.prefill_ns.find("wall");
+  if (wall == file.prefill_ns.end()) return isolation;
+  const double wanted = std::min(wall->second * kPatience, 1e15);
+  isolation.step_limit_ns =
+      std::max(isolation.step_limit_ns, static_cast<uint64_t>(wanted));
+  return isolation;
+}
+
 }  // namespace
 
 std::string LoadedPlan::device_names() const {
@@ -83,8 +97,8 @@ Result<LoadedPlan> load_plan(const std::string& path, const LoadedModel& model,
       plan.base,
       find_base_scheme(plan.file.base_scheme, plan.file.kv).annotate(path));
   const std::vector<std::string> names = devices_of(plan.file);
-  const Registry registry =
-      discover_plugins(threads, isolate, names, {}, isolation);
+  const Registry registry = discover_plugins(threads, isolate, names, {},
+                                             patient(isolation, plan.file));
   for (const std::string& name : names) {
     TSR_ASSIGN_OR_RETURN(plan.devices[name],
                          registry.open(name).annotate(path));
