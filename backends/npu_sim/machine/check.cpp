@@ -4,6 +4,7 @@
 
 #include "backends/npu_sim/machine/check.hpp"
 
+#include "backends/npu_sim/machine/check_vector.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {
@@ -13,6 +14,7 @@ constexpr int64_t kFractalBytes = 512;
 constexpr int64_t kAccumulatorFractalBytes = 1024;
 constexpr int64_t kAccumulatorRowBytes = 64;  // of a fractal
 constexpr int64_t kBeatBytes = 32;
+constexpr int64_t kFloatBytes = 4;
 constexpr int64_t kFractalRows = 16;
 
 int64_t round_up(int64_t value, int64_t to) {
@@ -63,10 +65,6 @@ int64_t leaving_bytes(const Instruction& one) {
   if (one.k == 0) return accumulator_bytes(one);
   return (fractals(one.n, kFractalRows) - 1) * one.k * kAccumulatorRowBytes +
          one.m * kAccumulatorRowBytes;
-}
-
-int64_t element_bytes(const Instruction& one) {
-  return int64_t{one.m} * one.n * bits_of(one.type) / 8;
 }
 
 std::string first_of(const std::string& one, const std::string& other) {
@@ -150,6 +148,33 @@ std::string check_accumulator(const Profile& profile, const Instruction& one) {
                                      (one.m - 1) * pitch + row, kBeatBytes}));
 }
 
+// Scales of rows may begin anywhere; everything else at a beat.
+std::string check_vector(const Profile& profile, const Instruction& one) {
+  for (const UbOperand& operand : vector_operands(one)) {
+    const bool is_tile = operand.begin == one.dst || operand.begin == one.src;
+    const std::string wrong = check_operand(
+        profile, {operand.name, Space::kUb, operand.begin, operand.bytes,
+                  is_tile ? kBeatBytes : kFloatBytes});
+    if (!wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+std::string check_copy_out(const Profile& profile, const Instruction& copy) {
+  const std::string wrong = check_operand(
+      profile,
+      {"src", Space::kUb, copy.src,
+       int64_t{copy.m} * round_up(copy.row_bytes, kBeatBytes), kBeatBytes});
+  if (copy.dst_space == Space::kGm) return wrong;
+  if (copy.dst_space != Space::kL1) {
+    return first_of(wrong,
+                    std::string("cannot write ") + name_of(copy.dst_space));
+  }
+  return first_of(wrong,
+                  check_operand(profile, {"dst", Space::kL1, copy.dst,
+                                          target_span(copy), kBeatBytes}));
+}
+
 std::string check_operands(const Profile& profile, const Instruction& one) {
   switch (one.opcode) {
     case Opcode::kCopyIn:
@@ -170,15 +195,9 @@ std::string check_operands(const Profile& profile, const Instruction& one) {
     case Opcode::kDrain:
       return check_accumulator(profile, one);
     case Opcode::kVector:
-      return first_of(check_operand(profile, {"dst", Space::kUb, one.dst,
-                                              element_bytes(one), kBeatBytes}),
-                      check_operand(profile, {"src", Space::kUb, one.src,
-                                              element_bytes(one), kBeatBytes}));
+      return check_vector(profile, one);
     case Opcode::kCopyOut:
-      return check_operand(
-          profile,
-          {"src", Space::kUb, one.src,
-           int64_t{one.m} * round_up(one.row_bytes, kBeatBytes), kBeatBytes});
+      return check_copy_out(profile, one);
     default:
       return {};
   }
