@@ -66,14 +66,30 @@ struct PassCut {
   int64_t buffer_bytes = 0;
 };
 
+// Of a buffer of so many rows: inputs, results unless they lie over those,
+// scales.
+struct RowBytes {
+  RowBytes(const Pass& pass, int64_t rows) {
+    const int64_t count = rows * pass.row_elements;
+    inputs = operand_bytes(count, std::max<int64_t>(bits_of(pass.in), 16));
+    const bool in_place = bits_of(pass.out) <= bits_of(pass.in);
+    result_at = in_place ? 0 : inputs;
+    scales_at =
+        inputs + (in_place ? 0 : operand_bytes(count, bits_of(pass.out)));
+    all = scales_at + operand_bytes(rows, pass.row_scale_bits);
+  }
+
+  int64_t inputs = 0;
+  int64_t result_at = 0;
+  int64_t scales_at = 0;
+  int64_t all = 0;
+};
+
 // As many rows as fit, codes over what they are made from.
 PassCut cut_rows(const Profile& profile, const Pass& pass, int64_t num_lanes) {
   const int64_t row = pass.row_elements;
   const int64_t rows = ceil_div(pass.elements / row, num_lanes);
-  const auto bytes = [&](int64_t count) {
-    return operand_bytes(count * row, std::max<int64_t>(bits_of(pass.in), 16)) +
-           operand_bytes(count, pass.row_scale_bits);
-  };
+  const auto bytes = [&](int64_t count) { return RowBytes(pass, count).all; };
   PassCut cut;
   while (cut.buffers > 1 && cut.buffers * bytes(1) > profile.local.ub_bytes) {
     --cut.buffers;
@@ -91,8 +107,10 @@ PassCut cut_rows(const Profile& profile, const Pass& pass, int64_t num_lanes) {
   cut.share = rows * row;
   cut.chunk = fit * row;
   cut.in_bytes = operand_bytes(cut.chunk, bits_of(pass.in));
-  cut.buffer_bytes = bytes(fit);
-  cut.scales_at = cut.buffer_bytes - operand_bytes(fit, pass.row_scale_bits);
+  const RowBytes row_bytes(pass, fit);
+  cut.result_at = row_bytes.result_at;
+  cut.scales_at = row_bytes.scales_at;
+  cut.buffer_bytes = row_bytes.all;
   return cut;
 }
 
@@ -142,7 +160,8 @@ void emit_compute(const Profile& profile, const Pass& pass, const PassCut& cut,
                         : VectorFunction::kPart;
     return made;
   };
-  const bool adds = pass.function == VectorFunction::kAdd;
+  const bool adds = pass.function == VectorFunction::kAdd ||
+                    pass.function == VectorFunction::kSiluMul;
   for (double i = 0; i < pass.passes; ++i) {
     Instruction& made = one(pass.elements_per_cycle);
     made.conflicts = pass.conflicts;
@@ -188,7 +207,7 @@ void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
     emit.wait(Pipe::kVector, Pipe::kMte3, buffer);
     emit.copy_out(step.at + cut.result_at,
                   flat(pass.output, at, step.elements, bits_of(pass.out)));
-    if (row > 0) {
+    if (row > 0 && pass.row_scale_bits > 0) {
       emit.copy_out(step.at + cut.scales_at,
                     flat(pass.row_scales, at / row, step.elements / row,
                          pass.row_scale_bits));
@@ -198,6 +217,10 @@ void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
   for (int64_t b = 0; b < cut.buffers; ++b) {
     emit.wait(Pipe::kMte3, Pipe::kMte2, b);
   }
+}
+
+bool fits_rows(const Profile& profile, const Pass& pass) {
+  return RowBytes(pass, 1).all <= profile.local.ub_bytes;
 }
 
 double streamed_copy_cycles(const Profile& profile, const Instruction& copy,

@@ -22,7 +22,8 @@ struct Pass {
   double passes = 1;
   double elements_per_cycle = 128;
   bool conflicts = false;
-  // Rows that a core takes whole, in place; each gives a scale.  0: no rows.
+  // Rows that a core takes whole; each gives a scale, if that has bits.  0: no
+  // rows.
   int64_t row_elements = 0;
   Tensor row_scales = Tensor::kScales;
   int64_t row_scale_bits = 32;
@@ -44,6 +45,9 @@ struct CopyLoop {
 };
 double streamed_copy_cycles(const Profile& profile, const Instruction& copy,
                             const CopyLoop& loop);
+
+// Whether UB holds a row at a time.
+bool fits_rows(const Profile& profile, const Pass& pass);
 
 // Its time on one of that many lanes, by formula.
 double pass_cycles(const Profile& profile, const Pass& pass, int64_t num_lanes);

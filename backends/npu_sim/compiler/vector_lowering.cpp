@@ -44,18 +44,27 @@ struct SmallCost {
   double passes;
   double special_passes;
   int64_t inputs;
+  VectorFunction function;  // kNone: timed only
+  bool takes_rows;          // whole, if they fit
 };
 
 constexpr std::array<SmallCost, 9> kSmallCosts = {{
-    {4, 0, 1},  // rms_norm: square, sum, scale, weight
-    {6, 0, 1},  // layer_norm: mean and variance, then as rms_norm
-    {4, 0, 1},  // rope: two products, a sum, a shuffle
-    {4, 1, 1},  // softmax: maximum, subtract, sum, scale
-    {3, 2, 2},  // silu_mul: exp, divide
-    {5, 1, 1},  // gelu: a polynomial and exp
-    {1, 0, 2},  // add
-    {2, 0, 1},  // kv_append: scale, cast
-    {1, 0, 1},  // embedding
+    // rms_norm: square, sum, scale, weight
+    {4, 0, 1, VectorFunction::kRmsNorm, true},
+    // layer_norm: mean and variance, then as rms_norm
+    {6, 0, 1, VectorFunction::kLayerNorm, true},
+    // rope: two products, a sum, a shuffle
+    {4, 0, 1, VectorFunction::kRotate, true},
+    // softmax: maximum, subtract, sum, scale
+    {4, 1, 1, VectorFunction::kSoftmaxRows, true},
+    // silu_mul: exp, divide
+    {3, 2, 2, VectorFunction::kSiluMul, false},
+    // gelu: a polynomial and exp
+    {5, 1, 1, VectorFunction::kGelu, false},
+    {1, 0, 2, VectorFunction::kAdd, false},
+    // kv_append: scale, cast
+    {2, 0, 1, VectorFunction::kNone, false},
+    {1, 0, 1, VectorFunction::kNone, false},  // embedding
 }};
 
 }  // namespace
@@ -113,6 +122,15 @@ VectorPlan plan_small(const Profile& profile, const SmallOp& op) {
   pass.passes = cost.passes;
   pass.special_passes = cost.special_passes;
   pass.elements_per_cycle = profile.vector.bytes_per_cycle / 4;
+  pass.function = cost.function;
+  if (!cost.takes_rows) return plan;
+  pass.row_elements = op.columns;
+  pass.row_scale_bits = 0;
+  // A longer row takes several cores or visits, which is timed only.
+  if (!fits_rows(profile, pass)) {
+    pass.row_elements = 0;
+    pass.function = VectorFunction::kNone;
+  }
   return plan;
 }
 

@@ -39,6 +39,21 @@ struct AttentionFacts {
   std::vector<float> value_scales;
 };
 
+// Of norms, rope and softmax over rows.
+struct RowFacts {
+  float eps = 0;
+  float scale = 1;            // softmax
+  std::vector<float> weight;  // of a norm, by column
+  std::vector<float> bias;    // of a layer norm; may be empty
+  // Rope, as ops.h has it.
+  uint32_t style = TSR_ROPE_NONE;
+  int64_t head_dim = 0;
+  int64_t num_heads = 0;  // of a token
+  int64_t rotary_dim = 0;
+  std::vector<int32_t> positions;  // of tokens
+  std::vector<float> table;        // [positions, rotary_dim]
+};
+
 // GM, and what instructions read besides.
 struct Memory {
   // By the number of the tensor, the upper bits of a GM address.
@@ -52,7 +67,7 @@ struct Memory {
   Numerics numerics = Numerics::kHw;
   bool vector_cuts_scales = false;
 
-  // kFinish.
+  // kFinish; the activation of kGelu too.
   bool has_row_scales = false;
   std::vector<float> bias;                  // by column; may be empty
   uint32_t activation = TSR_EPILOGUE_NONE;  // of ops.h
@@ -67,6 +82,7 @@ struct Memory {
   StoredWeight weight;
 
   AttentionFacts attention;
+  RowFacts rows;
 
   // kUnzip: SPARSE_FIXED tiles as types.h draws them, of W[N, K].
   std::vector<uint8_t> sparse_codes;

@@ -10,6 +10,7 @@
 #include "backends/npu_sim/execution/attention_unit.hpp"
 #include "backends/npu_sim/execution/bytes.hpp"
 #include "backends/npu_sim/execution/integer_attention_unit.hpp"
+#include "backends/npu_sim/execution/row_unit.hpp"
 #include "backends/npu_sim/function/activation.hpp"
 #include "backends/npu_sim/function/half.hpp"
 #include "tessera/error.hpp"
@@ -280,6 +281,14 @@ std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
       break;
     case VectorFunction::kAdd:
       unit.add();
+      break;
+    case VectorFunction::kSiluMul:
+    case VectorFunction::kGelu:
+    case VectorFunction::kRmsNorm:
+    case VectorFunction::kLayerNorm:
+    case VectorFunction::kSoftmaxRows:
+    case VectorFunction::kRotate:
+      run_row_vector(one, ub, gm);
       break;
     case VectorFunction::kWidenCache:
     case VectorFunction::kSoftmax:

@@ -63,6 +63,7 @@ void Operands::add_flat() {
     case VectorFunction::kQuantizeHeads:
       return add("scales", one_.scales, rows * kBeatBytes);
     case VectorFunction::kAdd:
+    case VectorFunction::kSiluMul:
       if (one_.k == 0) return;
       return add(
           "src2", one_.src2,
@@ -111,6 +112,12 @@ std::vector<UbOperand> Operands::all() {
     case VectorFunction::kWiden:
     case VectorFunction::kWidenCache:
     case VectorFunction::kAdd:
+    case VectorFunction::kSiluMul:
+    case VectorFunction::kGelu:
+    case VectorFunction::kRmsNorm:
+    case VectorFunction::kLayerNorm:
+    case VectorFunction::kSoftmaxRows:
+    case VectorFunction::kRotate:
       add_flat();
       break;
     case VectorFunction::kFinish:

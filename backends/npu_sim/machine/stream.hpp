@@ -83,6 +83,13 @@ enum class VectorFunction : uint8_t {
                    // the scale of the row's head; marks to `scales`
   kRowMaxima,      // s32 maxima at src2 from scores src; as kSoftmax
   kJoinMaxima,     // dst: the largest of m rows of n s32, `inputs` apart
+  kSiluMul,        // flat values dst = silu(src) * what lies at src2
+  kGelu,           // flat values dst = gelu(src)
+  kRmsNorm,        // flat rows of k; dst = src over its root mean square
+  kLayerNorm,      // likewise, by mean and variance
+  kSoftmaxRows,    // likewise, exp over its sum
+  kRotate,         // likewise, heads turned by their positions; number src2 of
+                   // the tensor's elements is the first
   kWeightCodes,    // codes dst from scores src by maxima at src2, sums k bytes
                    // on; as kSoftmax; `inputs`: the query head of row 0
 };
