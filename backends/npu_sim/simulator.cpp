@@ -130,6 +130,8 @@ Json report_json(const Profile& profile, const Problem& problem,
   const bool is_product = std::holds_alternative<Gemm>(problem) ||
                           std::holds_alternative<GroupedGemm>(problem);
   if (is_product) reply["tiling"] = tiling_json(simulation.tiling);
+  const std::string timed = timed_only(problem);
+  reply["timed_only"] = timed.empty() ? Json() : Json(timed);
   reply["estimate_ns"] = estimate(profile, problem).time_ns;
   const Limits limits = limits_of(profile, problem);
   reply["limit_ns"] = limits.longer();

@@ -145,6 +145,41 @@ Scheme scheme_of(const std::string& name) {
                    "scheme '" + name + "' is not one of " + known);
 }
 
+namespace {
+
+std::string timed_only_one(const Gemm& gemm) {
+  if (gemm.scheme == Scheme::kFp8) return "fp8 products are not computed";
+  if (gemm.scheme == Scheme::kW4A8 && gemm.group_size > 0) {
+    return "sums of groups of w4a8 leave the cube as one";
+  }
+  return {};
+}
+
+std::string timed_only_one(const GroupedGemm& grouped) {
+  return timed_only_one(grouped.each);
+}
+
+std::string timed_only_one(const SmallOp& op) {
+  const bool is_moved =
+      op.kind == SmallKind::kKvAppend || op.kind == SmallKind::kEmbedding;
+  return is_moved ? "its addresses are data" : "";
+}
+
+std::string timed_only_one(const VectorOp& op) {
+  return op.kind == VectorKind::kAdd ? "" : "only sums are computed";
+}
+
+std::string timed_only_one(const Copy&) { return {}; }
+
+std::string timed_only_one(const Attention&) { return {}; }
+
+}  // namespace
+
+std::string timed_only(const Problem& problem) {
+  return std::visit([](const auto& one) { return timed_only_one(one); },
+                    problem);
+}
+
 std::string key_of(const Problem& problem) {
   return std::visit([](const auto& one) { return key_of_one(one); }, problem);
 }

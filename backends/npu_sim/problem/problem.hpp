@@ -147,6 +147,10 @@ using Problem =
 // Equal strings for equal problems: the key of the memo, and a label.
 std::string key_of(const Problem& problem);
 
+// Why the instructions of the problem have a time and no result; empty if they
+// can be carried out on data.
+std::string timed_only(const Problem& problem);
+
 // Multiply-accumulates counted as 2; attention counts unmasked scores only.
 double operations_of(const Problem& problem);
 

@@ -127,13 +127,15 @@ std::string simulation_text(const Json& row) {
   const double dram =
       bytes.value("dram_read", 0.0) + bytes.value("dram_write", 0.0);
   const Json& energy = report.at("energy");
+  const std::string timed_only = text_at(report, "timed_only");
   return fmt::format(
       "  {}: {:.1f} % of cube peak, {:.1f} % of vendor peak, DRAM {},\n"
-      "    energy (estimate) {:.3g} mJ ({:.3g} to {:.3g})\n",
+      "    energy (estimate) {:.3g} mJ ({:.3g} to {:.3g})\n{}",
       text_at(row, "device"), 100.0 * report.value("cube_utilisation", 0.0),
       100.0 * report.value("vendor_utilisation", 0.0),
       bytes_text(static_cast<uint64_t>(dram)), 1e3 * energy.value("mid", 0.0),
-      1e3 * energy.value("low", 0.0), 1e3 * energy.value("high", 0.0));
+      1e3 * energy.value("low", 0.0), 1e3 * energy.value("high", 0.0),
+      timed_only.empty() ? "" : "    timed only: " + timed_only + "\n");
 }
 
 std::string group_text(const std::vector<const Json*>& rows) {

@@ -40,6 +40,8 @@
 //     vendor_utilisation   of the peak as sold
 //     energy     {low mid high static_mid} in J, note: "estimate"
 //     tiling     of products
+//     timed_only           why the instructions have a time and no result;
+//                          null if they can be carried out
 //     estimate_ns          what the analytic model says
 //     limit_ns limit_kind  the longer of canonical bytes over DRAM bandwidth
 //     and

@@ -55,6 +55,7 @@ TEST(NpuSimulatorRequest, AnswersWithEveryDocumentedKey) {
                           "vendor_utilisation",
                           "energy",
                           "tiling",
+                          "timed_only",
                           "estimate_ns",
                           "limit_ns",
                           "limit_kind",
@@ -64,6 +65,18 @@ TEST(NpuSimulatorRequest, AnswersWithEveryDocumentedKey) {
   EXPECT_EQ(reply.at("operations").get<double>(), 2.0 * 256 * 256 * 256);
   EXPECT_GT(reply.at("time_ns").get<double>(), 0.0);
   EXPECT_EQ(reply.at("energy").at("note"), "estimate");
+}
+
+TEST(NpuSimulatorRequest, SaysWhatIsTimedOnly) {
+  Json request = linear_request(64, 256, 256);
+  EXPECT_TRUE(ask("950", request).at("timed_only").is_null());
+  request["scheme"] = "fp8";
+  EXPECT_EQ(ask("950", request).at("timed_only"),
+            "fp8 products are not computed");
+  request["scheme"] = "w4a8";
+  EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
+  request["group_size"] = 64;
+  EXPECT_FALSE(ask("910b", request).at("timed_only").is_null());
 }
 
 TEST(NpuSimulatorRequest, TakesEveryOp) {
