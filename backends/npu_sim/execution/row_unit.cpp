@@ -101,6 +101,7 @@ void RowUnit::check_weights(size_t columns) const {
 
 float RowUnit::sum_of_squares(const std::vector<float>& row) {
   std::vector<float> squares;
+  squares.reserve(row.size());
   for (const float x : row) squares.push_back(x * x);
   return tsr_sum_f32(squares.data(), squares.size());
 }

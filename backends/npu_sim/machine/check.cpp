@@ -152,7 +152,7 @@ std::string check_accumulator(const Profile& profile, const Instruction& one) {
 std::string check_vector(const Profile& profile, const Instruction& one) {
   for (const UbOperand& operand : vector_operands(one)) {
     const bool is_tile = operand.begin == one.dst || operand.begin == one.src;
-    const std::string wrong = check_operand(
+    std::string wrong = check_operand(
         profile, {operand.name, Space::kUb, operand.begin, operand.bytes,
                   is_tile ? kBeatBytes : kFloatBytes});
     if (!wrong.empty()) return wrong;
@@ -161,7 +161,7 @@ std::string check_vector(const Profile& profile, const Instruction& one) {
 }
 
 std::string check_copy_out(const Profile& profile, const Instruction& copy) {
-  const std::string wrong = check_operand(
+  std::string wrong = check_operand(
       profile,
       {"src", Space::kUb, copy.src,
        int64_t{copy.m} * round_up(copy.row_bytes, kBeatBytes), kBeatBytes});

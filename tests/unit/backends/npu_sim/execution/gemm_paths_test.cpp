@@ -50,6 +50,12 @@ std::vector<SchemeCase> scheme_cases(const Profile& profile) {
     cases.push_back(
         {"w4a4", Scheme::kW4A4, {.format = TSR_WEIGHT_I4}, TSR_ACT_I4_DYNAMIC});
   }
+  if (profile.unzip.engines > 0) {
+    cases.push_back({"w8a8sc",
+                     Scheme::kW8A8Sc,
+                     {.format = TSR_WEIGHT_SPARSE_FIXED},
+                     TSR_ACT_I8_STATIC});
+  }
   if (profile.cube.bf16) {
     cases.push_back({"bf16", Scheme::kBf16, {.format = TSR_WEIGHT_BF16}});
   }
@@ -78,7 +84,9 @@ class BothPaths {
   BothPaths(const Profile& profile, const SchemeCase& test, std::mt19937& rng)
       : profile_(profile), test_(test), rng_(rng) {
     choose_problem();
-    planes_ = random_planes(test.weight, shape_, rng);
+    planes_ = test.scheme == Scheme::kW8A8Sc
+                  ? random_sparse_planes(shape_, rng)
+                  : random_planes(test.weight, shape_, rng);
     if (test.act_quant == TSR_ACT_I8_STATIC) add_static_activation(planes_, 0);
     oracle_.emplace(std::move(*reference::Weight::open(planes_)));
     dtype_ = test.scheme == Scheme::kBf16 ? TSR_BF16 : TSR_F16;
@@ -119,6 +127,7 @@ class BothPaths {
  private:
   void choose_problem();
   int64_t place(int64_t n, int64_t k) const;
+  void lay_out_tiles(Memory& memory) const;
   void lay_out_weight(Memory& memory) const;
   void lay_out_input(Memory& memory) const;
   void lay_out_rest(Memory& memory, const GemmPlan& plan) const;
@@ -169,7 +178,8 @@ void BothPaths::choose_problem() {
   gemm_.K = shape_.K;
   gemm_.out = test_.scheme == Scheme::kBf16 ? Type::kBf16 : Type::kF16;
   gemm_.layout = one_in(2) ? WeightLayout::kNz : WeightLayout::kNd;
-  gemm_.weight_is_nk = !one_in(3);
+  gemm_.weight_is_nk = kind.unzips || !one_in(3);
+  gemm_.compression = kind.unzips ? 0.6 : 1;
   gemm_.transpose_a = !kind.per_token && one_in(3);
   // Few cores have several tiles each.
   if (profile_.cube_cores > 1 && !one_in(3)) {
@@ -188,7 +198,28 @@ int64_t BothPaths::place(int64_t n, int64_t k) const {
   return gemm_.weight_is_nk ? n * shape_.K + k : k * shape_.N + n;
 }
 
+// The tiles as the framework's encoder makes them; the oracle expands them with
+// a decoder of its own.
+void BothPaths::lay_out_tiles(Memory& memory) const {
+  const auto view = planes_.view();
+  const tsr_weight_desc& desc = view.desc();
+  for (uint32_t i = 0; i < desc.planes.count; ++i) {
+    const auto& plane = static_cast<const tsr_plane*>(desc.planes.data)[i];
+    const size_t bytes = plane.rows * plane.row_bytes;
+    const auto* data = static_cast<const uint8_t*>(plane.data);
+    if (plane.role == TSR_PLANE_CODES) {
+      memory.sparse_codes.assign(data, data + bytes);
+    } else if (plane.role == TSR_PLANE_INDEX) {
+      memory.sparse_index.resize(bytes / sizeof(int64_t));
+      std::memcpy(memory.sparse_index.data(), data, bytes);
+    }
+  }
+  memory.sparse_rows = shape_.N;
+  memory.sparse_columns = shape_.K;
+}
+
 void BothPaths::lay_out_weight(Memory& memory) const {
+  if (test_.scheme == Scheme::kW8A8Sc) return lay_out_tiles(memory);
   std::vector<uint8_t>& bytes = tensor(memory, Tensor::kWeight);
   const int64_t bits = bits_of(stored_);
   const bool is_nz = gemm_.layout == WeightLayout::kNz;

@@ -15,6 +15,7 @@
 
 #include "backends/npu_sim/function/rows.hpp"
 #include "framework/format/encode.hpp"
+#include "framework/format/sparse_tile.hpp"
 #include "framework/format/weight.hpp"
 
 namespace tessera::npu {
@@ -108,6 +109,29 @@ inline format::WeightData random_planes(const format::WeightScheme& scheme,
   for (float& value : values) value = normal(rng);
   auto planes = format::encode_weight(scheme, static_cast<uint32_t>(shape.N),
                                       static_cast<uint32_t>(shape.K), values);
+  if (!planes.ok()) std::abort();
+  return std::move(*planes);
+}
+
+// SPARSE_FIXED tiles of int8 codes.
+inline format::WeightData random_sparse_planes(const Shape& shape,
+                                               std::mt19937& rng) {
+  format::WeightData dense =
+      random_planes({.format = TSR_WEIGHT_I8}, shape, rng);
+  std::vector<int8_t> codes;
+  format::Plane scale;
+  for (format::Plane& plane : dense.planes) {
+    if (plane.role == TSR_PLANE_SCALE) scale = plane;
+    if (plane.role != TSR_PLANE_CODES) continue;
+    for (const std::byte code : plane.owned) {
+      codes.push_back(std::to_integer<int8_t>(code));
+    }
+  }
+  auto tiles = format::encode_sparse_fixed(
+      static_cast<uint32_t>(shape.N), static_cast<uint32_t>(shape.K), codes);
+  if (!tiles.ok()) std::abort();
+  auto planes =
+      format::sparse_fixed_weight(std::move(*tiles), std::move(scale));
   if (!planes.ok()) std::abort();
   return std::move(*planes);
 }
