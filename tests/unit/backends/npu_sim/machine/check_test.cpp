@@ -75,12 +75,8 @@ Planted scales_case(VectorFunction function, int64_t bytes) {
           }};
 }
 
-std::vector<Planted> all_cases() {
-  const auto dst = &Instruction::dst;
-  const auto src = &Instruction::src;
-  const auto src2 = &Instruction::src2;
-  using enum VectorFunction;
-  std::vector<Planted> cases = {
+std::vector<Planted> move_cases() {
+  return {
       {"copy_in", "910b1", Space::kL1, 4 * kBeat, kBeat, "dst",
        [](Emitter& out, int64_t at) {
          out.copy_in(Space::kL1, at, {0, 4, 20, 20});
@@ -101,6 +97,22 @@ std::vector<Planted> all_cases() {
          one.n = 20;
          one.k = 30;
        }},
+      {"copy_out", "910b1", Space::kUb, 4 * kBeat, kBeat, "src",
+       [](Emitter& out, int64_t at) {
+         out.copy_out(at, {0, 4, 20, 20});
+       }},
+      {"copy_out to l1", "310p", Space::kL1, 2 * kFractal, kBeat, "dst",
+       [](Emitter& out, int64_t at) {
+         Instruction& one =
+             out.copy_out(0, {static_cast<uint64_t>(at), 9, 64, 64});
+         one.dst_space = Space::kL1;
+         one.nd_to_nz = true;
+       }},
+  };
+}
+
+std::vector<Planted> cube_cases() {
+  return {
       {"load_a", "910b1", Space::kL0a, 2 * kFractal, kFractal, "dst",
        [](Emitter& out, int64_t at) { out.load_a(at, 0, 16, 32); }},
       {"load_a", "910b1", Space::kL1, 2 * kFractal, kBeat, "src",
@@ -127,41 +139,42 @@ std::vector<Planted> all_cases() {
        [](Emitter& out, int64_t at) { out.drain(0, at, 16, 16); }},
       {"drain", "310p", Space::kUb, 1024, kBeat, "dst",
        [](Emitter& out, int64_t at) { out.drain(at, 0, 16, 16); }},
-      {"copy_out", "910b1", Space::kUb, 4 * kBeat, kBeat, "src",
-       [](Emitter& out, int64_t at) {
-         out.copy_out(at, {0, 4, 20, 20});
-       }},
-      {"copy_out to l1", "310p", Space::kL1, 2 * kFractal, kBeat, "dst",
-       [](Emitter& out, int64_t at) {
-         Instruction& one =
-             out.copy_out(0, {static_cast<uint64_t>(at), 9, 64, 64});
-         one.dst_space = Space::kL1;
-         one.nd_to_nz = true;
-       }},
   };
-  for (const Planted& more : {vector_case("dst", kNone, dst, 128),
-                              vector_case("src", kPart, src, 128),
-                              vector_case("dst", kQuantize, dst, 64),
-                              vector_case("src", kWiden, src, 128),
-                              vector_case("dst", kFinish, dst, 3 * 32 + 16),
-                              vector_case("src", kFinish, src, 128),
-                              vector_case("src2", kAdd, src2, 31 * 64 + 128),
-                              vector_case("src", kSoftmax, src, 128),
-                              vector_case("dst", kSoftmax, dst, 3 * 32 + 16),
-                              vector_case("src2", kSoftmax, src2, 32 + 16),
-                              vector_case("src2", kRowMaxima, src2, 32 + 16),
-                              vector_case("src2", kWeightCodes, src2, 32 + 16),
-                              vector_case("dst", kRescale, dst, 3 * 64 + 32),
-                              vector_case("src", kDivide, src, 3 * 64 + 32),
-                              vector_case("src2", kMerge, src2, 32 + 16),
-                              vector_case("src", kJoinMaxima, src, 3 * 64 + 32),
-                              scales_case(kSoftmax, 16),
-                              scales_case(kRescale, 16),
-                              scales_case(kMerge, 32 + 16),
-                              scales_case(kDivide, 16),
-                              scales_case(kQuantizeRows, 4),
-                              scales_case(kQuantizeHeads, 32)}) {
-    cases.push_back(more);
+}
+
+std::vector<Planted> vector_cases() {
+  const auto dst = &Instruction::dst;
+  const auto src = &Instruction::src;
+  const auto src2 = &Instruction::src2;
+  using enum VectorFunction;
+  return {vector_case("dst", kNone, dst, 128),
+          vector_case("src", kPart, src, 128),
+          vector_case("dst", kQuantize, dst, 64),
+          vector_case("src", kWiden, src, 128),
+          vector_case("dst", kFinish, dst, 3 * 32 + 16),
+          vector_case("src", kFinish, src, 128),
+          vector_case("src2", kAdd, src2, 31 * 64 + 128),
+          vector_case("src", kSoftmax, src, 128),
+          vector_case("dst", kSoftmax, dst, 3 * 32 + 16),
+          vector_case("src2", kSoftmax, src2, 32 + 16),
+          vector_case("src2", kRowMaxima, src2, 32 + 16),
+          vector_case("src2", kWeightCodes, src2, 32 + 16),
+          vector_case("dst", kRescale, dst, 3 * 64 + 32),
+          vector_case("src", kDivide, src, 3 * 64 + 32),
+          vector_case("src2", kMerge, src2, 32 + 16),
+          vector_case("src", kJoinMaxima, src, 3 * 64 + 32),
+          scales_case(kSoftmax, 16),
+          scales_case(kRescale, 16),
+          scales_case(kMerge, 32 + 16),
+          scales_case(kDivide, 16),
+          scales_case(kQuantizeRows, 4),
+          scales_case(kQuantizeHeads, 32)};
+}
+
+std::vector<Planted> all_cases() {
+  std::vector<Planted> cases = move_cases();
+  for (const auto& more : {cube_cases(), vector_cases()}) {
+    cases.insert(cases.end(), more.begin(), more.end());
   }
   return cases;
 }
