@@ -30,7 +30,7 @@ namespace {
 // A child that was told to end gets this long before it is killed.
 constexpr int kEndMilliseconds = 2000;
 
-// Of any call but a submission: to load, pack, compile.
+// Of calls that load, pack, compile or simulate.
 constexpr uint64_t kCallLimitNs = 600'000'000'000;
 
 // Of a message that has begun to come.
@@ -38,6 +38,26 @@ constexpr timeval kTransferLimit = {60, 0};
 
 // Out of the way of the numbers that the child expects.
 constexpr int kFirstFree = 16;
+
+// Any other answer, and above all the end of an object, may take no longer than
+// a step.
+bool may_take_long(CallId id) {
+  switch (id) {
+    case CallId::kLoad:
+    case CallId::kDeviceOpen:
+    case CallId::kCheck:
+    case CallId::kEstimate:
+    case CallId::kPackingBegin:
+    case CallId::kPackingSlice:
+    case CallId::kPackingEnd:
+    case CallId::kWeightCreate:
+    case CallId::kProgramCreate:
+    case CallId::kDeviceAsk:
+      return true;
+    default:
+      return false;
+  }
+}
 
 struct SocketPair {
   FileDescriptor here;
@@ -254,8 +274,8 @@ void ChildProcess::declare_dead(const std::string& cause) {
 
 RemoteCall::RemoteCall(ChildProcess& child, CallId id)
     : child_(child),
-      limit_ns_(id == CallId::kQueueSubmit ? child.step_limit_ns_
-                                           : kCallLimitNs),
+      limit_ns_(may_take_long(id) ? std::max(kCallLimitNs, child.step_limit_ns_)
+                                  : child.step_limit_ns_),
       lock_(child.call_mutex_) {
   child_.request_.clear();
   child_.request_.put(id);

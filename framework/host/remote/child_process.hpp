@@ -34,7 +34,8 @@ class ChildProcess {
  public:
   using Log = std::function<void(uint32_t level, std::string_view line)>;
 
-  // A submission may take `step_limit_ns`, any other call ten minutes.
+  // What loads, packs or compiles may take ten minutes, any other call
+  // `step_limit_ns`.
   //
   // Errors: NOT_FOUND if the child's program is not beside this one's;
   //         RESOURCE_EXHAUSTED.
