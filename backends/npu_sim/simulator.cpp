@@ -12,6 +12,7 @@
 
 #include "backends/npu_sim/request.hpp"
 #include "backends/npu_sim/trace/views.hpp"
+#include "backends/npu_sim/validation/speed.hpp"
 #include "backends/npu_sim/validation/validate.hpp"
 #include "tessera/error.hpp"
 
@@ -238,6 +239,21 @@ std::string run_validation(const Json& request) {
   return reply.dump();
 }
 
+// What the simulator itself takes, on all shipped profiles.
+std::string run_speed() {
+  Json rows = Json::array();
+  for (const SpeedFigures& one : measure_speed(builtin_profiles())) {
+    rows.push_back({{"profile", one.profile},
+                    {"estimate_us", one.estimate_us},
+                    {"estimate_median_us", one.estimate_median_us},
+                    {"remembered_estimate_us", one.remembered_us},
+                    {"qwen3_8b_decode_step_s", one.step_s},
+                    {"qwen3_8b_decode_step_simulated_ms", one.step_ms},
+                    {"gemm_8192_cubed_f16_s", one.gemm_s}});
+  }
+  return Json{{"clock", "processor time of one thread"}, {"rows", rows}}.dump();
+}
+
 }  // namespace
 
 tsr_simulator make_simulator_node() {
@@ -257,6 +273,9 @@ std::string simulate_request(const Profile& profile,
   }
   if (json.is_object() && json.value("op", Json()) == "validate") {
     return run_validation(json);
+  }
+  if (json.is_object() && json.value("op", Json()) == "speed") {
+    return run_speed();
   }
   Request asked = read_request(json);
   asked.options.trace = asked.files.count("trace") != 0;

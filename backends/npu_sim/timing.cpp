@@ -69,7 +69,7 @@ AttentionTiling Timing::tiling(Attention attention) const {
 
 Simulation Timing::guess(Problem problem) const {
   apply_options(problem);
-  return npu::estimate(simulator_.profile(), problem);
+  return simulator_.guess(problem);
 }
 
 }  // namespace tessera::npu

@@ -59,6 +59,46 @@ Status run_validate(const ValidateOptions& options) {
   return {TSR_FAILED_PRECONDITION, "a row is outside its tolerance"};
 }
 
+struct SpeedOptions {
+  bool json = false;
+};
+
+Status run_speed(const SpeedOptions& options) {
+  const Registry registry = discover_plugins(0, false);
+  TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device,
+                       open_simulator(registry));
+  Json request;
+  request["op"] = "speed";
+  TSR_ASSIGN_OR_RETURN(const Json report,
+                       bench::ask_simulator(*device, request));
+  if (options.json) {
+    print_json(report);
+    return {};
+  }
+  std::string text = fmt::format(
+      "{:8} {:>12} {:>12} {:>14} {:>16} {:>14}\n", "profile", "estimate us",
+      "median us", "asked again us", "qwen3-8b step s", "8192 cubed s");
+  for (const Json& row : report.value("rows", Json::array())) {
+    text += fmt::format("{:8} {:12.2f} {:12.2f} {:14.2f} {:16.3f} {:14.3f}\n",
+                        row.value("profile", ""), row.value("estimate_us", 0.0),
+                        row.value("estimate_median_us", 0.0),
+                        row.value("remembered_estimate_us", 0.0),
+                        row.value("qwen3_8b_decode_step_s", 0.0),
+                        row.value("gemm_8192_cubed_f16_s", 0.0));
+  }
+  text += fmt::format("{}\n", report.value("clock", ""));
+  write_out(text);
+  return {};
+}
+
+void add_speed_command(CLI::App& npu,
+                       const std::shared_ptr<SpeedOptions>& options) {
+  CLI::App* app = npu.add_subcommand(
+      "speed", "Measure how long the simulator itself takes");
+  add_json_option(*app, options->json);
+  app->footer("Example:\n  tessera npu speed");
+}
+
 }  // namespace
 
 Command add_npu_command(CLI::App& tessera) {
@@ -76,7 +116,12 @@ Command add_npu_command(CLI::App& tessera) {
       ->type_name("FILE");
   add_json_option(*app, options->json);
   app->footer("Example:\n  tessera npu validate --json");
-  return {npu, [options] { return run_validate(*options); }};
+  auto speed = std::make_shared<SpeedOptions>();
+  add_speed_command(*npu, speed);
+  return {npu, [npu, options, speed] {
+            return npu->got_subcommand("speed") ? run_speed(*speed)
+                                                : run_validate(*options);
+          }};
 }
 
 }  // namespace tessera::cli

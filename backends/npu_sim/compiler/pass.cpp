@@ -226,16 +226,19 @@ bool fits_rows(const Profile& profile, const Pass& pass) {
 double streamed_copy_cycles(const Profile& profile, const Instruction& copy,
                             const CopyLoop& loop) {
   const TransferCost cost = transfer_cost_of(profile, copy);
-  const double miss_rate = std::min(
-      {cost.hit_rate, cost.miss_rate > 0 ? cost.miss_rate : cost.hit_rate,
-       profile.dram_rate() / static_cast<double>(loop.cores)});
+  const double miss_rate = cost.miss_rate > 0
+                               ? std::min(cost.hit_rate, cost.miss_rate)
+                               : cost.hit_rate;
   const double room = static_cast<double>(profile.global.l2_bytes) *
                       profile.assumptions.l2_capacity_share;
   const double again = 1 - kept_share(loop.total_bytes, room);
   const auto visit = [&](double misses) {
-    const double one =
-        cost.bytes * (misses / miss_rate + (1 - misses) / cost.hit_rate);
-    return static_cast<double>(loop.count) * std::max(one, cost.least_cycles);
+    // Tiles at the edge are smaller.
+    const double one = loop.mean_share * cost.bytes *
+                       (misses / miss_rate + (1 - misses) / cost.hit_rate);
+    return std::max(
+        static_cast<double>(loop.count) * std::max(one, cost.least_cycles),
+        loop.total_bytes * misses / profile.dram_rate());
   };
   return visit(1) + static_cast<double>(loop.repeats - 1) * visit(again) +
          cost.miss_latency_cycles;

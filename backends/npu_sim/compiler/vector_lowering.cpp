@@ -264,10 +264,14 @@ double copy_cycles(const Profile& profile, const Copy& copy) {
   one.row_bytes = static_cast<uint32_t>(rectangle.row_bytes);
   one.row_stride = static_cast<uint64_t>(rectangle.row_stride);
   one.nd_to_nz = copy.nd_to_nz;
-  return streamed_copy_cycles(profile, one,
-                              {plan.cores, plan.tiles_per_core, copy.repeats,
-                               static_cast<double>(canonical_bytes_of(copy)) /
-                                   static_cast<double>(copy.repeats)});
+  const double bytes =
+      canonical_bytes_of(copy) / static_cast<double>(copy.repeats);
+  const double whole =
+      static_cast<double>(rectangle.rows * rectangle.row_bytes);
+  return streamed_copy_cycles(
+      profile, one,
+      {plan.tiles_per_core, copy.repeats, bytes,
+       bytes / (whole * static_cast<double>(plan.num_tiles))});
 }
 
 }  // namespace tessera::npu

@@ -202,7 +202,7 @@ struct Estimate {
     return result;
   }
   Simulation operator()(const Attention& attention) const {
-    const AttentionPlan plan = plan_attention(profile, attention);
+    const AttentionPlan plan = shape_attention(profile, attention);
     Simulation result;
     result.cycles = attention_cycles(profile, plan);
     result.cores = plan.cores;

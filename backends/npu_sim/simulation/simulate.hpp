@@ -53,15 +53,16 @@ struct Simulation {
 Simulation simulate(const Profile& profile, const Problem& problem,
                     const SimulateOptions& options = {});
 
-// The same from the cost model alone, without a trace: under 10 microseconds,
-// and within 15 % of simulate() in time.
+// The same from the cost model alone, without a trace: some microseconds, and
+// near simulate() in time; docs/npu_validation.md says how near.
 Simulation estimate(const Profile& profile, const Problem& problem);
 
 // The instructions that simulate() runs.
 Stream compile(const Profile& profile, const Problem& problem,
                const SimulateOptions& options = {});
 
-// simulate() with results kept by shape.  One per open device.
+// simulate() and estimate() with results kept by shape.  One per open device;
+// any number of threads at once.
 class Simulator {
  public:
   explicit Simulator(Profile profile);
@@ -72,6 +73,7 @@ class Simulator {
   const Profile& profile() const;
   // Stays valid as long as the simulator.
   const Simulation& time(const Problem& problem);
+  const Simulation& guess(const Problem& problem) const;
   int64_t num_simulated() const;
 
  private:

@@ -15,6 +15,7 @@ struct Simulator::State {
   std::mutex mutex;
   // Nodes stay where they are: callers keep references.
   std::unordered_map<std::string, Simulation> results;
+  std::unordered_map<std::string, Simulation> guesses;
 };
 
 Simulator::Simulator(Profile profile) : state_(std::make_unique<State>()) {
@@ -33,6 +34,15 @@ const Simulation& Simulator::time(const Problem& problem) {
   const auto found = state_->results.find(key);
   if (found != state_->results.end()) return found->second;
   return state_->results.emplace(key, simulate(state_->profile, problem))
+      .first->second;
+}
+
+const Simulation& Simulator::guess(const Problem& problem) const {
+  const std::string key = key_of(problem);
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  const auto found = state_->guesses.find(key);
+  if (found != state_->guesses.end()) return found->second;
+  return state_->guesses.emplace(key, estimate(state_->profile, problem))
       .first->second;
 }
 

@@ -10,6 +10,7 @@
 
 #include "backends/npu_sim/compiler/attention/lowering.hpp"
 #include "backends/npu_sim/compiler/attention/merge.hpp"
+#include "backends/npu_sim/compiler/attention/pipeline_model.hpp"
 #include "backends/npu_sim/compiler/attention/plan.hpp"
 #include "backends/npu_sim/compiler/cache_model.hpp"
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
@@ -306,6 +307,7 @@ double passes_cycles(const Profile& profile, const AttentionPlan& plan) {
 }  // namespace
 
 double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
+  if (plan.is_plain()) return pipeline_cycles(profile, plan);
   double busy = 0;
   for (const auto& works : plan.work) busy += works.empty() ? 0 : 1;
   double latest = 0;

@@ -19,11 +19,13 @@ constexpr int64_t kFractalRows = 16;
 constexpr int64_t kMostRows = 128;
 constexpr int64_t kMostSlots = 4;
 constexpr int64_t kMostPackets = 8;
+constexpr int64_t kEnoughPackets = 4;
 constexpr int64_t kTilesOfWork = 4;
 constexpr int64_t kFewestTileKeys = 128;
 constexpr int64_t kMostPacketBytes = 65536;
 constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kFewRows = 32;
+constexpr int64_t kFewColumns = 128;
 constexpr int64_t kWidenedBytes = 16384;  // f16, of one step of a vector core
 constexpr int64_t kMostWidenings = 6;     // their reads hide each other's wait
 constexpr int64_t kScalesPerBeat = 8;
@@ -116,8 +118,13 @@ int64_t kept_l1_bytes(const AttentionPlan& plan) {
 void choose_packets(const Profile& profile, AttentionPlan& plan) {
   const int64_t room = profile.local.l1_bytes - kept_l1_bytes(plan);
   // Transfers of half the most are still efficient.
-  plan.num_packets =
-      std::clamp<int64_t>(room / (kMostPacketBytes / 2), 2, kMostPackets);
+  const int64_t least =
+      plan.attention.v_in_k
+          ? std::min(
+                kMostPacketBytes,
+                fractal_bytes(plan.chunk_keys, plan.value_columns, plan.cube))
+          : kMostPacketBytes / 2;
+  plan.num_packets = std::clamp<int64_t>(room / least, 2, kMostPackets);
   plan.packet_bytes = std::min(kMostPacketBytes, room / plan.num_packets) /
                       kBeatBytes * kBeatBytes;
 }
@@ -199,7 +206,9 @@ int64_t most_tile_keys(const Profile& profile, int64_t rows, int64_t keys) {
   return most;
 }
 
-int64_t most_columns(int64_t rows) { return rows <= kFewRows ? 256 : 128; }
+int64_t most_columns(int64_t rows) {
+  return rows <= kFewRows ? 2 * kFewColumns : kFewColumns;
+}
 
 void choose_tiles(const Profile& profile, AttentionPlan& plan) {
   int64_t most_rows = 0;
@@ -215,14 +224,17 @@ void choose_tiles(const Profile& profile, AttentionPlan& plan) {
        rows = round_up(rows / 2, kFractalRows)) {
     plan.tile_rows = rows;
     choose_widening(plan);
-    plan.value_columns = std::min(most_columns(rows),
-                                  round_up(plan.attention.v_dim, kFractalRows));
+    plan.value_columns =
+        std::min(plan.attention.v_in_k ? kFewColumns : most_columns(rows),
+                 round_up(plan.attention.v_dim, kFractalRows));
     for (int64_t keys = most_tile_keys(profile, rows, most_keys); keys >= 32;
          keys /= 2) {
       if (keys / 2 >= most_keys && keys > 32) continue;
       plan.tile_keys = keys;
       plan.chunk_keys = std::min(most_columns(rows), keys);
-      if (fits_cube(profile, plan) && fits_vector(profile, plan)) return;
+      if (!fits_cube(profile, plan) || !fits_vector(profile, plan)) continue;
+      // Weights that leave L1 no room for packets starve the cube.
+      if (plan.num_packets >= kEnoughPackets || keys <= kFewestTileKeys) return;
     }
     if (rows == kFractalRows) break;
   }
@@ -237,6 +249,17 @@ void choose_tiles(const Profile& profile, AttentionPlan& plan) {
 
 int64_t AttentionPlan::state_bytes() const {
   return round_up(lane_rows_most() * 4, kBeatBytes);
+}
+
+double AttentionPlan::cache_bytes() const {
+  double keys = 0;
+  for (const int64_t length : attention.seq_lens) {
+    keys += static_cast<double>(length);
+  }
+  const int64_t dims =
+      attention.qk_dim + (attention.v_in_k ? 0 : attention.v_dim);
+  return keys / 8 *
+         static_cast<double>(attention.num_kv_heads * dims * bits_of(cube));
 }
 
 int64_t AttentionPlan::num_rows() const {
@@ -283,18 +306,24 @@ int64_t AttentionPlan::slot_bytes() const {
 int64_t AttentionPlan::packet_dims() const {
   const int64_t k0 = fractal_k(cube);
   const int64_t most = packet_bytes / fractal_bytes(chunk_keys, k0, cube) * k0;
-  return std::min(most, round_up(attention.qk_dim, k0));
+  // V that lies in K finds in L2 what K left there if both are cut alike.
+  const int64_t wanted = attention.v_in_k ? value_columns : attention.qk_dim;
+  return std::min(most, round_up(wanted, k0));
 }
 
 int64_t AttentionPlan::packet_keys() const {
   const int64_t k0 = fractal_k(cube);
-  const int64_t most =
-      packet_bytes / fractal_bytes(value_columns, k0, cube) * k0;
+  // Columns come in blocks of 32 bytes.
+  const int64_t key_bytes = ceil_div(value_columns, k0) * kBeatBytes;
+  int64_t most = packet_bytes / key_bytes / k0 * k0;
+  // Whole blocks of the cache: a packet that ends in one takes two transfers.
+  const int64_t block = attention.block_size;
+  if (most > block) most = most / block * block;
   return std::min(most, round_up(tile_keys, k0));
 }
 
-AttentionPlan plan_attention(const Profile& profile,
-                             const Attention& attention) {
+AttentionPlan shape_attention(const Profile& profile,
+                              const Attention& attention) {
   check_heads(attention);
   check_lengths(attention);
   AttentionPlan plan;
@@ -311,7 +340,18 @@ AttentionPlan plan_attention(const Profile& profile,
   }
   choose_types(profile, plan);
   choose_tiles(profile, plan);
-  share_work(plan);
+  if (plan.is_plain()) {
+    choose_splits(plan);
+  } else {
+    share_work(profile, plan);
+  }
+  return plan;
+}
+
+AttentionPlan plan_attention(const Profile& profile,
+                             const Attention& attention) {
+  AttentionPlan plan = shape_attention(profile, attention);
+  if (plan.work.empty()) share_work(profile, plan);
   return plan;
 }
 

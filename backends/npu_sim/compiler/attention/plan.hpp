@@ -94,6 +94,10 @@ struct AttentionPlan {
   int64_t widening_bytes() const;
   // Of UB: maxima and sums of works, factors of tiles, for each row of a lane.
   int64_t num_states() const { return num_places() + 1; }
+  // Of all sequences and heads, as the cube reads it.
+  double cache_bytes() const;
+  // Whether the products read the cache as it is stored.
+  bool is_plain() const { return widening == Widening::kNone && !is_integer(); }
   int64_t state_bytes() const;
   int64_t slot_bytes() const;
   // Stacked rows of all sequences and KV heads, one after another.
@@ -116,6 +120,10 @@ struct AttentionPlan {
 //         UNIMPLEMENTED for types the chip has not, or head dims beyond L1
 AttentionPlan plan_attention(const Profile& profile,
                              const Attention& attention);
+// The same but for who does what: `work` may be empty, where the formula does
+// not need it.
+AttentionPlan shape_attention(const Profile& profile,
+                              const Attention& attention);
 
 double attention_cycles(const Profile& profile, const AttentionPlan& plan);
 

@@ -72,10 +72,20 @@ std::vector<AttentionWork> split_keys(const AttentionPlan& plan,
   return parts;
 }
 
-// Longest first, each to the core with the least to do.
-void deal(AttentionPlan& plan, std::vector<AttentionWork> parts) {
+// Longest first, each to the core with the least to do; where L2 does not hold
+// the caches of all heads, one head after another.
+void deal(const Profile& profile, AttentionPlan& plan,
+          std::vector<AttentionWork> parts) {
+  const double room = static_cast<double>(profile.global.l2_bytes) *
+                      profile.assumptions.l2_capacity_share;
+  const bool by_head = plan.cache_bytes() > room;
   std::stable_sort(parts.begin(), parts.end(),
                    [&](const AttentionWork& a, const AttentionWork& b) {
+                     if (by_head) {
+                       const auto head = std::tie(a.sequence, a.kv_head);
+                       const auto other = std::tie(b.sequence, b.kv_head);
+                       if (head != other) return head < other;
+                     }
                      return plan.tiles_of(a) > plan.tiles_of(b);
                    });
   plan.work.assign(static_cast<size_t>(plan.cores), {});
@@ -95,13 +105,51 @@ void deal(AttentionPlan& plan, std::vector<AttentionWork> parts) {
   }
 }
 
-void choose_splits(AttentionPlan& plan,
-                   const std::vector<AttentionWork>& whole) {
-  int64_t most_tiles = 0;
-  for (const AttentionWork& work : whole) {
-    most_tiles = std::max(most_tiles, plan.tiles_of(work));
+}  // namespace
+
+int64_t AttentionPlan::splits_at(int64_t sequence, int64_t row) const {
+  const auto number = static_cast<size_t>(sequence);
+  const int64_t total = attention.q_lens[number] * group();
+  const int64_t first = row / tile_rows * tile_rows;
+  const auto [begin, end] =
+      visible_keys(*this, number, first, std::min(tile_rows, total - first));
+  const int64_t keys = end - begin / tile_keys * tile_keys;
+  return ceil_div(keys, round_up(ceil_div(keys, num_splits), tile_keys));
+}
+
+AttentionLoad load_of(const AttentionPlan& plan) {
+  AttentionLoad load;
+  load.shortest = std::numeric_limits<double>::infinity();
+  const auto heads = static_cast<double>(plan.attention.num_kv_heads);
+  for (size_t s = 0; s < plan.attention.q_lens.size(); ++s) {
+    const int64_t total = plan.attention.q_lens[s] * plan.group();
+    for (int64_t row = 0; row < total; row += plan.tile_rows) {
+      const int64_t rows = std::min(plan.tile_rows, total - row);
+      const auto [begin, end] = visible_keys(plan, s, row, rows);
+      const int64_t keys = end - begin / plan.tile_keys * plan.tile_keys;
+      const int64_t whole = ceil_div(keys, plan.tile_keys);
+      const auto tiles = static_cast<double>(whole);
+      load.works += heads;
+      load.parts += heads * static_cast<double>(ceil_div(
+                                whole, ceil_div(whole, plan.num_splits)));
+      load.tiles += heads * tiles;
+      load.keys += heads * static_cast<double>(keys);
+      load.rows += heads * static_cast<double>(rows);
+      load.shortest = std::min(load.shortest, tiles);
+      if (tiles <= load.longest) continue;
+      load.longest = tiles;
+      load.longest_rows = static_cast<double>(rows);
+      load.longest_row_tiles =
+          static_cast<double>(ceil_div(total, plan.tile_rows));
+    }
   }
-  const auto count = static_cast<int64_t>(whole.size());
+  return load;
+}
+
+void choose_splits(AttentionPlan& plan) {
+  const AttentionLoad load = load_of(plan);
+  const auto most_tiles = static_cast<int64_t>(load.longest);
+  const auto count = static_cast<int64_t>(load.works);
   int64_t best = 1;
   int64_t best_tiles = std::numeric_limits<int64_t>::max();
   for (int64_t splits = 1; splits <= std::min(kMostSplits, most_tiles);
@@ -118,22 +166,9 @@ void choose_splits(AttentionPlan& plan,
   plan.num_splits = count >= 4 * plan.cores ? 1 : best;
 }
 
-}  // namespace
-
-int64_t AttentionPlan::splits_at(int64_t sequence, int64_t row) const {
-  const auto number = static_cast<size_t>(sequence);
-  const int64_t total = attention.q_lens[number] * group();
-  const int64_t first = row / tile_rows * tile_rows;
-  const auto [begin, end] =
-      visible_keys(*this, number, first, std::min(tile_rows, total - first));
-  const int64_t keys = end - begin / tile_keys * tile_keys;
-  return ceil_div(keys, round_up(ceil_div(keys, num_splits), tile_keys));
-}
-
-void share_work(AttentionPlan& plan) {
-  const std::vector<AttentionWork> whole = all_work(plan);
-  choose_splits(plan, whole);
-  deal(plan, split_keys(plan, whole));
+void share_work(const Profile& profile, AttentionPlan& plan) {
+  choose_splits(plan);
+  deal(profile, plan, split_keys(plan, all_work(plan)));
 }
 
 }  // namespace tessera::npu

@@ -80,11 +80,11 @@ TEST(Estimate, LiesNearTheMachineOverRandomShapes) {
       ++all;
     }
   }
-  EXPECT_GE(close, all * 85 / 100);
-  EXPECT_LE(sum / all, 0.10);
+  EXPECT_GE(close, all * 94 / 100);
+  EXPECT_LE(sum / all, 0.05);
 }
 
-// Shapes that no list was made for; a half off is the worst to be had.
+// Shapes that no list was made for; a third off is the worst to be had.
 TEST(Estimate, IsNeverFarOffOnAnyChip) {
   std::mt19937 rng(42);
   const auto below = [&](int64_t most) {
@@ -105,12 +105,12 @@ TEST(Estimate, IsNeverFarOffOnAnyChip) {
       gemm.layout = i % 4 < 2 ? WeightLayout::kNd : WeightLayout::kNz;
       const double machine = simulate(profile, gemm).cycles;
       const double error = estimate(profile, gemm).cycles / machine - 1;
-      ASSERT_LT(std::abs(error), 0.5) << name << ' ' << key_of(gemm);
+      ASSERT_LT(std::abs(error), 0.33) << name << ' ' << key_of(gemm);
       close += std::abs(error) <= 0.15 ? 1 : 0;
       ++all;
     }
   }
-  EXPECT_GE(close, all * 75 / 100);
+  EXPECT_GE(close, all * 95 / 100);
 }
 
 TEST(Estimate, RefusesWhatTheMachineRefuses) {

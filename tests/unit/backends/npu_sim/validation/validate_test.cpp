@@ -11,6 +11,8 @@
 #include <sstream>
 #include <string>
 
+#include "backends/npu_sim/validation/estimate_sweep.hpp"
+#include "backends/npu_sim/validation/speed.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::npu {
@@ -34,6 +36,35 @@ TEST(Validation, ShippedRowsLieWithinTheirTolerances) {
   page << file.rdbuf();
   EXPECT_EQ(page.str(), validation_markdown(validation))
       << "write docs/npu_validation.md again";
+}
+
+// What the page says of the estimate.  Attention over int8 and fa3 caches has a
+// coarser formula than the rest.
+TEST(Estimate, LiesWithinFifteenPercentOfTheMachine) {
+  const std::vector<std::string> profiles = {"910b4", "310p"};
+  for (int i = 0; i < kNumFamilies; ++i) {
+    const auto family = static_cast<Family>(i);
+    const bool is_coarse = family == Family::kDecodeAttention ||
+                           family == Family::kPrefillAttention ||
+                           family == Family::kDecodeLatent ||
+                           family == Family::kPrefillLatent ||
+                           family == Family::kCopy;
+    const EstimateErrors errors = estimate_errors(profiles, family, 4);
+    EXPECT_GE(static_cast<double>(errors.within),
+              (is_coarse ? 0.5 : 0.85) * static_cast<double>(errors.count))
+        << name_of(family) << ": " << errors.worst << ' '
+        << errors.worst_problem;
+    EXPECT_LE(errors.mean, is_coarse ? 0.35 : 0.08) << name_of(family);
+  }
+}
+
+TEST(Speed, EveryProfileHasItsFigures) {
+  const std::vector<SpeedFigures> all = measure_speed({"310p"});
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_GT(all[0].estimate_us, 0);
+  EXPECT_GT(all[0].step_s, 0);
+  EXPECT_GT(all[0].step_ms, 1);
+  EXPECT_GT(all[0].gemm_s, 0);
 }
 
 std::string refusal(const std::string& problem) {
