@@ -63,6 +63,10 @@ void add_attention(const OpQuestion& q, Json& json) {
 
 }  // namespace
 
+bool is_linear(const std::string& op) {
+  return op == "linear" || op == "grouped_linear";
+}
+
 Result<std::vector<int64_t>> parse_sizes(const std::string& text,
                                          size_t count) {
   std::vector<int64_t> sizes;
@@ -90,7 +94,7 @@ Json simulator_request(const OpQuestion& question,
                        const std::map<std::string, std::string>& files) {
   Json json;
   json["op"] = question.op;
-  if (question.op == "linear" || question.op == "grouped_linear") {
+  if (is_linear(question.op)) {
     add_linear(question, json);
   } else if (question.op == "attention") {
     add_attention(question, json);

@@ -52,6 +52,9 @@ struct OpQuestion {
   std::string kv;  // cache type
 };
 
+// Whether `op` is a product with a weight: linear or grouped_linear.
+bool is_linear(const std::string& op);
+
 // The request of dev.tessera.simulator for it; `files` are paths by kind.
 nlohmann::ordered_json simulator_request(
     const OpQuestion& question,

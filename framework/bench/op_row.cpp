@@ -20,7 +20,7 @@ void add_shape(const OpQuestion& q, Json& row) {
     row["kv_type"] = q.kv.empty() ? "f16" : q.kv;
     return;
   }
-  if (q.op == "linear" || q.op == "grouped_linear") {
+  if (is_linear(q.op)) {
     if (q.op == "linear") {
       row["M"] = q.shape.at(0);
     } else {
@@ -56,9 +56,7 @@ Json question_row(const OpQuestion& question, const std::string& device) {
   Json row;
   row["op"] = question.op;
   row["device"] = device;
-  const bool has_scheme =
-      question.op == "linear" || question.op == "grouped_linear";
-  row["scheme"] = has_scheme ? Json(question.scheme) : Json();
+  row["scheme"] = is_linear(question.op) ? Json(question.scheme) : Json();
   add_shape(question, row);
   return row;
 }

@@ -87,27 +87,6 @@ Json failure_json(const PluginFailure& failure) {
   return device;
 }
 
-Json environment_json(const Environment& environment) {
-  Json json;
-  json["os"] = environment.os;
-  json["kernel"] = environment.kernel;
-  json["cpu"] = environment.cpu;
-  json["cores"] = environment.cores;
-  json["isa"] = environment.isa;
-  json["memory_bytes"] = environment.memory_bytes;
-  json["compiler"] = environment.compiler;
-  json["build_type"] = environment.build_type;
-  json["tessera_version"] = environment.tessera_version;
-  json["abi_version"] = environment.abi_version;
-  json["libraries"] = Json::object();
-  for (const auto& [name, version] : environment.libraries) {
-    json["libraries"][name] = version;
-  }
-  json["plugin_folders"] = environment.plugin_folders;
-  json["cache_folder"] = environment.cache_folder;
-  return json;
-}
-
 std::string environment_text(const Environment& environment) {
   Table table({{"environment"}, {""}});
   table.add_row({"os", environment.os});
@@ -118,7 +97,9 @@ std::string environment_text(const Environment& environment) {
   table.add_row({"memory", bytes_text(environment.memory_bytes)});
   table.add_row(
       {"compiler", environment.compiler + ", " + environment.build_type});
-  table.add_row({"tessera", environment.tessera_version});
+  table.add_row(
+      {"tessera", fmt::format("{}, commit {}", environment.tessera_version,
+                              environment.commit)});
   table.add_row({"plugin ABI", environment.abi_version});
   for (const auto& [name, version] : environment.libraries) {
     table.add_row({name, version});

@@ -9,10 +9,12 @@
 #include <CLI/Version.hpp>
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "framework/base/text_hash.hpp"
+#include "framework/cli/build_commit.hpp"
 #include "framework/host/negotiate.hpp"
 #include "framework/host/search_path.hpp"
 #include "framework/host/services.hpp"
@@ -57,6 +59,27 @@ std::string compiler_name() {
 #else
   return "unknown";
 #endif
+}
+
+// A word as a shell reads it.
+std::string shell_quoted(std::string_view word) {
+  const bool is_plain =
+      !word.empty() &&
+      std::all_of(word.begin(), word.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 ||
+               std::string_view("-_./:,=+@%").find(static_cast<char>(c)) !=
+                   std::string_view::npos;
+      });
+  if (is_plain) return std::string(word);
+  std::string quoted = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      quoted += "'\\''";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
 }
 
 std::string or_unknown(const std::string& text) {
@@ -107,6 +130,7 @@ Environment read_environment() {
   environment.compiler = compiler_name();
   environment.build_type = TSR_BUILD_TYPE;
   environment.tessera_version = TSR_VERSION;
+  environment.commit = build_commit();
   environment.abi_version = abi_version_name(kHostAbi.max);
   environment.libraries = {
       {"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000,
@@ -118,6 +142,55 @@ Environment read_environment() {
   environment.plugin_folders = plugin_search_path();
   environment.cache_folder = or_unknown(default_cache_root());
   return environment;
+}
+
+Json environment_json(const Environment& environment) {
+  Json json;
+  json["os"] = environment.os;
+  json["kernel"] = environment.kernel;
+  json["cpu"] = environment.cpu;
+  json["cores"] = environment.cores;
+  json["isa"] = environment.isa;
+  json["memory_bytes"] = environment.memory_bytes;
+  json["compiler"] = environment.compiler;
+  json["build_type"] = environment.build_type;
+  json["tessera_version"] = environment.tessera_version;
+  json["commit"] = environment.commit;
+  json["abi_version"] = environment.abi_version;
+  json["libraries"] = Json::object();
+  for (const auto& [name, version] : environment.libraries) {
+    json["libraries"][name] = version;
+  }
+  json["plugin_folders"] = environment.plugin_folders;
+  json["cache_folder"] = environment.cache_folder;
+  return json;
+}
+
+std::string machine_fingerprint(const Environment& environment) {
+  constexpr uint64_t kGiB = 1U << 30;
+  TextHash hash;
+  hash.add(environment.cpu);
+  hash.add(fmt::format("/{}/", environment.cores));
+  // The last bytes depend on what the firmware keeps for itself.
+  hash.add(std::to_string((environment.memory_bytes + kGiB / 2) / kGiB));
+  hash.add(read_text("/etc/machine-id"));
+  return hash.text();
+}
+
+std::string own_command_line() {
+  const std::string words = read_text("/proc/self/cmdline");
+  std::string line;
+  size_t begin = 0;
+  while (begin < words.size()) {
+    const size_t end = std::min(words.find('\0', begin), words.size());
+    const std::string_view word(words.data() + begin, end - begin);
+    const bool is_first = begin == 0;
+    begin = end + 1;
+    if (!is_first) line += ' ';
+    // The program by its name alone: it is the same wherever it lies.
+    line += is_first ? "tessera" : shell_quoted(word);
+  }
+  return line;
 }
 
 }  // namespace tessera::cli

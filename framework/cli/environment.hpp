@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "framework/host/registry.hpp"
+#include "framework/cli/json_output.hpp"
 
 namespace tessera::cli {
 
@@ -24,6 +24,7 @@ struct Environment {
   std::string compiler;
   std::string build_type;
   std::string tessera_version;
+  std::string commit;  // that this program was built from, or "unknown"
   std::string abi_version;
   std::vector<std::pair<std::string, std::string>> libraries;
   std::vector<std::string> plugin_folders;
@@ -31,6 +32,16 @@ struct Environment {
 };
 
 Environment read_environment();
+
+// The keys of docs/json.md.
+Json environment_json(const Environment& environment);
+
+// What tells this machine from others, whatever system is on it: processor,
+// usable cores, memory, and the system's id of the machine, hashed.
+std::string machine_fingerprint(const Environment& environment);
+
+// The command line of this process as a shell takes it; empty if unknown.
+std::string own_command_line();
 
 // The value of `key` in lines of "key<separator>value", without quotes and
 // spaces around it; empty if there is none.

@@ -63,7 +63,7 @@ class BenchOpsTest(CommandCase):
         self.assertEqual(words[:3], ["tessera", "bench", "ops"])
         again = self.json(*words[1:])[0]
         for key in ("op", "device", "scheme", "M", "N", "K", "weights",
-                    "command"):
+                    "command", "case"):
             self.assertEqual(again[key], row[key])
 
     def test_tables_fit_80_columns(self):

@@ -14,6 +14,9 @@ import unittest
 
 BINARY = pathlib.Path(os.environ["TSR_BINARY_DIR"]) / "bin" / "tessera"
 MODEL = pathlib.Path(os.environ["TSR_SOURCE_DIR"]) / "models" / "tessera-5m"
+# What `bench` keeps is not to come among the user's own runs.
+STATE = tempfile.TemporaryDirectory()
+os.environ["XDG_STATE_HOME"] = STATE.name
 
 
 def tessera(*words, stdin=""):

@@ -54,9 +54,9 @@ class NewPluginTest(CommandCase):
 
     def test_a_full_run_earns_a_certificate_and_a_failure_loses_it(self):
         library = self.build("proud", "--c")
+        self.addCleanup(os.environ.__setitem__, "XDG_STATE_HOME", os.environ["XDG_STATE_HOME"])
         os.environ["XDG_STATE_HOME"] = str(self.folder / "state")
         os.environ["TESSERA_PLUGIN_PATH"] = str(library.parent)
-        self.addCleanup(os.environ.pop, "XDG_STATE_HOME")
         self.addCleanup(os.environ.pop, "TESSERA_PLUGIN_PATH")
         self.assertEqual(self.certificate("proud"), "uncertified")
         self.done("conform", library, "--quick")

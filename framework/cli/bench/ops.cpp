@@ -189,6 +189,7 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
       }
     }
     rows[i]["command"] = command_of(run.options, question, subject.name);
+    rows[i]["case"] = case_of(run.options, question, subject.name);
     run.rows.push_back(std::move(rows[i]));
   }
   return {};
@@ -272,6 +273,18 @@ void print_rows(const OpsRun& run) {
   write_out(footer(run));
 }
 
+// The first row that is wrong, as a failure.
+Status wrong_result(const Json& rows) {
+  for (const Json& row : rows) {
+    if (row.value("correct", Json()) != false) continue;
+    return {TSR_DATA_LOSS, fmt::format("{} of {} is wrong: {}",
+                                       row.at("op").get<std::string>(),
+                                       row.at("device").get<std::string>(),
+                                       row.at("reason").get<std::string>())};
+  }
+  return {};
+}
+
 Status run_ops(const OpsOptions& options) {
   TSR_ASSIGN_OR_RETURN(const std::vector<OpQuestion> questions,
                        make_questions(options));
@@ -279,6 +292,8 @@ Status run_ops(const OpsOptions& options) {
       discover_plugins(options.threads, options.isolate, options.devices);
   OpsRun run{options, bench::HostLimits(options.threads), {}};
   TSR_RETURN_IF_ERROR(open_subjects(registry, run));
+  TSR_ASSIGN_OR_RETURN(KeptRun kept, KeptRun::begin(options.history, "ops"));
+  for (const Subject& subject : run.subjects) kept.add_device(*subject.device);
   Progress progress("bench ops");
   const std::string names = names_of(run.subjects);
   for (size_t i = 0; i < questions.size(); ++i) {
@@ -291,20 +306,16 @@ Status run_ops(const OpsOptions& options) {
     progress.update(static_cast<double>(i + 1) /
                     static_cast<double>(questions.size()));
   }
+  const Status kept_status = kept.keep(settings_json(options), run.rows);
   if (options.json) {
     for (Json& row : run.rows) row.erase("group");
     print_json(run.rows);
   } else {
     print_rows(run);
+    write_out(kept_text(kept));
   }
-  for (const Json& row : run.rows) {
-    if (row.value("correct", Json()) != false) continue;
-    return {TSR_DATA_LOSS, fmt::format("{} of {} is wrong: {}",
-                                       row.at("op").get<std::string>(),
-                                       row.at("device").get<std::string>(),
-                                       row.at("reason").get<std::string>())};
-  }
-  return {};
+  TSR_RETURN_IF_ERROR(kept_status);
+  return wrong_result(run.rows);
 }
 
 }  // namespace

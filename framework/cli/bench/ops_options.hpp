@@ -12,6 +12,7 @@
 #include "framework/base/status.hpp"
 #include "framework/bench/measure/measure.hpp"
 #include "framework/bench/op_question.hpp"
+#include "framework/cli/bench/history/kept_run.hpp"
 
 namespace tessera::cli {
 
@@ -38,8 +39,13 @@ struct OpsOptions {
   double batch_ms = 10.0;
   uint32_t threads = 0;
   bool isolate = false;
+  HistoryOptions history;
   bool json = false;
 };
+
+// What --op small and --op transfers stand for.
+const std::vector<std::string>& small_ops();
+const std::vector<std::string>& transfers();
 
 void add_ops_options(CLI::App& app, OpsOptions& options);
 
@@ -48,6 +54,15 @@ void add_ops_options(CLI::App& app, OpsOptions& options);
 // Errors  INVALID_ARGUMENT, naming the option that is missing or makes no sense
 Result<std::vector<bench::OpQuestion>> make_questions(
     const OpsOptions& options);
+
+// What a run is asked besides its questions: how often, how long, on how many
+// threads.
+Json settings_json(const OpsOptions& options);
+
+// The same without how often and how long: what two runs are compared by.
+std::string case_of(const OpsOptions& options,
+                    const bench::OpQuestion& question,
+                    const std::string& devices);
 
 // The command line that asks `question` of `devices` again.
 std::string command_of(const OpsOptions& options,

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "framework/base/text_hash.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 #include "framework/tuning/plan/graph_segments.hpp"
 
@@ -17,20 +18,6 @@ namespace {
 using planner::PlanFile;
 using planner::PlannedLayer;
 using planner::PlannedPart;
-
-// FNV-1a: a fingerprint, no protection against forgery.
-class Hash {
- public:
-  void add(std::string_view bytes) {
-    for (const char c : bytes) {
-      value_ = (value_ ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-    }
-  }
-  std::string text() const { return fmt::format("{:016x}", value_); }
-
- private:
-  uint64_t value_ = 0xcbf29ce484222325U;
-};
 
 // The one part that runs a layer in both phases.
 Result<const PlannedPart*> only_part(const PlannedLayer& layer) {
@@ -132,7 +119,7 @@ class PlanLowering {
 }  // namespace
 
 std::string device_fingerprint(const Device& device) {
-  Hash hash;
+  TextHash hash;
   const tsr_device_info& info = device.info();
   hash.add(device.name());
   hash.add(info.name);
@@ -143,7 +130,7 @@ std::string device_fingerprint(const Device& device) {
 }
 
 std::string model_fingerprint(const Graph& graph, const WeightSource& source) {
-  Hash hash;
+  TextHash hash;
   for (const GraphSegment& segment : cut_segments(graph)) {
     hash.add(segment.name);
     hash.add(segment.signature);

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A row of `bench model`: the keys of docs/json.md.
+
+#pragma once
+
+#include <vector>
+
+#include "framework/bench/model/model_timing.hpp"
+#include "framework/cli/bench/model_options.hpp"
+
+namespace tessera::cli {
+
+// The row without figures.
+Json row_head(const Setting& setting, const bench::ModelLoad& load);
+
+// Adds what samples say.
+void add_samples(const std::vector<bench::ModelSample>& samples,
+                 const bench::ModelLoad& load, Json& row);
+
+// Adds where the time of `found` went.
+void add_breakdown(const bench::Breakdown& found, Json& row);
+
+}  // namespace tessera::cli
