@@ -9,7 +9,7 @@
 #include <iterator>
 #include <optional>
 
-#include "framework/model/chat.hpp"
+#include "framework/model/chat/format_chat.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -47,20 +47,28 @@ Result<std::vector<std::string>> read_prompts(const PromptOptions& options) {
   return prompts;
 }
 
-Result<std::vector<std::vector<int32_t>>> encode_prompts(
-    const Model& model, const std::vector<std::string>& texts, bool chat,
-    uint32_t max_tokens) {
-  std::optional<ChatTemplate> kind;
-  if (chat) {
-    TSR_ASSIGN_OR_RETURN(kind,
+Result<EncodedPrompts> encode_prompts(const Model& model,
+                                      const std::vector<std::string>& texts,
+                                      const PromptOptions& options,
+                                      uint32_t max_tokens) {
+  EncodedPrompts encoded;
+  encoded.eos_ids = model.config.eos_ids;
+  std::optional<ChatTemplate> chat;
+  if (options.chat) {
+    TSR_ASSIGN_OR_RETURN(chat,
                          read_chat_template(model.folder).annotate("--chat"));
+    encoded.eos_ids =
+        chat_eos_ids(*chat, model.tokenizer, std::move(encoded.eos_ids));
   }
-  std::vector<std::vector<int32_t>> encoded;
   for (size_t i = 0; i < texts.size(); ++i) {
     std::string text = texts[i];
-    if (kind) {
-      const ChatMessage message{"user", text};
-      TSR_ASSIGN_OR_RETURN(text, format_chat(*kind, {&message, 1}));
+    if (chat) {
+      std::vector<ChatMessage> messages;
+      if (!options.system.empty()) {
+        messages.push_back({"system", options.system});
+      }
+      messages.push_back({"user", text});
+      TSR_ASSIGN_OR_RETURN(text, format_chat(*chat, messages));
     }
     TSR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
                          model.tokenizer.encode(text));
@@ -74,7 +82,7 @@ Result<std::vector<std::vector<int32_t>>> encode_prompts(
                                 "holds {}: shorten the prompt",
                                 i + 1, tokens.size(), max_tokens));
     }
-    encoded.push_back(std::move(tokens));
+    encoded.tokens.push_back(std::move(tokens));
   }
   return encoded;
 }

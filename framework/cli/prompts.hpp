@@ -17,6 +17,13 @@ struct PromptOptions {
   std::vector<std::string> texts;  // "-" is stdin
   std::vector<std::string> files;
   bool chat = false;
+  std::string system;  // with chat: what the system says; empty: the template's
+};
+
+// Prompts as a model reads them.
+struct EncodedPrompts {
+  std::vector<std::vector<int32_t>> tokens;
+  std::vector<int32_t> eos_ids;  // that end an answer
 };
 
 // The texts in the order of the flags, -p first.  One newline at the end of a
@@ -25,12 +32,13 @@ struct PromptOptions {
 //         empty
 Result<std::vector<std::string>> read_prompts(const PromptOptions& options);
 
-// Each text as token ids; with `chat`, as a message of a user in the model's
-// own template.
+// Each text as token ids; with options.chat, as a message of a user in the
+// model's own template.
 // Errors  INVALID_ARGUMENT if nothing is left of a text, or it has more than
 //         `max_tokens`; those of read_chat_template()
-Result<std::vector<std::vector<int32_t>>> encode_prompts(
-    const Model& model, const std::vector<std::string>& texts, bool chat,
-    uint32_t max_tokens);
+Result<EncodedPrompts> encode_prompts(const Model& model,
+                                      const std::vector<std::string>& texts,
+                                      const PromptOptions& options,
+                                      uint32_t max_tokens);
 
 }  // namespace tessera::cli

@@ -35,16 +35,16 @@ Result<uint32_t> choose_context(const RunOptions& options,
                             options.context, config.max_positions));
 }
 
-Result<std::vector<Request>> make_requests(const RunOptions& options,
-                                           const Run& run, uint32_t context) {
-  TSR_ASSIGN_OR_RETURN(auto prompts,
-                       encode_prompts(*run.loaded.model, run.texts,
-                                      options.prompts.chat, context));
-  std::vector<Request> requests;
-  for (std::vector<int32_t>& prompt : prompts) {
-    requests.push_back({std::move(prompt), options.tokens, options.sampling});
+Status make_requests(const RunOptions& options, uint32_t context, Run& run) {
+  TSR_ASSIGN_OR_RETURN(
+      EncodedPrompts prompts,
+      encode_prompts(*run.loaded.model, run.texts, options.prompts, context));
+  for (std::vector<int32_t>& prompt : prompts.tokens) {
+    run.requests.push_back(
+        {std::move(prompt), options.tokens, options.sampling});
   }
-  return requests;
+  run.eos_ids = std::move(prompts.eos_ids);
+  return {};
 }
 
 SessionOptions session_options(const RunOptions& options, const Run& run,
@@ -110,7 +110,7 @@ Result<std::unique_ptr<Run>> prepare(const RunOptions& options) {
   TSR_ASSIGN_OR_RETURN(run.scheme, choose_scheme(model, options.target.scheme));
   TSR_ASSIGN_OR_RETURN(const uint32_t context,
                        choose_context(options, model.config));
-  TSR_ASSIGN_OR_RETURN(run.requests, make_requests(options, run, context));
+  TSR_RETURN_IF_ERROR(make_requests(options, context, run));
   TSR_RETURN_IF_ERROR(open_run(options, context, run));
   if (options.switch_at) {
     TSR_RETURN_IF_ERROR(
@@ -137,7 +137,7 @@ Result<Outcome> generate_text(const RunOptions& options, Run& run) {
     return run.contingencies->switch_plan(session, step, failure);
   };
   Result<GenerationResult> result = generate(
-      *run.session, run.requests, model.config.eos_ids, on_token, survival);
+      *run.session, run.requests, run.eos_ids, on_token, survival);
   if (streams) write_out(stream.flush() + "\n");
   if (!result.ok()) return std::move(result).status();
   Outcome outcome;
@@ -181,6 +181,11 @@ void add_prompt_options(CLI::App& app, PromptOptions& options) {
       ->type_name("FILE");
   app.add_flag("--chat", options.chat,
                "Put each prompt into the model's chat template");
+  app.add_option("--system", options.system,
+                 "With --chat, what the system says; left out: what the "
+                 "template says")
+      ->needs("--chat")
+      ->type_name("TEXT");
 }
 
 void add_sampling_options(CLI::App& app, SamplingOptions& options) {

@@ -39,6 +39,7 @@ struct Run {
   Scheme scheme;
   std::vector<std::string> texts;
   std::vector<Request> requests;
+  std::vector<int32_t> eos_ids;  // that end an answer
   std::optional<LoadedPlan> plan;
   std::shared_ptr<Device> device;  // with a plan, one of its devices
   std::string device_name;         // of all that take part

@@ -49,6 +49,7 @@ Json generations_json(const Run& run, const GenerationResult& result) {
     list.push_back(
         {{"prompt", run.texts[i]},
          {"prompt_tokens", run.requests[i].prompt.size()},
+         {"prompt_token_ids", run.requests[i].prompt},
          {"text", run.loaded.model->tokenizer.decode(generation.tokens)},
          {"token_ids", generation.tokens},
          {"finish_reason", reason_name(generation.reason)}});

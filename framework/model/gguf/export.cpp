@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-#include "framework/model/chat.hpp"
+#include "framework/model/chat/chat_template.hpp"
 #include "framework/model/gguf/names.hpp"
 #include "framework/model/json_document.hpp"
 #include "framework/model/json_object.hpp"

@@ -44,12 +44,11 @@ TEST(Prompts, NamesAFileThatIsMissingOrEmpty) {
 TEST(Prompts, RefusesWhatDoesNotFitTheContext) {
   const auto loaded = load_model(kModel);
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
-  const auto fits = encode_prompts(*loaded->model, {"a library"}, false, 1024);
+  const auto fits = encode_prompts(*loaded->model, {"a library"}, {}, 1024);
   ASSERT_TRUE(fits.ok()) << fits.status().message();
-  const auto tokens = static_cast<uint32_t>(fits->front().size());
-  EXPECT_TRUE(
-      encode_prompts(*loaded->model, {"a library"}, false, tokens).ok());
-  EXPECT_THAT(encode_prompts(*loaded->model, {"a library"}, false, tokens - 1)
+  const auto tokens = static_cast<uint32_t>(fits->tokens.front().size());
+  EXPECT_TRUE(encode_prompts(*loaded->model, {"a library"}, {}, tokens).ok());
+  EXPECT_THAT(encode_prompts(*loaded->model, {"a library"}, {}, tokens - 1)
                   .status()
                   .message(),
               HasSubstr("prompt 1 has"));
@@ -58,8 +57,10 @@ TEST(Prompts, RefusesWhatDoesNotFitTheContext) {
 TEST(Prompts, ChatNeedsATemplate) {
   const auto loaded = load_model(kModel);
   ASSERT_TRUE(loaded.ok());
+  PromptOptions chat;
+  chat.chat = true;
   EXPECT_THAT(
-      encode_prompts(*loaded->model, {"hello"}, true, 1024).status().message(),
+      encode_prompts(*loaded->model, {"hello"}, chat, 1024).status().message(),
       HasSubstr("--chat"));
 }
 
