@@ -39,6 +39,7 @@ struct RunHead {
   uint64_t num_rows = 0;
 };
 
+// NOLINTNEXTLINE(bugprone-exception-escape): moving JSON does not throw
 struct RunRecord {
   RunHead head;
   Json machine;   // the facts behind the fingerprint, and the system on it
