@@ -91,13 +91,15 @@ int run_command_line(int argc, const char* const* argv) {
   tessera.require_subcommand(0, 1);
   tessera.footer("tessera COMMAND --help explains a command.");
   const std::vector<Command> commands = {
-      add_devices_command(tessera), add_inspect_command(tessera),
-      add_run_command(tessera),     add_eval_command(tessera),
-      add_compare_command(tessera), add_quantize_command(tessera),
-      add_tune_command(tessera),    add_plan_command(tessera),
-      add_bench_command(tessera),   add_report_command(tessera),
-      add_conform_command(tessera), add_new_plugin_command(tessera),
-      add_npu_command(tessera),     add_plugin_command(tessera)};
+      add_devices_command(tessera),    add_inspect_command(tessera),
+      add_run_command(tessera),        add_eval_command(tessera),
+      add_compare_command(tessera),    add_quantize_command(tessera),
+      add_tune_command(tessera),       add_plan_command(tessera),
+      add_bench_command(tessera),      add_report_command(tessera),
+      add_conform_command(tessera),    add_new_plugin_command(tessera),
+      add_npu_command(tessera),        add_serve_command(tessera),
+      add_completion_command(tessera), add_manual_command(tessera),
+      add_plugin_command(tessera)};
 
   // The edge where CLI11's exceptions end.
   try {

@@ -41,6 +41,9 @@ Command add_new_plugin_command(CLI::App& tessera);
 Command add_report_command(CLI::App& tessera);
 Command add_npu_command(CLI::App& tessera);
 Command add_plugin_command(CLI::App& tessera);
+Command add_serve_command(CLI::App& tessera);
+Command add_completion_command(CLI::App& tessera);
+Command add_manual_command(CLI::App& tessera);
 
 // Reads the command line and runs what it names.  Results go to stdout; errors,
 // one line each, and progress to stderr.  Returns an ExitCode.

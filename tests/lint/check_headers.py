@@ -23,7 +23,7 @@ def fault(name, text):
     if name.endswith((".h", ".hpp")):
         if lines[1:2] != ["//"] or not "".join(lines[2:3]).startswith("// "):
             return "2: say after an empty comment line why the file exists"
-    if name.endswith(".hpp") and name.startswith("framework/") and "#pragma once" not in lines:
+    if name.endswith(".hpp") and name.startswith("framework/") and "/include/" not in name and "#pragma once" not in lines:
         return "1: an internal header has `#pragma once`"
     return None
 

@@ -136,8 +136,8 @@ Result<Outcome> generate_text(const RunOptions& options, Run& run) {
                                 const Status& failure) {
     return run.contingencies->switch_plan(session, step, failure);
   };
-  Result<GenerationResult> result = generate(
-      *run.session, run.requests, run.eos_ids, on_token, survival);
+  Result<GenerationResult> result =
+      generate(*run.session, run.requests, run.eos_ids, on_token, survival);
   if (streams) write_out(stream.flush() + "\n");
   if (!result.ok()) return std::move(result).status();
   Outcome outcome;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/default_model.hpp"
+#include "framework/session/default_model.hpp"
 
 #include <fmt/format.h>
 
@@ -8,15 +8,19 @@
 #include <filesystem>
 
 #include "framework/host/trust.hpp"
+#include "framework/session/library_folder.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
 Result<std::string> default_model_folder() {
   namespace fs = std::filesystem;
   constexpr const char* kName = "tessera-5m";
-  const fs::path executable = executable_folder();
-  const std::array<fs::path, 2> folders = {
-      (executable / ".." / "share" / "tessera" / "models" / kName)
+  const fs::path program = executable_folder();
+  const fs::path library = library_folder();
+  const std::array<fs::path, 3> folders = {
+      (program / ".." / "share" / "tessera" / "models" / kName)
+          .lexically_normal(),
+      (library / ".." / "share" / "tessera" / "models" / kName)
           .lexically_normal(),
       fs::path(TSR_MODELS_FOLDER) / kName};
   for (const fs::path& folder : folders) {
@@ -25,7 +29,7 @@ Result<std::string> default_model_folder() {
   }
   return Status(TSR_NOT_FOUND,
                 fmt::format("no default model at {} or {}: name a MODEL folder",
-                            folders[0].string(), folders[1].string()));
+                            folders[0].string(), folders[2].string()));
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/loaded_model.hpp"
+#include "framework/session/loaded_model.hpp"
 
 #include <filesystem>
 #include <utility>
 
-#include "framework/cli/default_model.hpp"
 #include "framework/format/weight.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/model/tensor_names.hpp"
 #include "framework/planner/plan.hpp"
+#include "framework/session/default_model.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 Status check_folder(const std::string& folder) {
@@ -85,4 +85,4 @@ Result<std::unique_ptr<Session>> open_session(
                          {{device->name(), device}}, options);
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera

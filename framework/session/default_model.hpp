@@ -8,11 +8,11 @@
 
 #include "framework/base/status.hpp"
 
-namespace tessera::cli {
+namespace tessera {
 
 // The folder of tessera-5m: beside the executable in an installation, else in
 // the source tree that this program was built from.
 // Errors: NOT_FOUND, naming both places.
 Result<std::string> default_model_folder();
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tessera serve` by clients: the openai package where it is installed, http.client, and bare sockets.
+
+Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest serve_test
+"""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+from cli_test import BINARY, MODEL, CommandCase
+
+try:
+    import openai
+except ImportError:
+    openai = None
+
+CHAT_TEMPLATE = ("{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+                 "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+JSON = {"Content-Type": "application/json"}
+
+
+def chat_model(folder):
+    """The default model with a chat template, of which it makes nothing sensible."""
+    for file in MODEL.iterdir():
+        if file.is_file() and file.name != "tokenizer_config.json":
+            (folder / file.name).symlink_to(file.resolve())
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    return folder
+
+
+class ServeCase(CommandCase):
+    """One server for all tests of a class."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.model = chat_model(pathlib.Path(folder.name))
+        cls.process, cls.facts = cls.start()
+        cls.addClassCleanup(cls.process.kill)
+        cls.port = int(cls.facts["url"].rsplit(":", 1)[1])
+
+    @classmethod
+    def start(cls, *words):
+        process = subprocess.Popen([BINARY, "serve", cls.model, "--port", "0", "--json", "--context", "300",
+                                    *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        text = ""
+        while not text.endswith("}\n"):
+            line = process.stdout.readline()
+            if not line:
+                raise AssertionError(process.stderr.read())
+            text += line
+        return process, json.loads(text)
+
+    def tearDown(self):
+        self.assertIsNone(self.process.poll(), "the server ended")
+
+    def request(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, headers or (JSON if body else {}))
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def ask(self, path, **body):
+        status, text = self.request("POST", path, json.dumps(body))
+        self.assertEqual(status, 200, text)
+        return json.loads(text)
+
+    def events(self, path, **body):
+        status, text = self.request("POST", path, json.dumps({**body, "stream": True}))
+        self.assertEqual(status, 200, text)
+        events = text.split("\n\n")
+        self.assertEqual(events[-2:], ["data: [DONE]", ""])
+        return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
+
+
+class ServeTest(ServeCase):
+    def test_lists_its_model(self):
+        status, text = self.request("GET", "/v1/models")
+        self.assertEqual(status, 200)
+        models = json.loads(text)
+        self.assertEqual([model["id"] for model in models["data"]], [self.model.name])
+        self.assertEqual(self.request("GET", f"/v1/models/{self.model.name}")[0], 200)
+        self.assertEqual(self.request("GET", "/v1/models/other")[0], 404)
+        self.assertEqual(self.request("GET", "/health")[0], 200)
+
+    def test_completes_as_run_does(self):
+        words = ("run", self.model, "-p", "A library for", "-n", 12)
+        expected = self.json(*words)
+        reply = self.ask("/v1/completions", model=self.model.name, prompt="A library for", max_tokens=12, temperature=0)
+        choice = reply["choices"][0]
+        self.assertEqual(choice["text"], expected["text"])
+        self.assertEqual(choice["finish_reason"], {"eos": "stop"}.get(expected["finish_reason"], "length"))
+        self.assertEqual(reply["usage"]["prompt_tokens"], expected["prompt_tokens"])
+        self.assertEqual(reply["usage"]["completion_tokens"], expected["new_tokens"])
+        self.assertEqual(reply["object"], "text_completion")
+
+    def test_streams_the_same_text(self):
+        whole = self.ask("/v1/completions", prompt="Once", max_tokens=16, temperature=0)
+        events = self.events("/v1/completions", prompt="Once", max_tokens=16, temperature=0,
+                             stream_options={"include_usage": True})
+        text = "".join(choice["text"] for event in events for choice in event["choices"])
+        self.assertEqual(text, whole["choices"][0]["text"])
+        self.assertGreater(len(events), 4)
+        self.assertEqual(events[-1]["usage"], whole["usage"])
+        self.assertEqual(events[-2]["choices"][0]["finish_reason"], whole["choices"][0]["finish_reason"])
+
+    def test_chats_as_run_does(self):
+        expected = self.json("run", self.model, "--chat", "--system", "Be brief.", "-p", "Hi", "-n", 8)
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+        reply = self.ask("/v1/chat/completions", messages=messages, max_tokens=8, temperature=0)
+        message = reply["choices"][0]["message"]
+        self.assertEqual((message["role"], message["content"]), ("assistant", expected["text"]))
+        events = self.events("/v1/chat/completions", messages=messages, max_tokens=8, temperature=0)
+        self.assertEqual(events[0]["choices"][0]["delta"]["role"], "assistant")
+        text = "".join(event["choices"][0]["delta"].get("content", "") for event in events)
+        self.assertEqual(text, expected["text"])
+
+    def test_stop_texts_end_an_answer_and_are_no_part_of_it(self):
+        whole = self.ask("/v1/completions", prompt="A library for", max_tokens=24, temperature=0)["choices"][0]["text"]
+        stop = whole[len(whole) // 2:][:3]
+        cut = self.ask("/v1/completions", prompt="A library for", max_tokens=24, temperature=0, stop=[stop])
+        self.assertEqual(cut["choices"][0]["text"], whole[:whole.index(stop)])
+        self.assertEqual(cut["choices"][0]["finish_reason"], "stop")
+
+    def test_a_seed_says_which_answer(self):
+        def texts(seed):
+            reply = self.ask("/v1/completions", prompt="A", max_tokens=12, temperature=1.0, seed=seed, n=2)
+            return [choice["text"] for choice in reply["choices"]]
+        self.assertEqual(texts(5), texts(5))
+        self.assertNotEqual(texts(5)[0], texts(5)[1])
+
+    def test_several_clients_at_once_get_what_one_gets(self):
+        alone = self.ask("/v1/completions", prompt="A library", max_tokens=8, temperature=0)["choices"]
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            replies = list(pool.map(lambda _: self.ask("/v1/completions", prompt="A library", max_tokens=8,
+                                                       temperature=0), range(12)))
+        self.assertEqual([reply["choices"] for reply in replies], [alone] * 12)
+
+    @unittest.skipUnless(openai, "the openai package is not installed")
+    def test_answers_the_openai_client(self):
+        client = openai.OpenAI(base_url=f"{self.facts['url']}/v1", api_key="none")
+        self.assertEqual([model.id for model in client.models.list()], [self.model.name])
+        done = client.completions.create(model=self.model.name, prompt="A library for", max_tokens=8, temperature=0)
+        messages = [{"role": "user", "content": "Hi"}]
+        chat = client.chat.completions.create(model=self.model.name, messages=messages, max_tokens=8, temperature=0)
+        stream = client.chat.completions.create(model=self.model.name, messages=messages, max_tokens=8, temperature=0,
+                                                stream=True)
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+        self.assertEqual(text, chat.choices[0].message.content)
+        self.assertGreater(done.usage.completion_tokens, 0)
+        with self.assertRaises(openai.NotFoundError):
+            client.completions.create(model="other", prompt="a")
+        with self.assertRaises(openai.BadRequestError):
+            client.completions.create(model=self.model.name, prompt="a", logprobs=2)
+
+
+class HostileRequestTest(ServeCase):
+    def refused(self, status, contains, method, path, body=None, headers=None):
+        found, text = self.request(method, path, body, headers)
+        self.assertEqual(found, status, text)
+        self.assertIn(contains, json.loads(text)["error"]["message"])
+
+    def test_wrong_requests_are_one_clear_error(self):
+        post = ("POST", "/v1/completions")
+        self.refused(400, "not a JSON object", *post, "{")
+        self.refused(400, "prompt: ", *post, "{}")
+        self.refused(400, "is none of the model's", *post, '{"prompt": [99999]}')
+        self.refused(400, "the context holds 300", *post, json.dumps({"prompt": "a b " * 500}))
+        self.refused(404, "there is no other", *post, '{"model": "other", "prompt": "a"}')
+        self.refused(404, "no such path", "GET", "/v2")
+        self.refused(404, "no such path", "GET", "/../../etc/passwd")
+        self.refused(415, "application/json", *post, "{}", {"Content-Type": "text/plain"})
+        self.refused(403, "not this machine", "GET", "/v1/models", None, {"Host": "evil.example"})
+        self.refused(400, "role", "POST", "/v1/chat/completions", '{"messages": [{"role": "x", "content": "a"}]}')
+
+    def test_a_body_that_is_too_large_is_not_read(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                               b"Content-Length: 99999999999\r\n\r\n{")
+            self.assertIn(b" 413 ", connection.recv(4096))
+
+    def test_bytes_that_are_no_http_do_no_harm(self):
+        for data in (b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"GET " + b"a" * 100000 + b"\r\n\r\n",
+                     b"POST /v1/completions HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+                     b"POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
+                     b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 20000 + b"\r\n\r\n", b""):
+            with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+                with contextlib.suppress(OSError):
+                    connection.sendall(data)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(4096):
+                        pass
+        self.assertEqual(self.request("GET", "/health")[0], 200)
+
+    def test_a_client_that_goes_away_ends_its_answer(self):
+        body = json.dumps({"prompt": "A", "max_tokens": 290, "temperature": 1, "stream": True, "n": 16}).encode()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                               b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)
+            connection.recv(1000)
+        self.ask("/v1/completions", prompt="A", max_tokens=1)
+
+
+class ServeEndTest(ServeCase):
+    def tearDown(self):
+        pass
+
+    def test_signals_end_it_in_order(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process, facts = self.start()
+            port = int(facts["url"].rsplit(":", 1)[1])
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            body = json.dumps({"prompt": "A", "max_tokens": 290, "n": 16, "stream": True, "temperature": 1})
+            connection.request("POST", "/v1/completions", body, JSON)
+            connection.getresponse().read(10)
+            process.send_signal(number)
+            self.assertEqual(process.wait(timeout=60), 0, process.stderr.read())
+            self.assertEqual(process.stderr.read(), "")
+            connection.close()
+            process.stdout.close()
+            process.stderr.close()
+
+    def test_what_it_cannot_have_is_one_clear_line(self):
+        port = self.facts["url"].rsplit(":", 1)[1]
+        self.refused(1, f"--port {port}: cannot be had", "serve", self.model, "--port", port)
+        self.refused(1, "no such folder", "serve", self.model / "none")
+        self.refused(2, "--port", "serve", "--port", "70000")
+
+    def test_a_model_without_a_template_completes_but_does_not_chat(self):
+        process = subprocess.Popen([BINARY, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        line = process.stdout.readline()
+        self.port = int(line.split("/v1;")[0].rsplit(":", 1)[1])
+        self.ask("/v1/completions", prompt="A", max_tokens=1)
+        status, text = self.request("POST", "/v1/chat/completions",
+                                    '{"messages": [{"role": "user", "content": "a"}]}')
+        self.assertEqual(status, 400)
+        self.assertIn("no chat template", json.loads(text)["error"]["message"])
+
+
+if __name__ == "__main__":
+    unittest.main()
