@@ -11,8 +11,8 @@
 //   Stability  The library's file name carries the version of what is below:
 //              within one, structures and functions stay as they are.
 
-#ifndef TESSERA_SESSION_HPP_
-#define TESSERA_SESSION_HPP_
+#ifndef TESSERA_SESSION_HPP
+#define TESSERA_SESSION_HPP
 
 #include <cstdint>
 #include <functional>
@@ -119,4 +119,4 @@ class Session {
 }  // namespace v1
 }  // namespace tessera
 
-#endif  // TESSERA_SESSION_HPP_
+#endif  // TESSERA_SESSION_HPP
