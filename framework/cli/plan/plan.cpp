@@ -176,6 +176,12 @@ void add_input_options(CLI::App& app, PlanCommandOptions& options) {
       ->check(not_negative_validator())
       ->type_name("S")
       ->capture_default_str();
+  app.add_option("--costs", options.costs,
+                 "File in which measured times are kept; left out: one for "
+                 "this user")
+      ->type_name("FILE");
+  app.add_flag("--remeasure", options.remeasure,
+               "Time all again, whatever is kept");
   app.add_option("--sensitivity-tokens", options.sensitivity_tokens,
                  "Tokens of calibration text for that")
       ->check(count_validator(16))

@@ -14,6 +14,7 @@
 #include "framework/cli/plan/loaded_plan.hpp"
 #include "framework/cli/progress.hpp"
 #include "framework/cli/target_options.hpp"
+#include "framework/host/certificate.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/planner/problem/problem_file.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
@@ -96,6 +97,46 @@ Status add_sensitivity(const PlanCommandOptions& options,
   return {};
 }
 
+// Where times are kept; nothing if nothing is measured, or there is no folder.
+Result<std::optional<CostStore>> open_costs(const PlanCommandOptions& options) {
+  std::optional<CostStore> store;
+  std::string path = options.costs;
+  if (path.empty()) {
+    const std::string folder = state_folder();
+    if (!folder.empty()) path = folder + "/costs.db";
+  }
+  if (path.empty() || options.profile_seconds <= 0.0) return store;
+  TSR_ASSIGN_OR_RETURN(store, CostStore::open(path));
+  return store;
+}
+
+Status add_costs(const PlanCommandOptions& options,
+                 const std::vector<std::shared_ptr<Device>>& devices,
+                 const std::vector<Scheme>& schemes, const Graph& graph,
+                 PlanInputs& inputs) {
+  TSR_ASSIGN_OR_RETURN(std::optional<CostStore> store, open_costs(options));
+  ProbeOptions probe;
+  probe.workload = options.workload;
+  probe.base = inputs.base;
+  probe.repeats = options.profile_seconds > 0.0 ? 5U : 0U;
+  probe.threads = options.threads;
+  probe.store = store ? &*store : nullptr;
+  probe.remeasure = options.remeasure;
+  Progress progress("profile");
+  const ProblemInputs asked{
+      graph,   inputs.model->source,
+      devices, schemes,
+      probe,   [&progress](double share) { progress.update(share); }};
+  TSR_ASSIGN_OR_RETURN(MadeProblem made, make_problem(asked));
+  inputs.problem = std::move(made.problem);
+  if (made.counts.found > 0) {
+    write_err(fmt::format(
+        "costs: {} timed now, {} timed before (--remeasure times them anew)\n",
+        made.counts.measured, made.counts.found));
+  }
+  return {};
+}
+
 Result<PlanInputs> measure_inputs(const PlanCommandOptions& options) {
   PlanInputs inputs;
   TSR_ASSIGN_OR_RETURN(inputs.model, load_model(options.model));
@@ -121,18 +162,7 @@ Result<PlanInputs> measure_inputs(const PlanCommandOptions& options) {
   }
   const uint32_t context = options.workload.prompt + options.workload.generate;
   TSR_ASSIGN_OR_RETURN(Graph graph, build_graph(model.config, context));
-  {
-    Progress progress("profile");
-    const ProblemInputs asked{
-        graph,
-        inputs.model->source,
-        devices,
-        schemes,
-        {options.workload, inputs.base,
-         options.profile_seconds > 0.0 ? 5U : 0U},
-        [&progress](double share) { progress.update(share); }};
-    TSR_ASSIGN_OR_RETURN(inputs.problem, make_problem(asked));
-  }
+  TSR_RETURN_IF_ERROR(add_costs(options, devices, schemes, graph, inputs));
   if (options.max_kl >= 0.0) {
     TSR_RETURN_IF_ERROR(add_sensitivity(options, devices, schemes, inputs));
   }

@@ -31,6 +31,8 @@ struct PlanCommandOptions {
   std::vector<std::string> pins;     // "GLOB=DEVICE/SCHEME"
   std::vector<std::string> forbids;  // likewise
   double profile_seconds = 30.0;
+  bool remeasure = false;
+  std::string costs;  // where measured times are kept; empty: the state folder
   uint64_t sensitivity_tokens = 256;
   uint32_t threads = 0;
   bool isolate = false;

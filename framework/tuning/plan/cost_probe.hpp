@@ -15,6 +15,7 @@
 #include "framework/graph/weight_source.hpp"
 #include "framework/host/device.hpp"
 #include "framework/planner/problem/problem.hpp"
+#include "framework/tuning/plan/cost_store.hpp"
 #include "framework/tuning/plan/graph_segments.hpp"
 
 namespace tessera {
@@ -23,6 +24,16 @@ struct ProbeOptions {
   planner::Workload workload;
   Scheme base;           // of all but the linears of layers
   uint32_t repeats = 5;  // timed runs of each step; 0: what devices estimate
+  uint32_t threads = 0;  // that the devices were opened with
+  // Where times are kept and looked up, or null; outlives the probe.
+  CostStore* store = nullptr;
+  bool remeasure = false;  // do not look up
+};
+
+// How many segments were timed, and how many had been before.
+struct ProbeCounts {
+  uint32_t measured = 0;
+  uint32_t found = 0;
 };
 
 // By phase: kPrefill of a whole prompt batch, kDecode of one step.
@@ -60,6 +71,8 @@ class CostProbe {
   Result<SegmentCost> probe(const std::shared_ptr<Device>& device,
                             const GraphSegment& segment, const Scheme& scheme);
 
+  const ProbeCounts& counts() const { return counts_; }
+
   // Bytes of the tensor that leads out of a segment, by phase.
   std::array<uint64_t, 2> out_bytes(const GraphSegment& segment) const;
 
@@ -76,6 +89,9 @@ class CostProbe {
   Result<std::string> find_refusal(const Subject& subject) const;
   Status estimate(const Subject& subject, SegmentCost& cost) const;
   Status measure(const Subject& subject, SegmentCost& cost) const;
+  Status look_up_or_measure(const Subject& subject, const Scheme& scheme,
+                            SegmentCost& cost);
+  CostKey key_of(const Subject& subject, const Scheme& scheme) const;
   Status find_bytes(const Subject& subject, SegmentCost& cost) const;
 
   const Graph& graph_;
@@ -83,6 +99,7 @@ class CostProbe {
   ProbeOptions options_;
   uint32_t step_tokens_ = 0;
   StepLimits limits_;
+  ProbeCounts counts_;
 };
 
 }  // namespace tessera

@@ -37,7 +37,7 @@ class ProblemMaker {
         probe_(inputs.graph, inputs.source, inputs.probe),
         segments_(cut_segments(inputs.graph)) {}
 
-  Result<Problem> make() {
+  Result<MadeProblem> make() {
     problem_.workload = inputs_.probe.workload;
     problem_.model_fingerprint =
         model_fingerprint(inputs_.graph, inputs_.source);
@@ -54,7 +54,7 @@ class ProblemMaker {
       TSR_RETURN_IF_ERROR(add_segment(segment));
     }
     add_transfers();
-    return std::move(problem_);
+    return MadeProblem{std::move(problem_), probe_.counts()};
   }
 
  private:
@@ -289,7 +289,7 @@ planner::TransferCurve measure_transfer(uint32_t from, uint32_t to) {
   return curve;
 }
 
-Result<Problem> make_problem(const ProblemInputs& inputs) {
+Result<MadeProblem> make_problem(const ProblemInputs& inputs) {
   return ProblemMaker(inputs).make();
 }
 

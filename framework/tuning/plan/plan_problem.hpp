@@ -25,11 +25,16 @@ struct ProblemInputs {
   std::function<void(double)> on_progress;
 };
 
+struct MadeProblem {
+  planner::Problem problem;
+  ProbeCounts counts;
+};
+
 // Devices, costs, transfers and segments.  KL is 0 everywhere, and nothing is
 // limited but memory by what each device has.
 //
-// Errors  those of reading the model and of devices that fail
-Result<planner::Problem> make_problem(const ProblemInputs& inputs);
+// Errors  those of reading the model, of devices that fail and of the store
+Result<MadeProblem> make_problem(const ProblemInputs& inputs);
 
 // Times of copying between host-visible memory of two devices, as a session
 // does it where its programs meet.
