@@ -5,6 +5,7 @@ Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest plan_test
 """
 
 import json
+import os
 import pathlib
 import tempfile
 import unittest
@@ -20,6 +21,8 @@ class PlanTest(CommandCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.plan = self.folder / "plan.json"
+        os.environ["XDG_STATE_HOME"] = str(self.folder / "state")
+        self.addCleanup(os.environ.pop, "XDG_STATE_HOME")
 
     def devices(self):
         names = [d["name"] for d in self.json("devices")]
@@ -42,6 +45,26 @@ class PlanTest(CommandCase):
                 for key in ("device", "n_begin", "n_end", "scheme", "kernel",
                             "layout", "predicted_ns"):
                     self.assertIn(key, part)
+
+    def test_times_a_kind_of_segment_once(self):
+        plan = ("plan", *SMALL, "-o", self.plan)
+        first = self.done(*plan)
+        self.assertRegex(first.stderr, r"[1-9]\d* kinds of segment timed now, 0 ")
+        made = self.plan.read_bytes()
+        second = self.done(*plan)
+        self.assertRegex(second.stderr, r"\b0 kinds of segment timed now, [1-9]")
+        self.assertEqual(self.plan.read_bytes(), made)
+        for layer in json.loads(made)["layers"]:
+            if layer["op"] == "linear":
+                self.assertTrue(layer["decode"]["parts"][0]["kernel"])
+        self.assertRegex(self.done(*plan, "--remeasure").stderr,
+                         r"[1-9]\d* kinds of segment timed now, 0 ")
+
+    def test_refuses_another_file_for_its_costs(self):
+        other = self.folder / "notes.txt"
+        other.write_text("not ours\n" * 100)
+        self.refused(1, str(other), "plan", *SMALL, "--costs", other)
+        self.assertEqual(other.read_text(), "not ours\n" * 100)
 
     def test_runs_over_several_devices_and_gives_the_same_tokens_again(self):
         names = self.devices()

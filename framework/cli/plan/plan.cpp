@@ -171,8 +171,9 @@ void add_input_options(CLI::App& app, PlanCommandOptions& options) {
       ->check(scheme_validator())
       ->type_name("SCHEME");
   app.add_option("--profile-seconds", options.profile_seconds,
-                 "Time for measuring single linears' accuracy; 0: nothing is "
-                 "measured, devices are asked for estimates")
+                 "Time for timing devices, and again for measuring single "
+                 "linears' accuracy; 0: nothing is measured, devices are asked "
+                 "for estimates")
       ->check(not_negative_validator())
       ->type_name("S")
       ->capture_default_str();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <utility>
 
 #include "framework/base/mapped_file.hpp"
@@ -16,7 +17,9 @@
 #include "framework/cli/target_options.hpp"
 #include "framework/host/certificate.hpp"
 #include "framework/model/build_graph.hpp"
+#include "framework/planner/problem/build_chain.hpp"
 #include "framework/planner/problem/problem_file.hpp"
+#include "framework/planner/solver/solve.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
 #include "framework/tuning/plan/plan_sensitivity.hpp"
 
@@ -26,6 +29,9 @@ namespace {
 // What devices are asked for unless --schemes says: each refuses what it lacks.
 constexpr const char* kUsualSchemes[] = {"w8a8_dynamic", "w8a16",    "q8_0",
                                          "w4a16_g32",    "w4a8_g32", "q4_0"};
+
+// Good enough to say what is worth timing.
+constexpr double kRefiningGap = 0.002;
 
 Result<std::vector<Scheme>> schemes_of(const PlanCommandOptions& options,
                                        const std::string& base) {
@@ -112,28 +118,31 @@ Result<std::optional<CostStore>> open_costs(const PlanCommandOptions& options) {
 
 Status add_costs(const PlanCommandOptions& options,
                  const std::vector<std::shared_ptr<Device>>& devices,
-                 const std::vector<Scheme>& schemes, const Graph& graph,
+                 const std::vector<Scheme>& schemes, Graph graph,
                  PlanInputs& inputs) {
-  TSR_ASSIGN_OR_RETURN(std::optional<CostStore> store, open_costs(options));
+  inputs.costs = std::make_unique<CostSource>();
+  CostSource& costs = *inputs.costs;
+  costs.graph = std::move(graph);
+  costs.source = inputs.model->source;
+  TSR_ASSIGN_OR_RETURN(costs.store, open_costs(options));
   ProbeOptions probe;
   probe.workload = options.workload;
   probe.base = inputs.base;
   probe.repeats = options.profile_seconds > 0.0 ? 5U : 0U;
   probe.threads = options.threads;
-  probe.store = store ? &*store : nullptr;
+  probe.store = costs.store ? &*costs.store : nullptr;
   probe.remeasure = options.remeasure;
-  Progress progress("profile");
-  const ProblemInputs asked{
-      graph,   inputs.model->source,
-      devices, schemes,
-      probe,   [&progress](double share) { progress.update(share); }};
-  TSR_ASSIGN_OR_RETURN(MadeProblem made, make_problem(asked));
-  inputs.problem = std::move(made.problem);
-  if (made.counts.found > 0) {
-    write_err(fmt::format(
-        "costs: {} timed now, {} timed before (--remeasure times them anew)\n",
-        made.counts.measured, made.counts.found));
-  }
+  const auto progress = std::make_shared<Progress>("profile");
+  costs.inputs.emplace(
+      ProblemInputs{costs.graph, costs.source, devices, schemes, probe,
+                    [progress](double share) { progress->update(share); }});
+  costs.maker.emplace(*costs.inputs);
+  // Baselines are compared by what they take, not by what devices say.
+  const ProbeDepth depth = options.compare_baselines || probe.repeats == 0
+                               ? ProbeDepth::kMeasure
+                               : ProbeDepth::kEstimate;
+  TSR_ASSIGN_OR_RETURN(inputs.problem, costs.maker->make(depth));
+  costs.inputs->on_progress = nullptr;
   return {};
 }
 
@@ -162,7 +171,8 @@ Result<PlanInputs> measure_inputs(const PlanCommandOptions& options) {
   }
   const uint32_t context = options.workload.prompt + options.workload.generate;
   TSR_ASSIGN_OR_RETURN(Graph graph, build_graph(model.config, context));
-  TSR_RETURN_IF_ERROR(add_costs(options, devices, schemes, graph, inputs));
+  TSR_RETURN_IF_ERROR(
+      add_costs(options, devices, schemes, std::move(graph), inputs));
   if (options.max_kl >= 0.0) {
     TSR_RETURN_IF_ERROR(add_sensitivity(options, devices, schemes, inputs));
   }
@@ -192,6 +202,38 @@ Status apply_limits(const PlanCommandOptions& options,
       problem.rules.push_back(std::move(rule));
     }
   }
+  return {};
+}
+
+// Times what plans would use, plan after plan, until one uses nothing else or
+// the time is up.
+Status refine_costs(const PlanCommandOptions& options, PlanInputs& inputs) {
+  using Clock = std::chrono::steady_clock;
+  const auto end =
+      Clock::now() + std::chrono::duration<double>(options.profile_seconds);
+  const auto is_late = [end] { return Clock::now() >= end; };
+  ProblemMaker& maker = *inputs.costs->maker;
+  planner::SolveLimits limits;
+  limits.gap = kRefiningGap;
+  while (!is_late()) {
+    TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
+                         planner::build_chain(inputs.problem));
+    const planner::Solution solution =
+        planner::solve_chain(built.chain, limits);
+    if (!solution.feasible) break;
+    TSR_ASSIGN_OR_RETURN(
+        const uint32_t num_timed,
+        maker.measure_used(
+            planner::to_assignment(inputs.problem, built, solution.choice),
+            is_late, inputs.problem));
+    if (num_timed == 0) break;
+  }
+  maker.end_optimism(inputs.problem);
+  const ProbeCounts& counts = maker.counts();
+  write_err(fmt::format(
+      "costs: {} kinds of segment timed now, {} timed before; what no plan "
+      "would use is as devices estimate\n",
+      counts.measured, counts.found));
   return {};
 }
 
@@ -250,6 +292,9 @@ Result<PlanInputs> make_plan_inputs(const PlanCommandOptions& options) {
             options.devices_file));
   }
   TSR_RETURN_IF_ERROR(apply_limits(options, inputs.problem));
+  const bool lazy = inputs.costs && !options.compare_baselines &&
+                    options.profile_seconds > 0.0;
+  if (lazy) TSR_RETURN_IF_ERROR(refine_costs(options, inputs));
   return inputs;
 }
 

@@ -15,6 +15,7 @@
 #include "framework/cli/loaded_model.hpp"
 #include "framework/planner/problem/problem.hpp"
 #include "framework/runtime/session.hpp"
+#include "framework/tuning/plan/plan_problem.hpp"
 
 namespace tessera::cli {
 
@@ -46,12 +47,22 @@ struct PlanCommandOptions {
   uint64_t verify_tokens = 2048;
 };
 
+// Where the times of a problem come from.
+struct CostSource {
+  Graph graph;
+  WeightSource source;
+  std::optional<CostStore> store;
+  std::optional<ProblemInputs> inputs;
+  std::optional<ProblemMaker> maker;
+};
+
 // A problem, and what it was made from unless that was a file.
 struct PlanInputs {
   planner::Problem problem;
   std::optional<LoadedModel> model;
   Scheme base;
   DeviceMap devices;
+  std::unique_ptr<CostSource> costs;
 };
 
 // Loads the model, opens and measures the devices; or reads --devices-file.

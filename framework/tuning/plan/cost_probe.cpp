@@ -248,7 +248,7 @@ Status CostProbe::estimate(const Subject& subject, SegmentCost& cost) const {
 
 Result<SegmentCost> CostProbe::probe(const std::shared_ptr<Device>& device,
                                      const GraphSegment& segment,
-                                     const Scheme& scheme) {
+                                     const Scheme& scheme, ProbeDepth depth) {
   Subject subject{device, segment, plan_for(*device, segment, scheme),
                   {},     {},      {}};
   SegmentCost cost;
@@ -261,10 +261,7 @@ Result<SegmentCost> CostProbe::probe(const std::shared_ptr<Device>& device,
   TSR_ASSIGN_OR_RETURN(cost.refusal, find_refusal(subject));
   if (!cost.refusal.empty()) return cost;
   TSR_RETURN_IF_ERROR(find_bytes(subject, cost));
-  const bool simulated = device->info().clock == TSR_CLOCK_SIMULATED;
-  const Status status = simulated || options_.repeats == 0
-                            ? estimate(subject, cost)
-                            : look_up_or_measure(subject, scheme, cost);
+  const Status status = find_times(subject, scheme, depth, cost);
   // What cannot be run here is a refusal with its reason.
   if (!status.ok()) cost.refusal = status.message();
   return cost;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,12 @@ struct ProbeOptions {
   // Where times are kept and looked up, or null; outlives the probe.
   CostStore* store = nullptr;
   bool remeasure = false;  // do not look up
+};
+
+// How hard a probe tries.
+enum class ProbeDepth {
+  kEstimate,  // asks the device, unless its times are kept
+  kMeasure,
 };
 
 // How many segments were timed, and how many had been before.
@@ -64,12 +71,13 @@ class CostProbe {
             const ProbeOptions& options);
 
   // A segment on a device with its linears in `scheme`.  Devices whose clock is
-  // simulated are asked for estimates, all others are timed.
+  // simulated are only asked for estimates; those that give none are timed.
   //
   // Errors  those of reading the model; what a device does not support is a
   //         refusal
   Result<SegmentCost> probe(const std::shared_ptr<Device>& device,
-                            const GraphSegment& segment, const Scheme& scheme);
+                            const GraphSegment& segment, const Scheme& scheme,
+                            ProbeDepth depth = ProbeDepth::kMeasure);
 
   const ProbeCounts& counts() const { return counts_; }
 
@@ -89,8 +97,9 @@ class CostProbe {
   Result<std::string> find_refusal(const Subject& subject) const;
   Status estimate(const Subject& subject, SegmentCost& cost) const;
   Status measure(const Subject& subject, SegmentCost& cost) const;
-  Status look_up_or_measure(const Subject& subject, const Scheme& scheme,
-                            SegmentCost& cost);
+  Result<bool> look_up(const CostKey& key, SegmentCost& cost);
+  Status find_times(const Subject& subject, const Scheme& scheme,
+                    ProbeDepth depth, SegmentCost& cost);
   CostKey key_of(const Subject& subject, const Scheme& scheme) const;
   Status find_bytes(const Subject& subject, SegmentCost& cost) const;
 
@@ -100,6 +109,7 @@ class CostProbe {
   uint32_t step_tokens_ = 0;
   StepLimits limits_;
   ProbeCounts counts_;
+  std::set<CostKey> timed_;  // by this probe
 };
 
 }  // namespace tessera

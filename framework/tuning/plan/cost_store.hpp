@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ struct CostKey {
   std::string scheme;    // of its linears
   std::string base;      // of all else
   std::string workload;  // tokens, sequences and context of both phases
+
+  auto operator<=>(const CostKey&) const = default;
 };
 
 // One linear of a segment, or all else in it.

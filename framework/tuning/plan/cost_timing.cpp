@@ -224,23 +224,37 @@ CostKey CostProbe::key_of(const Subject& subject, const Scheme& scheme) const {
   return key;
 }
 
-Status CostProbe::look_up_or_measure(const Subject& subject,
-                                     const Scheme& scheme, SegmentCost& cost) {
-  if (options_.store == nullptr) {
-    ++counts_.measured;
-    return measure(subject, cost);
-  }
+Result<bool> CostProbe::look_up(const CostKey& key, SegmentCost& cost) {
+  if (options_.store == nullptr) return false;
+  // What was timed anew a moment ago is not timed again.
+  const bool stale = options_.remeasure && !timed_.contains(key);
+  if (stale) return false;
+  TSR_ASSIGN_OR_RETURN(const std::optional<MeasuredSegment> known,
+                       options_.store->find(key));
+  return known && from_measured(graph_, *known, cost);
+}
+
+Status CostProbe::find_times(const Subject& subject, const Scheme& scheme,
+                             ProbeDepth depth, SegmentCost& cost) {
+  const bool simulated = subject.device->info().clock == TSR_CLOCK_SIMULATED;
+  if (simulated || options_.repeats == 0) return estimate(subject, cost);
   const CostKey key = key_of(subject, scheme);
-  if (!options_.remeasure) {
-    TSR_ASSIGN_OR_RETURN(const std::optional<MeasuredSegment> known,
-                         options_.store->find(key));
-    if (known && from_measured(graph_, *known, cost)) {
-      ++counts_.found;
+  TSR_ASSIGN_OR_RETURN(const bool found, look_up(key, cost));
+  if (found) {
+    ++counts_.found;
+    return {};
+  }
+  if (depth == ProbeDepth::kEstimate) {
+    SegmentCost asked = cost;
+    if (estimate(subject, asked).ok()) {
+      cost = std::move(asked);
       return {};
     }
   }
   ++counts_.measured;
   TSR_RETURN_IF_ERROR(measure(subject, cost));
+  timed_.insert(key);
+  if (options_.store == nullptr) return {};
   return options_.store->put(key, to_measured(graph_, cost));
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "framework/runtime/step_arena.hpp"
+#include "framework/tuning/plan/cost_refiner.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
 
 namespace tessera {
@@ -30,14 +31,17 @@ std::string kind_of(const std::string& name) {
   return dot == std::string::npos ? name : name.substr(dot + 1);
 }
 
-class ProblemMaker {
+}  // namespace
+
+class ProblemMaker::Work {
  public:
-  explicit ProblemMaker(const ProblemInputs& inputs)
+  explicit Work(const ProblemInputs& inputs)
       : inputs_(inputs),
         probe_(inputs.graph, inputs.source, inputs.probe),
         segments_(cut_segments(inputs.graph)) {}
 
-  Result<MadeProblem> make() {
+  Result<Problem> make(ProbeDepth depth) {
+    depth_ = depth;
     problem_.workload = inputs_.probe.workload;
     problem_.model_fingerprint =
         model_fingerprint(inputs_.graph, inputs_.source);
@@ -54,8 +58,15 @@ class ProblemMaker {
       TSR_RETURN_IF_ERROR(add_segment(segment));
     }
     add_transfers();
-    return MadeProblem{std::move(problem_), probe_.counts()};
+    if (depth == ProbeDepth::kEstimate) scale_estimates(kOptimism, problem_);
+    return problem_;
   }
+
+  CostRefiner refiner() {
+    return {inputs_, segment_of_class_, first_linear_, probe_, stage_ns_};
+  }
+
+  const ProbeCounts& counts() const { return probe_.counts(); }
 
  private:
   // Devices with one id share; 0 is unknown, and what is simulated is its own.
@@ -116,6 +127,7 @@ class ProblemMaker {
   Status add_class(const GraphSegment& segment) {
     const auto index = static_cast<uint32_t>(problem_.segment_classes.size());
     classes_[segment.signature] = index;
+    segment_of_class_.push_back(&segment);
     first_linear_.push_back(
         static_cast<uint32_t>(problem_.linear_classes.size()));
     SegmentClass entry;
@@ -151,7 +163,7 @@ class ProblemMaker {
     for (uint32_t scheme = 0; scheme < num_schemes; ++scheme) {
       TSR_ASSIGN_OR_RETURN(SegmentCost cost,
                            probe_.probe(inputs_.devices[device], segment,
-                                        inputs_.schemes[scheme]));
+                                        inputs_.schemes[scheme], depth_));
       if (cost.refusal.empty()) {
         for (const LinearCost& linear : cost.linears) {
           add_cell(segment, device, scheme, linear);
@@ -185,7 +197,7 @@ class ProblemMaker {
         one.weights = {segment.weights[i]};
         TSR_ASSIGN_OR_RETURN(const SegmentCost cost,
                              probe_.probe(inputs_.devices[device], one,
-                                          inputs_.schemes[scheme]));
+                                          inputs_.schemes[scheme], depth_));
         reason = cost.refusal;
         if (reason.empty()) {
           for (const LinearCost& linear : cost.linears) {
@@ -232,6 +244,13 @@ class ProblemMaker {
       own = cost;
       return;
     }
+    // What was timed is not lowered by what is only estimated.
+    const bool was_timed = own->own[kPrefill].source == "measured";
+    const bool is_timed = cost.own[kPrefill].source == "measured";
+    if (was_timed != is_timed) {
+      if (is_timed) own = cost;
+      return;
+    }
     for (const uint32_t phase : {kPrefill, kDecode}) {
       own->own[phase].ns = std::min(own->own[phase].ns, cost.own[phase].ns);
       own->own[phase].workspace_bytes = std::max(
@@ -259,11 +278,11 @@ class ProblemMaker {
   std::map<std::string, uint32_t> classes_;  // by signature
   std::vector<uint32_t> first_linear_;       // by segment class
   std::vector<double> stage_ns_;             // by device
+  std::vector<const GraphSegment*> segment_of_class_;
+  ProbeDepth depth_ = ProbeDepth::kMeasure;
   size_t num_classes_ = 0;
   size_t probed_ = 0;
 };
-
-}  // namespace
 
 planner::TransferCurve measure_transfer(uint32_t from, uint32_t to) {
   using Clock = std::chrono::steady_clock;
@@ -289,8 +308,25 @@ planner::TransferCurve measure_transfer(uint32_t from, uint32_t to) {
   return curve;
 }
 
-Result<MadeProblem> make_problem(const ProblemInputs& inputs) {
-  return ProblemMaker(inputs).make();
+ProblemMaker::ProblemMaker(const ProblemInputs& inputs)
+    : work_(std::make_unique<Work>(inputs)) {}
+
+ProblemMaker::~ProblemMaker() = default;
+
+Result<Problem> ProblemMaker::make(ProbeDepth depth) {
+  return work_->make(depth);
 }
+
+Result<uint32_t> ProblemMaker::measure_used(
+    const planner::Assignment& assignment, const std::function<bool()>& is_late,
+    Problem& problem) {
+  return work_->refiner().measure_used(assignment, is_late, problem);
+}
+
+void ProblemMaker::end_optimism(Problem& problem) const {
+  scale_estimates(1.0 / kOptimism, problem);
+}
+
+const ProbeCounts& ProblemMaker::counts() const { return work_->counts(); }
 
 }  // namespace tessera

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/planner/problem/build_chain.hpp"
 #include "framework/planner/problem/problem.hpp"
 #include "framework/tuning/plan/cost_probe.hpp"
 
@@ -25,16 +26,42 @@ struct ProblemInputs {
   std::function<void(double)> on_progress;
 };
 
-struct MadeProblem {
-  planner::Problem problem;
-  ProbeCounts counts;
+// Fills a problem, and times more of it as plans ask for it.  `inputs` outlive
+// it.  One thread at a time.
+class ProblemMaker {
+ public:
+  explicit ProblemMaker(const ProblemInputs& inputs);
+  ~ProblemMaker();
+
+  // Devices, costs, transfers and segments.  KL is 0 everywhere, and nothing is
+  // limited but memory by what each device has.
+  //
+  // depth  kEstimate: what a device estimates stands for its times at
+  //        kOptimism of it, so that a plan comes by all that might be good
+  // Errors  those of reading the model, of devices that fail and of the store
+  Result<planner::Problem> make(ProbeDepth depth);
+
+  // Times what `assignment` uses and was only estimated so far, into `problem`,
+  // which make() gave.  Stops early once `is_late` says so.
+  //
+  // Returns  how many segments were timed
+  // Errors   as make()
+  Result<uint32_t> measure_used(const planner::Assignment& assignment,
+                                const std::function<bool()>& is_late,
+                                planner::Problem& problem);
+
+  // What was never timed at what devices estimate, no better.
+  void end_optimism(planner::Problem& problem) const;
+
+  const ProbeCounts& counts() const;
+
+ private:
+  class Work;
+  std::unique_ptr<Work> work_;
 };
 
-// Devices, costs, transfers and segments.  KL is 0 everywhere, and nothing is
-// limited but memory by what each device has.
-//
-// Errors  those of reading the model, of devices that fail and of the store
-Result<MadeProblem> make_problem(const ProblemInputs& inputs);
+// Estimates may be that much too high and still be tried.
+inline constexpr double kOptimism = 0.5;
 
 // Times of copying between host-visible memory of two devices, as a session
 // does it where its programs meet.
