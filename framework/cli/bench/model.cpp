@@ -195,7 +195,7 @@ Status run_bench_model(const ModelOptions& options) {
   for (Json& row : rows) {
     row["others_share"] = others < 0.0 ? Json() : Json(others);
   }
-  const Status kept_status = kept.keep(settings_json(options), rows);
+  Status kept_status = kept.keep(settings_json(options), rows);
   if (options.json) {
     for (Json& row : rows) row.erase("group");
     print_json(rows);
