@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -109,7 +108,7 @@ class CostProbe {
   uint32_t step_tokens_ = 0;
   StepLimits limits_;
   ProbeCounts counts_;
-  std::set<CostKey> timed_;  // by this probe
+  std::vector<CostKey> timed_;  // by this probe
 };
 
 }  // namespace tessera

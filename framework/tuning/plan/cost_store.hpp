@@ -5,7 +5,6 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,7 +26,7 @@ struct CostKey {
   std::string base;      // of all else
   std::string workload;  // tokens, sequences and context of both phases
 
-  auto operator<=>(const CostKey&) const = default;
+  bool operator==(const CostKey&) const = default;
 };
 
 // One linear of a segment, or all else in it.

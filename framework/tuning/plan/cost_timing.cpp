@@ -227,8 +227,9 @@ CostKey CostProbe::key_of(const Subject& subject, const Scheme& scheme) const {
 Result<bool> CostProbe::look_up(const CostKey& key, SegmentCost& cost) {
   if (options_.store == nullptr) return false;
   // What was timed anew a moment ago is not timed again.
-  const bool stale = options_.remeasure && !timed_.contains(key);
-  if (stale) return false;
+  const bool is_timed =
+      std::find(timed_.begin(), timed_.end(), key) != timed_.end();
+  if (options_.remeasure && !is_timed) return false;
   TSR_ASSIGN_OR_RETURN(const std::optional<MeasuredSegment> known,
                        options_.store->find(key));
   return known && from_measured(graph_, *known, cost);
@@ -253,7 +254,7 @@ Status CostProbe::find_times(const Subject& subject, const Scheme& scheme,
   }
   ++counts_.measured;
   TSR_RETURN_IF_ERROR(measure(subject, cost));
-  timed_.insert(key);
+  timed_.push_back(key);
   if (options_.store == nullptr) return {};
   return options_.store->put(key, to_measured(graph_, cost));
 }
