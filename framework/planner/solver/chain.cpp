@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <functional>
 
 namespace tessera::planner {
 namespace {
@@ -91,6 +92,15 @@ Totals add_up(const Chain& chain, const Choice& choice) {
     }
   }
   return totals;
+}
+
+bool no_worse(const Totals& a, const Totals& b) {
+  const auto no_more = [](const std::vector<double>& x,
+                          const std::vector<double>& y) {
+    return std::equal(x.begin(), x.end(), y.begin(), std::less_equal<>());
+  };
+  return a.cost <= b.cost && no_more(a.sums, b.sums) &&
+         no_more(a.peaks, b.peaks);
 }
 
 double objective_of(const Chain& chain, const Totals& totals) {

@@ -124,6 +124,9 @@ void uncharge_item(const Chain& chain, uint32_t item, uint32_t prefill,
 // Requires  every option's site is that of its segment
 Totals add_up(const Chain& chain, const Choice& choice);
 
+// True if `a` costs no more than `b` and uses no more of any row.
+bool no_worse(const Totals& a, const Totals& b);
+
 double objective_of(const Chain& chain, const Totals& totals);
 
 // How far a row's total is above its capacity; 0 if it holds.  Sums of decimal

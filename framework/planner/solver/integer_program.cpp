@@ -27,18 +27,6 @@ struct Pair {
   uint32_t prefill;
   uint32_t decode;
   Totals totals;
-
-  // Whether `other` is never better.
-  bool beats(const Pair& other) const {
-    const auto no_more = [](const std::vector<double>& a,
-                            const std::vector<double>& b) {
-      return std::equal(a.begin(), a.end(), b.begin(),
-                        [](double x, double y) { return x <= y; });
-    };
-    return totals.cost <= other.totals.cost &&
-           no_more(totals.sums, other.totals.sums) &&
-           no_more(totals.peaks, other.totals.peaks);
-  }
 };
 
 class Formulation {
@@ -220,9 +208,13 @@ class Formulation {
              chain_.options[a].resident == chain_.options[b].resident);
         if (!fits) continue;
         Pair pair = pair_of(index, a, b);
-        const auto beats_it = [&pair](const Pair& p) { return p.beats(pair); };
+        const auto beats_it = [&pair](const Pair& p) {
+          return no_worse(p.totals, pair.totals);
+        };
         if (std::any_of(pairs.begin(), pairs.end(), beats_it)) continue;
-        std::erase_if(pairs, [&pair](const Pair& p) { return pair.beats(p); });
+        std::erase_if(pairs, [&pair](const Pair& p) {
+          return no_worse(pair.totals, p.totals);
+        });
         pairs.push_back(std::move(pair));
       }
     }

@@ -15,15 +15,8 @@ struct Candidate {
   Totals totals;
 };
 
-bool no_more(const std::vector<double>& a, const std::vector<double>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(),
-                    [](double x, double y) { return x <= y; });
-}
-
 bool beats(const Candidate& a, const Candidate& b) {
-  return a.place == b.place && a.totals.cost <= b.totals.cost &&
-         no_more(a.totals.sums, b.totals.sums) &&
-         no_more(a.totals.peaks, b.totals.peaks);
+  return a.place == b.place && no_worse(a.totals, b.totals);
 }
 
 class CandidateFinder {

@@ -173,15 +173,10 @@ Status CostProbe::measure(const Subject& subject, SegmentCost& cost) const {
 
 namespace {
 
-// "self_attn.q_proj" of "layers.3.self_attn.q_proj".
-std::string kind_of(const std::string& name) {
-  return name.substr(name.starts_with("layers.") ? name.find('.', 7) + 1 : 0);
-}
-
 MeasuredSegment to_measured(const Graph& graph, const SegmentCost& cost) {
   MeasuredSegment measured{cost.stage_ns, {{"", "", cost.own}}};
   for (const LinearCost& linear : cost.linears) {
-    measured.parts.push_back({kind_of(graph.weights[linear.weight].name),
+    measured.parts.push_back({name_in_layer(graph.weights[linear.weight].name),
                               linear.kernel, linear.costs});
   }
   return measured;
@@ -194,7 +189,8 @@ bool from_measured(const Graph& graph, const MeasuredSegment& measured,
   for (size_t i = 0; i < cost.linears.size(); ++i) {
     LinearCost& linear = cost.linears[i];
     const MeasuredPart& part = measured.parts[i + 1];
-    if (part.name != kind_of(graph.weights[linear.weight].name)) return false;
+    if (part.name != name_in_layer(graph.weights[linear.weight].name))
+      return false;
     linear.costs = part.costs;
     linear.kernel = part.kernel;
   }
@@ -213,7 +209,7 @@ CostKey CostProbe::key_of(const Subject& subject, const Scheme& scheme) const {
   key.segment = subject.segment.signature;
   // A subset of the linears is another subject.
   for (const uint32_t weight : subject.segment.weights) {
-    key.segment += " " + kind_of(graph_.weights[weight].name);
+    key.segment += " " + name_in_layer(graph_.weights[weight].name);
   }
   key.scheme = scheme.name;
   key.base =

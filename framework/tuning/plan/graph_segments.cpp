@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace tessera {
@@ -78,6 +79,13 @@ void add_parts(const Graph& graph, GraphSegment& segment) {
 }
 
 }  // namespace
+
+std::string name_in_layer(const std::string& name) {
+  constexpr std::string_view kLayers = "layers.";
+  if (!name.starts_with(kLayers)) return name;
+  const size_t dot = name.find('.', kLayers.size());
+  return dot == std::string::npos ? name : name.substr(dot + 1);
+}
 
 std::vector<GraphSegment> cut_segments(const Graph& graph) {
   const std::vector<uint32_t> last = last_reads(graph);

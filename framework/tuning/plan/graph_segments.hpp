@@ -31,6 +31,9 @@ struct GraphSegment {
   }
 };
 
+// "self_attn.q_proj" of "layers.3.self_attn.q_proj"; other names as they are.
+std::string name_in_layer(const std::string& name);
+
 // In order; together they are the whole graph.
 std::vector<GraphSegment> cut_segments(const Graph& graph);
 

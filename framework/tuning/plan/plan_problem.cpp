@@ -24,13 +24,6 @@ using planner::LinearClass;
 using planner::Problem;
 using planner::SegmentClass;
 
-// "self_attn.q_proj" of "layers.3.self_attn.q_proj".
-std::string kind_of(const std::string& name) {
-  if (!name.starts_with("layers.")) return name;
-  const size_t dot = name.find('.', std::strlen("layers."));
-  return dot == std::string::npos ? name : name.substr(dot + 1);
-}
-
 }  // namespace
 
 class ProblemMaker::Work {
@@ -131,13 +124,13 @@ class ProblemMaker::Work {
     first_linear_.push_back(
         static_cast<uint32_t>(problem_.linear_classes.size()));
     SegmentClass entry;
-    entry.name = fmt::format("{} {}", index, kind_of(segment.name));
+    entry.name = fmt::format("{} {}", index, name_in_layer(segment.name));
     entry.keeps_kv = !segment.kv.empty();
     problem_.segment_classes.push_back(std::move(entry));
     for (const uint32_t weight : segment.weights) {
       const GraphWeight& from = inputs_.graph.weights[weight];
       problem_.linear_classes.push_back(
-          {fmt::format("{} {}", index, kind_of(from.name)),
+          {fmt::format("{} {}", index, name_in_layer(from.name)),
            from.N,
            from.K,
            {},
