@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 
 BINARY = pathlib.Path(os.environ["TSR_BINARY_DIR"]) / "bin" / "tessera"
 MODEL = pathlib.Path(os.environ["TSR_SOURCE_DIR"]) / "models" / "tessera-5m"
@@ -325,6 +326,19 @@ class OpenClTest(CommandCase):
         if "part 1 of 0 parts" in part.stderr:
             self.skipTest("the device cannot be split")
         self.assertEqual(json.loads(part.stdout)["text"], self.json(*words, "--device", "opencl:0")["text"])
+
+    def test_each_device_of_a_driver_has_a_number(self):
+        with unittest.mock.patch.dict(os.environ, POCL_DEVICES="pthread basic"):
+            names = [d["name"] for d in self.json("devices") if d["plugin"] == "opencl"]
+            if len(names) != 2:
+                self.skipTest("no driver here shows two devices when asked")
+            self.assertEqual(names, ["opencl:0", "opencl:1"])
+            words = ("run", "--scheme", "w8a8_dynamic", "-p", "A library for", "-n", 8)
+            reports = [self.json(*words, "--device", name) for name in names]
+            self.assertEqual([r["device"] for r in reports], names)
+            self.assertEqual(reports[0]["text"], reports[1]["text"])
+            self.refused(1, "has 2 devices", *words, "--device", "opencl")
+            self.refused(1, "no device opencl:2", *words, "--device", "opencl:2")
 
     def test_an_unknown_option_is_named(self):
         self.refused(1, "no option speed", "run", "--device", "opencl:0", "--option", "speed=9",

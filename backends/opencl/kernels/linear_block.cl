@@ -171,18 +171,18 @@ static void decode_span(Bytes tile, ulong tile_bytes, int has_second, long at,
 #define ROWS_AT_ONCE 1
 #endif
 #define START_ROW(r) \
-  float16 a##r = (float16)(0.0f); \
-  float16 b##r = (float16)(0.0f);
+  float16 a##r = vload16(2 * (first + r), sums); \
+  float16 b##r = vload16(2 * (first + r) + 1, sums);
 #define ADD_PRODUCTS(r) \
   a##r = fma((float16)(row[r]), w0, a##r); \
   b##r = fma((float16)(row[r]), w1, b##r);
 #define STORE_ROW(r) \
-  vstore16(a##r, 2 * (first + r), out); \
-  vstore16(b##r, 2 * (first + r) + 1, out);
+  vstore16(a##r, 2 * (first + r), sums); \
+  vstore16(b##r, 2 * (first + r) + 1, sums);
 
-// out[PANEL][PAIR] = products of a panel with n decoded columns.
+// sums[PANEL][PAIR] += products of a panel with n decoded columns.
 static void multiply_panel(global const float* panel, private const float* w,
-                           int n, private float* out) {
+                           int n, private float* sums) {
   for (int first = 0; first < PANEL; first += ROWS_AT_ONCE) {
     EACH_ROW(START_ROW)
     for (int k = 0; k < n; ++k) {
@@ -266,6 +266,33 @@ static Span decode_next(const LinearArgs* args, Bytes weight, long t,
 }
 #endif
 
+#if INTEGER
+// Adds exact sums of a panel to its integers and starts them anew.
+static void flush_panel(private float* exact, private int* integers) {
+  for (int i = 0; i < PANEL * 2; ++i) {
+    vstore16(vload16(i, integers) + convert_int16(vload16(i, exact)), i,
+             integers);
+    vstore16((float16)(0.0f), i, exact);
+  }
+}
+#endif
+
+#if INTEGER && GROUPED
+// Adds the integers of a group, scaled, to the sums and starts them anew.
+static void end_group(const LinearArgs* args, const Group* scales, int n,
+                      int biased_tiles, global const int* quant_bias,
+                      private int* integers, private float* sums) {
+  for (int i = 0; i < PANEL * 2; ++i) {
+    const int16 integer = vload16(i, integers);
+    const float16 f = i % 2 < biased_tiles
+                          ? biased(args, integer, n + i % 2 * TILE, quant_bias)
+                          : convert_float16(integer);
+    vstore16(fma(f, scales[i % 2].scale, vload16(i, sums)), i, sums);
+    vstore16((int16)(0), i, integers);
+  }
+}
+#endif
+
 ONE_ITEM kernel void linear_rows(global const uchar* weight,
                                  global const float* x, LinearArgs args,
                                  global uchar* y, global const uchar* bias,
@@ -278,23 +305,32 @@ ONE_ITEM kernel void linear_rows(global const uchar* weight,
   const int first_panel = (int)get_global_id(1) * PANELS;
   const int panels = min(PANELS, (args.M + PANEL - 1) / PANEL - first_panel);
   float decoded[BLOCK_COLUMNS * PAIR];
-  float products[PANEL * PAIR];
   float sums[PANELS * PANEL * PAIR];
 #if INTEGER
+  float exact[PANELS * PANEL * PAIR];  // of `columns`, at most EXACT_COLUMNS
   int integers[PANELS * PANEL * PAIR];
+  int columns = 0;
 #endif
   for (int i = 0; i < panels * PANEL * 2; ++i) {
     vstore16((float16)(0.0f), i, sums);
 #if INTEGER
+    vstore16((float16)(0.0f), i, exact);
     vstore16((int16)(0), i, integers);
 #endif
   }
   for (int k = 0; k < args.K;) {
     const Span span = decode_next(&args, weight, t, has_second, k, decoded);
-#if INTEGER && GROUPED
+#if INTEGER
+    columns += span.count;
+    const bool flush =
+        span.ends_group || columns + BLOCK_COLUMNS > EXACT_COLUMNS;
+    if (flush) columns = 0;
+#if GROUPED
     const Group scales[2] = {load_group(weight, &args, t, span.group),
                              load_group(weight, &args, t + has_second,
                                         span.group)};
+    const int biased_tiles = span.group == 0 ? 1 + has_second : 0;
+#endif
 #endif
     const long next = (long)(k + span.count) / args.group_size *
                           args.padded_group +
@@ -305,27 +341,26 @@ ONE_ITEM kernel void linear_rows(global const uchar* weight,
       global const float* panel =
           x + args.values_offset +
           ((long)(first_panel + p) * args.K + span.k) * PANEL;
+      const int at = p * PANEL * PAIR;
+#if INTEGER
+      multiply_panel(panel, decoded, span.count, exact + at);
+      if (flush) flush_panel(exact + at, integers + at);
+#if GROUPED
+      if (span.ends_group) {
+        end_group(&args, scales, n, biased_tiles, quant_bias, integers + at,
+                  sums + at);
+      }
+#endif
+#else
+      float products[PANEL * PAIR];
+      for (int i = 0; i < PANEL * 2; ++i) {
+        vstore16((float16)(0.0f), i, products);
+      }
       multiply_panel(panel, decoded, span.count, products);
       for (int i = 0; i < PANEL * 2; ++i) {
-        const int at = p * PANEL * 2 + i;
-        const float16 product = vload16(i, products);
-#if INTEGER
-        int16 integer = vload16(at, integers) + convert_int16(product);
-#if GROUPED
-        if (span.ends_group) {
-          const float16 f =
-              span.group == 0 && (i % 2 == 0 || has_second)
-                  ? biased(&args, integer, n + i % 2 * TILE, quant_bias)
-                  : convert_float16(integer);
-          vstore16(fma(f, scales[i % 2].scale, vload16(at, sums)), at, sums);
-          integer = (int16)(0);
-        }
-#endif
-        vstore16(integer, at, integers);
-#else
-        vstore16(vload16(at, sums) + product, at, sums);
-#endif
+        vstore16(vload16(i, sums + at) + vload16(i, products), i, sums + at);
       }
+#endif
     }
     k += span.count;
   }
