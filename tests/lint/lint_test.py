@@ -6,6 +6,7 @@ Usage: python3 -m unittest lint_test, in this folder
 
 import contextlib
 import io
+import json
 import pathlib
 import sys
 import tempfile
@@ -15,6 +16,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 
 import check_headers
 import check_layers
+import check_presets
 import check_readmes
 import check_sizes
 import check_tidy
@@ -148,6 +150,19 @@ class Readmes(Tree):
     def test_expands_braces_and_stars(self):
         self.expect("`framework/base/*.hpp`, `framework/{base}/status.hpp`")
         self.expect("`framework/base/{status,gone}.hpp`", "README.md:1: framework/base/gone.hpp does not exist")
+
+
+class Presets(Tree):
+    def test_a_preset_that_does_not_configure_is_named_with_the_reason(self):
+        self.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.25)\nproject(p LANGUAGES NONE)\n"
+                                     "if(BROKEN)\n  message(FATAL_ERROR \"no such luck\")\nendif()\n")
+        self.write("CMakePresets.json", json.dumps({"version": 6, "configurePresets": [
+            {"name": "base", "hidden": True, "generator": "Ninja"},
+            {"name": "good", "inherits": "base"},
+            {"name": "bad", "inherits": "base", "cacheVariables": {"BROKEN": "ON"}}]}))
+        self.assertEqual(check_presets.visible_presets(self.root), ["good", "bad"])
+        self.assertIsNone(check_presets.configure(self.root, "cmake", "good"))
+        self.assertIn("no such luck", check_presets.configure(self.root, "cmake", "bad"))
 
 
 class Headers(Tree):
