@@ -43,15 +43,19 @@ tsr_kernel_desc row_op(uint32_t op, const char* name) {
   return row;
 }
 
-constexpr uint32_t kFloatKv = bit(TSR_KV_F32) | bit(TSR_KV_F16) |
-                              bit(TSR_KV_BF16) | bit(TSR_KV_I8_TOKEN) |
-                              bit(TSR_KV_I8_CHANNEL);
+// Caches whose codes are exact in bf16, and those whose are not.
+constexpr uint32_t kBf16Kv =
+    bit(TSR_KV_BF16) | bit(TSR_KV_I8_TOKEN) | bit(TSR_KV_I8_CHANNEL);
+constexpr uint32_t kWideKv = bit(TSR_KV_F32) | bit(TSR_KV_F16);
+constexpr uint32_t kFloatKv = kBf16Kv | kWideKv;
 
-tsr_kernel_desc attention_row(const char* name, uint32_t kv_formats,
-                              uint32_t determinism, uint32_t error_class) {
+tsr_kernel_desc attention_row(const char* name, uint32_t dtypes,
+                              uint32_t kv_formats, uint32_t error_class) {
   tsr_kernel_desc row = base_row(TSR_OP_ATTENTION, name);
+  row.x_dtypes = row.y_dtypes = dtypes;
   row.kv_formats = kv_formats;
-  row.determinism = determinism;
+  row.determinism = error_class == TSR_ERROR_EXACT ? TSR_DETERMINISM_PORTABLE
+                                                   : TSR_DETERMINISM_RUN;
   row.error_class = error_class;
   row.masks = bit(TSR_MASK_CAUSAL) | bit(TSR_MASK_FULL) | bit(TSR_MASK_SLIDING);
   return row;
@@ -69,9 +73,15 @@ tsr_kernel_desc kv_append_row() {
 
 std::vector<tsr_kernel_desc> other_rows() {
   return {
-      attention_row("attention", kFloatKv, TSR_DETERMINISM_RUN, TSR_ERROR_DOT),
-      attention_row("attention_fa3", bit(TSR_KV_I8_HEAD),
-                    TSR_DETERMINISM_PORTABLE, TSR_ERROR_EXACT),
+      // Where queries are bf16, products may be of bf16 weights too.
+      attention_row("attention_bf16", bit(TSR_BF16), kBf16Kv,
+                    TSR_ERROR_HALF_PRODUCTS),
+      attention_row("attention_bf16_wide", bit(TSR_BF16), kWideKv,
+                    TSR_ERROR_DOT),
+      attention_row("attention", kFloats & ~bit(TSR_BF16), kFloatKv,
+                    TSR_ERROR_DOT),
+      attention_row("attention_fa3", kFloats, bit(TSR_KV_I8_HEAD),
+                    TSR_ERROR_EXACT),
       kv_append_row(),
       row_op(TSR_OP_RMS_NORM, "rms_norm"),
       row_op(TSR_OP_LAYER_NORM, "layer_norm"),

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention kernels against the limits of the machine, measured in the same
-// run: f32 FMA for prefill, memory reads for decode.  Rows are named
-// <kernel>/q<q_len>/kv<seq_len>/<heads>x<kv_heads>x<head_dim>.
+// Attention kernels against the limit of the machine, measured in turn with
+// each run: products of the kernel's kind for prefill, memory reads for decode.
+// Rows are named <kernel>/q<q_len>/kv<seq_len>/<heads>x<kv_heads>x<head_dim>;
+// of_limit is the median, best the largest.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "backends/cpu/bench/bench_limits.hpp"
 #include "backends/cpu/bench/bench_threads.hpp"
 #include "backends/cpu/kernels/attention/attention.hpp"
 #include "backends/cpu/kernels/attention/attention_work.hpp"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace tessera::cpu {
 namespace {
@@ -117,12 +114,17 @@ class Layers {
   // Random codes; float formats get 0x3c.. or 0x3f.., values about 1.
   void fill() {
     std::mt19937 rng(42);
-    const int64_t width = layout_.row_bytes / layout_.head_dim;
-    for (size_t i = 0; i < pool_.size(); ++i) {
-      pool_[i] = static_cast<std::byte>(rng());
-      const bool is_top =
-          static_cast<int64_t>(i % static_cast<size_t>(width)) == width - 1;
-      if (width > 1 && is_top) pool_[i] = std::byte{0x3c};
+    const auto width =
+        static_cast<size_t>(layout_.row_bytes / layout_.head_dim);
+    std::vector<std::byte> random(size_t{1} << 20);
+    for (size_t i = 0; i < random.size(); ++i) {
+      const bool is_top = width > 1 && i % width == width - 1;
+      random[i] = is_top ? std::byte{0x3c} : static_cast<std::byte>(rng());
+    }
+    for (size_t i = 0; i < pool_.size(); i += random.size()) {
+      const size_t count = std::min(random.size(), pool_.size() - i);
+      std::copy_n(random.begin(), count,
+                  pool_.begin() + static_cast<ptrdiff_t>(i));
     }
     if (layout_.format != TSR_KV_I8_TOKEN) return;
     for (int64_t b = 0; b < num_layers_ * layout_.num_blocks; ++b) {
@@ -149,6 +151,11 @@ class Layers {
   int32_t seq_len_ = static_cast<int32_t>(shape_.seq_len);
 };
 
+PeakKind kind_of(const AttentionKernel& kernel) {
+  if (kernel.kv_format == TSR_KV_I8_HEAD) return PeakKind::kInt8;
+  return kernel.isa == Isa::kAvx512Bf16 ? PeakKind::kBf16 : PeakKind::kFma;
+}
+
 void run_kernel(benchmark::State& state, const AttentionKernel& kernel,
                 const Shape& shape) {
   Layers layers(shape, kernel.kv_format,
@@ -163,106 +170,34 @@ void run_kernel(benchmark::State& state, const AttentionKernel& kernel,
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   const AttentionWorkspace workspace{memory.data() + (64 - address % 64) % 64,
                                      memory.size() - 64};
-  while (state.KeepRunning()) {
-    run_attention(kernel, layers.next(), workspace, threads());
-  }
-  using benchmark::Counter;
   // Unmasked scores only.
   const double pairs = static_cast<double>(shape.q_len) *
                        (static_cast<double>(shape.seq_len) -
                         static_cast<double>(shape.q_len - 1) / 2.0);
-  state.counters["GFLOP/s"] = Counter(
-      4e-9 * pairs * static_cast<double>(shape.num_q_heads * shape.head_dim),
-      Counter::kIsIterationInvariantRate);
+  const double operations =
+      4.0 * pairs * static_cast<double>(shape.num_q_heads * shape.head_dim);
+  std::vector<double> shares;
+  while (state.KeepRunning()) {
+    const double limit =
+        shape.q_len == 1
+            ? read_seconds(threads(), layers.next().pool, layers.layer_bytes())
+            : operations / peak_rate(threads(), kind_of(kernel));
+    const Attention op = layers.next();
+    const double seconds = seconds_of(
+        threads(), [&] { run_attention(kernel, op, workspace, threads()); });
+    state.SetIterationTime(seconds);
+    shares.push_back(limit / seconds);
+  }
+  std::sort(shares.begin(), shares.end());
+  state.counters["of_limit"] = shares[shares.size() / 2];
+  state.counters["best"] = shares.back();
+  using benchmark::Counter;
+  state.counters["GFLOP/s"] =
+      Counter(1e-9 * operations, Counter::kIsIterationInvariantRate);
   state.counters["GB/s"] =
       Counter(1e-9 * static_cast<double>(layers.layer_bytes()),
               Counter::kIsIterationInvariantRate);
 }
-
-constexpr int64_t kReadBytes = int64_t{1} << 30;
-
-// The memory limit: every thread reads its part of 1 GiB as a few streams.
-void read_memory(benchmark::State& state) {
-  static const std::vector<uint64_t> memory(kReadBytes / 8, 1);
-  constexpr uint32_t kTasks = 64;
-  static std::atomic<uint64_t> sink;
-  while (state.KeepRunning()) {
-    threads().run(
-        threads().context, kTasks,
-        [](void*, uint32_t index) {
-          constexpr int64_t kPart = kReadBytes / 8 / kTasks;
-          constexpr int64_t kStreams = 4;
-          const uint64_t* part = memory.data() + index * kPart;
-          uint64_t sums[kStreams][8] = {};
-          for (int64_t i = 0; i < kPart / kStreams; i += 8) {
-            for (int64_t s = 0; s < kStreams; ++s) {
-              for (int64_t j = 0; j < 8; ++j) {
-                sums[s][j] += part[s * kPart / kStreams + i + j];
-              }
-            }
-          }
-          uint64_t total = 0;
-          for (auto& stream : sums) {
-            for (const uint64_t sum : stream) total += sum;
-          }
-          sink += total;
-        },
-        nullptr);
-  }
-  state.counters["GB/s"] = benchmark::Counter(
-      1e-9 * kReadBytes, benchmark::Counter::kIsIterationInvariantRate);
-}
-
-#if defined(__x86_64__)
-
-constexpr int64_t kPeakSteps = 1 << 20;
-constexpr int kChains = 16;
-
-// Chains that the compiler cannot know to be equal: it would merge them.
-__attribute__((target("avx512f"))) float fma_steps(float seed) {
-  __m512 sums[kChains];
-#pragma GCC unroll 16
-  for (int c = 0; c < kChains; ++c) {
-    sums[c] = _mm512_set1_ps(seed * static_cast<float>(c + 1));
-  }
-  const __m512 a = _mm512_set1_ps(0.999f);
-  const __m512 b = _mm512_set1_ps(seed);
-  for (int64_t i = 0; i < kPeakSteps; ++i) {
-#pragma GCC unroll 16
-    for (int c = 0; c < kChains; ++c) {
-      sums[c] = _mm512_fmadd_ps(sums[c], a, b);
-    }
-  }
-  for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_ps(sums[0], sums[c]);
-  return _mm512_cvtss_f32(sums[0]);
-}
-
-// The compute limit: 32 operations a step and chain on every thread.
-void multiply_add(benchmark::State& state) {
-  float seed = 1e-3F;
-  benchmark::DoNotOptimize(seed);
-  const uint32_t num_threads = threads().num_threads;
-  while (state.KeepRunning()) {
-    parallel_for(threads(), num_threads, [seed](uint32_t) {
-      benchmark::DoNotOptimize(fma_steps(seed));
-    });
-  }
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(1e-9 * num_threads * kPeakSteps * kChains * 32,
-                         benchmark::Counter::kIsIterationInvariantRate);
-}
-
-void register_compute_limit() {
-  if (best_isa() < Isa::kAvx512) return;
-  benchmark::RegisterBenchmark("limit_f32_fma_avx512", multiply_add)
-      ->UseRealTime();
-}
-
-#else
-
-void register_compute_limit() {}
-
-#endif
 
 std::string name_of(const AttentionKernel& kernel, const Shape& s) {
   return std::string(kernel.name) + "/q" + std::to_string(s.q_len) + "/kv" +
@@ -271,12 +206,11 @@ std::string name_of(const AttentionKernel& kernel, const Shape& s) {
 }
 
 void register_all() {
-  benchmark::RegisterBenchmark("limit_memory_read", read_memory)->UseRealTime();
-  register_compute_limit();
-  constexpr Shape kShapes[] = {{1, 4096, 32, 8, 128},
-                               {1, 4096, 32, 32, 128},
-                               {512, 512, 32, 32, 128},
-                               {512, 2048, 32, 8, 128}};
+  constexpr Shape kShapes[] = {
+      {1, 4096, 32, 8, 128},    {1, 4096, 64, 8, 128},  {1, 16384, 32, 8, 128},
+      {1, 16384, 64, 8, 128},   {512, 512, 16, 8, 128}, {512, 4096, 16, 8, 128},
+      {2048, 2048, 16, 8, 128}, {512, 512, 16, 8, 64},  {512, 4096, 16, 8, 64},
+      {4096, 4096, 8, 8, 64}};
   for (const Shape& shape : kShapes) {
     for (const AttentionKernel& kernel : attention_kernels()) {
       if (kernel.isa > best_isa()) continue;
@@ -284,7 +218,8 @@ void register_all() {
                                    [&kernel, shape](benchmark::State& state) {
                                      run_kernel(state, kernel, shape);
                                    })
-          ->UseRealTime()
+          ->UseManualTime()
+          ->MinTime(0.3)
           ->Unit(benchmark::kMillisecond);
     }
   }

@@ -243,8 +243,10 @@ void run_attention(const AttentionKernel& kernel, const Attention& op,
 
 void attention(const Attention& op, const AttentionWorkspace& workspace,
                const Parallel& parallel, Isa isa) {
-  const AttentionKernel* kernel = select_attention_kernel(op.kv.format, isa);
+  const AttentionKernel* kernel =
+      select_attention_kernel(op.kv.format, op.dtype, isa);
   if (kernel == nullptr) {
+    check_attention(op);
     throw sdk::Error(TSR_UNIMPLEMENTED, "attention: no kernel for kv format " +
                                             std::to_string(op.kv.format));
   }

@@ -2,8 +2,8 @@
 //
 // Integer attention (fa3) for AVX-512 VNNI.
 
-#include "backends/cpu/kernels/attention/integer_products_vnni.hpp"
 #include "backends/cpu/kernels/attention/kernel_choice.hpp"
+#include "backends/cpu/kernels/attention/products/integer_products_vnni.hpp"
 
 namespace tessera::cpu {
 

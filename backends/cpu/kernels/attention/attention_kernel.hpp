@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Float attention as one streaming pass over the keys, a template over the
-// vector type and the KV format.
+// vector type V, the KV format and the products P (float_products.hpp).
 //
 // For a tile of rows and keys: scores, then per row the new maximum m, the
 // weights p = exp(score - m), and
@@ -15,13 +15,13 @@
 #pragma once
 
 #include "backends/cpu/kernels/attention/key_tile.hpp"
-#include "backends/cpu/kernels/attention/products.hpp"
+#include "backends/cpu/kernels/attention/products/register_tiles.hpp"
 #include "backends/cpu/kernels/attention/visible_keys.hpp"
 #include "backends/cpu/kernels/ops/portable_simd.hpp"
 
 namespace tessera::cpu {
 
-template <typename V, uint32_t kFormat, uint32_t kDtype>
+template <typename V, uint32_t kFormat, typename P>
 class StreamingAttention {
  public:
   using F = typename V::F;
@@ -63,16 +63,17 @@ class StreamingAttention {
       : work_(work),
         head_dim_(work.op->kv.head_dim),
         dim_(padded_dim(head_dim_)),
-        few_(work.num_rows <= kFewRowsLimit) {
+        q_stride_((head_dim_ + 63) / 64 * 64),
+        few_(work.num_rows <= P::kFewRowsLimit) {
     float* next = work.scratch;
     const auto take = [&next](int64_t words) {
       float* begin = next;
       next += words;
       return begin;
     };
-    q_ = take(kRowTile * dim_);
+    q_ = take(kRowTile * q_stride_);
     out_ = take(kRowTile * dim_);
-    packed_ = take(kKeyTile * dim_);
+    packed_ = take(kKeyTile * q_stride_);
     scores_ = take(kRowTile * kKeyTile);
     totals_ = take(kRowTile * V::kLanes);
     max_ = take(kRowTile);
@@ -83,8 +84,7 @@ class StreamingAttention {
 
   static constexpr bool kTokenScales = kFormat == TSR_KV_I8_TOKEN;
   static constexpr bool kChannelScales = kFormat == TSR_KV_I8_CHANNEL;
-  // Packing keys pays from about this many rows on.
-  static constexpr int kFewRowsLimit = 8;
+  static constexpr bool kScalesScores = kTokenScales || !P::kScalesQueries;
 
   static constexpr float kLowest = -0x1.fffffep+127f;
 
@@ -107,18 +107,21 @@ class StreamingAttention {
 
   void load_queries() {
     const Attention& op = *work_.op;
-    const F scale = V::set1(op.scale);
+    const F scale = V::set1(P::kScalesQueries ? op.scale : 1.0f);
+    for (int i = 0; i < kKeyTile; ++i) k_scale_[i] = op.scale;
     const float* channel =
         kChannelScales ? op.kv_scale + work_.kv_head * head_dim_ : nullptr;
-    // FewRows reads up to the next power of two.
-    const int64_t rows = few_ ? kFewRowsLimit : work_.num_rows;
+    // Few rows are read up to the next power of two.
+    const int64_t rows = few_ ? P::kFewRowsLimit : work_.num_rows;
     for (int64_t r = 0; r < rows; ++r) {
-      float* to = q_ + r * dim_;
+      float* to = q_ + r * q_stride_;
       max_[r] = kLowest;
       alpha_[r] = 1.0f;
       V::template store<TSR_F32>(totals_, r * V::kLanes, V::zero());
-      for_vectors(dim_, [&](int64_t d, int) {
+      for_vectors(q_stride_, [&](int64_t d, int) {
         V::template store<TSR_F32>(to, d, V::zero());
+      });
+      for_vectors(dim_, [&](int64_t d, int) {
         V::template store<TSR_F32>(out_ + r * dim_, d, V::zero());
       });
       if (r >= work_.num_rows) continue;
@@ -134,6 +137,7 @@ class StreamingAttention {
         }
         V::template store<TSR_F32>(to, d, x);
       });
+      P::convert_query(to, q_stride_);
     }
   }
 
@@ -149,46 +153,25 @@ class StreamingAttention {
 
   void add_keys(const KeyTile& keys, const KeyTile* next) {
     if constexpr (kTokenScales) {
+      const float scale = P::kScalesQueries ? 1.0f : work_.op->scale;
       for (int i = 0; i < kKeyTile; ++i) {
-        k_scale_[i] = i < keys.num_keys ? *keys.k_scale[i] : 0.0f;
+        k_scale_[i] = i < keys.num_keys ? scale * *keys.k_scale[i] : 0.0f;
         v_scale_[i] = i < keys.num_keys ? *keys.v_scale[i] : 0.0f;
       }
     }
+    const int rows = static_cast<int>(work_.num_rows);
+    const CodeRows k = {keys.k, next != nullptr ? next->k : nullptr,
+                        keys.num_keys, head_dim_, q_stride_};
+    const CodeRows v = {keys.v, next != nullptr ? next->v : nullptr,
+                        keys.num_keys, head_dim_, q_stride_};
     if (few_) {
-      for_few_rows([&](int64_t r, int rows) {
-        Few::scores(rows,
-                    {keys.k, next != nullptr ? next->k : nullptr, keys.num_keys,
-                     head_dim_},
-                    q_ + r * dim_, scores_ + r * kKeyTile);
-      });
+      P::few_scores(rows, k, q_, scores_);
+      weigh(keys);
+      P::few_sums(rows, v, scores_, out_, alpha_);
     } else {
-      pack_keys(keys);
-      const int64_t cols = padded_dim(keys.num_keys);
-      Product<V>::run({static_cast<int>(work_.num_rows), cols, head_dim_, dim_,
-                       kKeyTile, kKeyTile},
-                      q_, packed_, scores_, nullptr);
-    }
-    weigh(keys);
-    if (few_) {
-      for_few_rows([&](int64_t r, int rows) {
-        Few::weighted_sum(rows,
-                          {keys.v, next != nullptr ? next->v : nullptr,
-                           keys.num_keys, head_dim_},
-                          scores_ + r * kKeyTile, out_ + r * dim_, alpha_ + r);
-      });
-    } else {
-      pack_values(keys);
-      Product<V>::run({static_cast<int>(work_.num_rows), dim_, keys.num_keys,
-                       kKeyTile, dim_, dim_},
-                      scores_, packed_, out_, alpha_);
-    }
-  }
-
-  template <typename Body>
-  void for_few_rows(const Body& body) const {
-    for (int64_t r = 0; r < work_.num_rows; r += Few::kMaxRows) {
-      const int64_t left = work_.num_rows - r;
-      body(r, static_cast<int>(left < Few::kMaxRows ? left : Few::kMaxRows));
+      P::scores(rows, k, q_, packed_, scores_);
+      weigh(keys);
+      P::sums(rows, v, scores_, packed_, out_, alpha_);
     }
   }
 
@@ -199,7 +182,7 @@ class StreamingAttention {
     const int64_t rows = work_.num_rows;
     for (int64_t r = 0; r < rows; ++r) {
       float* score = scores_ + r * kKeyTile;
-      if constexpr (kTokenScales) {
+      if constexpr (kScalesScores) {
         for (int i = 0; i < cols; i += V::kLanes) {
           const F s = V::template load<TSR_F32>(score, i);
           const F scale = V::template load<TSR_F32>(k_scale_, i);
@@ -217,7 +200,7 @@ class StreamingAttention {
     }
     for_vectors(rows, [&](int64_t r, int n) {
       const F x = V::template load_n<TSR_F32>(alpha_, r, n);
-      V::template store_n<TSR_F32>(alpha_, r, Portable<V>::exp(x), n);
+      V::template store_n<TSR_F32>(alpha_, r, P::exp(x), n);
     });
     for (int64_t r = 0; r < rows; ++r) {
       float* score = scores_ + r * kKeyTile;
@@ -225,12 +208,12 @@ class StreamingAttention {
       F total = V::mul(V::template load<TSR_F32>(totals_, r * V::kLanes),
                        V::set1(alpha_[r]));
       for (int i = 0; i < cols; i += V::kLanes) {
-        F p = Portable<V>::exp(V::sub(V::template load<TSR_F32>(score, i), m));
+        F p = P::exp(V::sub(V::template load<TSR_F32>(score, i), m));
         total = V::add(total, p);
         if constexpr (kTokenScales) {
           p = V::mul(p, V::template load<TSR_F32>(v_scale_, i));
         }
-        V::template store<TSR_F32>(score, i, p);
+        P::store_weights(score, i, p);
       }
       V::template store<TSR_F32>(totals_, r * V::kLanes, total);
     }
@@ -247,39 +230,6 @@ class StreamingAttention {
     const int64_t end = last < keys.num_keys ? last : keys.num_keys;
     for (int i = end > 0 ? static_cast<int>(end) : 0; i < cols; ++i) {
       score[i] = hidden;
-    }
-  }
-
-  static F codes(const std::byte* row, int64_t d, int n) {
-    return n == V::kLanes ? V::template load<kDtype>(row, d)
-                          : V::template load_n<kDtype>(row, d, n);
-  }
-
-  // packed[d][key], so that scores of consecutive keys are one vector.
-  void pack_keys(const KeyTile& keys) {
-    for (int key = 0; key < keys.num_keys; key += V::kLanes) {
-      for_vectors(head_dim_, [&](int64_t d, int n) {
-        F square[V::kLanes];
-        for (int i = 0; i < V::kLanes; ++i) {
-          square[i] = key + i < keys.num_keys ? codes(keys.k[key + i], d, n)
-                                              : V::zero();
-        }
-        V::transpose(square);
-        for (int i = 0; i < V::kLanes; ++i) {
-          V::template store<TSR_F32>(packed_, (d + i) * kKeyTile + key,
-                                     square[i]);
-        }
-      });
-    }
-  }
-
-  // packed[key][d], widened.
-  void pack_values(const KeyTile& keys) {
-    for (int key = 0; key < keys.num_keys; ++key) {
-      for_vectors(head_dim_, [&](int64_t d, int n) {
-        V::template store<TSR_F32>(packed_, key * dim_ + d,
-                                   codes(keys.v[key], d, n));
-      });
     }
   }
 
@@ -339,20 +289,19 @@ class StreamingAttention {
     });
   }
 
-  using Few = FewRows<V, kDtype>;
-
   const AttentionWork& work_;
   int64_t head_dim_;
   int64_t dim_;
+  int64_t q_stride_;
   bool few_;
-  float* q_ = nullptr;        // [rows, dim]
+  float* q_ = nullptr;        // [rows, q_stride]
   float* out_ = nullptr;      // [rows, dim]
   float* packed_ = nullptr;   // keys or values of one tile
-  float* scores_ = nullptr;   // [rows, kKeyTile]; scores, then weights
+  float* scores_ = nullptr;   // [rows, kKeyTile]; scores, then weights of P
   float* totals_ = nullptr;   // [rows, 16], lanes of the sums of weights
   float* max_ = nullptr;      // [rows]
   float* alpha_ = nullptr;    // [rows]
-  float* k_scale_ = nullptr;  // [kKeyTile]
+  float* k_scale_ = nullptr;  // [kKeyTile], what scores are multiplied by
   float* v_scale_ = nullptr;
 };
 

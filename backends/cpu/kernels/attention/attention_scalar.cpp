@@ -2,8 +2,8 @@
 //
 // Attention and kv_append for any CPU.
 
-#include "backends/cpu/kernels/attention/integer_products.hpp"
 #include "backends/cpu/kernels/attention/kernel_choice.hpp"
+#include "backends/cpu/kernels/attention/products/integer_products.hpp"
 #include "backends/cpu/kernels/ops/simd_scalar.hpp"
 
 namespace tessera::cpu {

@@ -8,11 +8,19 @@
 namespace tessera::cpu {
 namespace {
 
+constexpr uint32_t kBf16 = 1U << TSR_BF16;
+constexpr uint32_t kAnyDtype = 1U << TSR_F32 | 1U << TSR_F16 | kBf16;
+
 AttentionKernel row(const char* name, Isa isa, uint32_t kv_format,
-                    const AttentionFunctions& functions) {
-  return {name,          isa,
-          kv_format,     functions.prepare,
-          functions.run, functions.combine};
+                    const AttentionFunctions& functions,
+                    uint32_t dtypes = kAnyDtype) {
+  return {name,
+          isa,
+          kv_format,
+          dtypes,
+          functions.prepare,
+          functions.run,
+          functions.combine};
 }
 
 }  // namespace
@@ -20,6 +28,9 @@ AttentionKernel row(const char* name, Isa isa, uint32_t kv_format,
 std::span<const AttentionKernel> attention_kernels() {
   // clang-format off
   static const AttentionKernel rows[] = {
+      row("attention_paged_bf16__avx512bf16", Isa::kAvx512Bf16, TSR_KV_BF16,       attention_avx512bf16(TSR_KV_BF16),       kBf16),
+      row("attention_paged_i8t__avx512bf16",  Isa::kAvx512Bf16, TSR_KV_I8_TOKEN,   attention_avx512bf16(TSR_KV_I8_TOKEN),   kBf16),
+      row("attention_paged_i8c__avx512bf16",  Isa::kAvx512Bf16, TSR_KV_I8_CHANNEL, attention_avx512bf16(TSR_KV_I8_CHANNEL), kBf16),
       row("attention_fa3_i8h__avx512vnni",  Isa::kAvx512Vnni, TSR_KV_I8_HEAD,    attention_avx512vnni()),
       row("attention_paged_f32__avx512",    Isa::kAvx512,     TSR_KV_F32,        attention_avx512(TSR_KV_F32)),
       row("attention_paged_f16__avx512",    Isa::kAvx512,     TSR_KV_F16,        attention_avx512(TSR_KV_F16)),
@@ -44,9 +55,14 @@ std::span<const AttentionKernel> attention_kernels() {
   return rows;
 }
 
-const AttentionKernel* select_attention_kernel(uint32_t kv_format, Isa best) {
+const AttentionKernel* select_attention_kernel(uint32_t kv_format,
+                                               uint32_t dtype, Isa best) {
+  const uint32_t of_dtype = dtype < 32 ? 1U << dtype : 0;
   for (const AttentionKernel& kernel : attention_kernels()) {
-    if (kernel.kv_format == kv_format && kernel.isa <= best) return &kernel;
+    if (kernel.kv_format == kv_format && (kernel.dtypes & of_dtype) != 0 &&
+        kernel.isa <= best) {
+      return &kernel;
+    }
   }
   return nullptr;
 }

@@ -66,6 +66,7 @@ struct AttentionKernel {
   const char* name;
   Isa isa;
   uint32_t kv_format;  // TSR_KV_*
+  uint32_t dtypes;     // of q: mask of (1 << TSR_F32) ...
   // Integer kernels need the maximum over all chunks before they sum: `prepare`
   // leaves each chunk's.  Null if there is nothing to prepare.
   void (*prepare)(const AttentionWork& work);
@@ -78,8 +79,10 @@ struct AttentionKernel {
 // All rows, best first within a format.
 std::span<const AttentionKernel> attention_kernels();
 
-// The first row for the format that `best` can run; null if there is none.
-const AttentionKernel* select_attention_kernel(uint32_t kv_format, Isa best);
+// The first row for the format and the type of q that `best` can run; null if
+// there is none.
+const AttentionKernel* select_attention_kernel(uint32_t kv_format,
+                                               uint32_t dtype, Isa best);
 
 // Runs one kernel; see attention(), which chooses it.
 void run_attention(const AttentionKernel& kernel, const Attention& op,

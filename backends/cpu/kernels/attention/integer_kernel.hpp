@@ -9,8 +9,8 @@
 
 #pragma once
 
-#include "backends/cpu/kernels/attention/integer_products.hpp"
 #include "backends/cpu/kernels/attention/key_tile.hpp"
+#include "backends/cpu/kernels/attention/products/integer_products.hpp"
 #include "backends/cpu/kernels/attention/visible_keys.hpp"
 #include "backends/cpu/kernels/ops/simd_row.hpp"
 

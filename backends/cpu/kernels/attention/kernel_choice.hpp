@@ -9,12 +9,13 @@
 #include "backends/cpu/kernels/attention/integer_kernel.hpp"
 #include "backends/cpu/kernels/attention/kernel_functions.hpp"
 #include "backends/cpu/kernels/attention/kv_append_kernel.hpp"
+#include "backends/cpu/kernels/attention/products/float_products.hpp"
 
 namespace tessera::cpu {
 
 template <typename V, uint32_t kFormat, uint32_t kDtype>
 AttentionFunctions streaming() {
-  using Kernel = StreamingAttention<V, kFormat, kDtype>;
+  using Kernel = StreamingAttention<V, kFormat, FloatProducts<V, kDtype>>;
   return {nullptr, Kernel::run, Kernel::combine};
 }
 

@@ -21,6 +21,8 @@ struct AttentionFunctions {
 AttentionFunctions attention_scalar(uint32_t kv_format);
 AttentionFunctions attention_avx2(uint32_t kv_format);
 AttentionFunctions attention_avx512(uint32_t kv_format);
+// TSR_KV_BF16, I8_TOKEN and I8_CHANNEL only; rounds q and weights to bf16.
+AttentionFunctions attention_avx512bf16(uint32_t kv_format);
 // TSR_KV_I8_HEAD only.
 AttentionFunctions attention_avx512vnni();
 

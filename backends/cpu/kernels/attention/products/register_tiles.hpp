@@ -12,7 +12,8 @@
 namespace tessera::cpu {
 
 // C = A B, or C = alpha C + A B with alpha per row, of row-major f32 matrices:
-// A [rows, depth], B [depth, cols], C [rows, cols].
+// A [rows, depth], B [depth, cols], C [rows, cols].  M::fma_terms multiplies
+// words of A and B; they may hold two narrow numbers each.
 struct ProductShape {
   int rows = 0;
   int64_t cols = 0;  // a multiple of 16
@@ -23,6 +24,12 @@ struct ProductShape {
 };
 
 template <typename V>
+struct FloatWords {
+  using F = typename V::F;
+  static F fma_terms(F a, F b, F sum) { return V::fma(a, b, sum); }
+};
+
+template <typename V, typename M = FloatWords<V>>
 class Product {
  public:
   using F = typename V::F;
@@ -44,16 +51,16 @@ class Product {
   static void columns(const ProductShape& shape, const float* a, const float* b,
                       float* c, const float* alpha) {
     int row = 0;
-    for (; row + V::kTileRows <= shape.rows; row += V::kTileRows) {
-      tile<V::kTileRows, kVecs>(shape, a + row * shape.a_stride, b,
-                                c + row * shape.c_stride,
-                                alpha == nullptr ? nullptr : alpha + row);
-    }
-    for (; row < shape.rows; ++row) {
-      tile<1, kVecs>(shape, a + row * shape.a_stride, b,
-                     c + row * shape.c_stride,
-                     alpha == nullptr ? nullptr : alpha + row);
-    }
+    const auto rows = [&]<int kRows>() {
+      for (; row + kRows <= shape.rows; row += kRows) {
+        tile<kRows, kVecs>(shape, a + row * shape.a_stride, b,
+                           c + row * shape.c_stride,
+                           alpha == nullptr ? nullptr : alpha + row);
+      }
+    };
+    rows.template operator()<V::kTileRows>();
+    rows.template operator()<4>();
+    rows.template operator()<1>();
   }
 
   template <int kRows, int kVecs>
@@ -77,7 +84,7 @@ class Product {
         const F left = V::set1(a[i * shape.a_stride + k]);
         TSR_UNROLL
         for (int j = 0; j < kVecs; ++j) {
-          sum[i][j] = V::fma(left, right[j], sum[i][j]);
+          sum[i][j] = M::fma_terms(left, right[j], sum[i][j]);
         }
       }
     }
@@ -104,6 +111,7 @@ struct CodeRows {
   const std::byte* const* next;  // [kKeyTile]; null if there is none
   int num_keys;
   int64_t head_dim;
+  int64_t q_stride;  // f32 words from one row of queries to the next
 };
 
 // The same products for at most V::kFewRows rows, whose B is codes of kDtype.
@@ -114,8 +122,7 @@ class FewRows {
   using F = typename V::F;
   static constexpr int kMaxRows = V::kFewRows;
 
-  // scores[row][key] = q[row] . codes[key]; q has rows of padded_dim, zero at
-  // the end.
+  // scores[row][key] = q[row] . codes[key]; rows of q are zero past head_dim.
   static void scores(int rows, const CodeRows& keys, const float* q,
                      float* out) {
     if (rows <= 1) return dots<1>(keys, q, out);
@@ -162,7 +169,7 @@ class FewRows {
         F left[kRows];
         TSR_UNROLL
         for (int r = 0; r < kRows; ++r) {
-          left[r] = V::template load<TSR_F32>(q, r * dim + d);
+          left[r] = V::template load<TSR_F32>(q, r * keys.q_stride + d);
         }
         TSR_UNROLL
         for (int i = 0; i < kKeys; ++i) {

@@ -9,7 +9,7 @@
 
 #include <immintrin.h>
 
-#include "backends/cpu/kernels/attention/integer_products.hpp"
+#include "backends/cpu/kernels/attention/products/integer_products.hpp"
 #include "backends/cpu/kernels/ops/simd_avx512.hpp"
 
 namespace tessera::cpu {

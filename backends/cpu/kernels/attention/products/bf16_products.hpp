@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The products that StreamingAttention asks for, of pairs of bf16 with f32
+// sums: what TSR_ERROR_HALF_PRODUCTS allows.  Queries and weights are rounded
+// to bf16, two to an f32 word; codes of the cache are exact.
+
+#pragma once
+
+#include "backends/cpu/kernels/attention/products/bf16_pairs.hpp"
+#include "backends/cpu/kernels/attention/products/exp_avx512.hpp"
+#include "backends/cpu/kernels/attention/products/register_tiles.hpp"
+
+namespace tessera::cpu {
+
+// Keeps what is compiled for this ISA apart from what is for plain AVX-512.
+struct Avx512Bf16 : Avx512 {
+  static __m512 multiply_add_pairs(__m512 a, __m512 b, __m512 sum) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+  }
+  static __m512 multiply_add_pairs(__m512i a, __m512i b, __m512 sum) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+  }
+};
+
+// Register tiles over words of two bf16.
+struct Bf16Words : Avx512Bf16 {
+  static F fma_terms(F a, F b, F sum) {
+    return {multiply_add_pairs(a.v, b.v, sum.v)};
+  }
+};
+
+template <uint32_t kDtype>
+class Bf16Products {
+ public:
+  using V = Avx512Bf16;
+  using F = V::F;
+
+  static constexpr int kFewRowsLimit = 8;
+  // Rounded queries keep what bf16 activations were.
+  static constexpr bool kScalesQueries = false;
+
+  static F exp(F x) { return exp_avx512(x); }
+
+  static void convert_query(float* row, int64_t words) {
+    constexpr int64_t kFloats = Pairs::kStep;
+    for (int64_t d = 0; d < words; d += kFloats) {
+      __m512i q[Pairs::kStepVecs];
+      TSR_UNROLL
+      for (int64_t i = 0; i < Pairs::kStepVecs; ++i) {
+        const float* from = row + d + 32 * i;
+        q[i] = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16),
+                                            _mm512_loadu_ps(from));
+      }
+      Pairs::order_query(q);
+      TSR_UNROLL
+      for (int64_t i = 0; i < Pairs::kStepVecs; ++i) {
+        _mm512_storeu_si512(row + d / 2 + 16 * i, q[i]);
+      }
+    }
+  }
+  static void store_weights(float* row, int64_t i, F p) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + i / 2),
+                        (__m256i)_mm512_cvtneps_pbh(p.v));
+  }
+
+  static void few_scores(int rows, const CodeRows& keys, const float* q,
+                         float* scores) {
+    if (rows <= 1) return dots<1>(keys, q, scores);
+    if (rows <= 2) return dots<2>(keys, q, scores);
+    if (rows <= 4) return dots<4>(keys, q, scores);
+    dots<8>(keys, q, scores);
+  }
+  static void few_sums(int rows, const CodeRows& values, const float* weights,
+                       float* out, const float* alpha) {
+    if (rows <= 1) return weighted<1>(values, weights, out, alpha);
+    if (rows <= 2) return weighted<2>(values, weights, out, alpha);
+    if (rows <= 4) return weighted<4>(values, weights, out, alpha);
+    weighted<8>(values, weights, out, alpha);
+  }
+
+  static void scores(int rows, const CodeRows& keys, const float* q,
+                     float* packed, float* scores) {
+    pack_keys(keys, packed);
+    const int64_t steps = (keys.head_dim + Pairs::kStep - 1) / Pairs::kStep;
+    Product<V, Bf16Words>::run(
+        {rows, padded_dim(keys.num_keys), steps * Pairs::kStep / 2,
+         keys.q_stride, kKeyTile, kKeyTile},
+        q, packed, scores, nullptr);
+  }
+  static void sums(int rows, const CodeRows& values, const float* weights,
+                   float* packed, float* out, const float* alpha) {
+    pack_values(values, packed);
+    const int64_t dim = padded_dim(values.head_dim);
+    Product<V, Bf16Words>::run(
+        {rows, dim, (values.num_keys + 1) / 2, kKeyTile, values.q_stride, dim},
+        weights, packed, out, alpha);
+  }
+
+ private:
+  using Pairs = Bf16Pairs<kDtype>;
+  static constexpr int64_t kCodeBytes = kDtype == TSR_I8 ? 1 : 2;
+
+  static void fetch(const std::byte* row, int64_t begin, int64_t end) {
+    for (int64_t i = begin * kCodeBytes; i < end * kCodeBytes; i += 64) {
+      V::prefetch(row + i);
+    }
+  }
+
+  template <int kRows>
+  static void dots(const CodeRows& keys, const float* q, float* out) {
+    constexpr int kKeys = V::kFewSums / kRows;
+    const Pairs pairs;
+    for (int key = 0; key < keys.num_keys; key += kKeys) {
+      F sum[V::kFewSums];
+      TSR_UNROLL
+      for (F& s : sum) s = V::zero();
+      for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
+        TSR_UNROLL
+        for (int i = 0; i < kKeys; ++i) {
+          __m512i right[Pairs::kStepVecs];
+          pairs.load_key(keys.row[key + i], d, keys.head_dim, right);
+          TSR_UNROLL
+          for (int r = 0; r < kRows; ++r) {
+            const float* left = q + r * keys.q_stride + d / 2;
+            F& s = sum[r * kKeys + i];
+            TSR_UNROLL
+            for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
+              s.v = V::multiply_add_pairs(_mm512_loadu_si512(left + 16 * j),
+                                          right[j], s.v);
+            }
+          }
+        }
+      }
+      float dot[V::kFewSums];
+      V::sum_each(sum, dot);
+      for (int r = 0; r < kRows; ++r) {
+        for (int i = 0; i < kKeys; ++i) {
+          out[r * kKeyTile + key + i] = dot[r * kKeys + i];
+        }
+      }
+      if (keys.next == nullptr) continue;
+      for (int i = 0; i < kKeys; ++i) {
+        fetch(keys.next[key + i], 0, keys.head_dim);
+      }
+    }
+  }
+
+  template <int kRows>
+  static void weighted(const CodeRows& values, const float* weights, float* out,
+                       const float* alpha) {
+    constexpr int kVecs = V::kFewSums / kRows < 8 ? V::kFewSums / kRows : 8;
+    constexpr int64_t kColumns = int64_t{kVecs} * V::kLanes;
+    int64_t d = 0;
+    for (; d + kColumns <= values.head_dim; d += kColumns) {
+      columns<kRows, kVecs>(values, d, weights, out, alpha);
+    }
+    for (; d < values.head_dim; d += 32) {
+      columns<kRows, 2>(values, d, weights, out, alpha);
+    }
+  }
+
+  // Columns d .. d + 16 kVecs - 1 of the weighted sum.
+  template <int kRows, int kVecs>
+  static void columns(const CodeRows& values, int64_t d, const float* weights,
+                      float* out, const float* alpha) {
+    const Pairs pairs;
+    F sum[kRows][kVecs];
+    TSR_UNROLL
+    for (auto& row : sum) {
+      TSR_UNROLL
+      for (F& s : row) s = V::zero();
+    }
+    for (int key = 0; key < values.num_keys; key += 2) {
+      TSR_UNROLL
+      for (int64_t j = 0; j < kVecs; j += 2) {
+        __m512i right[2];
+        pairs.load_values(values.row[key], values.row[key + 1],
+                          d + j * V::kLanes, values.head_dim, right);
+        TSR_UNROLL
+        for (int r = 0; r < kRows; ++r) {
+          const __m512 left = _mm512_set1_ps(weights[r * kKeyTile + key / 2]);
+          TSR_UNROLL
+          for (int i = 0; i < 2; ++i) {
+            F& s = sum[r][j + i];
+            s.v =
+                V::multiply_add_pairs(left, _mm512_castsi512_ps(right[i]), s.v);
+          }
+        }
+      }
+      if (values.next != nullptr) {
+        constexpr int64_t kColumns = int64_t{kVecs} * V::kLanes;
+        fetch(values.next[key], d, d + kColumns);
+        fetch(values.next[key + 1], d, d + kColumns);
+      }
+    }
+    const int64_t dim = padded_dim(values.head_dim);
+    TSR_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      TSR_UNROLL
+      for (int64_t j = 0; j < kVecs; ++j) {
+        const int64_t column = d + j * V::kLanes;
+        if (column >= dim) break;
+        const int64_t at = r * dim + column;
+        const F old = V::load<TSR_F32>(out, at);
+        V::store<TSR_F32>(out, at, V::fma(old, V::set1(alpha[r]), sum[r][j]));
+      }
+    }
+  }
+
+  // packed[pair of columns][key].
+  static void pack_keys(const CodeRows& keys, float* packed) {
+    const Pairs pairs;
+    for (int64_t key = 0; key < keys.num_keys; key += V::kLanes) {
+      for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
+        F square[Pairs::kStepVecs][V::kLanes];
+        TSR_UNROLL
+        for (int i = 0; i < V::kLanes; ++i) {
+          __m512i row[Pairs::kStepVecs];
+          pairs.load_key(keys.row[key + i], d, keys.head_dim, row);
+          TSR_UNROLL
+          for (int j = 0; j < Pairs::kStepVecs; ++j) {
+            square[j][i].v = _mm512_castsi512_ps(row[j]);
+          }
+        }
+        TSR_UNROLL
+        for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
+          V::transpose(square[j]);
+          TSR_UNROLL
+          for (int64_t i = 0; i < V::kLanes; ++i) {
+            const int64_t pair = d / 2 + j * V::kLanes + i;
+            V::store<TSR_F32>(packed, pair * kKeyTile + key, square[j][i]);
+          }
+        }
+      }
+    }
+  }
+
+  // packed[pair of keys][column].
+  static void pack_values(const CodeRows& values, float* packed) {
+    const Pairs pairs;
+    for (int64_t key = 0; key < values.num_keys; key += 2) {
+      for (int64_t d = 0; d < values.head_dim; d += 32) {
+        __m512i pair[2];
+        pairs.load_values(values.row[key], values.row[key + 1], d,
+                          values.head_dim, pair);
+        float* to = packed + key / 2 * values.q_stride + d;
+        _mm512_storeu_si512(to, pair[0]);
+        _mm512_storeu_si512(to + 16, pair[1]);
+      }
+    }
+  }
+};
+
+}  // namespace tessera::cpu
