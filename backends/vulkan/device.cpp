@@ -21,18 +21,12 @@ std::string cache_folder(const tsr_host_services& host) {
 }  // namespace
 
 VulkanDevice::VulkanDevice(const tsr_host_services& host,
-                           const DeviceEntry& entry,
-                           const sdk::Options& options)
+                           const DeviceEntry& entry, const Features& features)
     : sdk::HostMemoryDevice(host),
       entry_(entry),
+      features_(features),
       gpu_(*entry.facts),
-      pipelines_(gpu_, cache_folder(host)) {
-  if (!options.empty()) {
-    throw sdk::Error(
-        TSR_INVALID_ARGUMENT,
-        "vulkan: no option " + options[0].first + "; the backend has none");
-  }
-}
+      pipelines_(gpu_, cache_folder(host)) {}
 
 VulkanDevice::~VulkanDevice() = default;
 

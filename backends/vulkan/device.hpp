@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/vulkan/device_table.hpp"
+#include "backends/vulkan/features.hpp"
 #include "backends/vulkan/runtime/buffer.hpp"
 #include "backends/vulkan/runtime/gpu.hpp"
 #include "backends/vulkan/runtime/pipelines.hpp"
@@ -38,9 +39,8 @@ struct BufferRange {
 
 class VulkanDevice final : public sdk::HostMemoryDevice {
  public:
-  // Throws INVALID_ARGUMENT for an option: there are none.
   VulkanDevice(const tsr_host_services& host, const DeviceEntry& entry,
-               const sdk::Options& options);
+               const Features& features);
   ~VulkanDevice() override;
   VulkanDevice(const VulkanDevice&) = delete;
   VulkanDevice& operator=(const VulkanDevice&) = delete;
@@ -77,6 +77,7 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   std::unique_ptr<sdk::Queue> queue_create() override;
   std::vector<tsr_kernel_record> profile_read(uint32_t capacity) override;
 
+  const Features& features() const { return features_; }
   Gpu& gpu() { return gpu_; }
   Pipelines& pipelines() { return pipelines_; }
   // Returns when it is done.  The ranges may overlap.
@@ -101,6 +102,7 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
 
  private:
   const DeviceEntry& entry_;
+  Features features_;
   Gpu gpu_;
   Pipelines pipelines_;
   sdk::IdTable<Buffer> buffers_{"buffer"};

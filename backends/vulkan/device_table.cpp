@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "backends/vulkan/features.hpp"
 #include "backends/vulkan/runtime/buffer.hpp"
 
 namespace tessera::vulkan {
@@ -101,6 +102,7 @@ void describe(const GpuFacts& facts, DeviceEntry& entry) {
   }
   entry.memory_kinds = memory_kinds(facts);
   set_identity(facts, info);
+  info.options = option_table();
   info.max_queues = 8;
   info.memory_bytes = entry.memory_kinds[0].bytes;
   info.memory_kinds = {entry.memory_kinds.data(),

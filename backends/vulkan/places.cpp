@@ -138,4 +138,21 @@ uint64_t TensorPlaces::at(uint32_t id) const {
          elements * sdk::element_bits(tensor.dtype) / 8;
 }
 
+TexelRange TensorPlaces::tensor_texels(uint32_t id) const {
+  const tsr_tensor& tensor = tensors_.at(id);
+  const bool is_view = tensor.view_of != TSR_NONE;
+  const Bound& bound = current_[is_view ? tensor.view_of : id];
+  if (bound.buffer == nullptr) fail(id, "is not bound");
+  TexelRange range{bound.buffer.get(), at(id) - bound.buffer->address(),
+                   tensor_bytes(id)};
+  range.tensor = id;
+  range.serial = bound.buffer->serial();
+  return range;
+}
+
+bool TensorPlaces::is_at(const TexelRange& range) const {
+  const TexelRange now = tensor_texels(range.tensor);
+  return now.buffer->serial() == range.serial && now.offset == range.offset;
+}
+
 }  // namespace tessera::vulkan

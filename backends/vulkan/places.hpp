@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backends/vulkan/runtime/buffer.hpp"
+#include "backends/vulkan/runtime/texels.hpp"
 #include "tessera/record.hpp"
 
 namespace tessera::vulkan {
@@ -36,6 +37,16 @@ class TensorPlaces {
   uint64_t scratch(uint32_t op) const {
     return workspace_->address() + scratch_offsets_[op];
   }
+  // What a launch may read as texels: a tensor from its first element on, where
+  // it lies in this step, and bytes of an op's scratch.
+  TexelRange tensor_texels(uint32_t id) const;
+  TexelRange scratch_texels(uint32_t op, uint64_t offset,
+                            uint64_t bytes) const {
+    return {workspace_.get(), scratch_offsets_[op] + offset, bytes};
+  }
+  // True if the range's tensor lies there in this step.
+  bool is_at(const TexelRange& range) const;
+
   uint64_t workspace_bytes() const { return workspace_->bytes(); }
 
  private:

@@ -8,6 +8,7 @@
 
 #include "backends/vulkan/device.hpp"
 #include "backends/vulkan/device_table.hpp"
+#include "backends/vulkan/features.hpp"
 #include "tessera/rows/kernel_rows.hpp"
 
 namespace {
@@ -33,8 +34,8 @@ class VulkanBackend {
       throw tessera::sdk::Error(static_cast<tsr_status>(entry.info.health),
                                 entry.info.reason);
     }
-    return std::make_unique<tessera::vulkan::VulkanDevice>(host, entry,
-                                                           options);
+    return std::make_unique<tessera::vulkan::VulkanDevice>(
+        host, entry, tessera::vulkan::read_options(*entry.facts, options));
   }
 };
 

@@ -2,7 +2,7 @@
 
 #include "backends/vulkan/program.hpp"
 
-#include <cstddef>
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -52,73 +52,26 @@ std::string explain(const Fault& fault) {
   }
 }
 
-QueryPoolHandle make_timestamps(VkDevice device, uint32_t count) {
-  VkQueryPoolCreateInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
-  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-  info.queryCount = count;
-  VkQueryPool pool = VK_NULL_HANDLE;
-  check_vk(vkCreateQueryPool(device, &info, nullptr, &pool),
-           "vkCreateQueryPool");
-  return {device, pool};
-}
-
 }  // namespace
 
 Program::Program(VulkanDevice& device, const sdk::ProgramView& view)
-    : device_(device), desc_(view.desc()), pool_(device.gpu().make_pool()) {
+    : device_(device), desc_(view.desc()) {
   make_launches(view);
   std::vector<uint64_t> scratch_bytes;
   for (const auto& launch : launches_) {
     scratch_bytes.push_back(launch->scratch_bytes());
-    first_slots_.push_back(static_cast<uint32_t>(pipelines_.size()));
-    const std::vector<VkPipeline> needed = launch->pipelines();
-    pipelines_.insert(pipelines_.end(), needed.begin(), needed.end());
+    first_slots_.push_back(num_slots_);
+    num_slots_ += launch->num_slots();
   }
   places_ = std::make_unique<TensorPlaces>(device, view, scratch_bytes);
-  const uint64_t bytes = kFirstSlot + pipelines_.size() * sizeof(DispatchSlot);
+  const uint64_t bytes = kFirstSlot + num_slots_ * sizeof(DispatchSlot);
   parameters_ = std::make_unique<Buffer>(device.gpu(), bytes, Memory::kHost);
   std::memset(parameters_->host(), 0, bytes);
-  commands_ = record(false);
+  active_.reserve(num_slots_);
 }
 
 DispatchSlot* Program::slots() const {
   return reinterpret_cast<DispatchSlot*>(parameters_->host() + kFirstSlot);
-}
-
-VkCommandBuffer Program::record(bool with_timestamps) {
-  VkDevice device = device_.gpu().device();
-  VkCommandBuffer commands = begin_commands(device, pool_.get(), 0);
-  VkQueryPool queries = timestamps_.get();
-  const auto stamp = [&](uint32_t index) {
-    if (!with_timestamps) return;
-    vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries,
-                        index);
-  };
-  const auto num_ops = static_cast<uint32_t>(launches_.size());
-  if (with_timestamps) {
-    vkCmdResetQueryPool(commands, queries, 0, num_ops + 1);
-  }
-  stamp(0);
-  for (uint32_t op = 0; op < num_ops; ++op) {
-    const auto end = op + 1 < num_ops
-                         ? first_slots_[op + 1]
-                         : static_cast<uint32_t>(pipelines_.size());
-    for (uint32_t slot = first_slots_[op]; slot < end; ++slot) {
-      const uint64_t offset = kFirstSlot + slot * sizeof(DispatchSlot);
-      const uint64_t args =
-          parameters_->address() + offset + offsetof(DispatchSlot, args);
-      vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
-                        pipelines_[slot]);
-      vkCmdPushConstants(commands, device_.pipelines().layout(),
-                         VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(args), &args);
-      vkCmdDispatchIndirect(commands, parameters_->buffer(), offset);
-      add_barrier(commands);
-    }
-    stamp(op + 1);
-  }
-  check_vk(vkEndCommandBuffer(commands), "vkEndCommandBuffer");
-  return commands;
 }
 
 void Program::make_launches(const sdk::ProgramView& view) {
@@ -166,43 +119,60 @@ tsr_segment Program::segment(uint32_t index) const {
 void Program::run(const sdk::SubmissionView& submission) {
   const std::lock_guard<std::mutex> lock(mutex_);
   sdk::check_step(desc_, submission.value());
-  places_->bind(submission);
-  fill_slots(submission);
-  if ((submission.value().flags & TSR_SUBMIT_PROFILE) != 0) {
-    run_profiled();
-  } else {
-    device_.gpu().run(commands_);
+  const bool is_profiled = (submission.value().flags & TSR_SUBMIT_PROFILE) != 0;
+  if (is_profiled && device_.gpu().facts().timestamp_ns == 0.0) {
+    throw sdk::Error(TSR_UNIMPLEMENTED, "the driver has no timestamps");
   }
+  places_->bind(submission);
+  const Step step{submission.value(), *places_, parameters_->address()};
+  fill_slots(step);
+  const Recording& recording = find_recording(step, is_profiled);
+  device_.gpu().run(recording.commands());
+  if (is_profiled) add_records(recording);
   check_fault();
 }
 
-void Program::fill_slots(const sdk::SubmissionView& submission) {
-  const Step step{submission.value(), *places_, parameters_->address()};
+void Program::fill_slots(const Step& step) {
+  active_.clear();
   for (uint32_t op = 0; op < launches_.size(); ++op) {
-    launches_[op]->fill(step, slots() + first_slots_[op]);
+    const uint32_t first = first_slots_[op];
+    launches_[op]->fill(step, slots() + first);
+    for (uint32_t i = 0; i < launches_[op]->num_slots(); ++i) {
+      const DispatchSlot& slot = slots()[first + i];
+      if (slot.groups[0] != 0 && slot.groups[1] != 0) {
+        active_.push_back({op, first + i, i});
+      }
+    }
   }
 }
 
-void Program::run_profiled() {
+const Recording& Program::find_recording(const Step& step,
+                                         bool has_timestamps) {
+  const auto found = std::find_if(
+      recordings_.begin(), recordings_.end(), [&](const auto& recording) {
+        return recording->fits(step, active_, has_timestamps);
+      });
+  if (found != recordings_.end()) {
+    std::rotate(recordings_.begin(), found, found + 1);
+    return *recordings_.front();
+  }
+  // One of each: decode, prefill, profiled or not, over two sets of buffers.
+  constexpr size_t kMost = 8;
+  if (recordings_.size() == kMost) recordings_.pop_back();
+  recordings_.insert(
+      recordings_.begin(),
+      std::make_unique<Recording>(
+          Recording::Input{device_, launches_, step, *parameters_, kFirstSlot,
+                           has_timestamps},
+          active_));
+  return *recordings_.front();
+}
+
+void Program::add_records(const Recording& recording) {
   const double tick_ns = device_.gpu().facts().timestamp_ns;
-  if (tick_ns == 0.0) {
-    throw sdk::Error(TSR_UNIMPLEMENTED, "the driver has no timestamps");
-  }
-  VkDevice device = device_.gpu().device();
-  const auto num_ops = static_cast<uint32_t>(launches_.size());
-  if (profiled_ == VK_NULL_HANDLE) {
-    timestamps_ = make_timestamps(device, num_ops + 1);
-    profiled_ = record(true);
-  }
-  device_.gpu().run(profiled_);
-  std::vector<uint64_t> ticks(num_ops + 1);
-  check_vk(vkGetQueryPoolResults(
-               device, timestamps_.get(), 0, num_ops + 1,
-               ticks.size() * sizeof(uint64_t), ticks.data(), sizeof(uint64_t),
-               VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-           "vkGetQueryPoolResults");
+  const std::vector<uint64_t> ticks = recording.read_ticks();
   std::vector<tsr_kernel_record> records;
-  for (uint32_t op = 0; op < num_ops; ++op) {
+  for (uint32_t op = 0; op < launches_.size(); ++op) {
     tsr_kernel_record record{};
     record.struct_size = sizeof(record);
     record.first_op = op;

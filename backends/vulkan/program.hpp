@@ -12,6 +12,7 @@
 
 #include "backends/vulkan/launch/launch.hpp"
 #include "backends/vulkan/places.hpp"
+#include "backends/vulkan/recording.hpp"
 #include "tessera/record.hpp"
 
 namespace tessera::vulkan {
@@ -28,28 +29,27 @@ class Program {
   tsr_segment segment(uint32_t index) const;
 
   // Runs one step and returns when it is done.  Allocates nothing, save at the
-  // first step that is profiled.
+  // first step of a kind, which is recorded.
   void run(const sdk::SubmissionView& submission);
 
  private:
   void make_launches(const sdk::ProgramView& view);
-  VkCommandBuffer record(bool with_timestamps);
-  void fill_slots(const sdk::SubmissionView& submission);
-  void run_profiled();
+  // Finds the slots that have work, too.
+  void fill_slots(const Step& step);
+  const Recording& find_recording(const Step& step, bool has_timestamps);
+  void add_records(const Recording& recording);
   void check_fault();
   DispatchSlot* slots() const;
 
   VulkanDevice& device_;
   tsr_program_desc desc_;
   std::vector<std::unique_ptr<Launch>> launches_;
-  std::vector<VkPipeline> pipelines_;  // one for each dispatch
   std::vector<uint32_t> first_slots_;  // by op
   std::unique_ptr<TensorPlaces> places_;
   std::unique_ptr<Buffer> parameters_;  // the fault, then the slots
-  PoolHandle pool_;
-  VkCommandBuffer commands_ = VK_NULL_HANDLE;  // of pool_
-  VkCommandBuffer profiled_ = VK_NULL_HANDLE;  // the same with timestamps
-  QueryPoolHandle timestamps_;
+  uint32_t num_slots_ = 0;
+  std::vector<ActiveSlot> active_;                      // of the step at hand
+  std::vector<std::unique_ptr<Recording>> recordings_;  // the newest first
   std::mutex mutex_;  // one step at a time: they share parameters
 };
 

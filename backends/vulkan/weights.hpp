@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "backends/vulkan/runtime/buffer.hpp"
+#include "backends/vulkan/runtime/texels.hpp"
 #include "tessera/packing/small_planes.hpp"
 #include "tessera/packing/weight_shape.hpp"
 #include "tessera/plugin.hpp"
@@ -43,6 +43,10 @@ class PackedWeight {
   // Without data.
   tsr_weight_desc desc() const;
   uint64_t address() const { return place_.buffer->address() + place_.offset; }
+  // Bytes of the packed form.
+  TexelRange texels(uint64_t offset, uint64_t bytes, VkFormat format) const {
+    return {place_.buffer.get(), place_.offset + offset, bytes, format};
+  }
   // Null where there is no such plane.
   const Buffer* permutation() const { return permutation_.get(); }
   const Buffer* input_multiplier() const { return input_multiplier_.get(); }

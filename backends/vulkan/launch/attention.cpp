@@ -28,7 +28,9 @@ class AttentionLaunch final : public Launch {
         pipeline_(input.pipeline(is_integer() ? "attention_fa3" : "attention",
                                  {pool_->desc.format})) {}
 
-  std::vector<VkPipeline> pipelines() const override { return {pipeline_}; }
+  Dispatch dispatch(const Step& /*step*/, uint32_t /*slot*/) override {
+    return {pipeline_, {}};
+  }
 
   std::string kernel_name() const override {
     if (is_integer()) return "attention_fa3";
@@ -88,7 +90,9 @@ class KvAppendLaunch final : public Launch {
         inv_(input.rows(op.kv_inv)),
         pipeline_(input.pipeline("kv_append", {})) {}
 
-  std::vector<VkPipeline> pipelines() const override { return {pipeline_}; }
+  Dispatch dispatch(const Step& /*step*/, uint32_t /*slot*/) override {
+    return {pipeline_, {}};
+  }
   std::string kernel_name() const override { return "kv_append"; }
 
   void fill(const Step& step, DispatchSlot* slots) override {

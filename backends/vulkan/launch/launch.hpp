@@ -13,6 +13,7 @@
 
 #include "backends/vulkan/kernel_args.hpp"
 #include "backends/vulkan/places.hpp"
+#include "backends/vulkan/runtime/texels.hpp"
 #include "tessera/op_facts.hpp"
 #include "tessera/places.hpp"
 
@@ -42,6 +43,7 @@ class TensorRows {
   TensorRows(const sdk::ProgramView& program, uint32_t id);
 
   bool exists() const { return id_ != TSR_NONE; }
+  uint32_t id() const { return id_; }
   uint32_t dtype() const { return tensor_.dtype; }
   uint32_t width() const { return width_; }  // of the last dimension
   // Elements of one entry, and between entries.
@@ -70,10 +72,13 @@ class TensorRows {
 class Launch {
  public:
   virtual ~Launch() = default;
-  // In order; each sees what those before it wrote.
-  virtual std::vector<VkPipeline> pipelines() const = 0;
-  // Fills a slot for each pipeline; groups of 0 skip it.
+  // Dispatches, in order; each sees what those before it wrote.
+  virtual uint32_t num_slots() const { return 1; }
+  // Fills every slot; groups of 0 skip it.
   virtual void fill(const Step& step, DispatchSlot* slots) = 0;
+  // What runs where a slot is not skipped.  Asked when a step is recorded;
+  // holds as long as the tensors among its texels stay where they are.
+  virtual Dispatch dispatch(const Step& step, uint32_t slot) = 0;
   virtual uint64_t scratch_bytes() const { return 0; }
   virtual std::string kernel_name() const = 0;
 };

@@ -18,7 +18,9 @@ class RowLaunch final : public Launch {
  public:
   RowLaunch(VkPipeline pipeline, std::string name, Fill fill)
       : pipeline_(pipeline), name_(std::move(name)), fill_(std::move(fill)) {}
-  std::vector<VkPipeline> pipelines() const override { return {pipeline_}; }
+  Dispatch dispatch(const Step& /*step*/, uint32_t /*slot*/) override {
+    return {pipeline_, {}};
+  }
   void fill(const Step& step, DispatchSlot* slots) override {
     fill_(step, slots[0]);
   }

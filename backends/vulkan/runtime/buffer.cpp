@@ -3,6 +3,7 @@
 #include "backends/vulkan/runtime/buffer.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 
 namespace tessera::vulkan {
@@ -40,6 +41,11 @@ MemoryHandle allocate(VkDevice device, uint64_t bytes, int type,
   return {device, memory};
 }
 
+uint64_t next_serial() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
 }  // namespace
 
 int find_memory_type(const GpuFacts& facts, Memory memory, uint32_t allowed) {
@@ -57,7 +63,7 @@ int find_memory_type(const GpuFacts& facts, Memory memory, uint32_t allowed) {
 }
 
 Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
-    : device_(gpu.device()), bytes_(bytes) {
+    : device_(gpu.device()), serial_(next_serial()), bytes_(bytes) {
   const std::string what = "a buffer of " + std::to_string(bytes) + " bytes";
   if (bytes > gpu.facts().max_alloc_bytes) {
     throw sdk::Error(TSR_RESOURCE_EXHAUSTED,
@@ -65,7 +71,10 @@ Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
                          std::to_string(gpu.facts().max_alloc_bytes))
         .retry(TSR_RETRY_SMALLER);
   }
-  make_buffer(std::max<uint64_t>(bytes, 16), nullptr);
+  // Whole texels, so that the last bytes can be read as one.
+  constexpr uint64_t kTexel = 16;
+  make_buffer(std::max<uint64_t>((bytes + kTexel - 1) / kTexel, 1) * kTexel,
+              nullptr);
   VkMemoryRequirements needs{};
   vkGetBufferMemoryRequirements(device_, buffer_.get(), &needs);
   const int type = find_memory_type(gpu.facts(), memory, needs.memoryTypeBits);
@@ -83,7 +92,10 @@ Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
 
 // Drivers import whole pages: those around the host's bytes.
 Buffer::Buffer(const Gpu& gpu, void* memory, uint64_t bytes)
-    : device_(gpu.device()), bytes_(bytes), host_(static_cast<char*>(memory)) {
+    : device_(gpu.device()),
+      serial_(next_serial()),
+      bytes_(bytes),
+      host_(static_cast<char*>(memory)) {
   const auto refuse = [&](const std::string& why) {
     throw sdk::Error(TSR_UNIMPLEMENTED,
                      "import of " + std::to_string(bytes) + " bytes: " + why);
@@ -129,6 +141,7 @@ Buffer::~Buffer() {
 }
 
 void Buffer::make_buffer(uint64_t bytes, const void* next) {
+  whole_bytes_ = bytes;
   VkBufferCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
   info.pNext = next;
@@ -136,6 +149,7 @@ void Buffer::make_buffer(uint64_t bytes, const void* next) {
   info.usage =
       VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT |
       VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+      VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
       VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
   VkBuffer buffer = VK_NULL_HANDLE;
   check_vk(vkCreateBuffer(device_, &info, nullptr, &buffer),

@@ -32,6 +32,10 @@ class Buffer {
   // Where byte 0 lies in buffer(), and for shaders.
   uint64_t origin() const { return origin_; }
   uint64_t address() const { return address_; }
+  // No other buffer of this process ever has it.
+  uint64_t serial() const { return serial_; }
+  // Of buffer(), at least origin() + bytes().
+  uint64_t whole_bytes() const { return whole_bytes_; }
   // Throws INVALID_ARGUMENT if the range is not inside.
   void require_range(uint64_t offset, uint64_t bytes) const;
   bool is_host_visible() const { return host_ != nullptr; }
@@ -43,9 +47,11 @@ class Buffer {
   void bind();
 
   VkDevice device_;
+  uint64_t serial_;
   uint64_t bytes_;
   uint64_t origin_ = 0;
   uint64_t address_ = 0;
+  uint64_t whole_bytes_ = 0;
   MemoryHandle memory_;  // outlives the buffer
   BufferHandle buffer_;
   char* host_ = nullptr;

@@ -44,6 +44,8 @@ class Handle {
 };
 
 using BufferHandle = Handle<VkBuffer, vkDestroyBuffer>;
+using BufferViewHandle = Handle<VkBufferView, vkDestroyBufferView>;
+using DescriptorPoolHandle = Handle<VkDescriptorPool, vkDestroyDescriptorPool>;
 using MemoryHandle = Handle<VkDeviceMemory, vkFreeMemory>;
 using PipelineHandle = Handle<VkPipeline, vkDestroyPipeline>;
 using PipelineCacheHandle = Handle<VkPipelineCache, vkDestroyPipelineCache>;
@@ -51,6 +53,8 @@ using PipelineLayoutHandle = Handle<VkPipelineLayout, vkDestroyPipelineLayout>;
 using PoolHandle = Handle<VkCommandPool, vkDestroyCommandPool>;
 using QueryPoolHandle = Handle<VkQueryPool, vkDestroyQueryPool>;
 using SemaphoreHandle = Handle<VkSemaphore, vkDestroySemaphore>;
+using SetLayoutHandle =
+    Handle<VkDescriptorSetLayout, vkDestroyDescriptorSetLayout>;
 using ShaderHandle = Handle<VkShaderModule, vkDestroyShaderModule>;
 
 }  // namespace tessera::vulkan

@@ -128,6 +128,13 @@ GpuFacts read_facts(VkPhysicalDevice physical) {
   facts.import_alignment =
       std::max<uint64_t>(host.minImportedHostPointerAlignment, 1);
   facts.max_alloc_bytes = v11.maxMemoryAllocationSize;
+  facts.texel_alignment =
+      std::max<uint64_t>(plain.limits.minTexelBufferOffsetAlignment, 16);
+  facts.max_texels = plain.limits.maxTexelBufferElements;
+  if ((v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
+    facts.subgroup_size = v11.subgroupSize;
+    facts.subgroup_operations = v11.subgroupSupportedOperations;
+  }
   facts.missing = missing_feature(physical);
   read_queue(facts, double{plain.limits.timestampPeriod});
   vkGetPhysicalDeviceMemoryProperties(physical, &facts.memory);

@@ -28,6 +28,10 @@ struct GpuFacts {
   bool imports_host_memory = false;
   uint64_t import_alignment = 1;
   uint64_t max_alloc_bytes = 0;
+  uint64_t texel_alignment = 1;
+  uint64_t max_texels = 0;  // of one view
+  uint32_t subgroup_size = 0;
+  VkSubgroupFeatureFlags subgroup_operations = 0;  // in compute shaders
   double timestamp_ns = 0.0;  // of a tick; 0: no timestamps
   uint32_t queue_family = 0;
   VkPhysicalDeviceMemoryProperties memory{};

@@ -2,11 +2,13 @@
 
 #include "backends/vulkan/runtime/pipelines.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "backends/vulkan/runtime/texels.hpp"
 #include "backends/vulkan/shaders/shader_code.hpp"
 
 namespace tessera::vulkan {
@@ -31,12 +33,15 @@ std::vector<char> read_file(const std::string& path) {
           std::istreambuf_iterator<char>()};
 }
 
-PipelineLayoutHandle make_layout(VkDevice device) {
+PipelineLayoutHandle make_layout(VkDevice device,
+                                 VkDescriptorSetLayout texels) {
   VkPushConstantRange range{};
   range.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
   range.size = kPushBytes;
   VkPipelineLayoutCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
+  info.setLayoutCount = 1;
+  info.pSetLayouts = &texels;
   info.pushConstantRangeCount = 1;
   info.pPushConstantRanges = &range;
   VkPipelineLayout layout = VK_NULL_HANDLE;
@@ -76,7 +81,8 @@ Pipelines::Pipelines(const Gpu& gpu, const std::string& folder) : gpu_(gpu) {
     path_ = folder + "/pipelines-" + hex(gpu.facts().driver_uuid) + "-" +
             hex(gpu.facts().device_uuid);
   }
-  layout_ = make_layout(gpu.device());
+  texel_layout_ = make_texel_layout(gpu.device());
+  layout_ = make_layout(gpu.device(), texel_layout_.get());
   cache_ = make_cache(gpu.device(), path_);
 }
 
@@ -113,6 +119,10 @@ PipelineHandle Pipelines::make(const std::string& shader,
   for (uint32_t id = 0; id < values.size(); ++id) {
     entries.push_back({id, id * 4, 4});
   }
+  // Shaders that do not have it pass it over.
+  constexpr uint32_t kLanes = 30;  // shaders/block.glsl
+  entries.push_back({kLanes, static_cast<uint32_t>(values.size() * 4), 4});
+  values.push_back(std::max(gpu_.facts().subgroup_size, 1U));
   VkSpecializationInfo specialization{};
   specialization.mapEntryCount = static_cast<uint32_t>(entries.size());
   specialization.pMapEntries = entries.data();

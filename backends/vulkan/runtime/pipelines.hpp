@@ -31,6 +31,7 @@ class Pipelines {
   VkPipeline get(const std::string& shader,
                  const std::vector<uint32_t>& constants);
   VkPipelineLayout layout() const { return layout_.get(); }
+  VkDescriptorSetLayout texel_layout() const { return texel_layout_.get(); }
 
  private:
   PipelineHandle make(const std::string& shader,
@@ -38,6 +39,7 @@ class Pipelines {
 
   const Gpu& gpu_;
   std::string path_;  // of the cache
+  SetLayoutHandle texel_layout_;
   PipelineLayoutHandle layout_;
   PipelineCacheHandle cache_;
   std::mutex mutex_;

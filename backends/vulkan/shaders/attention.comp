@@ -29,6 +29,7 @@ void add_values(int count, float factor, inout float sums[MAX_PARTS]) {
 }
 
 void main() {
+  args = place.v;
   const int token = int(gl_WorkGroupID.x);
   const int head = int(gl_WorkGroupID.y);
   const int lane = int(gl_LocalInvocationIndex);

@@ -13,7 +13,7 @@ layout(constant_id = 1) const uint KV_FORMAT = 1u;
 #define MAX_DIM 512
 #define MAX_PARTS 8  // MAX_DIM / GROUP
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
+struct Args {
   RowPlace q;
   RowPlace y;
   KvPlace kv;
@@ -33,7 +33,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
   int window;
   float scale;
 };
-layout(push_constant) uniform Push { Args args; };
+READ_ARGS_ONCE(Args)
 
 shared float query[MAX_DIM];
 

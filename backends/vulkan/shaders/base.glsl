@@ -14,8 +14,11 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
 #extension GL_EXT_control_flow_attributes : require
 
+// BLOCK_FORM: block.glsl says how large a work-group is.
+#ifndef BLOCK_FORM
 #define GROUP 64u
 layout(local_size_x = 64) in;
+#endif
 
 // 1: the driver divides and takes roots with correct rounding.
 layout(constant_id = 0) const uint EXACT_DIVIDE = 0u;
@@ -52,6 +55,17 @@ struct RowPlace {
   int dtype;  // 0: there is no such tensor
   int reserved;
 };
+
+// `args`, which main() fills from `place` first of all: drivers that run shaders
+// on a CPU read an address for each invocation, but for all at once where no
+// branch or loop is open.
+#define READ_ARGS_ONCE(Struct)                                             \
+  layout(buffer_reference, scalar, buffer_reference_align = 8) buffer      \
+      ArgsPlace {                                                          \
+    Struct v;                                                              \
+  };                                                                       \
+  layout(push_constant) uniform Push { ArgsPlace place; };                 \
+  Struct args;
 
 #define TSR_F32 1
 #define TSR_F16 2
@@ -256,6 +270,7 @@ float portable_gelu_erf(float x) {
 
 float portable_rsqrt(float x) { return divide(1.0, square_root(x)); }
 
+#ifndef BLOCK_FORM
 // ---- Over the work-group; every invocation calls them ---------------------------
 
 shared float group_values[64];
@@ -300,6 +315,7 @@ bool group_any(bool x) {
   barrier();
   return group_flag != 0u;
 }
+#endif
 
 // Rounds to the nearest integer, ties to even.
 float round_even(float x) {

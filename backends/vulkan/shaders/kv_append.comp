@@ -7,7 +7,7 @@
 #include "rotate.glsl"
 #include "kv.glsl"
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
+struct Args {
   RowPlace k;
   RowPlace v;
   KvPlace kv;
@@ -16,7 +16,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
   uint64_t inv;
   uint64_t fault;
 };
-layout(push_constant) uniform Push { Args args; };
+READ_ARGS_ONCE(Args)
 
 // clamp(rne(RN(x * inv)), -127, 127); 0 for NaN.
 int8_t round_code(float x, float inv) {
@@ -66,6 +66,7 @@ void store_head(float values[8], int count, uint64_t codes, uint64_t scale,
 }
 
 void main() {
+  args = place.v;
   const int token = int(gl_WorkGroupID.x);
   const int head = int(gl_WorkGroupID.y);
   const int lane = int(gl_LocalInvocationIndex);

@@ -44,6 +44,20 @@ Chunk load_chunk(uint64_t address) {
   return chunk;
 }
 
+// The same from texels; `texel` counts chunks.
+#ifdef BLOCK_FORM
+Chunk fetch_chunk(usamplerBuffer codes, int texel) {
+  uvec4 v;
+  if (CHUNK_WORDS == 4u) {
+    v = texelFetch(codes, texel);
+  } else {
+    const uvec4 two = texelFetch(codes, texel / 2);
+    v.xy = texel % 2 == 0 ? two.xy : two.zw;
+  }
+  return Chunk(uint[](v.x, v.y, v.z, v.w));
+}
+#endif
+
 uvec4 bytes_of(uint word) {
   return uvec4(word & 0xffu, (word >> 8) & 0xffu, (word >> 16) & 0xffu,
                word >> 24);
@@ -99,4 +113,15 @@ vec4 decode_four(Chunk chunk, uint i) {
   const int bits = int(word);
   return vec4(ivec4(bitfieldExtract(bits, 0, 8), bitfieldExtract(bits, 8, 8),
                     bitfieldExtract(bits, 16, 8), bits >> 24));
+}
+
+// Codes 4 i .. 4 i + 3 of a chunk of integers.
+ivec4 decode_whole(Chunk chunk, uint i) {
+  if (IS_NIBBLE) {
+    const uint word = chunk.words[i / 2u] >> (4u * (i & 1u));
+    return ivec4(bytes_of(word & 0x0f0f0f0fu)) - int(CODE_ZERO);
+  }
+  const int bits = int(chunk.words[i]);
+  return ivec4(bitfieldExtract(bits, 0, 8), bitfieldExtract(bits, 8, 8),
+               bitfieldExtract(bits, 16, 8), bits >> 24);
 }

@@ -13,7 +13,7 @@
 
 layout(constant_id = 1) const uint KIND = 0u;
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
+struct Args {
   RowPlace a;
   RowPlace b;
   RowPlace y;
@@ -24,7 +24,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
   int table_rows;
   int reserved;
 };
-layout(push_constant) uniform Push { Args args; };
+READ_ARGS_ONCE(Args)
 
 float mapped(float a, int row, int i) {
   if (KIND == MAP_SILU_MUL) {
@@ -41,6 +41,7 @@ float mapped(float a, int row, int i) {
 }
 
 void main() {
+  args = place.v;
   const int lane = int(gl_LocalInvocationIndex);
   for (int row = int(gl_WorkGroupID.x); row < args.rows;
        row += int(gl_NumWorkGroups.x)) {

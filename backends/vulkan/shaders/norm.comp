@@ -11,7 +11,7 @@
 
 layout(constant_id = 1) const uint KIND = 0u;
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
+struct Args {
   RowPlace x;
   RowPlace y;
   RowPlace weight;
@@ -21,7 +21,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
   float factor;  // eps; of softmax the scale
   int reserved;
 };
-layout(push_constant) uniform Push { Args args; };
+READ_ARGS_ONCE(Args)
 
 // The sum of x - mean, or of its square, over the row.
 float sum_of(int row, float mean, bool squared) {
@@ -72,6 +72,7 @@ void softmax(int row) {
 }
 
 void main() {
+  args = place.v;
   for (int row = int(gl_WorkGroupID.x); row < args.rows;
        row += int(gl_NumWorkGroups.x)) {
     if (KIND == NORM_SOFTMAX) {

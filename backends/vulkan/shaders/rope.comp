@@ -6,15 +6,16 @@
 #include "base.glsl"
 #include "rotate.glsl"
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Args {
+struct Args {
   RowPlace x;
   RowPlace y;
   RotateArgs rotate;
   uint64_t fault;
 };
-layout(push_constant) uniform Push { Args args; };
+READ_ARGS_ONCE(Args)
 
 void main() {
+  args = place.v;
   const int token = int(gl_WorkGroupID.x);
   const int head = int(gl_WorkGroupID.y);
   const int lane = int(gl_LocalInvocationIndex);
