@@ -5,8 +5,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <string>
 #include <vector>
 
@@ -84,28 +82,9 @@ class HugePages {
   void* memory_;
 };
 
-Rate over(double work, const Rate& seconds) {
-  return {work / seconds.wall, work / seconds.processor};
-}
-
 }  // namespace
 
-Stopwatch::Stopwatch() : begin_(now()) {}
-
-Rate Stopwatch::now() {
-  return {std::chrono::duration<double>(
-              std::chrono::steady_clock::now().time_since_epoch())
-              .count(),
-          static_cast<double>(std::clock()) / double{CLOCKS_PER_SEC}};
-}
-
-Rate Stopwatch::elapsed(uint32_t compute_units) const {
-  const Rate end = now();
-  return {end.wall - begin_.wall, (end.processor - begin_.processor) /
-                                      static_cast<double>(compute_units)};
-}
-
-class Limits::State {
+class OpenClLimits::State {
  public:
   State() : facts_(first_device()) {
     cl_int code = CL_SUCCESS;
@@ -142,14 +121,14 @@ class Limits::State {
   uint32_t compute_units() const { return facts_.compute_units; }
 
   Rate read() {
-    return over(static_cast<double>(kReadBytes) * 1e-9,
-                time_read(best_reader_));
+    return device_test::rate_of(static_cast<double>(kReadBytes) * 1e-9,
+                                time_read(best_reader_));
   }
 
   Rate fma() {
     const double operations =
         2.0 * 16 * chains_[best_adder_] * kFmaSteps * double{kFmaItems};
-    return over(operations * 1e-9, time_fma(best_adder_));
+    return device_test::rate_of(operations * 1e-9, time_fma(best_adder_));
   }
 
  private:
@@ -197,7 +176,7 @@ class Limits::State {
 
   Rate run(cl_kernel kernel, size_t items) {
     const size_t one = 1;
-    const Stopwatch watch;
+    const device_test::Stopwatch watch;
     check_cl(clEnqueueNDRangeKernel(queue_.get(), kernel, 1, nullptr, &items,
                                     &one, 0, nullptr, nullptr),
              "a probe");
@@ -240,10 +219,10 @@ class Limits::State {
   size_t best_adder_ = 0;
 };
 
-Limits::Limits() : state_(std::make_unique<State>()) {}
-Limits::~Limits() = default;
-uint32_t Limits::compute_units() const { return state_->compute_units(); }
-Rate Limits::read() { return state_->read(); }
-Rate Limits::fma() { return state_->fma(); }
+OpenClLimits::OpenClLimits() : state_(std::make_unique<State>()) {}
+OpenClLimits::~OpenClLimits() = default;
+uint32_t OpenClLimits::compute_units() const { return state_->compute_units(); }
+Rate OpenClLimits::read() { return state_->read(); }
+Rate OpenClLimits::fma() { return state_->fma(); }
 
 }  // namespace tessera::opencl

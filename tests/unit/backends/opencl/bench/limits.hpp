@@ -1,50 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the device can do at most: bytes read from memory and f32 operations.
+// What an OpenCL device can do at most: bytes read from memory and f32
+// operations.
 
 #pragma once
 
-#include <cstdint>
 #include <memory>
+
+#include "tests/unit/backends/device/bench/limits.hpp"
 
 namespace tessera::opencl {
 
-// By the wall, and by the time that the process had the processors, all of them
-// together: the second holds on a busy machine too, for code that never sleeps.
-struct Rate {
-  double wall = 0.0;
-  double processor = 0.0;
-};
+using device_test::Rate;
 
-// Time since it was made.
-class Stopwatch {
- public:
-  Stopwatch();
-  // Seconds; those of `processor` divided by the device's compute units.
-  Rate elapsed(uint32_t compute_units) const;
-
- private:
-  static Rate now();
-
-  Rate begin_;
-};
-
-// Measures anew at each call, so that it can stand beside what it limits.
-class Limits {
+class OpenClLimits final : public device_test::Limits {
  public:
   // On the first OpenCL device of this machine.  Throws sdk::Error.
-  Limits();
-  ~Limits();
-  Limits(const Limits&) = delete;
-  Limits& operator=(const Limits&) = delete;
+  OpenClLimits();
+  ~OpenClLimits() override;
+  OpenClLimits(const OpenClLimits&) = delete;
+  OpenClLimits& operator=(const OpenClLimits&) = delete;
 
-  uint32_t compute_units() const;
-
-  // GB/s over 512 MiB, by the best of several ways to read and, on a CPU, of
-  // pages of 4 KiB and of 2 MiB.
-  Rate read();
-  // GFLOP/s of independent chains of fused multiply-adds, as many as are best.
-  Rate fma();
+  uint32_t compute_units() const override;
+  // Of 512 MiB, on a CPU in pages of 4 KiB or of 2 MiB.
+  Rate read() override;
+  Rate fma() override;
 
  private:
   class State;

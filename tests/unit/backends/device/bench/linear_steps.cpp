@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "tests/unit/backends/opencl/bench/linear_steps.hpp"
+#include "tests/unit/backends/device/bench/linear_steps.hpp"
 
+#include "tests/unit/backends/device/bench/rounds.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
-#include "tests/unit/backends/opencl/bench/rounds.hpp"
 
 namespace tessera::device_test {
 namespace {

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Forms are chosen by an option.
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "tests/unit/backends/device/linear_case.hpp"
+
+namespace tessera::device_test {
+namespace {
+
+TEST(VulkanForm, UnknownOptionsAndWaysAreRefusedByName) {
+  TSR_OPEN_OR_SKIP(device, {});
+  EXPECT_THAT(try_open({{"form", "round"}}).status().message(),
+              testing::HasSubstr("form=round is none of auto, block, tile"));
+  EXPECT_THAT(try_open({{"shape", "block"}}).status().message(),
+              testing::HasSubstr("no option shape; there is form"));
+}
+
+// Panels of 1, 4, 8 and 16 rows, each full and with one row missing or more.
+TEST(VulkanForm, EveryNumberOfRowsIsTheOracle) {
+  TSR_OPEN_OR_SKIP(device, {});
+  std::mt19937 rng(42);
+  for (const char* name : {"f32", "bf16", "i8_channel", "u4_g32_f16"}) {
+    SCOPED_TRACE(name);
+    const auto planes = random_weight(weight_kind(name), 70, 320, rng);
+    for (const uint32_t M : {1U, 3U, 4U, 5U, 8U, 9U, 16U, 33U}) {
+      LinearCase c;
+      c.M = M;
+      c.n_begin = 3;
+      c.x_dtype = M % 2 == 0 ? TSR_F16 : TSR_BF16;
+      expect_linear(device, planes, c);
+    }
+  }
+}
+
+TEST(VulkanForm, ExtremeCodesAreAddedExactly) {
+  TSR_OPEN_OR_SKIP(device, {});
+  std::mt19937 rng(42);
+  auto planes = random_weight(weight_kind("i8_channel"), 20, 1027, rng);
+  for (format::Plane& plane : planes.planes) {
+    if (plane.role != TSR_PLANE_CODES) continue;
+    std::fill(plane.owned.begin(), plane.owned.end(), std::byte{0x80});
+  }
+  for (const uint32_t M : {1U, 17U}) {
+    LinearCase c;
+    c.M = M;
+    c.act_quant = TSR_ACT_I8_DYNAMIC;
+    c.y_dtype = TSR_I32;
+    expect_linear(device, planes, c);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::device_test
