@@ -8,7 +8,6 @@
 #include <cmath>
 #include <string>
 
-#include "backends/npu_sim/compiler/cache_model.hpp"
 #include "backends/npu_sim/compiler/gemm/tiles.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
@@ -221,27 +220,6 @@ void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
 
 bool fits_rows(const Profile& profile, const Pass& pass) {
   return RowBytes(pass, 1).all <= profile.local.ub_bytes;
-}
-
-double streamed_copy_cycles(const Profile& profile, const Instruction& copy,
-                            const CopyLoop& loop) {
-  const TransferCost cost = transfer_cost_of(profile, copy);
-  const double miss_rate = cost.miss_rate > 0
-                               ? std::min(cost.hit_rate, cost.miss_rate)
-                               : cost.hit_rate;
-  const double room = static_cast<double>(profile.global.l2_bytes) *
-                      profile.assumptions.l2_capacity_share;
-  const double again = 1 - kept_share(loop.total_bytes, room);
-  const auto visit = [&](double misses) {
-    // Tiles at the edge are smaller.
-    const double one = loop.mean_share * cost.bytes *
-                       (misses / miss_rate + (1 - misses) / cost.hit_rate);
-    return std::max(
-        static_cast<double>(loop.count) * std::max(one, cost.least_cycles),
-        loop.total_bytes * misses / profile.dram_rate());
-  };
-  return visit(1) + static_cast<double>(loop.repeats - 1) * visit(again) +
-         cost.miss_latency_cycles;
 }
 
 double pass_cycles(const Profile& profile, const Pass& pass,

@@ -36,16 +36,6 @@ struct Pass {
 void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
                int64_t num_lanes, Emitter& emit);
 
-// A transfer that every core repeats, with nothing else to wait for.
-struct CopyLoop {
-  int64_t count = 0;       // of each core and visit
-  int64_t repeats = 0;     // visits of the same data
-  double total_bytes = 0;  // of one visit, all cores
-  double mean_share = 1;   // of a whole transfer, in the mean
-};
-double streamed_copy_cycles(const Profile& profile, const Instruction& copy,
-                            const CopyLoop& loop);
-
 // Whether UB holds a row at a time.
 bool fits_rows(const Profile& profile, const Pass& pass);
 

@@ -21,23 +21,6 @@ constexpr int64_t kMostElements = int64_t{1} << 36;
   throw sdk::Error(TSR_INVALID_ARGUMENT, why);
 }
 
-void check_shape(const char* name, int64_t rows, int64_t columns) {
-  if (rows <= 0 || columns <= 0 || rows > kMostElements / columns) {
-    refuse(std::string(name) + " " + std::to_string(rows) + " x " +
-           std::to_string(columns) +
-           ": each side must be above 0, together at most 2^36 elements");
-  }
-}
-
-int64_t choose_cores(const Profile& profile, const char* name, int64_t wanted,
-                     int64_t there) {
-  if (wanted < 0 || wanted > there) {
-    refuse(std::string(name) + ": cores " + std::to_string(wanted) + " of " +
-           std::to_string(there) + " on " + profile.name);
-  }
-  return wanted > 0 ? wanted : there;
-}
-
 // Vector instructions over every element in 32 bit, how many of them at the
 // rate of exp, and inputs besides the first.
 struct SmallCost {
@@ -68,6 +51,23 @@ constexpr std::array<SmallCost, 9> kSmallCosts = {{
 }};
 
 }  // namespace
+
+void check_shape(const char* name, int64_t rows, int64_t columns) {
+  if (rows <= 0 || columns <= 0 || rows > kMostElements / columns) {
+    refuse(std::string(name) + " " + std::to_string(rows) + " x " +
+           std::to_string(columns) +
+           ": each side must be above 0, together at most 2^36 elements");
+  }
+}
+
+int64_t choose_cores(const Profile& profile, const char* name, int64_t wanted,
+                     int64_t there) {
+  if (wanted < 0 || wanted > there) {
+    refuse(std::string(name) + ": cores " + std::to_string(wanted) + " of " +
+           std::to_string(there) + " on " + profile.name);
+  }
+  return wanted > 0 ? wanted : there;
+}
 
 VectorPlan plan_vector(const Profile& profile, const VectorOp& op) {
   check_shape("vector", op.rows, op.columns);
@@ -152,126 +152,6 @@ Stream lower_vector(const Profile& profile, const VectorPlan& plan) {
               emitter);
   };
   return stream;
-}
-
-namespace {
-
-struct CopyPlan {
-  Copy copy;
-  int64_t cores = 0;
-  int64_t tiles_across = 0;
-  int64_t tiles_per_core = 0;
-  int64_t num_tiles = 0;
-  int64_t slots = 0;  // tiles that fit the target
-  int64_t tile_bytes = 0;
-};
-
-constexpr int64_t kTilesPerSection = 256;
-
-CopyPlan plan_copy(const Profile& profile, const Copy& copy) {
-  check_shape("copy", copy.rows, copy.columns);
-  check_shape("copy tile", copy.tile_rows, copy.tile_columns);
-  if (copy.repeats < 1 || copy.repeats > 10000) {
-    refuse("copy: repeats " + std::to_string(copy.repeats) +
-           " is outside 1 to 10000");
-  }
-  CopyPlan plan;
-  plan.copy = copy;
-  const bool to_ub = copy.target == CopyTarget::kUb;
-  plan.cores = choose_cores(profile, "copy", copy.cores,
-                            to_ub ? profile.vector_cores : profile.cube_cores);
-  plan.tiles_across = ceil_div(copy.columns, copy.tile_columns);
-  plan.num_tiles = plan.tiles_across * ceil_div(copy.rows, copy.tile_rows);
-  plan.tiles_per_core = ceil_div(plan.num_tiles, plan.cores);
-  const int64_t row_bytes =
-      round_up((copy.tile_columns * bits_of(copy.type) + 7) / 8, 32);
-  plan.tile_bytes = row_bytes * (copy.nd_to_nz ? round_up(copy.tile_rows, 16)
-                                               : copy.tile_rows);
-  const int64_t room = to_ub ? profile.local.ub_bytes : profile.local.l1_bytes;
-  plan.slots = room / plan.tile_bytes;
-  if (plan.slots == 0) {
-    refuse("copy: a tile of " + std::to_string(plan.tile_bytes) +
-           " bytes is beyond the " + std::to_string(room) + " bytes of " +
-           (to_ub ? "ub" : "l1") + " on " + profile.name);
-  }
-  return plan;
-}
-
-Rectangle tile_rectangle(const Copy& copy, const CopyPlan& plan, int64_t tile) {
-  const int64_t row = tile / plan.tiles_across * copy.tile_rows;
-  const int64_t column = tile % plan.tiles_across * copy.tile_columns;
-  const int64_t bits = bits_of(copy.type);
-  const int64_t stride = (copy.columns * bits + 7) / 8;
-  Rectangle rectangle;
-  rectangle.address =
-      gm_address(Tensor::kInput, row * stride + column * bits / 8);
-  rectangle.rows = std::min(copy.tile_rows, copy.rows - row);
-  rectangle.row_bytes =
-      (std::min(copy.tile_columns, copy.columns - column) * bits + 7) / 8;
-  rectangle.row_stride = stride;
-  return rectangle;
-}
-
-void emit_copies(const CopyPlan& plan, int64_t core, int64_t section,
-                 Emitter& out) {
-  const Copy& copy = plan.copy;
-  const int64_t begin = core * plan.tiles_per_core;
-  const int64_t mine =
-      std::clamp<int64_t>(plan.num_tiles - begin, 0, plan.tiles_per_core);
-  const int64_t first = section * kTilesPerSection;
-  const int64_t last = std::min(mine * copy.repeats, first + kTilesPerSection);
-  for (int64_t i = first; i < last; ++i) {
-    Instruction& one =
-        out.copy_in(copy.target == CopyTarget::kUb ? Space::kUb : Space::kL1,
-                    i % plan.slots * plan.tile_bytes,
-                    tile_rectangle(copy, plan, begin + i % mine));
-    one.nd_to_nz = copy.nd_to_nz;
-    one.type = copy.type;
-  }
-}
-
-}  // namespace
-
-Stream lower_copy(const Profile& profile, const Copy& copy) {
-  const auto plan = std::make_shared<const CopyPlan>(plan_copy(profile, copy));
-  Stream stream;
-  stream.label = "copy";
-  for (int64_t i = 0; i < plan->cores; ++i) {
-    Stream::Core core;
-    core.has_vector = copy.target == CopyTarget::kUb;
-    core.has_cube = !core.has_vector;
-    core.group = i;
-    core.num_sections =
-        ceil_div(plan->tiles_per_core * copy.repeats, kTilesPerSection);
-    stream.cores.push_back(core);
-  }
-  stream.emit = [plan](int64_t core, int64_t section,
-                       std::vector<Instruction>& out) {
-    Emitter emitter(out);
-    emit_copies(*plan, core, section, emitter);
-  };
-  return stream;
-}
-
-double copy_cycles(const Profile& profile, const Copy& copy) {
-  const CopyPlan plan = plan_copy(profile, copy);
-  Instruction one;
-  one.opcode = Opcode::kCopyIn;
-  one.dst_space = copy.target == CopyTarget::kUb ? Space::kUb : Space::kL1;
-  const Rectangle rectangle = tile_rectangle(copy, plan, 0);
-  one.src = rectangle.address;
-  one.m = static_cast<uint32_t>(rectangle.rows);
-  one.row_bytes = static_cast<uint32_t>(rectangle.row_bytes);
-  one.row_stride = static_cast<uint64_t>(rectangle.row_stride);
-  one.nd_to_nz = copy.nd_to_nz;
-  const double bytes =
-      canonical_bytes_of(copy) / static_cast<double>(copy.repeats);
-  const double whole =
-      static_cast<double>(rectangle.rows * rectangle.row_bytes);
-  return streamed_copy_cycles(
-      profile, one,
-      {plan.tiles_per_core, copy.repeats, bytes,
-       bytes / (whole * static_cast<double>(plan.num_tiles))});
 }
 
 }  // namespace tessera::npu

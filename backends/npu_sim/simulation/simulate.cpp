@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "backends/npu_sim/compiler/attention/lowering.hpp"
+#include "backends/npu_sim/compiler/copy_lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/model.hpp"
 #include "backends/npu_sim/compiler/vector_lowering.hpp"

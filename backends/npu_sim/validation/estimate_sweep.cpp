@@ -207,12 +207,12 @@ Problem random_problem(const Profile& profile, Family family,
 }
 
 EstimateErrors estimate_errors(const std::vector<std::string>& profiles,
-                               Family family, int each) {
+                               Family family, int each, uint32_t seed) {
   EstimateErrors errors;
   errors.family = family;
   for (const std::string& name : profiles) {
     const Profile profile = load_profile(name);
-    std::mt19937 rng(42);
+    std::mt19937 rng(seed);
     for (int i = 0; i < each; ++i) {
       const Problem problem = random_problem(profile, family, rng);
       const double machine = simulate(profile, problem).cycles;

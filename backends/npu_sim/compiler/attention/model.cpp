@@ -1,343 +1,325 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention by formula: the slowest of cube, vector cores and loads, or the
-// chain from a tile's scores to its values, as many tiles deep as scores run
-// ahead.
+// Attention by formula: the busiest core's pipes over a few tiles of a few
+// works, and what each further one adds.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <initializer_list>
 
 #include "backends/npu_sim/compiler/attention/lowering.hpp"
 #include "backends/npu_sim/compiler/attention/merge.hpp"
-#include "backends/npu_sim/compiler/attention/pipeline_model.hpp"
+#include "backends/npu_sim/compiler/attention/pipeline.hpp"
 #include "backends/npu_sim/compiler/attention/plan.hpp"
+#include "backends/npu_sim/compiler/attention/work.hpp"
 #include "backends/npu_sim/compiler/cache_model.hpp"
-#include "backends/npu_sim/compiler/gemm/layout.hpp"
-#include "backends/npu_sim/machine/costs.hpp"
+#include "backends/npu_sim/compiler/gemm/tiles.hpp"
+#include "backends/npu_sim/machine/l2_cache.hpp"
 
 namespace tessera::npu {
 namespace {
 
-constexpr double kUbToL1Rate = 128;  // as costs.cpp
+constexpr int64_t kMostSamples = 16;
+constexpr int64_t kMostOfWork = 16;
+
+// How far the first to be started is ahead of the last to be finished.
+int64_t lead_of(const AttentionPlan& plan) {
+  return plan.preload +
+         (plan.widening == Widening::kAhead ? plan.widen_ahead() : 0);
+}
+
+// Of a work, tiles are followed one by one until each adds the same: what two
+// of them add is what those left out do.
+int64_t measured_from(const AttentionPlan& plan) {
+  return std::max<int64_t>(1, lead_of(plan) - 1);
+}
+int64_t measured_to(const AttentionPlan& plan) {
+  return measured_from(plan) + 2;
+}
 
 double real(int64_t value) { return static_cast<double>(value); }
 
-// A product from L1: the cube's time and that of the loads.
-struct ProductTimes {
-  double cube = 0;
-  double mte1 = 0;
-};
-
-ProductTimes product_times(const Profile& profile, Type type, int64_t m,
-                           int64_t n, int64_t k) {
-  const int64_t k0 = fractal_k(type);
-  const int64_t fractals = std::max<int64_t>(
-      1, std::min(profile.local.l0a_bytes / 2 / fractal_bytes(m, k0, type),
-                  profile.local.l0b_bytes / 2 / fractal_bytes(n, k0, type)));
-  const double steps = std::ceil(real(k) / real(fractals * k0));
-  ProductTimes times;
-  times.cube =
-      mmad_cycles(profile, type, m, n, k) + steps * profile.cube.issue_cycles;
-  times.mte1 =
-      real(fractal_bytes(m, k, type)) / profile.local.l1_to_l0a_rate +
-      real(fractal_bytes(n, k, type)) / profile.local.l1_to_l0b_rate +
-      steps * (profile.local.load2d_cycles + profile.local.load3d_cycles);
-  return times;
+double l2_room(const Profile& profile) {
+  return real(profile.global.l2_bytes) * profile.assumptions.l2_capacity_share;
 }
 
-// Pipes that wait for each other now and then: more than the slowest needs, the
-// more the closer the others come to it, and the more pieces a tile's values
-// are handed over in.  The powers are those that come nearest the machine.
-double together(const AttentionPlan& plan,
-                std::initializer_list<double> times) {
-  const double power = plan.num_value_tiles() == 1 ? 6 : 2;
-  double sum = 0;
-  for (const double time : times) sum += std::pow(time, power);
-  return std::pow(sum, 1 / power);
-}
-
-struct TileCosts {
-  double scores = 0;  // on the cube side
-  double values = 0;
-  double softmax = 0;  // on the vector side
-  double update = 0;
-  double widen = 0;
-  double loads = 0;         // MTE2 of the cube side
-  double vector_loads = 0;  // and of the vector side, if that is another
-  double stores = 0;        // MTE3 of the vector side
-  double fixpipe = 0;
-  double chain = 0;  // from scores to weights in L1, latencies included
-};
-
-double passes_time(const Profile& profile, double elements, int64_t passes) {
-  return real(passes) * (elements / (profile.vector.bytes_per_cycle / 4) +
-                         profile.vector.issue_cycles);
-}
-
-// Bytes a cycle of one core from the cache in DRAM, all cores reading.
-double miss_rate(const Profile& profile, double busy_cores) {
+// Of the keys that works read, the share that comes from DRAM: once for all
+// works of a head at a time, and once more for others if L2 has lost them.
+double first_share(const Profile& profile, const AttentionPlan& plan,
+                   const AttentionLoad& load, const CoreShare& share,
+                   double busy) {
+  // A core with one work has the heaviest.
   const double own =
-      profile.global.dram_core_rate > 0
-          ? std::min(profile.global.dram_core_rate, profile.global.l2_read_rate)
-          : profile.global.l2_read_rate;
-  return std::min(own, profile.dram_rate() / busy_cores);
+      share.works <= 1 ? load.heaviest_share : load.own_keys / load.keys;
+  const double bytes = plan.cache_bytes();
+  const double room = l2_room(profile);
+  if (bytes <= room) return own;
+  const double heads = real(plan.attention.num_kv_heads) *
+                       static_cast<double>(plan.attention.q_lens.size());
+  const double works = load.works / heads;
+  // Heads that are worked on at a time, and works of one of them.
+  const double live = std::min(heads, std::ceil(busy / works));
+  const double together = std::clamp(busy / live, 1.0, works);
+  const double lost = std::max(0.0, 1 - room / (bytes / heads * live));
+  const double later = works > 1 ? (works / together - 1) / (works - 1) : 0;
+  return own + (1 - own) * lost * later;
 }
 
-double l2_rate(const Profile& profile) {
-  return profile.global.l2_read_rate * profile.assumptions.l2_core_factor;
+// V that lies in K was read with it, some tiles before.
+double lost_values(const Profile& profile, const AttentionPlan& plan,
+                   double busy) {
+  const double room = l2_room(profile);
+  if (plan.cache_bytes() <= room) return 0;
+  const double between = real((plan.preload + 1) * plan.tile_keys *
+                              plan.attention.qk_dim * bits_of(plan.cube)) /
+                         8 * busy;
+  return 1 - std::exp(-between / room);
 }
 
-// Bytes of which a share misses L2.
-double read_cycles(const Profile& profile, double bytes, double misses,
-                   double busy_cores) {
-  return bytes * (misses / miss_rate(profile, busy_cores) +
-                  (1 - misses) / l2_rate(profile));
+// Of the results, what L2 cannot keep: it holds what cube and vector cores
+// exchange too.
+double spilled_share(const Profile& profile, const AttentionPlan& plan) {
+  const double v_dim = real(plan.attention.v_dim);
+  const double results =
+      real(plan.num_rows()) * v_dim * real(bits_of(plan.result_type())) / 8;
+  const double exchanged =
+      plan.is_unified
+          ? 0
+          : real(plan.cores * plan.num_places() * plan.tile_rows) *
+                (v_dim * 4 +
+                 real(plan.tile_keys) * (4 + real(bits_of(plan.cube)) / 8));
+  const double room = real(profile.global.l2_bytes) * (1 - kCleanShare);
+  return std::clamp((results + exchanged - room) / results, 0.0, 1.0);
 }
 
-// Of a tile, as stored.
-struct CacheBytes {
-  double keys = 0;
-  double values = 0;
+// Tiles of a core that stand for all: some of each of some works.
+struct Sample {
+  TileOfKeys tile;
+  double left_out = 0;  // tiles after it, of the same work
+  bool begins = false;  // what is measured for those left out
 };
 
-CacheBytes cache_bytes(const AttentionPlan& plan) {
-  const double element =
-      plan.widening == Widening::kAhead ? 1 : real(bits_of(plan.cube)) / 8;
-  const double tile = real(plan.tile_keys) * element;
-  const Attention& attention = plan.attention;
-  return {tile * real(attention.qk_dim),
-          attention.v_in_k ? 0 : tile * real(attention.v_dim)};
-}
+struct Samples {
+  std::array<Sample, kMostSamples + kMostOfWork> all{};
+  int64_t count = 0;
+  int64_t first_work = 0;  // samples of it
+  double done = 0;         // tiles, those left out included
+};
 
-// Keys and values of one head are read again for each tile of its rows.
-double share_of_misses(const AttentionPlan& plan) {
-  return 1 / std::max(1.0, real(plan.attention.q_lens[0] * plan.group()) /
-                               real(plan.tile_rows));
-}
-
-// The share of all keys that L2 has lost since integer attention read them for
-// their maxima.
-double share_lost(const Profile& profile, const AttentionPlan& plan) {
-  double rows = 0;
-  for (const int64_t length : plan.attention.seq_lens) rows += real(length);
-  const double bytes =
-      rows * real(plan.attention.num_kv_heads * plan.attention.qk_dim);
-  return 1 - kept_share(bytes, real(profile.global.l2_bytes) *
-                                   profile.assumptions.l2_capacity_share);
-}
-
-void add_cache_costs(const Profile& profile, const AttentionPlan& plan,
-                     double busy_cores, TileCosts& costs) {
-  const CacheBytes bytes = cache_bytes(plan);
-  const double misses = share_of_misses(plan);
-  // V that lies in K comes a second time.
-  const double again = plan.attention.v_in_k
-                           ? real(plan.tile_keys * plan.attention.v_dim) *
-                                 real(bits_of(plan.cube)) / 8 / l2_rate(profile)
-                           : 0;
-  if (plan.widening != Widening::kAhead) {
-    const double of_keys =
-        plan.is_integer() ? misses * share_lost(profile, plan) : misses;
-    costs.loads = again +
-                  read_cycles(profile, bytes.keys, of_keys, busy_cores) +
-                  read_cycles(profile, bytes.values, misses, busy_cores);
-    return;
+// A core's works, as alike as whole tiles let them be.
+Samples sample_tiles(const AttentionPlan& plan, const AttentionLoad& load,
+                     const CoreShare& share) {
+  const double of_work = share.tiles / share.works;
+  const double mean_rows =
+      share.works <= 1 ? load.heaviest_rows : load.rows / load.works;
+  const auto rows = std::max<int64_t>(1, std::llround(mean_rows));
+  // Keys that last tiles lack of whole ones; of split works, few are last.
+  const double missing =
+      plan.num_splits > 1
+          ? 0
+          : (load.tiles * real(plan.tile_keys) - load.keys) / load.works;
+  const auto last_keys = std::clamp<int64_t>(
+      plan.tile_keys - std::llround(missing), 1, plan.tile_keys);
+  const auto works = static_cast<int64_t>(share.works);
+  // The last, which may be short, is not measured.
+  const int64_t most = measured_to(plan) + 2 + lead_of(plan);
+  Samples samples;
+  for (int64_t work = 0; work < works && samples.count < kMostSamples; ++work) {
+    const double until = of_work * real(work + 1);
+    const double tiles =
+        std::max(1.0, work + 1 == works ? until - samples.done
+                                        : std::round(until - samples.done));
+    const int64_t sampled =
+        std::min(std::max<int64_t>(1, std::llround(tiles)), most);
+    for (int64_t i = 0; i < sampled; ++i) {
+      const bool is_last = i + 1 == sampled;
+      Sample& one = samples.all.at(static_cast<size_t>(samples.count));
+      one.tile = {samples.count++, rows, is_last ? last_keys : plan.tile_keys,
+                  i == 0, is_last};
+      one.begins = i == measured_from(plan);
+      if (i == measured_to(plan)) one.left_out = tiles - real(most);
+    }
+    samples.done += tiles;
+    if (work == 0) samples.first_work = samples.count;
   }
-  const double all = bytes.keys + bytes.values;
-  const double lanes = real(plan.num_lanes);
-  const double elements = all / lanes;
-  costs.widen = elements / (profile.vector.bytes_per_cycle / 2) +
-                passes_time(profile, elements, kWidenPasses - 1);
-  const double read =
-      read_cycles(profile, elements, misses, busy_cores * lanes);
-  if (plan.is_unified) {
-    costs.loads = read;
-    costs.stores = 2 * all / kUbToL1Rate;
-    return;
+  return samples;
+}
+
+// Lets `step` follow each sample; returns what works without one add.  They
+// cost what the works after the first do, while `lead` tiles are under way.
+template <typename Step>
+double follow(AttentionPipeline& pipeline, const Samples& samples,
+              const CoreShare& share, int64_t lead, const Step& step) {
+  const double left = std::max(0.0, share.tiles - samples.done);
+  const int64_t to = std::max<int64_t>(1, samples.count - 1 - lead);
+  const int64_t from =
+      std::clamp<int64_t>(samples.first_work - 1 - lead, 0, to - 1);
+  double half = 0;
+  double begin = 0;
+  double begin_tiles = 0;
+  double each = 0;
+  double tiles = 0;
+  for (int64_t i = 0; i < samples.count; ++i) {
+    const Sample& one = samples.all.at(static_cast<size_t>(i));
+    step(i);
+    if (one.begins) half = pipeline.end();
+    if (one.left_out > 0) {
+      pipeline.skip((pipeline.end() - half) / 2 * one.left_out);
+    }
+    tiles += 1 + std::max(0.0, one.left_out);
+    if (i == from) {
+      begin = pipeline.end();
+      begin_tiles = tiles;
+    }
+    if (i == to) each = (pipeline.end() - begin) / (tiles - begin_tiles);
   }
-  costs.vector_loads = read;
-  costs.stores = 2 * elements / profile.vector.ub_to_gm_rate;
-  costs.loads = again + 2 * all / l2_rate(profile);
+  return left * each;
 }
 
-void add_local_costs(const Profile& profile, double elements, double sums,
-                     TileCosts& costs) {
-  const double drain = 4 / profile.exit.l0c_to_ub_rate;
-  costs.softmax += elements * drain + profile.vector.issue_cycles;
-  costs.update += sums * drain + profile.vector.issue_cycles;
-  costs.stores += elements * 2 / kUbToL1Rate;
-  costs.chain = costs.softmax + elements * 2 / kUbToL1Rate +
-                2 * profile.vector.latency_cycles;
-}
-
-// Cube and vector cores meet in GM.
-void add_exchange_costs(const Profile& profile, const AttentionPlan& plan,
-                        int64_t rows, double elements, TileCosts& costs) {
-  const double hop = profile.assumptions.cross_core_cycles +
-                     profile.global.write_latency_cycles +
-                     profile.assumptions.l2_latency_cycles;
-  const double l2 = l2_rate(profile);
-  const double write =
-      profile.global.l2_write_rate * profile.assumptions.l2_core_factor;
-  const double scores = real(rows * plan.tile_keys) * 4 / write;
-  const double sums = real(rows * plan.attention.v_dim) * 4 / write;
-  const double weights =
-      real(rows * plan.tile_keys) * real(bits_of(plan.cube)) / 8 / l2;
-  costs.fixpipe = scores + sums;
-  const double soft = costs.softmax;
-  costs.softmax = std::max(soft, elements * 4 / l2);
-  costs.vector_loads += elements * 4 / l2;
-  costs.loads += weights;
-  costs.chain = scores + 2 * hop + elements * 4 / l2 + soft +
-                elements * 2 / profile.vector.ub_to_gm_rate + weights +
-                profile.vector.latency_cycles + profile.cube.latency_cycles;
-}
-
-TileCosts tile_costs(const Profile& profile, const AttentionPlan& plan,
-                     int64_t rows, double busy_cores) {
-  const Attention& attention = plan.attention;
-  const int64_t keys = plan.tile_keys;
-  const double lane_rows = std::ceil(real(rows) / real(plan.num_lanes));
-  const ProductTimes qk = product_times(profile, plan.cube, rows,
-                                        plan.chunk_keys, attention.qk_dim);
-  const ProductTimes pv =
-      product_times(profile, plan.cube, rows,
-                    std::min(plan.value_columns, attention.v_dim), keys);
-  TileCosts costs;
-  costs.scores = real(plan.num_chunks(keys)) * std::max(qk.cube, qk.mte1);
-  costs.values = real(plan.num_value_tiles()) * std::max(pv.cube, pv.mte1);
-  const double elements = lane_rows * real(keys);
-  const double sums = lane_rows * real(attention.v_dim);
-  const bool is_integer = plan.is_integer();
-  costs.softmax = passes_time(profile, elements,
-                              is_integer ? kCodePasses : kSoftmaxPasses) +
-                  elements / profile.vector.special_elements +
-                  profile.vector.issue_cycles;
-  costs.update = passes_time(profile, sums, is_integer ? 1 : kUpdatePasses);
-  add_cache_costs(profile, plan, busy_cores, costs);
-  if (profile.unified_cores) {
-    add_local_costs(profile, elements, sums, costs);
-  } else {
-    add_exchange_costs(profile, plan, rows, elements, costs);
-  }
-  return costs;
-}
-
-double tile_time(const AttentionPlan& plan, const TileCosts& costs) {
-  const double cube = costs.scores + costs.values;
-  const double chain = (cube + costs.chain) / real(plan.num_places());
-  const double vector = costs.softmax + costs.update + costs.widen;
-  if (plan.widening != Widening::kAhead) {
-    return together(plan, {cube, vector, costs.loads, costs.fixpipe, chain});
-  }
-  return together(plan, {cube, vector, costs.loads, costs.vector_loads,
-                         costs.stores, costs.fixpipe, chain});
-}
-
-// A tile of the first pass of integer attention.
-double maximum_time(const Profile& profile, const AttentionPlan& plan,
-                    int64_t rows, double busy_cores) {
-  if (!plan.is_integer()) return 0;
-  const ProductTimes qk = product_times(profile, plan.cube, rows,
-                                        plan.chunk_keys, plan.attention.qk_dim);
-  const double cube =
-      real(plan.num_chunks(plan.tile_keys)) * std::max(qk.cube, qk.mte1);
-  const double elements =
-      std::ceil(real(rows) / real(plan.num_lanes)) * real(plan.tile_keys);
-  const double drain =
-      plan.is_unified ? elements * 4 / profile.exit.l0c_to_ub_rate : 0;
-  const double loads = read_cycles(profile, cache_bytes(plan).keys,
-                                   share_of_misses(plan), busy_cores);
-  const double handed = plan.is_unified
-                            ? 0
-                            : real(rows * plan.tile_keys) * 4 /
-                                  (profile.global.l2_write_rate *
-                                   profile.assumptions.l2_core_factor);
-  return together(plan,
-                  {cube, drain + passes_time(profile, elements, kMaximumPasses),
-                   loads, handed});
-}
-
-// Before the first tile, besides its own chain: a tile is widened, or all cores
-// have found their maxima and met.
-double lead_time(const Profile& profile, const AttentionPlan& plan,
-                 const TileCosts& costs) {
-  const double between = plan.is_unified
-                             ? 0
-                             : profile.assumptions.cross_core_cycles +
-                                   profile.global.write_latency_cycles +
-                                   profile.assumptions.l2_latency_cycles;
-  if (plan.widening == Widening::kAhead) {
-    return costs.widen + profile.global.read_latency_cycles + between;
-  }
-  if (!plan.is_integer()) return 0;
-  return profile.global.read_latency_cycles + between + costs.scores +
-         profile.global.write_latency_cycles +
-         2 * profile.assumptions.l2_latency_cycles;
-}
-
-// Widening all of the cache, from DRAM to L2.
-double widening_cycles(const Profile& profile, const AttentionPlan& plan) {
+// Steps that make f16 of the whole cache, all vector cores at once.
+double widen_once(const Profile& profile, const AttentionPlan& plan) {
   if (plan.widening != Widening::kOnce) return 0;
   const Attention& attention = plan.attention;
-  const double dims =
-      real(attention.qk_dim + (attention.v_in_k ? 0 : attention.v_dim));
-  double rows = 0;
-  for (const int64_t length : attention.seq_lens) rows += real(length);
   const double lanes = real(plan.cores * plan.num_lanes);
-  const double elements = rows * real(attention.num_kv_heads) * dims / lanes;
-  const double compute = elements / (profile.vector.bytes_per_cycle / 2) +
-                         passes_time(profile, elements, kWidenPasses - 1);
-  return std::max({compute, read_cycles(profile, elements, 1, lanes),
-                   2 * elements / profile.vector.ub_to_gm_rate}) +
-         profile.global.read_latency_cycles +
-         profile.global.write_latency_cycles;
+  AttentionPipeline pipeline(profile, plan, {1, 1, lanes, 0});
+  double tiles = 0;
+  double keys = 0;
+  for (const int64_t length : attention.seq_lens) {
+    tiles += real(ceil_div(length, plan.tile_keys));
+    keys += real(length);
+  }
+  const int64_t columns = plan.widened_columns();
+  constexpr int64_t kColumnDims = 16;
+  const double key_columns = real(ceil_div(attention.qk_dim, kColumnDims));
+  const double value_columns =
+      attention.v_in_k ? 0 : real(ceil_div(attention.v_dim, kColumnDims));
+  const double steps = tiles * real(attention.num_kv_heads) *
+                       (std::ceil(key_columns / real(columns)) +
+                        std::ceil(value_columns / real(columns)));
+  const double all_columns =
+      tiles * real(attention.num_kv_heads) * (key_columns + value_columns);
+  const auto mean_columns =
+      std::max<int64_t>(1, std::llround(all_columns / steps));
+  const auto mean_keys = std::max<int64_t>(1, std::llround(keys / tiles));
+  const double mine = std::ceil(steps / lanes);
+  constexpr int64_t kMeasured = 6;
+  constexpr int64_t kFollowed = 2 * kMeasured;
+  double half = 0;
+  for (int64_t i = 0; i < std::min<int64_t>(kFollowed, std::llround(mine));
+       ++i) {
+    pipeline.widen_step(mean_keys, mean_columns, CachePart::kKeys);
+    if (i + 1 == kMeasured) half = pipeline.end();
+  }
+  const double more = std::max(0.0, mine - kFollowed);
+  pipeline.skip(more * (pipeline.end() - half) / kMeasured);
+  pipeline.meet();
+  return pipeline.end();
 }
 
-double passes_cycles(const Profile& profile, const AttentionPlan& plan) {
-  const int64_t lanes = plan.cores * (profile.unified_cores ? 1 : 2);
+double passes_before(const Profile& profile, const AttentionPlan& plan) {
   double cycles = 0;
   for (const Pass& pass : attention_passes_before(profile, plan)) {
-    cycles += pass_cycles(profile, pass, lanes);
+    cycles += pass_cycles(profile, pass, plan.cores * plan.num_lanes) +
+              profile.assumptions.cross_core_cycles;
   }
-  return cycles + widening_cycles(profile, plan) + merge_cycles(profile, plan);
+  return cycles;
+}
+
+// Scores of all tiles for their maxima, then all cores meet.
+double maxima_cycles(const Profile& profile, const AttentionPlan& plan,
+                     const CacheTraffic& traffic, const Samples& samples,
+                     const CoreShare& share) {
+  if (!plan.is_integer()) return 0;
+  AttentionPipeline pipeline(profile, plan, traffic);
+  const double more = follow(pipeline, samples, share, 0, [&](int64_t i) {
+    pipeline.maximum(samples.all.at(static_cast<size_t>(i)).tile);
+  });
+  pipeline.meet();
+  return pipeline.end() + more;
+}
+
+// As the streams do: what runs ahead before what it runs ahead of.
+class Order {
+ public:
+  Order(AttentionPipeline& pipeline, const AttentionPlan& plan,
+        const Samples& samples)
+      : pipeline_(pipeline), plan_(plan), samples_(samples) {}
+
+  void begin() {
+    for (int64_t j = -lead_of(plan_); j < 0; ++j) step(j);
+  }
+  void step(int64_t j) {
+    const int64_t next = j + plan_.preload;
+    widen(next + plan_.widen_ahead(), CachePart::kKeys);
+    if (next >= 0 && next < samples_.count) pipeline_.ahead(tile(next));
+    if (!plan_.attention.v_in_k) {
+      widen(j + plan_.widen_ahead(), CachePart::kValues);
+    }
+    if (j >= 0) pipeline_.finish(tile(j));
+  }
+
+ private:
+  void widen(int64_t index, CachePart part) {
+    if (plan_.widening != Widening::kAhead) return;
+    if (index < 0 || index >= samples_.count) return;
+    pipeline_.widen(tile(index), part);
+  }
+  const TileOfKeys& tile(int64_t index) const {
+    return samples_.all.at(static_cast<size_t>(index)).tile;
+  }
+
+  AttentionPipeline& pipeline_;
+  const AttentionPlan& plan_;
+  const Samples& samples_;
+};
+
+double work_cycles(const Profile& profile, const AttentionPlan& plan,
+                   const CacheTraffic& traffic, const Samples& samples,
+                   const CoreShare& share) {
+  AttentionPipeline pipeline(profile, plan, traffic);
+  Order order(pipeline, plan, samples);
+  order.begin();
+  const double more = follow(pipeline, samples, share, lead_of(plan),
+                             [&](int64_t i) { order.step(i); });
+  return pipeline.end() + more + profile.global.write_latency_cycles;
+}
+
+// Where keys are split, all cores meet before their sums are merged.
+double split_cycles(const Profile& profile, const AttentionPlan& plan) {
+  if (plan.num_splits == 1) return 0;
+  return profile.assumptions.cross_core_cycles + merge_cycles(profile, plan);
 }
 
 }  // namespace
 
 double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
-  if (plan.is_plain()) return pipeline_cycles(profile, plan);
-  double busy = 0;
-  for (const auto& works : plan.work) busy += works.empty() ? 0 : 1;
-  double latest = 0;
-  TileCosts costs;
-  int64_t rows = 0;
-  for (const auto& works : plan.work) {
-    double cycles = 0;
-    for (const AttentionWork& work : works) {
-      if (work.rows != rows) {
-        rows = work.rows;
-        costs = tile_costs(profile, plan, rows, busy);
-      }
-      // Works follow each other without a gap, so a short tile costs less.
-      cycles +=
-          (tile_time(plan, costs) + maximum_time(profile, plan, rows, busy)) *
-          real(work.key_end - work.key_begin) / real(plan.tile_keys);
-    }
-    if (works.empty()) continue;
-    // The first scores and the last values have nothing beside them.
-    const double share =
-        std::min(1.0, real(works[0].key_end - works[0].key_begin) /
-                          real(plan.tile_keys));
-    cycles +=
-        profile.global.read_latency_cycles +
-        profile.global.write_latency_cycles + lead_time(profile, plan, costs) +
-        share *
-            (costs.chain + costs.update + std::min(costs.scores, costs.loads));
-    latest = std::max(latest, cycles);
+  const AttentionLoad load = load_of(plan);
+  const CoreShare share = busiest_core(plan, load);
+  const Samples samples = sample_tiles(plan, load, share);
+  // Cores at work at a time, in the mean.
+  const double busy =
+      std::clamp(load.tiles / share.tiles, 1.0, real(plan.cores));
+  const double first = first_share(profile, plan, load, share, busy);
+  CacheTraffic traffic{
+      first,
+      plan.attention.v_in_k ? lost_values(profile, plan, busy) * first : first,
+      busy, spilled_share(profile, plan)};
+  double cycles = passes_before(profile, plan) + widen_once(profile, plan) +
+                  maxima_cycles(profile, plan, traffic, samples, share) +
+                  split_cycles(profile, plan);
+  if (plan.is_integer()) {
+    traffic.first_keys *= 1 - kept_share(plan.cache_bytes(), l2_room(profile));
   }
-  return latest + passes_cycles(profile, plan);
+  if (plan.widening == Widening::kOnce) {
+    const double kept = real(profile.global.l2_bytes);
+    const double lost = std::max(0.0, 1 - kept / plan.cache_bytes());
+    traffic.first_keys = traffic.first_values = lost;
+  }
+  if (plan.widening == Widening::kAhead) {
+    // Vector cores read the cache.
+    traffic.cores *= plan.is_unified ? 1 : real(plan.num_lanes);
+  }
+  return cycles + work_cycles(profile, plan, traffic, samples, share);
 }
 
 }  // namespace tessera::npu

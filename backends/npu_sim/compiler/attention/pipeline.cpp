@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each function names the instructions that it stands for.
+// The cube core's side.  Each function names the instructions that it stands
+// for.
 
 #include "backends/npu_sim/compiler/attention/pipeline.hpp"
 
@@ -8,29 +9,35 @@
 #include <cmath>
 
 #include "backends/npu_sim/compiler/attention/flags.hpp"
-#include "backends/npu_sim/compiler/attention/lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {
 namespace {
 
-constexpr double kUbToL1Rate = 128;  // as costs.cpp
-
 double real(int64_t value) { return static_cast<double>(value); }
 
 size_t place(int64_t index) { return static_cast<size_t>(index) % 8; }
 
-// What a pipe's queue takes; with more, the scalar unit waits and all that
-// comes after waits with it.
-constexpr double kQueue = 32;
+// Entries of a queue: flags about a transfer, a step of a product, a tile of
+// accumulators.
+constexpr double kTransferFlags = 2;
+constexpr double kLoadsOfStep = 4;
+constexpr double kCubeOfStep = 3;
+constexpr double kWhole = 1 - 1e-9;
 
 }  // namespace
 
 AttentionPipeline::AttentionPipeline(const Profile& profile,
                                      const AttentionPlan& plan,
                                      const CacheTraffic& traffic)
-    : profile_(profile), plan_(plan), traffic_(traffic) {
+    : profile_(profile),
+      plan_(plan),
+      cores_(traffic.cores),
+      spill_(traffic.spill),
+      dram_time_(profile.global.read_latency_cycles),
+      keys_{traffic.first_keys, 1 - traffic.first_keys},
+      values_{traffic.first_values, 1 - traffic.first_values} {
   const double factor = profile.assumptions.l2_core_factor;
   l2_rate_ = profile.global.l2_read_rate * factor;
   write_rate_ = profile.global.l2_write_rate * factor;
@@ -42,75 +49,127 @@ int64_t AttentionPipeline::lane_rows(int64_t rows) const {
   return ceil_div(rows, plan_.num_lanes);
 }
 
-double AttentionPipeline::passes(double elements, int64_t count) const {
-  return real(count) * (elements / (profile_.vector.bytes_per_cycle / 4) +
-                        profile_.vector.issue_cycles);
+// Cores that ask DRAM at the same time share it.  They begin together; later
+// each finds it as busy as all of them have kept it.
+double AttentionPipeline::dram_cycles(double bytes) const {
+  const double elapsed =
+      profile_.global.read_latency_cycles + std::max(mte2_, vector_mte2_);
+  const double readers = cores_ * std::min(1.0, dram_time_ / elapsed);
+  return bytes * std::max(1.0, readers) / profile_.dram_rate();
 }
 
-void AttentionPipeline::vector(double cycles, double ready) {
-  vector_ = std::max(vector_, ready) + cycles;
-  vector_done_ =
-      vector_ - profile_.vector.issue_cycles + profile_.vector.latency_cycles;
+void AttentionPipeline::use_dram(double bytes) {
+  dram_time_ += bytes * cores_ / profile_.dram_rate();
 }
 
-// `rows` pieces of `row_bytes`, which share lines of L2 no further.
-double AttentionPipeline::transfer(double bytes, int64_t rows, double row_bytes,
-                                   double first) const {
+AttentionPipeline::Arrival AttentionPipeline::transfer(int64_t rows,
+                                                       double row_bytes,
+                                                       double stride,
+                                                       bool misses) const {
   const double penalty = row_penalty(
-      profile_, row_bytes, static_cast<uint64_t>(row_bytes), 0, rows > 1);
-  const double own = profile_.global.dram_core_rate > 0
-                         ? std::min(profile_.global.dram_core_rate, l2_rate_)
-                         : l2_rate_;
-  const Transfer one{bytes, l2_rate_ / penalty, own / penalty,
-                     profile_.global.dma_issue_cycles};
-  OperandTraffic traffic;
-  traffic.first = first;
-  return one.cycles(traffic, profile_.dram_rate(), traffic_.cores);
+      profile_, row_bytes, static_cast<uint64_t>(stride), 0, rows > 1);
+  const double bytes = real(rows) * row_bytes;
+  const GlobalMemory& global = profile_.global;
+  Arrival arrival{bytes * penalty / l2_rate_,
+                  profile_.assumptions.l2_latency_cycles};
+  if (misses) {
+    const double own = global.dram_core_rate > 0
+                           ? std::min(global.dram_core_rate, l2_rate_)
+                           : l2_rate_;
+    arrival.cycles = std::max(bytes * penalty / own, dram_cycles(bytes));
+    arrival.latency = global.read_latency_cycles;
+  }
+  arrival.cycles = std::max(arrival.cycles, global.dma_issue_cycles);
+  return arrival;
 }
 
-// `dims` columns of `keys` keys, multiplied to an [m, n] tile over k.
-AttentionPipeline::Packet AttentionPipeline::packet(int64_t keys, int64_t dims,
-                                                    int64_t n, int64_t k,
-                                                    int64_t m,
-                                                    bool is_cached) const {
+AttentionPipeline::Arrival AttentionPipeline::cached(int64_t rows,
+                                                     double row_bytes,
+                                                     double stride,
+                                                     Source& source) {
+  source.owed += source.first;
+  const bool misses = source.owed >= kWhole;
+  if (misses) source.owed -= 1;
+  return transfer(rows, row_bytes, stride, misses);
+}
+
+// copy_in of `dims` columns of `keys` keys, one transfer for each block of the
+// cache; a widened tile is one.
+void AttentionPipeline::read_packet(const TileOfKeys& tile, CachePart part,
+                                    int64_t keys, int64_t dims) {
+  const int64_t columns = ceil_div(dims, fractal_k(plan_.cube));
+  const auto buffer = static_cast<size_t>(packets_ % plan_.num_packets);
+  mte2_ = std::max({mte2_, packet_free_.at(buffer), scalar_.held});
+  Source& source = part == CachePart::kKeys ? keys_ : values_;
+  const int64_t block = plan_.attention.block_size;
+  const int64_t piece = reads_workspace() ? keys : std::min(block, keys);
+  const double count = real(keys) / real(piece);
+  const double stride =
+      real(reads_workspace() ? tile.keys : block) * kBeatBytes;
+  const double row_bytes = real(piece) * kBeatBytes;
+  // What vector cores have just widened is in L2.
+  const Arrival one = plan_.widening == Widening::kAhead
+                          ? transfer(columns, row_bytes, stride, false)
+                          : cached(columns, row_bytes, stride, source);
+  if (one.latency > profile_.assumptions.l2_latency_cycles) {
+    use_dram(count * real(columns) * row_bytes);
+  }
+  mte2_ += count * one.cycles;
+  scalar_.issue(Scalar::kMte2, count + kTransferFlags, one.cycles, mte2_);
+  mte2_done_ = std::max(mte2_done_, mte2_ + one.latency);
+  packet_free_.at(buffer) = mte2_ + one.latency;
+}
+
+AttentionPipeline::Step AttentionPipeline::step(int64_t m, int64_t n,
+                                                int64_t k) const {
+  const Type type = plan_.cube;
+  const LocalMemories& local = profile_.local;
+  return {real(fractal_bytes(m, k, type)) / local.l1_to_l0a_rate +
+              real(fractal_bytes(n, k, type)) / local.l1_to_l0b_rate +
+              local.load2d_cycles + local.load3d_cycles,
+          mmad_cycles(profile_, type, m, n, k)};
+}
+
+AttentionPipeline::Product AttentionPipeline::product(int64_t m, int64_t n,
+                                                      int64_t k) const {
   const Type type = plan_.cube;
   const int64_t k0 = fractal_k(type);
-  const int64_t block = std::min(plan_.attention.block_size, keys);
-  const int64_t columns = ceil_div(dims, k0);
-  const double first = is_cached ? 0 : traffic_.first;
-  Packet one;
-  one.load = real(keys) / real(block) *
-             transfer(real(columns * block * kBeatBytes), columns,
-                      real(block * kBeatBytes), first);
-  one.latency = profile_.assumptions.l2_latency_cycles +
-                first * (profile_.global.read_latency_cycles -
-                         profile_.assumptions.l2_latency_cycles);
-  const int64_t fractals = std::max<int64_t>(
-      1, std::min(profile_.local.l0a_bytes / 2 / fractal_bytes(m, k0, type),
-                  profile_.local.l0b_bytes / 2 / fractal_bytes(n, k0, type)));
-  one.steps = std::ceil(real(k) / real(fractals * k0));
-  one.mte1 = (real(fractal_bytes(m, k, type)) / profile_.local.l1_to_l0a_rate +
-              real(fractal_bytes(n, k, type)) / profile_.local.l1_to_l0b_rate) /
-                 one.steps +
-             profile_.local.load2d_cycles + profile_.local.load3d_cycles;
-  one.work = mmad_cycles(profile_, type, m, n, k) / one.steps;
+  const LocalMemories& local = profile_.local;
+  const int64_t step_k =
+      k0 * std::max<int64_t>(
+               1, std::min(local.l0a_bytes / 2 / fractal_bytes(m, k0, type),
+                           local.l0b_bytes / 2 / fractal_bytes(n, k0, type)));
+  Product one;
+  one.steps = ceil_div(k, step_k);
+  one.last = step(m, n, k - (one.steps - 1) * step_k);
+  if (one.steps > 1) one.each = step(m, n, step_k);
   return one;
 }
 
-// copy_in of a packet, then loads to L0 and products.
-void AttentionPipeline::run(const Packet& packet, double operand_ready,
+// Loads to L0 and products.
+void AttentionPipeline::run(const Product& product, double operand_ready,
                             double slot_free) {
-  const auto buffer = static_cast<size_t>(packets_++ % plan_.num_packets);
-  // What the loads wait for beside the cache is on the same pipe, behind it.
-  mte1_ = std::max({mte1_, packet_free_.at(buffer), operand_ready});
-  for (double step = 0; step < packet.steps; ++step) {
+  mte1_ = std::max({mte1_, operand_ready, scalar_.held});
+  for (int64_t i = 1; i <= product.steps; ++i) {
+    const Step& one = i == product.steps ? product.last : product.each;
     const auto l0 = static_cast<size_t>(steps_++ % kBuffers);
-    mte1_ = std::max(mte1_, l0_free_.at(l0)) + packet.mte1;
+    mte1_ = std::max(mte1_, l0_free_.at(l0)) + one.mte1;
     const double begin = std::max({cube_, mte1_, slot_free});
-    cube_ = begin + packet.work + profile_.cube.issue_cycles;
-    cube_done_ = begin + packet.work + profile_.cube.latency_cycles;
+    cube_ = begin + one.work + profile_.cube.issue_cycles;
+    cube_done_ = begin + one.work + profile_.cube.latency_cycles;
     l0_free_.at(l0) = cube_done_;
   }
+  const double steps = real(product.steps);
+  scalar_.issue(Scalar::kMte1, kLoadsOfStep * steps + kTransferFlags,
+                product.last.mte1 / kLoadsOfStep, mte1_);
+  scalar_.issue(Scalar::kCube, kCubeOfStep * steps,
+                product.last.work / kCubeOfStep, cube_);
+}
+
+void AttentionPipeline::run_packet(const Product& product, double operand_ready,
+                                   double slot_free) {
+  const auto buffer = static_cast<size_t>(packets_++ % plan_.num_packets);
+  run(product, std::max(packet_free_.at(buffer), operand_ready), slot_free);
   packet_free_.at(buffer) = mte1_;
 }
 
@@ -120,28 +179,48 @@ void AttentionPipeline::query(const TileOfKeys& tile) {
   const int64_t run = group == 1 ? tile.rows : std::min(group, tile.rows);
   const double row_bytes =
       real(bytes_of_elements(plan_.cube, plan_.attention.qk_dim));
+  const double stride =
+      group == 1 ? row_bytes * real(plan_.attention.num_q_heads) : row_bytes;
   const double runs = real(ceil_div(tile.rows, run));
-  const double each = transfer(real(run) * row_bytes, run, row_bytes, 1);
-  mte2_ = std::max(mte2_, query_free_) + runs * each;
-  if (runs > kQueue) held_ = std::max(held_, mte2_ - kQueue * each);
-  query_ready_ = mte2_ + profile_.global.read_latency_cycles;
+  // Codes have just been written.
+  const Arrival each = transfer(run, row_bytes, stride, !plan_.is_integer());
+  if (!plan_.is_integer()) use_dram(real(tile.rows) * row_bytes);
+  mte2_ = std::max({mte2_, query_free_, scalar_.held}) + runs * each.cycles;
+  scalar_.issue(Scalar::kMte2, runs + kTransferFlags, each.cycles, mte2_);
+  query_ready_ = mte2_ + each.latency;
 }
 
 // Accumulators to GM for the vector cores; when they may read them.
-double AttentionPipeline::hand_over(const TileOfKeys& tile, double bytes) {
-  const double least = real(tile.rows) / real(plan_.num_lanes) *
-                           (bytes / real(tile.rows) / kFloatBytes) /
-                           profile_.exit.fixpipe_elements +
+double AttentionPipeline::hand_over(const TileOfKeys& tile, int64_t n,
+                                    int64_t stride) {
+  const int64_t lanes = std::min(plan_.num_lanes, tile.rows);
+  const double rows = real(tile.rows) / real(lanes);
+  const double row_bytes = real(n) * kFloatBytes;
+  const double penalty =
+      row_penalty(profile_, row_bytes,
+                  static_cast<uint64_t>(stride * kFloatBytes), 0, rows > 1);
+  const double least = rows * real(n) / profile_.exit.fixpipe_elements +
                        profile_.exit.fixpipe_cycles;
-  const double one =
-      std::max(bytes / real(plan_.num_lanes) / write_rate_, least);
-  fixpipe_ = std::max(fixpipe_, cube_done_) + real(plan_.num_lanes) * one;
+  const double one = std::max(rows * row_bytes * penalty / write_rate_, least);
+  fixpipe_ = std::max({fixpipe_, cube_done_, scalar_.held}) + real(lanes) * one;
+  scalar_.issue(Scalar::kFixpipe, real(lanes) + kTransferFlags, one, fixpipe_);
   return fixpipe_ + hop_;
 }
 
-void AttentionPipeline::scores(const TileOfKeys& tile) {
+double AttentionPipeline::drain_cycles(int64_t elements) const {
+  return real(elements) * kFloatBytes / profile_.exit.l0c_to_ub_rate +
+         profile_.vector.issue_cycles;
+}
+
+void AttentionPipeline::scores(const TileOfKeys& tile, bool is_maximum) {
   if (tile.is_first) query(tile);
-  if (profile_.unified_cores) {
+  const auto at = place(tile.index);
+  double& wide = wide_ready_[0].at(at);
+  if (reads_workspace()) mte2_ = std::max(mte2_, wide);
+  if (is_maximum) {
+    fixpipe_ = std::max(
+        fixpipe_, scores_free_.at(place(tile.index + 8 - plan_.num_places())));
+  } else if (plan_.is_unified) {
     vector_ = std::max(vector_, piece_free_[0]);
   }
   const int64_t qk_dim = plan_.attention.qk_dim;
@@ -149,165 +228,113 @@ void AttentionPipeline::scores(const TileOfKeys& tile) {
     const int64_t keys = std::min(plan_.chunk_keys, tile.keys - key);
     double& slot =
         slot_free_.at(static_cast<size_t>(slots_++ % plan_.num_slots));
-    for (int64_t dim = 0; dim < qk_dim; dim += plan_.packet_dims()) {
-      const int64_t dims = std::min(plan_.packet_dims(), qk_dim - dim);
-      const Packet one = packet(keys, dims, keys, dims, tile.rows, false);
-      const auto buffer = static_cast<size_t>(packets_ % plan_.num_packets);
-      mte2_ = std::max(mte2_, packet_free_.at(buffer)) + one.load;
-      packet_free_.at(buffer) = mte2_ + one.latency;
-      run(one, query_ready_, slot);
+    if (plan_.keeps_cache()) {
+      run(product(tile.rows, keys, qk_dim), std::max(query_ready_, wide), slot);
     }
-    const double sums = real(tile.rows * keys) * kFloatBytes;
-    if (profile_.unified_cores) {
-      vector(sums / profile_.exit.l0c_to_ub_rate + profile_.vector.issue_cycles,
-             cube_done_);
+    for (int64_t dim = plan_.keeps_cache() ? qk_dim : 0; dim < qk_dim;
+         dim += plan_.packet_dims()) {
+      const int64_t dims = std::min(plan_.packet_dims(), qk_dim - dim);
+      read_packet(tile, CachePart::kKeys, keys, dims);
+      run_packet(product(tile.rows, keys, dims), query_ready_, slot);
+    }
+    if (plan_.is_unified) {
+      vector(1, drain_cycles(tile.rows * keys), cube_done_);
       slot = vector_done_;
     } else {
-      scores_ready_.at(place(tile.index)) = hand_over(tile, sums);
+      scores_ready_.at(at) = hand_over(tile, keys, tile.keys);
       slot = fixpipe_;
     }
   }
+  if (!plan_.attention.v_in_k) free_wide(tile, CachePart::kKeys);
   if (tile.is_last) query_free_ = mte1_;
 }
 
-void AttentionPipeline::softmax(const TileOfKeys& tile) {
-  const int64_t all = lane_rows(tile.rows);
-  const auto weight = static_cast<size_t>(tile.index % kBuffers);
-  const double weight_bytes = real(bits_of(plan_.cube)) / 8;
-  const bool is_single = plan_.softmax_rows >= plan_.lane_rows_most();
-  for (int64_t row = 0; row < all; row += plan_.softmax_rows) {
-    const double elements =
-        real(std::min(plan_.softmax_rows, all - row) * tile.keys);
-    const double cycles = passes(elements, kSoftmaxPasses) +
-                          elements / profile_.vector.special_elements +
-                          profile_.vector.issue_cycles;
-    if (profile_.unified_cores) {
-      vector(cycles, 0);
-      mte3_ = std::max({mte3_, vector_done_, weight_free_.at(weight)}) +
-              elements * weight_bytes / kUbToL1Rate;
-      piece_free_[0] = mte3_;
-      continue;
-    }
-    const auto buffer = static_cast<size_t>(is_single ? 0 : pieces_++ % 2);
-    vector_mte2_ = std::max({vector_mte2_, piece_free_.at(buffer),
-                             scores_ready_.at(place(tile.index))}) +
-                   std::max(elements * kFloatBytes / l2_rate_,
-                            profile_.global.dma_issue_cycles);
-    vector(cycles, vector_mte2_ + profile_.assumptions.l2_latency_cycles);
-    mte3_ = std::max(mte3_, vector_done_) +
-            std::max(elements * weight_bytes /
-                         std::min(profile_.vector.ub_to_gm_rate, write_rate_),
-                     profile_.global.dma_issue_cycles);
-    piece_free_.at(buffer) = mte3_;
-  }
-  weights_ready_.at(place(tile.index)) =
-      profile_.unified_cores ? mte3_ : mte3_ + hop_;
+// The tile as f16 is no longer needed.
+void AttentionPipeline::free_wide(const TileOfKeys& tile, CachePart part) {
+  const auto place_of = static_cast<size_t>(tile.index % places(part));
+  wide_free_.at(part == CachePart::kKeys ? 0 : 1).at(place_of) =
+      plan_.is_unified ? mte1_
+                       : std::max(mte2_, mte2_done_) +
+                             profile_.assumptions.cross_core_cycles;
 }
 
 // The weights of a tile in L1, from both vector cores; when they are there.
 void AttentionPipeline::weights(const TileOfKeys& tile) {
-  if (profile_.unified_cores) return;
+  if (plan_.is_unified) return;
   const auto at = place(tile.index);
   const auto buffer = static_cast<size_t>(tile.index % kBuffers);
-  const double bytes =
-      real(tile.rows * tile.keys) * real(bits_of(plan_.cube)) / 8;
-  mte2_ = std::max({mte2_, weights_ready_.at(at), weight_free_.at(buffer)}) +
-          std::max(bytes / l2_rate_,
-                   real(plan_.num_lanes) * profile_.global.dma_issue_cycles);
-  weights_ready_.at(at) = mte2_ + profile_.assumptions.l2_latency_cycles;
+  const int64_t lanes = std::min(plan_.num_lanes, tile.rows);
+  const double row_bytes = real(tile.keys * bits_of(plan_.cube)) / 8;
+  const Arrival one =
+      transfer(ceil_div(tile.rows, lanes), row_bytes, row_bytes, false);
+  mte2_ = std::max({mte2_, weights_ready_.at(at), weight_free_.at(buffer),
+                    scalar_.held}) +
+          real(lanes) * one.cycles;
+  scalar_.issue(Scalar::kMte2, 2 * real(lanes) + kTransferFlags, one.cycles,
+                mte2_);
+  weights_ready_.at(at) = mte2_ + one.latency;
+}
+
+// Columns [column, column + n) of V.
+void AttentionPipeline::value_block(const TileOfKeys& tile, int64_t column,
+                                    int64_t n) {
+  const auto at = place(tile.index);
+  const CachePart part =
+      plan_.attention.v_in_k ? CachePart::kKeys : CachePart::kValues;
+  double& slot = slot_free_.at(static_cast<size_t>(slots_++ % plan_.num_slots));
+  if (plan_.keeps_cache()) {
+    const double wide = wide_ready_.at(part == CachePart::kKeys ? 0 : 1).at(at);
+    run(product(tile.rows, n, tile.keys), std::max(wide, weights_ready_.at(at)),
+        slot);
+    return;
+  }
+  for (int64_t key = 0; key < tile.keys; key += plan_.packet_keys()) {
+    const int64_t count = std::min(plan_.packet_keys(), tile.keys - key);
+    read_packet(tile, CachePart::kValues, count, n);
+    if (column == 0 && key == 0) weights(tile);
+    run_packet(product(tile.rows, n, count), weights_ready_.at(at), slot);
+  }
 }
 
 void AttentionPipeline::values(const TileOfKeys& tile) {
   const int64_t v_dim = plan_.attention.v_dim;
+  const auto at = place(tile.index);
+  const bool in_keys = plan_.attention.v_in_k;
+  if (reads_workspace() && !in_keys) {
+    mte2_ = std::max(mte2_, wide_ready_[1].at(at));
+  }
   size_t block = 0;
   for (int64_t column = 0; column < v_dim; column += plan_.value_columns) {
     const int64_t n = std::min(plan_.value_columns, v_dim - column);
+    value_block(tile, column, n);
     double& slot =
-        slot_free_.at(static_cast<size_t>(slots_++ % plan_.num_slots));
-    for (int64_t key = 0; key < tile.keys; key += plan_.packet_keys()) {
-      const int64_t keys = std::min(plan_.packet_keys(), tile.keys - key);
-      // V that lies in K was read with it.
-      const Packet one =
-          packet(keys, n, n, keys, tile.rows, plan_.attention.v_in_k);
-      const auto buffer = static_cast<size_t>(packets_ % plan_.num_packets);
-      mte2_ = std::max(mte2_, packet_free_.at(buffer)) + one.load;
-      packet_free_.at(buffer) = mte2_ + one.latency;
-      if (column == 0 && key == 0) weights(tile);
-      run(one, weights_ready_.at(place(tile.index)), slot);
-    }
-    const double sums = real(tile.rows * n) * kFloatBytes;
-    if (profile_.unified_cores) {
-      vector(sums / profile_.exit.l0c_to_ub_rate + profile_.vector.issue_cycles,
-             cube_done_);
+        slot_free_.at(static_cast<size_t>((slots_ - 1) % plan_.num_slots));
+    if (plan_.is_unified) {
+      vector(1, drain_cycles(tile.rows * n), cube_done_);
       slot = vector_done_;
-      vector(passes(real(tile.rows * n), kUpdatePasses),
-             tile.is_first ? result_free_ : 0);
+      rescale(tile, tile.rows * n, 0);
     } else {
-      sums_ready_.at(place(tile.index)).at(block++ % kMostBlocks) =
-          hand_over(tile, sums);
+      sums_ready_.at(at).at(block++ % kMostBlocks) = hand_over(tile, n, v_dim);
       slot = fixpipe_;
     }
   }
+  free_wide(tile, in_keys ? CachePart::kKeys : CachePart::kValues);
   weight_free_.at(static_cast<size_t>(tile.index % kBuffers)) = mte1_;
 }
 
-void AttentionPipeline::update(const TileOfKeys& tile) {
-  const int64_t v_dim = plan_.attention.v_dim;
-  const int64_t rows = lane_rows(tile.rows);
-  size_t block = 0;
-  for (int64_t column = 0; column < v_dim; column += plan_.value_columns) {
-    const double elements =
-        real(rows * std::min(plan_.value_columns, v_dim - column));
-    const double ready =
-        sums_ready_.at(place(tile.index)).at(block++ % kMostBlocks);
-    vector_mte2_ = std::max({vector_mte2_, incoming_free_, ready}) +
-                   std::max(elements * kFloatBytes / l2_rate_,
-                            profile_.global.dma_issue_cycles);
-    const double there = vector_mte2_ + profile_.assumptions.l2_latency_cycles;
-    vector(passes(elements, kUpdatePasses),
-           tile.is_first ? std::max(there, result_free_) : there);
-    incoming_free_ = vector_done_;
-  }
-}
-
-// The last division, and the way out.
-void AttentionPipeline::result(int64_t rows) {
-  const int64_t group = plan_.group();
-  const bool is_split = plan_.num_splits > 1;
-  const int64_t runs = is_split     ? 3
-                       : group == 1 ? 1
-                                    : ceil_div(rows, std::min(group, rows));
-  const double elements = real(rows * plan_.attention.v_dim);
-  const double bytes =
-      elements *
-      (is_split ? kFloatBytes : real(bits_of(plan_.result_type())) / 8);
-  vector(passes(elements, 1), 0);
-  mte3_ = std::max(mte3_, vector_done_) +
-          std::max(bytes / std::min(profile_.vector.ub_to_gm_rate, write_rate_),
-                   real(runs) * profile_.global.dma_issue_cycles);
-  result_free_ = mte3_;
-  if (real(runs) <= kQueue) return;
-  double& held = profile_.unified_cores ? held_ : vector_held_;
-  held = std::max(held, mte3_ - kQueue * profile_.global.dma_issue_cycles);
-}
-
-// What the scalar unit has not handed over cannot begin.
-void AttentionPipeline::hold() {
-  mte2_ = std::max(mte2_, held_);
-  if (profile_.unified_cores) vector_ = std::max(vector_, held_);
-  vector_mte2_ = std::max(vector_mte2_, vector_held_);
-}
-
 void AttentionPipeline::ahead(const TileOfKeys& tile) {
-  hold();
-  scores(tile);
+  scores(tile, false);
   softmax(tile);
 }
 
+void AttentionPipeline::maximum(const TileOfKeys& tile) {
+  scores(tile, true);
+  row_maxima(tile);
+}
+
 void AttentionPipeline::finish(const TileOfKeys& tile) {
-  hold();
   values(tile);
-  if (!profile_.unified_cores) update(tile);
+  if (!plan_.is_unified) update(tile);
   if (tile.is_last) result(lane_rows(tile.rows));
 }
 
@@ -315,11 +342,22 @@ double AttentionPipeline::end() const {
   return std::max({mte2_, mte1_, cube_done_, fixpipe_, vector_done_, mte3_});
 }
 
-void AttentionPipeline::skip(double cycles) {
+void AttentionPipeline::meet() {
+  const double all = end() + hop_;
   for (double* time :
-       {&mte2_, &mte1_, &cube_, &cube_done_, &fixpipe_, &query_free_,
-        &query_ready_, &vector_mte2_, &vector_, &vector_done_, &mte3_,
-        &incoming_free_, &result_free_, &held_, &vector_held_}) {
+       {&mte2_, &mte1_, &cube_, &fixpipe_, &vector_mte2_, &vector_, &mte3_}) {
+    *time = all;
+  }
+  wide_free_ = {};
+  scores_free_ = {};
+}
+
+void AttentionPipeline::skip(double cycles) {
+  dram_time_ += dram_time_ * cycles / std::max(1.0, end());
+  for (double* time :
+       {&mte2_, &mte2_done_, &mte1_, &cube_, &cube_done_, &fixpipe_,
+        &query_free_, &query_ready_, &vector_mte2_, &vector_, &vector_done_,
+        &mte3_, &incoming_free_, &result_free_}) {
     *time += cycles;
   }
   const auto add = [&](auto& times) {
@@ -330,9 +368,15 @@ void AttentionPipeline::skip(double cycles) {
   add(slot_free_);
   add(weight_free_);
   add(piece_free_);
+  add(widening_free_);
   add(scores_ready_);
+  add(scores_free_);
   add(weights_ready_);
   for (auto& blocks : sums_ready_) add(blocks);
+  for (auto& part : wide_ready_) add(part);
+  for (auto& part : wide_free_) add(part);
+  scalar_.skip(cycles);
+  vector_scalar_.skip(cycles);
 }
 
 }  // namespace tessera::npu

@@ -8,15 +8,18 @@
 #include <array>
 #include <cstdint>
 
+#include "backends/npu_sim/compiler/attention/emitter.hpp"
 #include "backends/npu_sim/compiler/attention/plan.hpp"
-#include "backends/npu_sim/compiler/gemm/tile_times.hpp"
+#include "backends/npu_sim/compiler/attention/scalar_unit.hpp"
 
 namespace tessera::npu {
 
 // How the cache comes to a core, in the mean.
 struct CacheTraffic {
-  double first = 1;  // share of it that no core has read before
-  double cores = 1;  // that read at the same time
+  double first_keys = 1;    // share that no core has read before
+  double first_values = 1;  // and of V
+  double cores = 1;         // that read at the same time
+  double spill = 0;         // share of the results that L2 has no room for
 };
 
 // A tile of keys of a work of `rows` rows.
@@ -33,55 +36,114 @@ class AttentionPipeline {
   AttentionPipeline(const Profile& profile, const AttentionPlan& plan,
                     const CacheTraffic& traffic);
 
-  // In this order: what runs ahead, then the tile it runs ahead of.
+  // In the order of the stream: a tile of an int8 cache is widened, its scores
+  // are made, and its values.
+  void widen(const TileOfKeys& tile, CachePart part);
   void ahead(const TileOfKeys& tile);
   void finish(const TileOfKeys& tile);
+  // The scores of a tile for their maxima alone.
+  void maximum(const TileOfKeys& tile);
+  // `columns` columns of 16 dims of a tile become f16 in GM.
+  void widen_step(int64_t keys, int64_t columns, CachePart part);
 
   // When all that was asked for has ended.
   double end() const;
   // Lets all pipes pass time that others spend alike.
   void skip(double cycles);
+  // All cores wait for each other.
+  void meet();
 
  private:
   static constexpr size_t kPlaces = 8;  // more than tiles under way
   static constexpr size_t kMostBlocks = 64;
 
-  // A transfer of the cache to L1 and its product.
-  struct Packet {
-    double load = 0;
+  // A transfer from GM.
+  struct Arrival {
+    double cycles = 0;
     double latency = 0;
-    double steps = 1;
-    double mte1 = 0;  // of one step
+  };
+  // A step through L0 of a product out of L1.
+  struct Step {
+    double mte1 = 0;
     double work = 0;
   };
+  struct Product {
+    int64_t steps = 1;
+    Step each;
+    Step last;  // what K leaves
+  };
+  // Of K or V, whose transfers miss L2 or hit it as a whole: the core that
+  // asks first pays for all.
+  struct Source {
+    double first = 1;
+    double owed = 0;  // misses that have not come yet
+  };
 
-  double transfer(double bytes, int64_t rows, double row_bytes,
-                  double first) const;
-  Packet packet(int64_t keys, int64_t dims, int64_t n, int64_t k, int64_t m,
-                bool is_cached) const;
+  // `rows` pieces of `row_bytes`, `stride` apart, which L2 holds or none of
+  // which it does.
+  Arrival transfer(int64_t rows, double row_bytes, double stride,
+                   bool misses) const;
+  Arrival cached(int64_t rows, double row_bytes, double stride, Source& source);
+  // DRAM while all cores do as this one does.
+  void use_dram(double bytes);
+  double dram_cycles(double bytes) const;
+  bool reads_workspace() const {
+    return plan_.widening != Widening::kNone && !plan_.keeps_cache();
+  }
+  void read_packet(const TileOfKeys& tile, CachePart part, int64_t keys,
+                   int64_t dims);
+  Step step(int64_t m, int64_t n, int64_t k) const;
+  Product product(int64_t m, int64_t n, int64_t k) const;
+  void run(const Product& product, double operand_ready, double slot_free);
+  void run_packet(const Product& product, double operand_ready,
+                  double slot_free);
   void query(const TileOfKeys& tile);
-  void run(const Packet& packet, double operand_ready, double slot_free);
-  void scores(const TileOfKeys& tile);
+  void scores(const TileOfKeys& tile, bool is_maximum);
   void softmax(const TileOfKeys& tile);
+  void row_maxima(const TileOfKeys& tile);
+  void join_maxima(int64_t rows);
+  double take_scores(const TileOfKeys& tile, int64_t rows, double free);
   void values(const TileOfKeys& tile);
+  void value_block(const TileOfKeys& tile, int64_t column, int64_t n);
   void weights(const TileOfKeys& tile);
   void update(const TileOfKeys& tile);
   void result(int64_t rows);
+  void rescale(const TileOfKeys& tile, int64_t elements, double ready);
+  double load_codes(int64_t keys, int64_t columns, CachePart part, double free);
+  double take_in(double count, const Arrival& each, double ready);
   double passes(double elements, int64_t count) const;
-  void vector(double cycles, double ready);
-  double hand_over(const TileOfKeys& tile, double bytes);
-  void hold();
+  double drain_cycles(int64_t elements) const;
+  // `count` instructions and the flags about them, of so many cycles in all.
+  void vector(double count, double cycles, double ready);
+  void move_out(double cycles, double ready);
+  double copy_out(int64_t rows, double row_bytes, bool to_l1) const;
+  double hand_over(const TileOfKeys& tile, int64_t n, int64_t stride);
+  void free_wide(const TileOfKeys& tile, CachePart part);
   int64_t lane_rows(int64_t rows) const;
+  // MTE2 of the vector side, which is that of a unified core.
+  double& reader() { return plan_.is_unified ? mte2_ : vector_mte2_; }
+  Scalar& vector_scalar() {
+    return plan_.is_unified ? scalar_ : vector_scalar_;
+  }
+  int64_t places(CachePart part) const {
+    return part == CachePart::kKeys ? plan_.key_places() : plan_.value_places();
+  }
 
   const Profile& profile_;
   const AttentionPlan& plan_;
-  CacheTraffic traffic_;
+  double cores_;
+  double spill_;
+  // What DRAM had to do for all cores, in cycles of its own.
+  double dram_time_;
+  Source keys_;
+  Source values_;
   double l2_rate_;
   double write_rate_;
   double hop_;  // from a write of one core to a wait of another
 
   // The cube core.
   double mte2_ = 0;
+  double mte2_done_ = 0;  // with latency
   double mte1_ = 0;
   double cube_ = 0;
   double cube_done_ = 0;
@@ -104,13 +166,17 @@ class AttentionPipeline {
   double result_free_ = 0;  // the sums of the work before have left
   std::array<double, 2> piece_free_{};
   int64_t pieces_ = 0;
-  // Until when the scalar units stand at a full queue.
-  double held_ = 0;
-  double vector_held_ = 0;
-  // Flags, by tile.
+  std::array<double, 8> widening_free_{};
+  int64_t widenings_ = 0;
+  Scalar scalar_;
+  Scalar vector_scalar_;
+  // Flags, by tile; of K and V.
   std::array<double, kPlaces> scores_ready_{};
+  std::array<double, kPlaces> scores_free_{};
   std::array<double, kPlaces> weights_ready_{};
   std::array<std::array<double, kMostBlocks>, kPlaces> sums_ready_{};
+  std::array<std::array<double, kPlaces>, 2> wide_ready_{};
+  std::array<std::array<double, kPlaces>, 2> wide_free_{};
 };
 
 }  // namespace tessera::npu

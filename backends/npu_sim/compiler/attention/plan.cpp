@@ -340,18 +340,14 @@ AttentionPlan shape_attention(const Profile& profile,
   }
   choose_types(profile, plan);
   choose_tiles(profile, plan);
-  if (plan.is_plain()) {
-    choose_splits(plan);
-  } else {
-    share_work(profile, plan);
-  }
+  choose_splits(plan);
   return plan;
 }
 
 AttentionPlan plan_attention(const Profile& profile,
                              const Attention& attention) {
   AttentionPlan plan = shape_attention(profile, attention);
-  if (plan.work.empty()) share_work(profile, plan);
+  share_work(profile, plan);
   return plan;
 }
 

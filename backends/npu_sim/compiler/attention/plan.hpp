@@ -120,8 +120,8 @@ struct AttentionPlan {
 //         UNIMPLEMENTED for types the chip has not, or head dims beyond L1
 AttentionPlan plan_attention(const Profile& profile,
                              const Attention& attention);
-// The same but for who does what: `work` may be empty, where the formula does
-// not need it.
+// The same but for who does what: `work` is empty, the formula does not need
+// it.
 AttentionPlan shape_attention(const Profile& profile,
                               const Attention& attention);
 

@@ -5,6 +5,7 @@
 #include "backends/npu_sim/compiler/attention/work.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <tuple>
@@ -72,13 +73,16 @@ std::vector<AttentionWork> split_keys(const AttentionPlan& plan,
   return parts;
 }
 
-// Longest first, each to the core with the least to do; where L2 does not hold
-// the caches of all heads, one head after another.
+// Longest first, each to the core with the least to do; where works share heads
+// and L2 does not hold the caches of all, one head after another.
 void deal(const Profile& profile, AttentionPlan& plan,
           std::vector<AttentionWork> parts) {
   const double room = static_cast<double>(profile.global.l2_bytes) *
                       profile.assumptions.l2_capacity_share;
-  const bool by_head = plan.cache_bytes() > room;
+  const bool is_shared =
+      std::any_of(parts.begin(), parts.end(),
+                  [](const AttentionWork& part) { return part.row > 0; });
+  const bool by_head = is_shared && plan.cache_bytes() > room;
   std::stable_sort(parts.begin(), parts.end(),
                    [&](const AttentionWork& a, const AttentionWork& b) {
                      if (by_head) {
@@ -120,30 +124,116 @@ int64_t AttentionPlan::splits_at(int64_t sequence, int64_t row) const {
 AttentionLoad load_of(const AttentionPlan& plan) {
   AttentionLoad load;
   load.shortest = std::numeric_limits<double>::infinity();
+  double most = 0;
   const auto heads = static_cast<double>(plan.attention.num_kv_heads);
   for (size_t s = 0; s < plan.attention.q_lens.size(); ++s) {
     const int64_t total = plan.attention.q_lens[s] * plan.group();
+    const double before = most;
+    int64_t read = 0;
+    int64_t first = plan.attention.seq_lens[s];
+    int64_t last = 0;
     for (int64_t row = 0; row < total; row += plan.tile_rows) {
       const int64_t rows = std::min(plan.tile_rows, total - row);
       const auto [begin, end] = visible_keys(plan, s, row, rows);
-      const int64_t keys = end - begin / plan.tile_keys * plan.tile_keys;
-      const int64_t whole = ceil_div(keys, plan.tile_keys);
+      const int64_t aligned = begin / plan.tile_keys * plan.tile_keys;
+      const int64_t whole = ceil_div(end - aligned, plan.tile_keys);
       const auto tiles = static_cast<double>(whole);
       load.works += heads;
       load.parts += heads * static_cast<double>(ceil_div(
                                 whole, ceil_div(whole, plan.num_splits)));
       load.tiles += heads * tiles;
-      load.keys += heads * static_cast<double>(keys);
       load.rows += heads * static_cast<double>(rows);
       load.shortest = std::min(load.shortest, tiles);
-      if (tiles <= load.longest) continue;
-      load.longest = tiles;
-      load.longest_rows = static_cast<double>(rows);
-      load.longest_row_tiles =
-          static_cast<double>(ceil_div(total, plan.tile_rows));
+      read += end - aligned;
+      first = std::min(first, aligned);
+      last = std::max(last, end);
+      load.longest = std::max(load.longest, tiles);
+      // About half of a full tile's time does not depend on its rows.
+      const auto of_rows = static_cast<double>(plan.tile_rows + rows);
+      if (tiles * of_rows <= most) continue;
+      most = tiles * of_rows;
+      load.heaviest = tiles;
+      load.heaviest_rows = static_cast<double>(rows);
+    }
+    load.keys += heads * static_cast<double>(read);
+    load.own_keys += heads * static_cast<double>(last - first);
+    if (most > before) {
+      load.heaviest_share =
+          static_cast<double>(last - first) / static_cast<double>(read);
     }
   }
   return load;
+}
+
+namespace {
+
+// With more, shares come out even.
+constexpr double kFewParts = 8;  // a core
+
+// Equal parts of works.
+struct EqualParts {
+  int64_t tiles = 0;
+  int64_t count = 0;
+};
+
+std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
+  std::vector<EqualParts> all;
+  for (size_t s = 0; s < plan.attention.q_lens.size(); ++s) {
+    const int64_t total = plan.attention.q_lens[s] * plan.group();
+    for (int64_t row = 0; row < total; row += plan.tile_rows) {
+      const int64_t rows = std::min(plan.tile_rows, total - row);
+      const auto [begin, end] = visible_keys(plan, s, row, rows);
+      const int64_t tiles = ceil_div(
+          end - begin / plan.tile_keys * plan.tile_keys, plan.tile_keys);
+      const int64_t each = ceil_div(tiles, plan.num_splits);
+      all.push_back({each, tiles / each * plan.attention.num_kv_heads});
+      if (tiles % each > 0) {
+        all.push_back({tiles % each, plan.attention.num_kv_heads});
+      }
+    }
+  }
+  std::sort(all.begin(), all.end(),
+            [](const EqualParts& a, const EqualParts& b) {
+              return a.tiles > b.tiles;
+            });
+  return all;
+}
+
+// Each to the core with the least to do.
+CoreShare deal_longest_first(const AttentionPlan& plan) {
+  std::vector<std::pair<int64_t, int64_t>> cores(
+      static_cast<size_t>(plan.cores));  // tiles, works
+  for (const EqualParts& parts : parts_of(plan)) {
+    for (int64_t i = 0; i < parts.count; ++i) {
+      auto& [tiles, works] = *std::min_element(cores.begin(), cores.end());
+      tiles += parts.tiles;
+      ++works;
+    }
+  }
+  const auto most = *std::max_element(cores.begin(), cores.end());
+  return {static_cast<double>(most.second), static_cast<double>(most.first)};
+}
+
+}  // namespace
+
+CoreShare busiest_core(const AttentionPlan& plan, const AttentionLoad& load) {
+  const auto cores = static_cast<double>(plan.cores);
+  CoreShare share;
+  if (load.parts < kFewParts * cores) {
+    share = deal_longest_first(plan);
+    if (share.works == 1) {
+      share.tiles =
+          std::ceil(load.heaviest / static_cast<double>(plan.num_splits));
+    }
+    return share;
+  }
+  share.works = std::ceil(load.parts / cores);
+  const double longest =
+      std::ceil(load.longest / static_cast<double>(plan.num_splits));
+  const bool is_even = load.longest == load.shortest;
+  share.tiles = std::max({longest, load.tiles / cores,
+                          is_even ? share.works * longest : share.works});
+  return share;
 }
 
 void choose_splits(AttentionPlan& plan) {
@@ -167,7 +257,6 @@ void choose_splits(AttentionPlan& plan) {
 }
 
 void share_work(const Profile& profile, AttentionPlan& plan) {
-  choose_splits(plan);
   deal(profile, plan, split_keys(plan, all_work(plan)));
 }
 

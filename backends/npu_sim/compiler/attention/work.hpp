@@ -8,12 +8,11 @@
 
 namespace tessera::npu {
 
-// Fills `num_splits` and `work`: enough splits of the keys for all cores, and
-// the longest work first.
+// Fills `work`: the longest first.
 //
-// Requires  cores and tiles are chosen.
+// Requires  cores, tiles and splits are chosen.
 void share_work(const Profile& profile, AttentionPlan& plan);
-// The first half of that: how many cores share the keys of a work.
+// How many cores share the keys of a work: enough for all cores.
 void choose_splits(AttentionPlan& plan);
 
 // All works of a plan together.
@@ -22,12 +21,22 @@ struct AttentionLoad {
   double parts = 0;  // after that
   double tiles = 0;
   double keys = 0;
+  double own_keys = 0;  // those that a work of the same head reads too, once
   double rows = 0;
-  double longest = 0;            // tiles of one work
-  double longest_rows = 0;       // its rows
-  double longest_row_tiles = 1;  // works of its sequence and head
+  double longest = 0;  // tiles of one work
+  // Of the work that takes longest, which few rows would not.
+  double heaviest = 0;
+  double heaviest_rows = 0;
+  double heaviest_share = 1;  // own keys of its sequence, of all that are read
   double shortest = 0;
 };
 AttentionLoad load_of(const AttentionPlan& plan);
+
+// What the core with the most to do has, of all works dealt out.
+struct CoreShare {
+  double works = 0;
+  double tiles = 0;
+};
+CoreShare busiest_core(const AttentionPlan& plan, const AttentionLoad& load);
 
 }  // namespace tessera::npu

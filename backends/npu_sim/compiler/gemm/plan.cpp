@@ -124,6 +124,8 @@ struct Search {
   GemmModel model;
   GemmTiling best;
   double best_cycles = std::numeric_limits<double>::infinity();
+  int64_t least_side = 64;  // of tiles on a long side, where small ones never
+                            // win; unless memories hold no others
 
   // Tries one tile size with both numbers of accumulators.
   void consider(int64_t tile_m, int64_t tile_n, int64_t split_k);
@@ -174,12 +176,12 @@ void Search::refine_swizzle() {
 // Sizes worth trying along one side.
 template <size_t Count>
 std::vector<int64_t> sizes_of(const std::array<int64_t, Count>& all,
-                              int64_t side, int64_t forced) {
+                              int64_t side, int64_t forced,
+                              int64_t least_side) {
   if (forced > 0) return {forced};
   std::vector<int64_t> sizes;
   const int64_t padded = round_up(side, kFractalRows);
-  // A small tile never wins on a long side.
-  const int64_t least = side >= 256 ? 64 : 16;
+  const int64_t least = side >= 256 ? least_side : kFractalRows;
   for (const int64_t size : all) {
     if (size >= padded) {
       sizes.push_back(padded);
@@ -255,14 +257,15 @@ std::vector<Candidate> candidates_of(const Search& search,
   const GemmTiling& forced = search.forced;
   const GemmPlan& plan = search.plan;
   const Gemm& gemm = plan.gemm;
-  std::vector<int64_t> columns = sizes_of(kTileColumns, gemm.N, forced.tile_n);
+  std::vector<int64_t> columns =
+      sizes_of(kTileColumns, gemm.N, forced.tile_n, search.least_side);
   if (forced.tile_n == 0 && parts.most_rows <= 64) {
     add_even_share(plan, columns);
   }
   const bool may_split = parts.num_active <= 1 && parts.most_rows <= 256;
   std::vector<Candidate> candidates;
   for (const int64_t tile_m :
-       sizes_of(kTileRows, parts.most_rows, forced.tile_m)) {
+       sizes_of(kTileRows, parts.most_rows, forced.tile_m, search.least_side)) {
     // Short tiles count as what they hold.
     const double rows =
         static_cast<double>(parts.rows) / static_cast<double>(tile_m);
@@ -319,6 +322,10 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
 
   Search search{profile, options.tiling, plan, GemmModel(profile, plan), {}};
   search_tiles(search, search.model.parts());
+  if (std::isinf(search.best_cycles)) {
+    search.least_side = kFractalRows;
+    search_tiles(search, search.model.parts());
+  }
   search.refine_swizzle();
   plan.tiling = search.best;
   if (std::isinf(search.best_cycles)) {

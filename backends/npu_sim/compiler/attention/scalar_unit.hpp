@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How far a core's pipes may run ahead of each other in the estimate: the
+// scalar unit hands instructions over in order, into queues of limited depth.
+
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace tessera::npu {
+
+// Instructions that a pipe was handed.  Its queue takes 32; with more, the
+// scalar unit waits, and all that comes after waits with it.
+class PipeQueue {
+ public:
+  // `count` instructions of `each` cycles, the last of which ends at `end`.
+  void add(double count, double each, double end);
+  // When there is room for one more.
+  double room() const;
+  void skip(double cycles);
+
+ private:
+  struct Group {
+    double count = 0;
+    double each = 0;
+    double end = 0;
+  };
+  std::array<Group, 16> groups_{};
+  size_t next_ = 0;
+};
+
+// The scalar unit of a core: until when it stood at a full queue.
+struct Scalar {
+  enum Queue : uint8_t { kMte2, kMte1, kCube, kVector, kMte3, kFixpipe };
+  std::array<PipeQueue, 6> queues{};
+  double held = 0;
+
+  void issue(Queue queue, double count, double each, double end);
+  void skip(double cycles);
+};
+
+}  // namespace tessera::npu
