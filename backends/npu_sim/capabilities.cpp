@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace tessera::npu {
 namespace {
@@ -148,17 +149,22 @@ void add_products(const Profile& profile, RowMaker& rows) {
 }
 
 void add_attention(const Profile& profile, RowMaker& rows) {
-  const uint32_t floats = bit(TSR_KV_F16) |
-                          (profile.cube.bf16 ? bit(TSR_KV_BF16) : 0) |
-                          bit(TSR_KV_I8_TOKEN) | bit(TSR_KV_I8_CHANNEL);
-  tsr_kernel_desc& attention = rows.add_attention("attention", floats);
-  attention.determinism = TSR_DETERMINISM_RUN;
-  attention.error_class = TSR_ERROR_HALF_PRODUCTS;
+  const uint32_t floats =
+      bit(TSR_KV_F16) | (profile.cube.bf16 ? bit(TSR_KV_BF16) : 0);
+  const uint32_t bytes = bit(TSR_KV_I8_TOKEN) | bit(TSR_KV_I8_CHANNEL);
+  for (const auto& [name, formats] :
+       {std::pair{"attention", floats}, std::pair{"attention_kv8", bytes}}) {
+    tsr_kernel_desc& attention = rows.add_attention(name, formats);
+    attention.determinism = TSR_DETERMINISM_RUN;
+    attention.error_class = TSR_ERROR_HALF_PRODUCTS;
+    // Scales of 8 tokens fill the 32 bytes that UB is filled by.
+    if (formats == bytes) attention.block_size.multiple = 8;
+  }
   rows.add_attention("attention_fa3", bit(TSR_KV_I8_HEAD)).error_class =
       TSR_ERROR_EXACT;
   tsr_kernel_desc& append = rows.add(TSR_OP_KV_APPEND, "kv_append");
   append.error_class = TSR_ERROR_EXACT;
-  append.kv_formats = floats | bit(TSR_KV_I8_HEAD);
+  append.kv_formats = floats | bytes | bit(TSR_KV_I8_HEAD);
   append.rope_styles =
       bit(TSR_ROPE_NONE) | bit(TSR_ROPE_HALF) | bit(TSR_ROPE_INTERLEAVED);
 }

@@ -63,6 +63,17 @@ TEST(NpuCapabilities, Bf16IsWhereTheCubeHasIt) {
   }
 }
 
+TEST(NpuCapabilities, BlocksOfAnInt8CacheHoldAMultipleOf8Tokens) {
+  const KernelRows rows = kernel_rows(load_profile("910b"));
+  for (const tsr_kernel_desc& row : rows.rows) {
+    if (row.op != TSR_OP_ATTENTION) continue;
+    const bool is_int8 = (row.kv_formats >> TSR_KV_I8_TOKEN & 1) != 0;
+    EXPECT_EQ(row.kv_formats >> TSR_KV_I8_CHANNEL & 1, is_int8 ? 1U : 0U);
+    EXPECT_EQ(sdk::detail::range_has(row.block_size, 12), !is_int8) << row.name;
+    EXPECT_TRUE(sdk::detail::range_has(row.block_size, 24)) << row.name;
+  }
+}
+
 TEST(NpuCapabilities, RefusalsNameTheHardware) {
   const Profile chip_310p = load_profile("310p");
   const Profile chip_910b = load_profile("910b");

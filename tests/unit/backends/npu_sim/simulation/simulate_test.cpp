@@ -162,6 +162,14 @@ TEST(Simulate, RefusalsNameTheChipAndWhatWouldWork) {
               HasSubstr("l0c, which has 131072"));
 }
 
+TEST(Simulate, SmallMemoriesGetSmallTiles) {
+  const Profile profile =
+      with_parameters(load_profile("910b1"), {{"local.l0c_bytes", 4096}});
+  const Simulation result =
+      simulate(profile, gemm_of(999, 1001, 1003, Scheme::kW16A16));
+  EXPECT_LE(4 * result.tiling.tile_m * result.tiling.tile_n, 4096);
+}
+
 TEST(Simulator, EqualShapesAreSimulatedOnce) {
   Simulator simulator(load_profile("310p"));
   const Gemm gemm = gemm_of(1, 1024, 1024, Scheme::kW8A8);
