@@ -2,6 +2,7 @@
 
 #include "backends/opencl/features.hpp"
 
+#include "backends/opencl/runtime/program_builder.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::opencl {
@@ -64,10 +65,6 @@ std::string need_of(const std::string& feature) {
     if (feature == name) return need;
   }
   return "nothing";
-}
-
-std::string define(const char* name, uint32_t value) {
-  return std::string(" -D") + name + "=" + std::to_string(value);
 }
 
 }  // namespace

@@ -37,13 +37,11 @@ struct ActivationArgs {
   cl_int M = 0;      // NOLINT(*-naming): as in the formula
   cl_int K = 0;      // NOLINT(*-naming)
   cl_int panel = 1;  // 1 or 8 rows side by side
-  cl_int act_quant = 0;
   cl_int num_decode_rows = 0;
   cl_int zero_point = 0;
   cl_float static_scale = 0;
   cl_float static_inv = 0;
-  cl_int has_permutation = 0;
-  cl_int has_multiplier = 0;
+  cl_int reserved = 0;
 };
 
 // A packed weight and what becomes of its products.  x and its scales are

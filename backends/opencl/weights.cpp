@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/opencl/device.hpp"
+#include "backends/opencl/runtime/program_builder.hpp"
 #include "tessera/packing/pack_rows.hpp"
 #include "tessera/record.hpp"
 
@@ -122,9 +123,6 @@ void PackedWeight::read_small_planes(OpenClDevice& device,
 }
 
 std::string kernel_constants(const WeightShape& shape, bool is_integer) {
-  const auto define = [](const char* name, uint32_t value) {
-    return std::string("-D") + name + "=" + std::to_string(value) + " ";
-  };
   return define("CODE", static_cast<uint32_t>(shape.code)) +
          define("CODE_ZERO", shape.code_zero) +
          define("SCALE_BITS", shape.scale_bits) +

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The rows of x as a linear's loops read them: widened, arranged and quantized;
-// numerics.md section 1.
+// numerics.md section 1.  Compiled for X_DTYPE and ACT_QUANT, and HAS_PERMUTATION
+// and HAS_MULTIPLIER, each 0 or 1: what is settled here is not asked per vector.
 
 #define ACT_FLOAT 0
 #define ACT_I8_DYNAMIC 1
@@ -17,24 +18,23 @@
 static int lanes_left(int width, int i) { return min(width - i, 16); }
 
 // 16 columns of the weight's order, times INPUT_MULTIPLIER.
-static float16 load_input(global const uchar* x, int dtype, long row, int k,
-                          int n, const ActivationArgs* args,
+static float16 load_input(global const uchar* x, long row, int k, int n,
                           global const int* permutation,
                           global const float* multiplier) {
-  float16 v;
-  if (args->has_permutation) {
-    float lanes[16];
-    for (int lane = 0; lane < 16; ++lane) {
-      lanes[lane] =
-          lane < n ? load_one(x, dtype, row + permutation[k + lane]) : 0.0f;
-      if (lane < n && args->has_multiplier) {
-        lanes[lane] = lanes[lane] * multiplier[permutation[k + lane]];
-      }
-    }
-    return vload16(0, lanes);
+#if HAS_PERMUTATION
+  float lanes[16];
+  for (int lane = 0; lane < 16; ++lane) {
+    lanes[lane] =
+        lane < n ? load_one(x, X_DTYPE, row + permutation[k + lane]) : 0.0f;
+#if HAS_MULTIPLIER
+    if (lane < n) lanes[lane] = lanes[lane] * multiplier[permutation[k + lane]];
+#endif
   }
-  v = load_row(x, dtype, row + k, n);
-  return args->has_multiplier ? v * load_f32(multiplier, k, n) : v;
+  return vload16(0, lanes);
+#else
+  const float16 v = load_row(x, X_DTYPE, row + k, n);
+  return HAS_MULTIPLIER ? v * load_f32(multiplier, k, n) : v;
+#endif
 }
 
 // How the codes of a row follow from x.
@@ -66,7 +66,7 @@ static Coding dynamic_coding(RowRange range, float max_code) {
 }
 
 static Coding row_coding(RowRange range, int m, ActivationArgs args) {
-  int act = args.act_quant;
+  int act = ACT_QUANT;
   if (act == ACT_I8_MIX) {
     act = m < args.num_decode_rows ? ACT_I8_STATIC : ACT_I8_DYNAMIC;
   }
@@ -96,12 +96,12 @@ static float16 round_to_f8(float16 x) {
   return copysign(fmin(rounded, 448.0f), x);
 }
 
-static float16 encode(float16 x, Coding coding, int act) {
+static float16 encode(float16 x, Coding coding) {
   if (coding.is_zero) {
-    return (float16)(act == ACT_F8_DYNAMIC ? coding.scale : 0.0f);
+    return (float16)(ACT_QUANT == ACT_F8_DYNAMIC ? coding.scale : 0.0f);
   }
   const float16 product = x * coding.inv;
-  if (act == ACT_F8_DYNAMIC) return round_to_f8(product) * coding.scale;
+  if (ACT_QUANT == ACT_F8_DYNAMIC) return round_to_f8(product) * coding.scale;
   // Clamping before rounding is the same, for the ends are integers.
   return rint(clamp(product, coding.lo, coding.hi));
 }
@@ -119,27 +119,26 @@ static float16 encode_q8(float16 x, float16 other) {
   add_to_range(other, &largest, &poison);
   const RowRange range = {max_lane(largest), sum_lanes(poison)};
   const Coding coding = dynamic_coding(range, 127.0f);
-  return encode(x, coding, ACT_I8_DYNAMIC) * coding.scale;
+  return encode(x, coding) * coding.scale;
 }
 
 // True if one coding holds for a whole row.
-static bool is_coded_by_row(const ActivationArgs* args) {
-  return args->act_quant != ACT_FLOAT && args->act_quant != ACT_Q8;
-}
+#define IS_CODED_BY_ROW (ACT_QUANT != ACT_FLOAT && ACT_QUANT != ACT_Q8)
 
-// `n` columns of row m from column k on; `coding` counts if is_coded_by_row().
+// `n` columns of row m from column k on; `coding` counts if IS_CODED_BY_ROW.
 static float16 prepared_input(global const uchar* in, RowPlace x, int m, int k,
                               int n, const ActivationArgs* args,
                               global const int* permutation,
                               global const float* multiplier, Coding coding) {
   if (m >= args->M) return (float16)(0.0f);
-  const float16 v = load_input(in, x.dtype, m * x.stride, k, n, args,
-                               permutation, multiplier);
-  if (args->act_quant == ACT_Q8) {
-    const int other = k ^ 16;
-    return encode_q8(v, load_input(in, x.dtype, m * x.stride, other,
-                                   lanes_left(args->K, other), args,
-                                   permutation, multiplier));
-  }
-  return is_coded_by_row(args) ? encode(v, coding, args->act_quant) : v;
+  const float16 v =
+      load_input(in, m * x.stride, k, n, permutation, multiplier);
+#if ACT_QUANT == ACT_Q8
+  const int other = k ^ 16;
+  return encode_q8(v, load_input(in, m * x.stride, other,
+                                 lanes_left(args->K, other), permutation,
+                                 multiplier));
+#else
+  return IS_CODED_BY_ROW ? encode(v, coding) : v;
+#endif
 }

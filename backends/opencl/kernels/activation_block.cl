@@ -47,13 +47,12 @@ ONE_ITEM kernel void prepare_input(global const uchar* x_base, RowPlace x,
   Coding codings[PANEL];
   for (int r = 0; r < panel; ++r) {
     const int m = p * panel + r;
-    if (m >= args.M || !is_coded_by_row(&args)) continue;
+    if (m >= args.M || !IS_CODED_BY_ROW) continue;
     float16 largest = (float16)(0.0f);
     float16 poison = (float16)(0.0f);
     for (int k = 0; k < args.K; k += 16) {
-      add_to_range(load_input(in, x.dtype, m * x.stride, k,
-                              lanes_left(args.K, k), &args, permutation,
-                              multiplier),
+      add_to_range(load_input(in, m * x.stride, k, lanes_left(args.K, k),
+                              permutation, multiplier),
                    &largest, &poison);
     }
     const RowRange range = {max_lane(largest), sum_lanes(poison)};

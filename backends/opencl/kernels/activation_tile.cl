@@ -15,14 +15,13 @@ WHOLE_GROUP kernel void prepare_input(global const uchar* x_base, RowPlace x,
   global float* row_out = out + args.values_offset +
                           (long)(m / panel) * panel * args.K + m % panel;
   const int first = 16 * (int)get_local_id(0);
-  const bool is_coded = m < args.M && is_coded_by_row(&args);
+  const bool is_coded = m < args.M && IS_CODED_BY_ROW;
   const int columns = is_coded ? args.K : 0;
   float16 largest = (float16)(0.0f);
   float16 poison = (float16)(0.0f);
   for (int k = first; k < columns; k += 16 * GROUP) {
-    add_to_range(load_input(in, x.dtype, m * x.stride, k,
-                            lanes_left(args.K, k), &args, permutation,
-                            multiplier),
+    add_to_range(load_input(in, m * x.stride, k, lanes_left(args.K, k),
+                            permutation, multiplier),
                  &largest, &poison);
   }
   RowRange range;

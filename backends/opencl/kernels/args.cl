@@ -41,13 +41,11 @@ typedef struct {
   int M;
   int K;
   int panel;  // 1 or 8 rows side by side
-  int act_quant;
   int num_decode_rows;
   int zero_point;
   float static_scale;
   float static_inv;
-  int has_permutation;
-  int has_multiplier;
+  int reserved;
 } ActivationArgs;
 
 // A packed weight (backends/opencl/packing/weight_shape.hpp) and what becomes

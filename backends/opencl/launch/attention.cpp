@@ -7,6 +7,7 @@
 
 #include "backends/opencl/device.hpp"
 #include "backends/opencl/launch/launch.hpp"
+#include "backends/opencl/runtime/program_builder.hpp"
 
 namespace tessera::opencl {
 namespace {
@@ -88,9 +89,6 @@ class AttentionLaunch final : public Launch {
   bool is_integer() const { return pool_->desc.format == TSR_KV_I8_HEAD; }
 
   AttentionKernel make_kernel(const LaunchInput& input, uint32_t tokens) const {
-    const auto define = [](const char* name, uint32_t value) {
-      return std::string("-D") + name + "=" + std::to_string(value) + " ";
-    };
     const uint32_t head_dim = pool_->desc.head_dim;
     const std::string constants =
         define("HEAD_DIM", head_dim) + define("KV_FORMAT", pool_->desc.format) +

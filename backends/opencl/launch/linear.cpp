@@ -6,6 +6,7 @@
 
 #include "backends/opencl/device.hpp"
 #include "backends/opencl/launch/launch.hpp"
+#include "backends/opencl/runtime/program_builder.hpp"
 #include "backends/opencl/weights.hpp"
 
 namespace tessera::opencl {
@@ -37,7 +38,8 @@ class LinearLaunch final : public Launch {
     const bool tiles = device_.options().form == Form::kTile;
     const std::vector<std::string> files = {
         "linear", tiles ? "linear_tile" : "linear_block"};
-    prepare_ = input.row_kernel("prepare_input", {"activation"}, "activation");
+    prepare_ = input.row_kernel("prepare_input", {"activation"}, "activation",
+                                input_constants());
     row_ = input.kernel("linear_row", files, constants);
     rows_ = input.kernel("linear_rows", files, constants);
   }
@@ -84,6 +86,12 @@ class LinearLaunch final : public Launch {
     return op_.act_quant != TSR_ACT_U8_STATIC &&
            weight_->static_activation()->zero_point == 0;
   }
+  // What activation.cl is compiled for.
+  std::string input_constants() const {
+    return define("X_DTYPE", x_.dtype()) + define("ACT_QUANT", op_.act_quant) +
+           define("HAS_PERMUTATION", weight_->permutation() != nullptr) +
+           define("HAS_MULTIPLIER", weight_->input_multiplier() != nullptr);
+  }
   uint32_t panel(uint32_t M) const { return M == 1 ? 1 : kPanel; }
   uint32_t padded_rows(uint32_t M) const {
     return (M + panel(M) - 1) / panel(M) * panel(M);
@@ -108,7 +116,6 @@ class LinearLaunch final : public Launch {
     args.M = static_cast<cl_int>(M);
     args.K = static_cast<cl_int>(weight_->shape().K);
     args.panel = static_cast<cl_int>(panel(M));
-    args.act_quant = static_cast<cl_int>(op_.act_quant);
     args.num_decode_rows =
         static_cast<cl_int>(step.submission.num_decode_tokens);
     if (sdk::packing::uses_static_act(op_.act_quant)) {
@@ -117,8 +124,6 @@ class LinearLaunch final : public Launch {
       args.static_scale = parameters.scale;
       args.static_inv = parameters.inv;
     }
-    args.has_permutation = weight_->permutation() != nullptr ? 1 : 0;
-    args.has_multiplier = weight_->input_multiplier() != nullptr ? 1 : 0;
     Kernel& kernel = prepare_.kernel;
     kernel.arg(x_.memory(step, device_.nothing())).arg(x_.entry_place(step));
     kernel.arg(input.memory).arg(memory_of(weight_->permutation()));

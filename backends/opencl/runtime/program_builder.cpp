@@ -78,6 +78,10 @@ std::vector<unsigned char> binary_of(cl_program program, cl_device_id device) {
 
 }  // namespace
 
+std::string define(const char* name, uint32_t value) {
+  return std::string(" -D") + name + "=" + std::to_string(value);
+}
+
 std::string binary_key(cl_device_id device, const ProgramSource& source) {
   return device_text(device, CL_DEVICE_NAME) + "\n" +
          device_text(device, CL_DEVICE_VERSION) + "\n" +

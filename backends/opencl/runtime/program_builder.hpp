@@ -6,6 +6,7 @@
 
 #include <CL/cl.h>
 
+#include <cstdint>
 #include <string>
 
 #include "backends/opencl/runtime/binary_cache.hpp"
@@ -18,6 +19,10 @@ struct ProgramSource {
   std::string text;
   std::string options;  // of the compiler, -D constants among them
 };
+
+// The option that gives a program a constant; options follow one another as they
+// are.
+std::string define(const char* name, uint32_t value);
 
 // Names the device, its driver, the options and the source, so that a change of
 // any asks for another binary.  Throws sdk::Error.

@@ -58,7 +58,14 @@ TEST(OpenClNativeKernels, CompileWithEveryBuiltIn) {
     EXPECT_EQ(compile(files, "-DHALF=2 -DCODE=1 -DINTEGER=0 -DGROUPED=0"), "");
   }
   EXPECT_EQ(compile({"group", "rows_tile"}, native), "");
-  EXPECT_EQ(compile({"group", "activation", "activation_tile"}, native), "");
+  for (const char* input : {"-DX_DTYPE=2 -DACT_QUANT=1 -DHAS_PERMUTATION=1 "
+                            "-DHAS_MULTIPLIER=1",
+                            "-DX_DTYPE=1 -DACT_QUANT=7 -DHAS_PERMUTATION=0 "
+                            "-DHAS_MULTIPLIER=0"}) {
+    EXPECT_EQ(
+        compile({"group", "activation", "activation_tile"}, native + input),
+        "");
+  }
   EXPECT_EQ(
       compile({"group", "rotate", "rotate_tile"}, native + "-DHEAD_DIM=80"),
       "");
