@@ -82,6 +82,18 @@ int run(const CLI::App& tessera, const std::vector<Command>& commands) {
 
 }  // namespace
 
+std::vector<Command> add_commands(CLI::App& tessera) {
+  return {add_devices_command(tessera),    add_inspect_command(tessera),
+          add_run_command(tessera),        add_eval_command(tessera),
+          add_compare_command(tessera),    add_quantize_command(tessera),
+          add_tune_command(tessera),       add_plan_command(tessera),
+          add_bench_command(tessera),      add_report_command(tessera),
+          add_conform_command(tessera),    add_new_plugin_command(tessera),
+          add_npu_command(tessera),        add_serve_command(tessera),
+          add_completion_command(tessera), add_manual_command(tessera),
+          add_plugin_command(tessera)};
+}
+
 int run_command_line(int argc, const char* const* argv) {
   CLI::App tessera(
       "Runs quantized transformers across unlike hardware; each kind of "
@@ -90,16 +102,7 @@ int run_command_line(int argc, const char* const* argv) {
   tessera.set_version_flag("--version", version_text());
   tessera.require_subcommand(0, 1);
   tessera.footer("tessera COMMAND --help explains a command.");
-  const std::vector<Command> commands = {
-      add_devices_command(tessera),    add_inspect_command(tessera),
-      add_run_command(tessera),        add_eval_command(tessera),
-      add_compare_command(tessera),    add_quantize_command(tessera),
-      add_tune_command(tessera),       add_plan_command(tessera),
-      add_bench_command(tessera),      add_report_command(tessera),
-      add_conform_command(tessera),    add_new_plugin_command(tessera),
-      add_npu_command(tessera),        add_serve_command(tessera),
-      add_completion_command(tessera), add_manual_command(tessera),
-      add_plugin_command(tessera)};
+  const std::vector<Command> commands = add_commands(tessera);
 
   // The edge where CLI11's exceptions end.
   try {

@@ -7,6 +7,7 @@
 
 #include <CLI/App.hpp>
 #include <functional>
+#include <vector>
 
 #include "framework/base/status.hpp"
 
@@ -44,6 +45,9 @@ Command add_plugin_command(CLI::App& tessera);
 Command add_serve_command(CLI::App& tessera);
 Command add_completion_command(CLI::App& tessera);
 Command add_manual_command(CLI::App& tessera);
+
+// All of them.
+std::vector<Command> add_commands(CLI::App& tessera);
 
 // Reads the command line and runs what it names.  Results go to stdout; errors,
 // one line each, and progress to stderr.  Returns an ExitCode.

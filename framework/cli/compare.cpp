@@ -264,17 +264,17 @@ class DeviceComparison {
   std::optional<Speed> original_speed_;  // on a simulated clock, asked once
 };
 
-void print_rows(const CompareOptions& options, const Comparison& comparison,
-                const std::vector<ComparisonRow>& rows) {
+Status print_rows(const CompareOptions& options, const Comparison& comparison,
+                  const std::vector<ComparisonRow>& rows) {
   if (options.json) {
-    print_json(comparison_json(rows));
-    return;
+    return print_json("compare", comparison_json(rows));
   }
   write_out(fmt::format(
       "{}\n{} tokens of {}; speed: prompt of {} tokens, {} decoded\n\n{}",
       comparison.loaded.model->folder, comparison.texts.num_positions,
       comparison.texts.path, comparison.prompt.size(), comparison.tokens,
       comparison_text(rows)));
+  return {};
 }
 
 // A scheme that a device does not know is a result; anything else is a failure.
@@ -308,7 +308,7 @@ Status run_compare(const CompareOptions& options) {
       rows.push_back(on_device.compare(candidate));
     }
   }
-  print_rows(options, comparison, rows);
+  TSR_RETURN_IF_ERROR(print_rows(options, comparison, rows));
   return failure_in(rows);
 }
 

@@ -88,8 +88,7 @@ Status list_ids(const ConformOptions& options) {
   TSR_ASSIGN_OR_RETURN(const std::vector<std::string> ids,
                        conformance::list_cases(options.kit));
   if (options.json) {
-    print_json(ids);
-    return {};
+    return print_json("conform --list", ids);
   }
   for (const std::string& id : ids) write_out(id + "\n");
   return {};
@@ -152,7 +151,7 @@ Status run_conform(ConformOptions options) {
   TSR_RETURN_IF_ERROR(write_reports(options, report));
   const std::string certified = update_certificate(report);
   if (options.json) {
-    print_json(report_json(report));
+    TSR_RETURN_IF_ERROR(print_json("conform", report_json(report)));
   } else {
     write_out(report_text(report) + certified);
   }

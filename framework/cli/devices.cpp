@@ -190,7 +190,7 @@ void print_report(const Registry& registry, const DevicesOptions& options) {
   print_failures(registry);
 }
 
-Status reset_record(const std::string& name) {
+Status reset_record(const std::string& name, bool json) {
   const std::string plugin = name.substr(0, name.find(':'));
   const PluginRecords records = user_plugin_records();
   PluginRecord record = records.find(plugin);
@@ -201,12 +201,13 @@ Status reset_record(const std::string& name) {
   }
   record.offences.clear();
   TSR_RETURN_IF_ERROR(records.save(record));
+  if (json) return print_json("devices --reset", {{"plugin", plugin}});
   write_out(fmt::format("{} is no longer quarantined\n", plugin));
   return {};
 }
 
 Status run_devices(const DevicesOptions& options) {
-  if (!options.reset.empty()) return reset_record(options.reset);
+  if (!options.reset.empty()) return reset_record(options.reset, options.json);
   const Registry registry = discover_plugins(0, options.isolate);
   if (!options.json) {
     print_report(registry, options);
@@ -220,14 +221,12 @@ Status run_devices(const DevicesOptions& options) {
     devices.push_back(failure_json(failure));
   }
   if (!options.environment) {
-    print_json(devices);
-    return {};
+    return print_json("devices", devices);
   }
   Json report;
   report["environment"] = environment_json(read_environment());
   report["devices"] = std::move(devices);
-  print_json(report);
-  return {};
+  return print_json("devices --env", report);
 }
 
 }  // namespace

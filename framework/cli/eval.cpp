@@ -175,19 +175,19 @@ Result<PhaseResult> evaluate_phase(const EvalOptions& options,
   return result;
 }
 
-void print_results(const EvalOptions& options, const EvalSubject& subject,
-                   const std::vector<PhaseResult>& results) {
+Status print_results(const EvalOptions& options, const EvalSubject& subject,
+                     const std::vector<PhaseResult>& results) {
   if (options.json) {
     Json list = Json::array();
     for (const PhaseResult& result : results) {
       list.push_back(phase_json(subject, result));
     }
-    print_json(list.size() == 1 ? list[0] : list);
-    return;
+    return print_json("eval", list.size() == 1 ? list[0] : list);
   }
   for (size_t i = 0; i < results.size(); ++i) {
     write_out((i == 0 ? "" : "\n") + phase_text(subject, results[i]));
   }
+  return {};
 }
 
 Result<F32Reference> reference_of(const EvalOptions& options,
@@ -228,8 +228,8 @@ Status run_eval(const EvalOptions& options) {
     }
     results.push_back(std::move(result));
   }
-  print_results(options, subject_of(options, evaluation, reference.accuracy),
-                results);
+  TSR_RETURN_IF_ERROR(print_results(
+      options, subject_of(options, evaluation, reference.accuracy), results));
   if (missed.empty()) return {};
   return {TSR_FAILED_PRECONDITION, fmt::format("{}", fmt::join(missed, "; "))};
 }

@@ -305,8 +305,7 @@ Status run_inspect(const InspectOptions& options) {
     Json report = config_json(*loaded.model);
     report["layers"] = layers_json(layers);
     if (options.estimate) report["estimate"] = estimate_json(rows, contexts);
-    print_json(report);
-    return {};
+    return print_json("inspect", report);
   }
   write_out(config_text(*loaded.model) + layers_text(layers));
   if (options.estimate) write_out("\n" + estimate_text(rows, contexts));

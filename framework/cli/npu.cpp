@@ -51,7 +51,7 @@ Status run_validate(const ValidateOptions& options) {
     TSR_RETURN_IF_ERROR(write_file_atomically(options.markdown, markdown));
   }
   if (options.json) {
-    print_json(report);
+    TSR_RETURN_IF_ERROR(print_json("npu validate", report));
   } else {
     write_out(markdown);
   }
@@ -72,8 +72,7 @@ Status run_speed(const SpeedOptions& options) {
   TSR_ASSIGN_OR_RETURN(const Json report,
                        bench::ask_simulator(*device, request));
   if (options.json) {
-    print_json(report);
-    return {};
+    return print_json("npu speed", report);
   }
   std::string text = fmt::format(
       "{:8} {:>12} {:>12} {:>14} {:>16} {:>14}\n", "profile", "estimate us",

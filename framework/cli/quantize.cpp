@@ -164,7 +164,7 @@ Json layer_json(const quant::LayerReport& layer) {
   return json;
 }
 
-void print_outcome(const Outcome& outcome, const Request& request) {
+Status print_outcome(const Outcome& outcome, const Request& request) {
   Json json;
   json["output"] = outcome.output;
   json["format"] = outcome.format;
@@ -182,7 +182,7 @@ void print_outcome(const Outcome& outcome, const Request& request) {
   for (const quant::LayerReport& layer : outcome.report.layers) {
     json["layers"].push_back(layer_json(layer));
   }
-  print_json(json);
+  return print_json("quantize", json);
 }
 
 void print_table(const Outcome& outcome, const Request& request) {
@@ -334,10 +334,9 @@ Status run_quantize(QuantizeOptions options) {
   outcome.parameters = model.totals.parameters;
   outcome.bytes_out = bytes_at(options.output);
   if (options.json) {
-    print_outcome(outcome, request);
-  } else {
-    print_table(outcome, request);
+    return print_outcome(outcome, request);
   }
+  print_table(outcome, request);
   return {};
 }
 

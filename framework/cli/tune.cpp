@@ -180,7 +180,7 @@ Status print_result(const TuneCommandOptions& options, const TuneResult& result,
     for (const TuneStep& step : result.steps) {
       json["steps"].push_back(step_json(step));
     }
-    print_json(json);
+    TSR_RETURN_IF_ERROR(print_json("tune", json));
   } else {
     print_steps(result);
     write_out(fmt::format(

@@ -50,6 +50,11 @@ std::string kind_of(const Json& json) {
   if (has_keys(json, {"plugin", "levels"}) && is_array_at(json, "levels")) {
     return "conformance";
   }
+  // What `bench show` prints: a run of a history.
+  if (has_keys(json, {"machine", "kind", "rows"}) &&
+      is_array_at(json, "rows")) {
+    return "run";
+  }
   if (has_keys(json, {"environment", "devices"}) &&
       is_array_at(json, "devices")) {
     return "devices";
@@ -61,14 +66,19 @@ bool comes_in_lists(const std::string& kind) {
   return kind == "bench ops" || kind == "bench model" || kind == "comparison";
 }
 
-// What the page has no picture of, and may be large.
-void drop_bulk(Document& document) {
-  if (document.kind == "bench ops") {
-    for (Json& row : document.json) {
-      row.erase("samples_ns");
-      row.erase("simulation");
+void drop_samples(Json& rows) {
+  for (Json& row : rows) {
+    if (!row.is_object()) continue;
+    for (const char* key : {"samples_ns", "samples", "simulation"}) {
+      row.erase(key);
     }
   }
+}
+
+// What the page has no picture of, and may be large.
+void drop_bulk(Document& document) {
+  if (document.kind == "bench ops") drop_samples(document.json);
+  if (document.kind == "run") drop_samples(document.json.at("rows"));
   if (document.kind != "trace") return;
   // One core tells the story; the page shows the first.
   constexpr size_t kMostEvents = 20'000;
@@ -103,12 +113,18 @@ Result<Document> read_document(const std::string& name, std::string_view text) {
       document.json = Json::array({std::move(document.json)});
     }
   }
+  if (document.kind == "run") {
+    for (const Json& row : json.at("rows")) {
+      if (!row.is_object()) document.kind.clear();
+    }
+  }
   if (document.kind.empty()) {
     return Status(
         TSR_INVALID_ARGUMENT,
         name +
-            ": not what bench ops, bench model, compare, quantize, conform "
-            "or devices --env print with --json, nor a plan or a trace");
+            ": not what bench ops, bench model, bench show, compare, "
+            "quantize, conform or devices --env print with --json, nor a plan "
+            "or a trace");
   }
   drop_bulk(document);
   return document;

@@ -11,8 +11,8 @@
 
 namespace tessera::report {
 
-// "bench ops", "bench model", "comparison", "plan", "quantization", "trace",
-// "conformance" or "devices".
+// "bench ops", "bench model", "run" (of a history), "comparison", "plan",
+// "quantization", "trace", "conformance" or "devices".
 // NOLINTNEXTLINE(bugprone-exception-escape): moving JSON does not throw
 struct Document {
   std::string name;  // of its file

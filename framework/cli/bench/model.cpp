@@ -198,7 +198,7 @@ Status run_bench_model(const ModelOptions& options) {
   Status kept_status = kept.keep(settings_json(options), rows);
   if (options.json) {
     for (Json& row : rows) row.erase("group");
-    print_json(rows);
+    TSR_RETURN_IF_ERROR(print_json("bench model", rows));
     return kept_status;
   }
   write_out(model_text(rows));

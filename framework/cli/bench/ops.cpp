@@ -309,7 +309,7 @@ Status run_ops(const OpsOptions& options) {
   const Status kept_status = kept.keep(settings_json(options), run.rows);
   if (options.json) {
     for (Json& row : run.rows) row.erase("group");
-    print_json(run.rows);
+    TSR_RETURN_IF_ERROR(print_json("bench ops", run.rows));
   } else {
     print_rows(run);
     write_out(kept_text(kept));

@@ -2,10 +2,13 @@
 
 #include "framework/cli/manual/command_page.hpp"
 
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <sstream>
 #include <string_view>
 
+#include "framework/cli/command.hpp"
 #include "framework/format/scheme.hpp"
 
 namespace tessera::cli {
@@ -85,6 +88,13 @@ std::vector<CommandPage> command_pages(CLI::App& tessera) {
   std::vector<CommandPage> pages;
   add_pages(tessera, "", pages);
   return pages;
+}
+
+std::vector<CommandPage> all_command_pages() {
+  CLI::App tessera;
+  // They keep the options that the pages are read from.
+  const std::vector<Command> commands = add_commands(tessera);
+  return command_pages(tessera);
 }
 
 }  // namespace tessera::cli

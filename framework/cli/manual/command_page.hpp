@@ -33,5 +33,7 @@ struct CommandPage {
 
 // tessera itself, then every command, each before its subcommands.
 std::vector<CommandPage> command_pages(CLI::App& tessera);
+// Of a command line that nobody has typed.
+std::vector<CommandPage> all_command_pages();
 
 }  // namespace tessera::cli

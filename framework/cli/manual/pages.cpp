@@ -67,7 +67,18 @@ std::string without_trailing_spaces(const std::string& text) {
   return clean + "\n";
 }
 
+std::string index_line(const CommandPage& page) {
+  return fmt::format("| [{}]({}) | {} |\n", page.path, page_name(page),
+                     page.description);
+}
+
 }  // namespace
+
+std::string page_name(const CommandPage& page) {
+  std::string name = page.path;
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name + ".md";
+}
 
 std::string man_page(const std::vector<CommandPage>& pages,
                      const std::string& version) {
@@ -100,18 +111,26 @@ std::string man_page(const std::vector<CommandPage>& pages,
          "Absolute folders with plugins, with colons between them.\n";
 }
 
-std::string markdown_page(const CommandPage& page) {
+std::string markdown_page(const CommandPage& page,
+                          const std::vector<CommandPage>& pages) {
   std::string text =
       fmt::format("# tessera {}\n\n{}.\n\n```\n{}```\n", page.path,
                   page.description, without_trailing_spaces(page.help));
-  if (!page.subcommands.empty()) {
-    std::string folder = page.path;
-    std::replace(folder.begin(), folder.end(), ' ', '_');
-    text += "\n| command | |\n|---|---|\n";
-    for (const std::string& child : page.subcommands) {
-      text += fmt::format("| [{0} {1}]({2}_{1}.md) | |\n", page.path, child,
-                          folder);
-    }
+  if (page.subcommands.empty()) return text;
+  text += "\n| command | |\n|---|---|\n";
+  for (const CommandPage& child : pages) {
+    if (child.path.starts_with(page.path + " ")) text += index_line(child);
+  }
+  return text;
+}
+
+std::string markdown_index(const std::vector<CommandPage>& pages) {
+  std::string text =
+      "# Commands\n\n<!-- Written by `tessera manual --pages docs/commands`. "
+      "-->\n\nWhat `--help` prints, a page for each. [JSON](../json.md) has "
+      "what they print with `--json`.\n\n| command | |\n|---|---|\n";
+  for (const CommandPage& page : pages) {
+    if (!page.path.empty()) text += index_line(page);
   }
   return text;
 }

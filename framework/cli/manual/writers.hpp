@@ -19,7 +19,12 @@ std::string zsh_completion(const std::vector<CommandPage>& pages);
 std::string man_page(const std::vector<CommandPage>& pages,
                      const std::string& version);
 
-// One command as a page of docs/commands.
-std::string markdown_page(const CommandPage& page);
+// One command as a page of docs/commands; `pages` are all.
+std::string markdown_page(const CommandPage& page,
+                          const std::vector<CommandPage>& pages);
+// "bench_diff.md"
+std::string page_name(const CommandPage& page);
+// README.md of docs/commands.
+std::string markdown_index(const std::vector<CommandPage>& pages);
 
 }  // namespace tessera::cli

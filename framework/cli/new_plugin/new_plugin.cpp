@@ -53,8 +53,7 @@ Status run_new_plugin(const NewPluginOptions& options) {
     json["folder"] = folder;
     json["files"] = Json::array();
     for (const ProjectFile& file : project) json["files"].push_back(file.path);
-    print_json(json);
-    return {};
+    return print_json("new-plugin", json);
   }
   const std::string prefix = installed_prefix();
   write_out(fmt::format(

@@ -54,13 +54,15 @@ Status write_outputs(const PlanCommandOptions& options,
   return {};
 }
 
-Status print_plan(const PlanCommandOptions& options,
+Status print_plan(const char* command, const PlanCommandOptions& options,
                   const planner::Problem& problem,
                   const planner::PlanOptions& planning,
                   const planner::PlanFile& plan) {
   if (options.json) {
-    write_out(planner::write_plan(plan));
-    return {};
+    // The bytes of the file, which are held against what is declared.
+    const std::string text = planner::write_plan(plan);
+    write_out(text);
+    return check_json(command, Json::parse(text, nullptr, false));
   }
   if (!options.explain.empty()) {
     TSR_ASSIGN_OR_RETURN(const std::string text,
@@ -98,13 +100,20 @@ Status run_plan(const PlanCommandOptions& options) {
                         made->solution.steps, made->solution.nodes,
                         duration_text(ns)));
   TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made->file));
-  return print_plan(options, asked, planning, made->file);
+  return print_plan("plan", options, asked, planning, made->file);
 }
 
-Status run_diff(const std::string& first, const std::string& second) {
+Status run_diff(const PlanCommandOptions& options, const std::string& first,
+                const std::string& second) {
   TSR_ASSIGN_OR_RETURN(const planner::PlanFile a, read_plan_file(first));
   TSR_ASSIGN_OR_RETURN(const planner::PlanFile b, read_plan_file(second));
-  for (const std::string& line : planner::compare_plans(a, b)) {
+  const std::vector<std::string> lines = planner::compare_plans(a, b);
+  if (options.json) {
+    return print_json(
+        "plan diff",
+        {{"before", first}, {"after", second}, {"changes", lines}});
+  }
+  for (const std::string& line : lines) {
     write_out(line + "\n");
   }
   return {};
@@ -116,7 +125,7 @@ Status run_show(const PlanCommandOptions& options, const std::string& path) {
     TSR_RETURN_IF_ERROR(
         write_file_atomically(options.svg, planner::draw_plan(plan)));
   }
-  return print_plan(options, {}, {}, plan);
+  return print_plan("plan show", options, {}, {}, plan);
 }
 
 void add_goal_options(CLI::App& app, PlanCommandOptions& options) {
@@ -241,11 +250,13 @@ Command add_plan_command(CLI::App& tessera) {
       app->add_subcommand("diff", "What two plans decide differently");
   diff->add_option("A", (*paths)[0])->required()->type_name("PLAN");
   diff->add_option("B", (*paths)[1])->required()->type_name("PLAN");
+  add_json_option(*diff, options->json);
   CLI::App* show = app->add_subcommand("show", "Look at a plan");
   show->add_option("PLAN", (*paths)[2])->required()->type_name("FILE");
   add_view_options(*show, *options);
   return {app, [options, paths, diff, show]() -> Status {
-            if (diff->parsed()) return run_diff((*paths)[0], (*paths)[1]);
+            if (diff->parsed())
+              return run_diff(*options, (*paths)[0], (*paths)[1]);
             if (show->parsed()) return run_show(*options, (*paths)[2]);
             return run_plan(*options);
           }};

@@ -126,8 +126,7 @@ Status run_list(const PluginOptions& options) {
                       {"signature", plugin.signature},
                       {"path", plugin.path}});
     }
-    print_json(json);
-    return {};
+    return print_json("plugin list", json);
   }
   Table table({{"plugin"}, {"status"}, {"signature"}, {"path"}, {"reason"}});
   for (const ListedPlugin& plugin : list) {
@@ -138,21 +137,33 @@ Status run_list(const PluginOptions& options) {
   return {};
 }
 
-Status set_disabled(const std::string& name, bool disabled) {
+Status print_switched(const PluginOptions& options, const std::string& status,
+                      bool changed) {
+  if (options.json) {
+    const bool is_off = status == "disabled";
+    return print_json(
+        is_off ? "plugin disable" : "plugin enable",
+        {{"plugin", options.plugin}, {"status", status}, {"changed", changed}});
+  }
+  write_out(fmt::format("{} is {}{}\n", options.plugin, status,
+                        changed ? "" : " already"));
+  return {};
+}
+
+Status set_disabled(const PluginOptions& options, bool disabled) {
+  const std::string& name = options.plugin;
+  const char* const status = disabled ? "disabled" : "enabled";
   const PluginRecords records = user_plugin_records();
   PluginRecord record = records.find(name);
   if (record.disabled == disabled) {
     const Result<std::string> manifest = find_manifest(name);
     TSR_RETURN_IF_ERROR(manifest.status());
-    write_out(fmt::format("{} is {} already\n", name,
-                          disabled ? "disabled" : "enabled"));
-    return {};
+    return print_switched(options, status, false);
   }
   if (disabled) TSR_RETURN_IF_ERROR(find_manifest(name).status());
   record.disabled = disabled;
   TSR_RETURN_IF_ERROR(records.save(record));
-  write_out(fmt::format("{} is {}\n", name, disabled ? "disabled" : "enabled"));
-  return {};
+  return print_switched(options, status, true);
 }
 
 // Nobody signs for a library that is not the manifest's.
@@ -182,6 +193,11 @@ Status run_sign(const PluginOptions& options) {
                        sign_text(text, key).annotate(options.key));
   TSR_RETURN_IF_ERROR(
       write_file_atomically(signature_path(path), signature_text(signature)));
+  if (options.json) {
+    return print_json("plugin sign", {{"plugin", options.plugin},
+                                      {"signature", signature_path(path)},
+                                      {"key", signature.public_key}});
+  }
   write_out(
       fmt::format("{}\nkey {}\n", signature_path(path), signature.public_key));
   return {};
@@ -198,9 +214,18 @@ Status run_verify(const PluginOptions& options) {
   }
   TSR_ASSIGN_OR_RETURN(const VerifiedLibrary library,
                        verify_library(path, keys));
-  write_out(
-      fmt::format("{}: {}\n", library.file.path, signer_text(library.signer)));
-  if (!library.signer.name.empty()) return {};
+  const bool is_trusted = !library.signer.name.empty();
+  if (options.json) {
+    TSR_RETURN_IF_ERROR(
+        print_json("plugin verify", {{"plugin", options.plugin},
+                                     {"library", library.file.path},
+                                     {"signature", signer_text(library.signer)},
+                                     {"trusted", is_trusted}}));
+  } else {
+    write_out(fmt::format("{}: {}\n", library.file.path,
+                          signer_text(library.signer)));
+  }
+  if (is_trusted) return {};
   return {TSR_FAILED_PRECONDITION,
           path + ": no signature of a listed key; the hash fits"};
 }
@@ -217,6 +242,10 @@ Status run_make_key(const PluginOptions& options) {
       write(fd.get(), pair.private_key.data(), pair.private_key.size());
   if (written != static_cast<ssize_t>(pair.private_key.size())) {
     return {TSR_FAILED_PRECONDITION, options.key + ": cannot be written"};
+  }
+  if (options.json) {
+    return print_json("plugin make-key",
+                      {{"file", options.key}, {"key", pair.public_key}});
   }
   write_out(fmt::format("key {} NAME\n", pair.public_key));
   return {};
@@ -254,10 +283,10 @@ void add_signing(CLI::App& plugin, PluginOptions& options) {
 
 Status run_plugin(const CLI::App& plugin, const PluginOptions& options) {
   if (plugin.got_subcommand("enable")) {
-    return set_disabled(options.plugin, false);
+    return set_disabled(options, false);
   }
   if (plugin.got_subcommand("disable")) {
-    return set_disabled(options.plugin, true);
+    return set_disabled(options, true);
   }
   if (plugin.got_subcommand("sign")) return run_sign(options);
   if (plugin.got_subcommand("verify")) return run_verify(options);
@@ -272,14 +301,15 @@ Command add_plugin_command(CLI::App& tessera) {
       "plugin", "Show plugins, switch them off, sign and verify them");
   plugin->require_subcommand(1);
   auto options = std::make_shared<PluginOptions>();
-  CLI::App* list =
-      plugin->add_subcommand("list", "Show plugins and who signed them");
-  add_json_option(*list, options->json);
+  plugin->add_subcommand("list", "Show plugins and who signed them");
   add_plugin(*plugin->add_subcommand("enable", "Let a plugin load again"),
              *options);
   add_plugin(*plugin->add_subcommand("disable", "Never load a plugin"),
              *options);
   add_signing(*plugin, *options);
+  for (CLI::App* app : plugin->get_subcommands(nullptr)) {
+    add_json_option(*app, options->json);
+  }
   plugin->footer(
       "Examples:\n"
       "  tessera plugin disable opencl\n"

@@ -158,8 +158,7 @@ Status run_run(const RunOptions& options) {
                           *options.switch_at, outcome.result.num_steps));
   }
   if (options.json) {
-    print_json(run_json(options, run, outcome));
-    return {};
+    return print_json("run", run_json(options, run, outcome));
   }
   if (run.requests.size() > 1) write_out(batch_text(run, outcome.result));
   TSR_RETURN_IF_ERROR(flush_out());

@@ -66,9 +66,10 @@ Status announce(const ServeOptions& options, const Server& server,
       "http://{}:{}", is_v6 ? "[" + options.host + "]" : options.host,
       server.port());
   if (options.json) {
-    print_json({{"url", url},
-                {"model", engine.model_name()},
-                {"max_context", engine.max_context()}});
+    TSR_RETURN_IF_ERROR(
+        print_json("serve", {{"url", url},
+                             {"model", engine.model_name()},
+                             {"max_context", engine.max_context()}}));
   } else {
     write_out(
         fmt::format("{} at {}/v1; Ctrl-C ends it\n", engine.model_name(), url));

@@ -172,7 +172,8 @@ Status run_diff(const DiffOptions& options) {
                         run_title(before.head), run_title(after.head))};
   }
   if (options.json) {
-    print_json(to_json(before, after, comparison));
+    TSR_RETURN_IF_ERROR(
+        print_json("bench diff", to_json(before, after, comparison)));
   } else {
     write_out(fmt::format("{}, then {}\n\n", run_title(before.head),
                           run_title(after.head)) +

@@ -21,24 +21,24 @@ namespace {
 struct ExportOptions {
   std::string run = "latest";
   std::string format = "csv";
+  bool json = false;
   std::string out;  // empty: stdout
   std::string db;
 };
 
-std::string json_text(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 Status run_export(const ExportOptions& options) {
+  const std::string format = options.json ? "json" : options.format;
   TSR_ASSIGN_OR_RETURN(const bench::RunRecord run,
                        load_run(options.run, options.db));
   std::string text;
-  if (options.format == "csv") {
+  if (format == "csv") {
     text = bench::to_csv(run);
-  } else if (options.format == "google-benchmark") {
+  } else if (format == "google-benchmark") {
     text = json_text(bench::to_google_benchmark(run));
   } else {
-    text = json_text(run_json(run));
+    const Json json = run_json(run);
+    TSR_RETURN_IF_ERROR(check_json("bench export", json));
+    text = json_text(json);
   }
   if (!options.out.empty()) return write_file_atomically(options.out, text);
   write_out(text);
@@ -59,6 +59,8 @@ Command add_bench_export_command(CLI::App& bench) {
       ->check(CLI::IsMember({"csv", "google-benchmark", "json"}))
       ->type_name("FORMAT")
       ->capture_default_str();
+  app->add_flag("--json", options->json, "The same as --format json")
+      ->excludes("--format");
   app->add_option("-o,--output", options->out, "File; left out: stdout")
       ->type_name("FILE");
   add_db_option(*app, options->db);

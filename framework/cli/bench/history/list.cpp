@@ -57,8 +57,7 @@ Status run_list(const ListOptions& options) {
   if (options.json) {
     Json list = Json::array();
     for (const bench::RunHead& head : heads) list.push_back(head_json(head));
-    print_json(list);
-    return {};
+    return print_json("bench list", list);
   }
   write_out(heads.empty() ? history.path() + ": no runs\n" : list_text(heads));
   return {};

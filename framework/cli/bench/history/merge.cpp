@@ -42,10 +42,9 @@ Status run_merge(const MergeOptions& options) {
         fmt::format("{}: {} of {} runs were new\n", file, added, there.size());
   }
   if (options.json) {
-    print_json(report);
-  } else {
-    write_out(text);
+    return print_json("bench merge", report);
   }
+  write_out(text);
   return {};
 }
 

@@ -66,8 +66,7 @@ std::string head_text(const bench::RunRecord& run) {
 Status run_show(const ShowOptions& options) {
   TSR_ASSIGN_OR_RETURN(bench::RunRecord run, load_run(options.run, options.db));
   if (options.json) {
-    print_json(run_json(run));
-    return {};
+    return print_json("bench show", run_json(run));
   }
   TSR_RETURN_IF_ERROR(check_rows(run));
   for (Json& row : run.rows) {

@@ -40,12 +40,17 @@ TEST(ReadDocument, TellsEachKindByItsKeys) {
   EXPECT_EQ(kind_of(R"({"traceEvents":[]})"), "trace");
   EXPECT_EQ(kind_of(R"({"plugin":"cpu","levels":[]})"), "conformance");
   EXPECT_EQ(kind_of(R"({"environment":{},"devices":[]})"), "devices");
+  // bench show has the environment and the devices as well.
+  EXPECT_EQ(kind_of(R"({"machine":"a","kind":"ops","rows":[{}],)"
+                    R"("environment":{},"devices":[]})"),
+            "run");
 }
 
 TEST(ReadDocument, NamesTheFileThatItCannotShow) {
   for (const char* text :
        {"", "{", "[]", "{}", "3", "null", "[3]", R"([{"op":1}])",
-        R"({"traceEvents":3})", R"([{"traceEvents":[]}])"}) {
+        R"({"traceEvents":3})", R"([{"traceEvents":[]}])",
+        R"({"machine":"a","kind":"ops","rows":[3]})"}) {
     SCOPED_TRACE(text);
     const auto document = read_document("a.json", text);
     ASSERT_FALSE(document.ok());
@@ -74,9 +79,20 @@ TEST(MakePage, HasEverythingInIt) {
   EXPECT_THAT(page, HasSubstr(R"("kind":"bench ops")"));
   EXPECT_THAT(page, Not(HasSubstr("samples_ns")));
   EXPECT_THAT(page, Not(HasSubstr("@@")));
-  for (const char* foreign : {"src=\"", "@import", "url("}) {
+  for (const char* foreign : {"src=\"", "@import", "url(http", "url(\""}) {
     EXPECT_THAT(page, Not(HasSubstr(foreign))) << foreign;
   }
+}
+
+TEST(PictureScript, HoldsNamesAndDocumentsAsText) {
+  const auto document =
+      read_document("`${1}\"\\\n.json", std::string("[") + kOpRow + "]");
+  ASSERT_TRUE(document.ok());
+  const std::vector<std::string> names = {"heat-map"};
+  const std::string script = picture_script(std::vector{*document}, names);
+  // A text in a text: nothing of a document is ever code.
+  EXPECT_THAT(script, HasSubstr(R"(JSON.parse("{\"names\":[\"heat-map\"])"));
+  EXPECT_THAT(script, HasSubstr(R"(\"name\":\"`${1}\\\"\\\\\\n.json\")"));
 }
 
 TEST(MakePage, LetsNoTextEndItsElement) {
