@@ -84,8 +84,8 @@ class OutputCheck {
     }
     if (field.kind == FieldKind::kList || field.kind == FieldKind::kMap) {
       for (const auto& [key, item] : value.items()) {
-        TSR_RETURN_IF_ERROR(
-            check(field.fields.front(), item, path + "[" + key + "]"));
+        TSR_RETURN_IF_ERROR(check(field.fields.front(), item,
+                                  fmt::format("{}[{}]", path, key)));
       }
     }
     return {};
@@ -95,7 +95,7 @@ class OutputCheck {
   Status check_keys(const std::vector<Field>& fields, const Json& value,
                     const std::string& path) {
     for (const Field& field : fields) {
-      const std::string where = path + "." + field.name;
+      const std::string where = fmt::format("{}.{}", path, field.name);
       const auto found = value.find(field.name);
       if (found == value.end()) {
         if (!field.can_be_absent) return fail(where, "is missing");
@@ -105,7 +105,7 @@ class OutputCheck {
     }
     for (const auto& [key, item] : value.items()) {
       if (!is_declared(fields, key)) {
-        return fail(path + "." + key, "is not declared");
+        return fail(fmt::format("{}.{}", path, key), "is not declared");
       }
     }
     return {};
