@@ -185,7 +185,8 @@ Status run_model(const conformance::KitReport& report, std::string* out_note) {
   setenv("TESSERA_PLUGIN_PATH", library.parent_path().c_str(), 1);
   TSR_ASSIGN_OR_RETURN(const Placed placed, place_somehow(report.device));
   const PlanInputs& inputs = placed.inputs;
-  const LoadedPlan plan{"level 4", placed.file, inputs.base, inputs.devices};
+  const LoadedPlan plan{
+      "level 4", placed.file, inputs.base, inputs.devices, {}};
   SessionOptions session_options;
   session_options.max_tokens = kPrompt;
   session_options.max_context = kPrompt + kGenerated;

@@ -6,28 +6,17 @@
 
 #include <charconv>
 #include <cmath>
-#include <map>
 #include <utility>
 
+#include "framework/session/kv_type.hpp"
 #include "tessera/types.h"
 
 namespace tessera::cli {
 namespace {
 
-const std::map<std::string, uint32_t>& kv_formats() {
-  static const std::map<std::string, uint32_t> formats = {
-      {"f32", TSR_KV_F32},
-      {"f16", TSR_KV_F16},
-      {"bf16", TSR_KV_BF16},
-      {"int8", TSR_KV_I8_TOKEN},
-      {"int8_channel", TSR_KV_I8_CHANNEL},
-      {"fa3", TSR_KV_I8_HEAD}};
-  return formats;
-}
-
 CLI::Validator kv_validator() {
   return {[](std::string& value) -> std::string {
-            if (kv_formats().contains(value)) return {};
+            if (kv_types().contains(value)) return {};
             return fmt::format(
                 "{} is not one of f32, f16, bf16, int8, int8_channel, fa3",
                 value);
@@ -180,12 +169,7 @@ void add_plan_option(CLI::App& command, std::string& plan) {
 }
 
 Scheme with_kv(Scheme scheme, const std::string& kv) {
-  const auto found = kv_formats().find(kv);
-  if (found != kv_formats().end()) {
-    scheme.kv_format = found->second;
-    scheme.kv_as_stored = false;
-  }
-  return scheme;
+  return with_kv_type(std::move(scheme), kv);
 }
 
 Registry discover_plugins(uint32_t threads, bool isolate,

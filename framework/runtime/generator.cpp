@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
+
+#include "framework/runtime/running_sequence.hpp"
 
 namespace tessera {
 namespace {
@@ -18,13 +21,10 @@ uint64_t elapsed_ns(Clock::time_point begin) {
           .count());
 }
 
-// A request that has a sequence.
-struct Active {
-  size_t request = 0;
-  uint32_t sequence = 0;
-  size_t prompt_done = 0;  // prompt tokens already fed
-  int32_t last_token = 0;  // what decode feeds next
-  Sampler sampler;
+struct Active : RunningSequence {
+  Active(RunningSequence running, size_t index)
+      : RunningSequence(std::move(running)), request(index) {}
+  size_t request;
 };
 
 class Generator {
@@ -48,8 +48,9 @@ class Generator {
     }
     step_host_ns_.reserve(max_steps);
     active_.reserve(session.options().max_seqs);
-    feeds_.reserve(session.options().max_seqs);
-    fed_.reserve(session.options().max_seqs);
+    running_.reserve(session.options().max_seqs);
+    step_.feeds.reserve(session.options().max_seqs);
+    step_.fed.reserve(session.options().max_seqs);
   }
   Generator(const Generator&) = delete;
   Generator& operator=(const Generator&) = delete;
@@ -109,43 +110,13 @@ class Generator {
             Sampler sampler,
             Sampler::create(request.sampling, session_.graph().vocab_size));
         TSR_ASSIGN_OR_RETURN(const uint32_t sequence, session_.open_sequence());
-        active_.push_back({next_request_, sequence, 0, 0, std::move(sampler)});
+        active_.emplace_back(
+            RunningSequence{sequence, request.prompt, 0, 0, std::move(sampler)},
+            next_request_);
       }
       ++next_request_;
     }
     return {};
-  }
-
-  // Decode feeds of every sequence past its prompt, then prompt tokens while
-  // the step has room.
-  bool collect_feeds() {
-    feeds_.clear();
-    fed_.clear();
-    uint32_t room = session_.options().max_tokens;
-    for (Active& active : active_) {
-      const auto& prompt = requests_[active.request].prompt;
-      if (active.prompt_done < prompt.size() || room == 0) continue;
-      feeds_.push_back(
-          {active.sequence, {&active.last_token, 1}, TSR_DECODE, 1});
-      fed_.push_back(&active);
-      --room;
-    }
-    bool has_prefill = false;
-    for (Active& active : active_) {
-      const std::span<const int32_t> prompt(requests_[active.request].prompt);
-      if (active.prompt_done == prompt.size() || room == 0) continue;
-      const size_t count =
-          std::min<size_t>(room, prompt.size() - active.prompt_done);
-      const auto tokens = prompt.subspan(active.prompt_done, count);
-      active.prompt_done += count;
-      const bool is_last = active.prompt_done == prompt.size();
-      feeds_.push_back(
-          {active.sequence, tokens, TSR_PREFILL, is_last ? 1U : 0U});
-      fed_.push_back(&active);
-      room -= static_cast<uint32_t>(count);
-      has_prefill = true;
-    }
-    return has_prefill;
   }
 
   Status switch_plan(const Status& failure) {
@@ -161,31 +132,33 @@ class Generator {
     while (!status.ok() && survival_.switch_plan &&
            !session_.failed_device().empty()) {
       TSR_RETURN_IF_ERROR(switch_plan(status));
-      status = session_.step(feeds_);
+      status = session_.step(step_.feeds);
     }
     return status;
   }
 
   Status step() {
-    const bool has_prefill = collect_feeds();
+    running_.clear();
+    for (Active& active : active_) running_.push_back(&active);
+    collect_feeds(running_, session_.options().max_tokens, step_);
     if (survival_.switch_at == result_.num_steps)
       TSR_RETURN_IF_ERROR(switch_plan({}));
     const uint64_t switch_before = result_.switch_ns;
     const uint64_t device_before = session_.times().device_ns;
     const uint64_t simulated_before = session_.times().simulated_ns;
     const Clock::time_point begin = Clock::now();
-    TSR_RETURN_IF_ERROR(survive(session_.step(feeds_)));
+    TSR_RETURN_IF_ERROR(survive(session_.step(step_.feeds)));
     ++result_.num_steps;
     uint64_t made = 0;
-    for (size_t i = 0; i < feeds_.size(); ++i) {
-      if (feeds_[i].num_outputs == 0) continue;
-      take_token(*fed_[i], session_.logits(i));
+    for (size_t i = 0; i < step_.feeds.size(); ++i) {
+      if (step_.feeds[i].num_outputs == 0) continue;
+      take_token(static_cast<Active&>(*step_.fed[i]), session_.logits(i));
       ++made;
     }
     const uint64_t took =
         elapsed_ns(begin) - (result_.switch_ns - switch_before);
     const uint64_t simulated = session_.times().simulated_ns - simulated_before;
-    if (has_prefill) {
+    if (step_.has_prefill) {
       result_.prefill_ns += took;
       result_.prefill_simulated_ns += simulated;
     } else {
@@ -244,8 +217,8 @@ class Generator {
   GenerationResult result_;
   size_t next_request_ = 0;
   std::vector<Active> active_;
-  std::vector<Feed> feeds_;
-  std::vector<Active*> fed_;
+  std::vector<RunningSequence*> running_;
+  StepFeeds step_;
   std::vector<uint32_t> finished_;
   std::vector<uint64_t> step_host_ns_;  // of each decode step
 };

@@ -6,15 +6,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <mutex>
-#include <optional>
 #include <utility>
 
 #include "framework/host/registry.hpp"
 #include "framework/host/search_path.hpp"
 #include "framework/runtime/fit_scheme.hpp"
-#include "framework/runtime/generator.hpp"
+#include "framework/session/batcher.hpp"
 #include "framework/session/library_folder.hpp"
+#include "framework/session/loaded_plan.hpp"
 #include "framework/session/make_engine.hpp"
 #include "framework/session/stop_texts.hpp"
 
@@ -31,6 +30,13 @@ std::string name_of(const Model& model) {
   const bool is_file = path.extension() == ".gguf";
   return is_file || !path.has_filename() ? name.string()
                                          : path.filename().string();
+}
+
+// Those of the model, and of its chat template.
+std::vector<int32_t> eos_ids(const Model& model,
+                             const Result<ChatTemplate>& chat) {
+  if (!chat.ok()) return model.config.eos_ids;
+  return chat_eos_ids(*chat, model.tokenizer, model.config.eos_ids);
 }
 
 // One answer as it comes: tokens in, settled text out.
@@ -76,16 +82,11 @@ class SessionEngine final : public Engine {
       : model_(std::move(model)),
         name_(name_of(*model_.model)),
         chat_(read_chat_template(model_.model->folder)),
-        eos_ids_(model_.model->config.eos_ids),
-        session_(std::move(session)) {
-    if (chat_.ok()) {
-      eos_ids_ = chat_eos_ids(*chat_, model_.model->tokenizer, eos_ids_);
-    }
-  }
+        batcher_(std::move(session), eos_ids(*model_.model, chat_)) {}
 
   const std::string& model_name() const override { return name_; }
   uint32_t max_context() const override {
-    return session_->options().max_context;
+    return batcher_.options().max_context;
   }
 
   Result<std::vector<int32_t>> encode(std::string_view text) const override {
@@ -112,15 +113,14 @@ class SessionEngine final : public Engine {
     request.sampling = {question.temperature, question.top_k, question.top_p,
                         question.seed};
     AnswerText text(model_.model->tokenizer, question, on_text);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    TSR_ASSIGN_OR_RETURN(const GenerationResult result,
-                         generate(*session_, {request}, eos_ids_,
-                                  [&](size_t /*request*/, int32_t token) {
-                                    return text.push(token);
-                                  }));
+    TSR_ASSIGN_OR_RETURN(
+        const Generation generation,
+        batcher_.run(request, [&](int32_t token) { return text.push(token); }));
     text.finish();
-    return make_answer(question, result, text);
+    return make_answer(question, generation, text);
   }
+
+  void stop() override { batcher_.stop(); }
 
  private:
   Status check(const Question& question) const {
@@ -143,8 +143,7 @@ class SessionEngine final : public Engine {
   }
 
   static Answer make_answer(const Question& question,
-                            const GenerationResult& result, AnswerText& text) {
-    const Generation& generation = result.generations.front();
+                            const Generation& generation, AnswerText& text) {
     Answer answer;
     answer.prompt_tokens = static_cast<uint32_t>(question.tokens.size());
     answer.new_tokens = static_cast<uint32_t>(generation.tokens.size());
@@ -157,12 +156,10 @@ class SessionEngine final : public Engine {
     return answer;
   }
 
-  LoadedModel model_;  // outlives session_, which reads its weights
+  LoadedModel model_;  // outlives batcher_, whose session reads its weights
   std::string name_;
   Result<ChatTemplate> chat_;
-  std::vector<int32_t> eos_ids_;
-  std::mutex mutex_;  // guards session_
-  std::unique_ptr<Session> session_;
+  Batcher batcher_;
 };
 
 // Beside the library if this code is one: a program that uses it may lie
@@ -175,6 +172,33 @@ std::vector<std::string> plugin_folders(const EngineOptions& options) {
   return folders;
 }
 
+Result<std::unique_ptr<Session>> open_on_device(
+    const EngineOptions& options, const LoadedModel& model,
+    RegistryOptions registry_options, const SessionOptions& session_options) {
+  TSR_ASSIGN_OR_RETURN(Scheme scheme,
+                       choose_scheme(*model.model, options.scheme));
+  registry_options.devices = {options.device};
+  const Registry registry = Registry::discover(registry_options);
+  TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device,
+                       registry.open(options.device));
+  scheme = fit_scheme(std::move(scheme), *device);
+  return open_session(model, device, scheme, session_options);
+}
+
+Result<std::unique_ptr<Session>> open_planned(
+    const EngineOptions& options, const LoadedModel& model,
+    RegistryOptions registry_options, const SessionOptions& session_options) {
+  if (!options.scheme.empty()) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  fmt::format("scheme {}: the plan {} says the schemes",
+                              options.scheme, options.plan));
+  }
+  TSR_ASSIGN_OR_RETURN(
+      const LoadedPlan plan,
+      load_plan(options.plan, model, std::move(registry_options)));
+  return open_plan_session(model, plan, session_options);
+}
+
 }  // namespace
 
 std::unique_ptr<Engine> make_engine(LoadedModel model,
@@ -184,29 +208,25 @@ std::unique_ptr<Engine> make_engine(LoadedModel model,
 
 Result<std::unique_ptr<Engine>> open_engine(const EngineOptions& options) {
   TSR_ASSIGN_OR_RETURN(LoadedModel model, load_model(options.model));
-  TSR_ASSIGN_OR_RETURN(Scheme scheme,
-                       choose_scheme(*model.model, options.scheme));
   const uint32_t most = model.model->config.max_positions;
   if (options.max_context > most) {
     return Status(TSR_INVALID_ARGUMENT,
                   fmt::format("max_context {}: the model goes up to {}",
                               options.max_context, most));
   }
-  RegistryOptions registry_options;
-  registry_options.folders = plugin_folders(options);
-  registry_options.host.num_threads = options.threads;
-  registry_options.devices = {options.device};
-  const Registry registry = Registry::discover(registry_options);
-  TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device,
-                       registry.open(options.device));
   SessionOptions session_options;
   session_options.max_context =
       options.max_context == 0 ? most : options.max_context;
   session_options.max_tokens =
       std::min(session_options.max_context, session_options.max_tokens);
-  scheme = fit_scheme(std::move(scheme), *device);
-  TSR_ASSIGN_OR_RETURN(std::unique_ptr<Session> session,
-                       open_session(model, device, scheme, session_options));
+  RegistryOptions registry_options;
+  registry_options.folders = plugin_folders(options);
+  registry_options.host.num_threads = options.threads;
+  TSR_ASSIGN_OR_RETURN(
+      std::unique_ptr<Session> session,
+      options.plan.empty()
+          ? open_on_device(options, model, registry_options, session_options)
+          : open_planned(options, model, registry_options, session_options));
   return make_engine(std::move(model), std::move(session));
 }
 

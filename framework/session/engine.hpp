@@ -21,7 +21,9 @@ namespace tessera::session {
 struct EngineOptions {
   std::string model;  // a folder or .gguf file; empty: the default model
   std::string device = "cpu";
-  std::string scheme;        // empty: the checkpoint's
+  std::string scheme;  // empty: the checkpoint's
+  // A plan lock file, which says device and scheme instead; empty: none.
+  std::string plan;
   uint32_t max_context = 0;  // tokens of prompt and answer; 0: the model's
   uint32_t threads = 0;      // of the host; 0: one per core
   // Folders of plugins; empty: where the host looks.
@@ -54,7 +56,8 @@ struct Answer {
 // Pieces of UTF-8 as they are settled; false ends the answer.
 using TextCallback = std::function<bool(std::string_view piece)>;
 
-// Any thread; questions are answered one after another.
+// Any thread; questions are answered in the same steps, as many at once as the
+// session has sequences, the others in the order in which they came.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -72,6 +75,8 @@ class Engine {
   //         they leave no room in the context
   virtual Result<Answer> answer(const Question& question,
                                 const TextCallback& on_text) = 0;
+  // Ends every answer with UNAVAILABLE, and those that are asked for later.
+  virtual void stop() = 0;
 };
 
 // Errors  those of loading the model, opening the device and of the device

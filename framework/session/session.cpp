@@ -63,8 +63,8 @@ Session::~Session() = default;
 std::unique_ptr<Session> Session::open(const SessionOptions& options,
                                        std::string* error) {
   Result<std::unique_ptr<Engine>> engine = session::open_engine(
-      {options.model, options.device, options.scheme, options.max_context,
-       options.threads, options.plugin_folders});
+      {options.model, options.device, options.scheme, options.plan,
+       options.max_context, options.threads, options.plugin_folders});
   if (!engine.ok()) {
     report(engine.status(), error);
     return nullptr;

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-from cli_test import CommandCase
+from cli_test import MODEL, CommandCase
 
 BUILD = pathlib.Path(os.environ["TSR_BINARY_DIR"])
 SOURCE = pathlib.Path(os.environ["TSR_SOURCE_DIR"])
@@ -70,6 +70,15 @@ class InstalledLibraryTest(InstallCase):
         result = run(build / "answer", "x", self.folder / "none", env=CLEAN)
         self.assertEqual((result.returncode, result.stderr.count("\n")), (1, 1))
         self.assertIn("no such folder", result.stderr)
+        # As a plan says.
+        plan = self.folder / "plan.json"
+        self.done("plan", MODEL, "--devices", "cpu", "--prompt", 16, "--generate", 8, "-o", plan)
+        expected = self.json("run", MODEL, "--plan", plan, "-p", "A library for", "-n", 32)
+        result = run(build / "answer", "A library for", MODEL, plan, env=CLEAN, cwd="/")
+        self.assertEqual(self.check(result).rstrip("\n"), expected["text"].rstrip("\n"))
+        result = run(build / "answer", "x", MODEL, self.folder / "none.json", env=CLEAN)
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (1, 1))
+        self.assertIn("none.json", result.stderr)
         # Nothing of ours but what the header promises is in sight.
         names = self.check(run("nm", "-DC", "--defined-only", prefix / "lib/libtessera.so"))
         strangers = [line for line in names.splitlines() if "tessera::v1::" not in line]

@@ -8,11 +8,13 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from cli_test import BINARY, MODEL, CommandCase
@@ -49,9 +51,10 @@ class ServeCase(CommandCase):
         cls.port = int(cls.facts["url"].rsplit(":", 1)[1])
 
     @classmethod
-    def start(cls, *words):
+    def start(cls, *words, env=None):
         process = subprocess.Popen([BINARY, "serve", cls.model, "--port", "0", "--json", "--context", "300",
-                                    *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                    *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, **(env or {})})
         text = ""
         while not text.endswith("}\n"):
             line = process.stdout.readline()
@@ -166,6 +169,106 @@ class ServeTest(ServeCase):
             client.completions.create(model=self.model.name, prompt="a", logprobs=2)
 
 
+class FairnessTest(ServeCase):
+    """Several at once: in the same steps, then in the order in which they came."""
+
+    @classmethod
+    def start(cls, *words, env=None):
+        return super().start("--parallel", 2, "--queue", 2, *words, env=env)
+
+    LONG = {"prompt": "A", "max_tokens": 290, "temperature": 1, "seed": 3}
+
+    def stream(self, body):
+        """A connection whose answer has begun."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("POST", "/v1/completions", json.dumps({**body, "stream": True}), JSON)
+        response = connection.getresponse()
+        self.assertEqual(response.status, 200)
+        self.assertTrue(response.readline().startswith(b"data: "))
+        return connection, response
+
+    def test_a_short_answer_does_not_wait_for_a_long_one(self):
+        # Sixteen answers one after another in one request, which takes one place alone.
+        connection, response = self.stream({**self.LONG, "n": 16})
+        done = threading.Event()
+        reader = threading.Thread(target=lambda: (response.read(), done.set()))
+        reader.start()
+        self.ask("/v1/completions", prompt="A library", max_tokens=4, temperature=0)
+        self.assertFalse(done.is_set())
+        reader.join()
+        connection.close()
+
+    def test_what_one_gets_does_not_depend_on_the_others(self):
+        alone = self.ask("/v1/completions", prompt="A library", max_tokens=40, temperature=0)["choices"]
+        connection, response = self.stream(self.LONG)
+        self.assertEqual(self.ask("/v1/completions", prompt="A library", max_tokens=40, temperature=0)["choices"], alone)
+        connection.close()
+
+    def test_who_comes_when_the_queue_is_full_is_told_to_come_again(self):
+        taken = [self.stream({**self.LONG, "n": 16}) for _ in range(2)]
+
+        def ask(_):
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            connection.request("POST", "/v1/completions", json.dumps({"prompt": "A", "max_tokens": 1}), JSON)
+            response = connection.getresponse()
+            found = response.status, response.getheader("Retry-After"), response.read()
+            connection.close()
+            return found
+
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            replies = list(pool.map(ask, range(12)))
+        self.assertEqual(self.request("GET", "/health")[0], 200)
+        for connection, _ in taken:
+            connection.close()
+        refused = [reply for reply in replies if reply[0] != 200]
+        self.assertEqual({reply[:2] for reply in refused}, {(503, "1")})
+        self.assertIn("answered and wait", json.loads(refused[0][2])["error"]["message"])
+        self.assertLess(len(refused), 12)
+
+
+class ApiKeyTest(ServeCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.keys = pathlib.Path(folder.name) / "keys"
+        cls.keys.write_text("# of the team\nsesame-1\n\nsesame-2\n")
+        super().setUpClass()
+
+    @classmethod
+    def start(cls, *words, env=None):
+        return super().start("--api-key-file", cls.keys, *words, env={"TESSERA_API_KEY": "sesame-3", **(env or {})})
+
+    def status(self, key, path="/v1/models", scheme="Bearer"):
+        return self.request("GET", path, headers={"Authorization": f"{scheme} {key}"} if key else {})[0]
+
+    def test_only_those_with_a_key_are_answered(self):
+        for key in ("sesame-1", "sesame-2", "sesame-3"):
+            self.assertEqual(self.status(key), 200, key)
+        for key in (None, "", "sesame", "sesame-11", "sesame-1 ", "# of the team", "x" * 5000):
+            self.assertEqual(self.status(key), 401, key)
+        self.assertEqual(self.status("sesame-1", scheme="Basic"), 401)
+        self.assertEqual(self.status(None, "/health"), 200)
+        status, text = self.request("POST", "/v1/completions", '{"prompt": "A", "max_tokens": 1}')
+        self.assertEqual((status, json.loads(text)["error"]["code"]), (401, "invalid_api_key"))
+
+    @unittest.skipUnless(openai, "the openai package is not installed")
+    def test_the_openai_client_brings_its_key(self):
+        client = openai.OpenAI(base_url=f"{self.facts['url']}/v1", api_key="sesame-2")
+        done = client.completions.create(model=self.model.name, prompt="A", max_tokens=2)
+        self.assertGreater(done.usage.completion_tokens, 0)
+        client = openai.OpenAI(base_url=f"{self.facts['url']}/v1", api_key="none", max_retries=0)
+        with self.assertRaises(openai.AuthenticationError):
+            client.models.list()
+
+    def test_files_without_a_good_key_are_refused(self):
+        for text in ("", "# nothing\n", "two words\n", "caf\u00e9\n"):
+            path = self.keys.parent / "bad"
+            path.write_text(text)
+            self.refused(1, "--api-key-file", "serve", self.model, "--api-key-file", path)
+        self.refused(1, "--api-key-file", "serve", self.model, "--api-key-file", self.keys.parent / "none")
+
+
 class HostileRequestTest(ServeCase):
     def refused(self, status, contains, method, path, body=None, headers=None):
         found, text = self.request(method, path, body, headers)
@@ -231,6 +334,34 @@ class ServeEndTest(ServeCase):
             connection.close()
             process.stdout.close()
             process.stderr.close()
+
+    def ask_and_end(self, num_answers, *words):
+        """What a client reads whose answer has begun when the server is told to end."""
+        process, facts = self.start(*words)
+        port = int(facts["url"].rsplit(":", 1)[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        body = json.dumps({"prompt": "A", "max_tokens": 290, "stream": True, "temperature": 1, "seed": 3,
+                           "n": num_answers})
+        connection.request("POST", "/v1/completions", body, JSON)
+        response = connection.getresponse()
+        text = response.readline()
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(http.client.IncompleteRead):
+            while line := response.readline():
+                text += line
+        connection.close()
+        self.assertEqual(process.wait(timeout=60), 0)
+        process.stdout.close()
+        process.stderr.close()
+        with self.assertRaises(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+        return text
+
+    def test_an_answer_ends_before_the_server_does(self):
+        self.assertTrue(self.ask_and_end(1, "--grace", 60).rstrip().endswith(b"data: [DONE]"))
+
+    def test_no_answer_holds_the_server_up_for_longer_than_the_grace(self):
+        self.assertNotIn(b"[DONE]", self.ask_and_end(16, "--grace", 0))
 
     def test_what_it_cannot_have_is_one_clear_line(self):
         port = self.facts["url"].rsplit(":", 1)[1]

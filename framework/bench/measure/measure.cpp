@@ -18,14 +18,6 @@ double nanoseconds_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
 }
 
-// What reading the clock takes.
-double clock_ns() {
-  constexpr int kReads = 1000;
-  const Clock::time_point begin = Clock::now();
-  for (int i = 0; i < kReads; ++i) static_cast<void>(Clock::now());
-  return nanoseconds_since(begin) / kReads;
-}
-
 // Checks the first run, and finds how many make a sample.
 Result<uint32_t> warm_up(TimedOp& op, double batch_ns) {
   TSR_RETURN_IF_ERROR(op.run());
@@ -58,6 +50,13 @@ Status take_sample(TimedOp& op, uint32_t runs, Measurement& result) {
 }
 
 }  // namespace
+
+double clock_ns() {
+  constexpr int kReads = 1000;
+  const Clock::time_point begin = Clock::now();
+  for (int i = 0; i < kReads; ++i) static_cast<void>(Clock::now());
+  return nanoseconds_since(begin) / kReads;
+}
 
 std::vector<Measurement> measure(std::span<TimedOp* const> ops,
                                  const MeasureOptions& options) {

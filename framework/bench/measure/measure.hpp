@@ -33,6 +33,9 @@ struct Measurement {
   double harness_ns = 0.0;  // of timed_ns: reading the clock
 };
 
+// What reading the clock takes.
+double clock_ns();
+
 // Runs each op once and checks its result, warms it up, times it, and checks
 // the last result.
 std::vector<Measurement> measure(std::span<TimedOp* const> ops,

@@ -12,9 +12,11 @@
 
 #include "framework/bench/measure/machine_load.hpp"
 #include "framework/cli/bench/bench.hpp"
+#include "framework/cli/bench/harness.hpp"
 #include "framework/cli/bench/model_options.hpp"
 #include "framework/cli/bench/model_row.hpp"
 #include "framework/cli/bench/model_table.hpp"
+#include "framework/cli/bench/random_model.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/progress.hpp"
 #include "framework/runtime/lowering.hpp"
@@ -165,7 +167,9 @@ void add_devices(const std::vector<Setting>& settings, KeptRun& kept) {
 }
 
 Status run_bench_model(const ModelOptions& options) {
-  TSR_ASSIGN_OR_RETURN(const LoadedModel model, load_model(options.model));
+  TSR_ASSIGN_OR_RETURN(const LoadedModel model,
+                       options.preset.empty() ? load_model(options.model)
+                                              : random_model(options.preset));
   TSR_ASSIGN_OR_RETURN(const std::vector<Setting> settings,
                        find_settings(options, model));
   TSR_ASSIGN_OR_RETURN(KeptRun kept, KeptRun::begin(options.history, "model"));
@@ -208,6 +212,7 @@ Status run_bench_model(const ModelOptions& options) {
         "other processes took {:.0f} % of the machine: figures are disturbed\n",
         100.0 * others));
   }
+  write_out(harness_text(model_harness(rows)));
   write_out(kept_text(kept));
   return kept_status;
 }
@@ -224,6 +229,7 @@ Command add_bench_model_command(CLI::App& bench) {
       "--context 128\n"
       "  tessera bench model Qwen3-0.6B --device cpu --scheme w4a16 --context "
       "128,4096 --breakdown\n"
+      "  tessera bench model --preset qwen3-0.6b --scheme w4a16 --context 128\n"
       "  tessera bench model --plan plan.json");
   return {app, [options] { return run_bench_model(*options); }};
 }

@@ -72,6 +72,11 @@ void add_bench_model_options(CLI::App& app, ModelOptions& options) {
                  "Plan lock files of `tessera plan`; several with commas")
       ->delimiter(',')
       ->type_name("FILE");
+  app.add_option("--preset", options.preset,
+                 "A model of this shape with random weights, without its "
+                 "files: qwen3-0.6b, 1.7b, 4b, 8b, 14b, 32b, llama3.1-8b, 70b")
+      ->type_name("NAME")
+      ->excludes("MODEL", "--plan");
   add_load_options(app, options);
   add_threads_option(app, options.threads);
   add_history_options(app, options.history);
@@ -83,6 +88,7 @@ std::string command_of(const ModelOptions& options, const std::string& what) {
   const ModelOptions defaults;
   std::string command = "tessera bench model";
   if (!options.model.empty()) command += " " + options.model;
+  if (!options.preset.empty()) command += " --preset " + options.preset;
   command += fmt::format(" {} --batch {} --context {} --tokens {}", what,
                          fmt::join(options.batches, ","),
                          fmt::join(options.contexts, ","), options.tokens);
@@ -100,6 +106,7 @@ std::string case_of(const ModelOptions& options, const Setting& setting,
                     const bench::ModelLoad& load) {
   ModelOptions usual;
   usual.model = options.model;
+  usual.preset = options.preset;
   usual.threads = options.threads;
   usual.isolate = options.isolate;
   usual.tokens = load.tokens;
@@ -110,7 +117,7 @@ std::string case_of(const ModelOptions& options, const Setting& setting,
 }
 
 Json settings_json(const ModelOptions& options) {
-  return {{"model", options.model},
+  return {{"model", options.preset.empty() ? options.model : options.preset},
           {"tokens", options.tokens},
           {"repetitions", options.repetitions},
           {"threads", options.threads},

@@ -21,6 +21,7 @@ namespace tessera::cli {
 
 struct ModelOptions {
   std::string model;
+  std::string preset;                // a shape with random weights instead
   std::vector<std::string> devices;  // empty: all that are not simulated
   std::vector<std::string> schemes;  // empty: the checkpoint's
   std::vector<std::string> plans;

@@ -16,6 +16,7 @@
 #include "framework/bench/simulated_op.hpp"
 #include "framework/bench/timed/make_op.hpp"
 #include "framework/cli/bench/bench.hpp"
+#include "framework/cli/bench/harness.hpp"
 #include "framework/cli/bench/ops_options.hpp"
 #include "framework/cli/bench/ops_table.hpp"
 #include "framework/cli/console.hpp"
@@ -236,10 +237,8 @@ std::string footer(const OpsRun& run) {
         "disturbed\n",
         100.0 * others);
   }
-  size_t samples = 0;
   double doubtful = 0.0;
   for (const Json& row : run.rows) {
-    if (row.contains("samples_ns")) samples += row.at("samples_ns").size();
     if (!row.value("limit_ok", true)) doubtful += 1.0;
   }
   if (doubtful > 0.0) {
@@ -248,14 +247,7 @@ std::string footer(const OpsRun& run) {
         "busy machine\n",
         doubtful);
   }
-  if (samples > 0) {
-    text += fmt::format(
-        "harness: at most {:.2g} % of the timed time, {} of "
-        "samples\n",
-        100.0 * largest(run.rows, "harness_share"),
-        bytes_text(2 * samples * sizeof(double)));
-  }
-  return text;
+  return text + harness_text(ops_harness(run.rows));
 }
 
 void print_rows(const OpsRun& run) {

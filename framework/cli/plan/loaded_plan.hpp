@@ -1,57 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A plan lock file with its devices open, and the way from there to a session.
+// A plan lock file, as the commands take it.
 
 #pragma once
 
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/cli/loaded_model.hpp"
-#include "framework/planner/plan_file/plan_file.hpp"
-#include "framework/runtime/session.hpp"
+#include "framework/session/loaded_plan.hpp"
 
 namespace tessera::cli {
 
-struct LoadedPlan {
-  std::string path;
-  planner::PlanFile file;
-  Scheme base;  // of all that is not a linear of a layer
-  DeviceMap devices;
+using tessera::find_base_scheme;
+using tessera::LoadedPlan;
+using tessera::lower_plan;
+using tessera::open_plan_session;
 
-  // "cpu+npu_sim:310p"
-  std::string device_names() const;
-  // True if every device's clock is simulated.
-  bool is_simulated() const;
-  bool has_simulated() const;
-};
-
-// Reads the plan and opens its devices.  Says on stderr which devices have
-// changed since it was made.
+// Reads the plan, opens its devices, and says on stderr which have changed
+// since it was made.
 //
-// Errors  those of reading the file; NOT_FOUND if a device is not here;
-//         FAILED_PRECONDITION if the plan is for another model
+// Errors  those of tessera::load_plan()
 Result<LoadedPlan> load_plan(const std::string& path, const LoadedModel& model,
                              uint32_t threads, bool isolate,
                              const Isolation& isolation = {});
-
-// The model as the plan divides it.
-//
-// Requires  `model` outlives the session
-// Errors    what a device says that no longer runs its part, naming the plan
-Result<std::unique_ptr<Session>> open_plan_session(
-    const LoadedModel& model, const LoadedPlan& plan,
-    const SessionOptions& options);
-
-// The layers of `file` on `devices`.
-//
-// Errors  those of runtime_plan()
-Result<Plan> lower_plan(const LoadedModel& model, const planner::PlanFile& file,
-                        const Scheme& base, const DeviceMap& devices);
-
-// The base scheme of that name, as plan files spell it.
-Result<Scheme> find_base_scheme(const std::string& name, const std::string& kv);
 
 }  // namespace tessera::cli

@@ -9,7 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
-#include <mutex>
+#include <memory>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -25,8 +25,10 @@ using session::Answer;
 using session::Engine;
 
 constexpr size_t kMostBodyBytes = 4U << 20;
-constexpr size_t kThreads = 16;
+// Beside those that answer and wait: health, models, refusals.
+constexpr size_t kMoreThreads = 4;
 constexpr int kReadSeconds = 10;
+constexpr int kKeepAliveSeconds = 5;
 constexpr int kWriteSeconds = 30;
 constexpr std::chrono::milliseconds kLookAround{100};
 constexpr const char* kJson = "application/json";
@@ -48,9 +50,32 @@ std::string host_of(const std::string& header) {
   return header.substr(0, header.find(':'));
 }
 
+// Takes as long wherever the texts begin to differ.
+bool is_same(std::string_view a, std::string_view b) {
+  size_t differences = a.size() ^ b.size();
+  for (size_t i = 0; i < a.size(); ++i) {
+    const char other = b.empty() ? '\0' : b[i % b.size()];
+    differences |= static_cast<size_t>(static_cast<unsigned char>(a[i]) ^
+                                       static_cast<unsigned char>(other));
+  }
+  return differences == 0;
+}
+
 bool is_json(const httplib::Request& request) {
   const std::string type = request.get_header_value("Content-Type");
   return type.substr(0, type.find(';')) == kJson;
+}
+
+// As OpenAI says it.
+void set_unknown(httplib::Response& response) {
+  response.set_header("WWW-Authenticate", "Bearer");
+  set_json(
+      response, 401,
+      {{"error",
+        {{"message", "Authorization: names no API key that this server knows"},
+         {"type", "invalid_request_error"},
+         {"param", nullptr},
+         {"code", "invalid_api_key"}}}});
 }
 
 const char* reason_of(int status) {
@@ -79,11 +104,15 @@ class Server::Routes {
       : engine_(engine),
         options_(std::move(options)),
         created_s_(std::time(nullptr)) {
-    http_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    const size_t threads =
+        size_t{options_.parallel} + options_.max_waiting + kMoreThreads;
+    http_.new_task_queue = [threads] {
+      return new httplib::ThreadPool(threads);
+    };
     http_.set_payload_max_length(kMostBodyBytes);
     http_.set_read_timeout(kReadSeconds);
     http_.set_write_timeout(kWriteSeconds);
-    http_.set_keep_alive_timeout(kReadSeconds);
+    http_.set_keep_alive_timeout(kKeepAliveSeconds);
     http_.set_tcp_nodelay(true);  // a piece of text is small
     // Not SO_REUSEPORT, which would share the port with another program.
     http_.set_socket_options([](socket_t socket) {
@@ -113,14 +142,7 @@ class Server::Routes {
   uint16_t port() const { return port_; }
 
   Status run() {
-    std::thread watch([this] {
-      while (!is_over()) std::this_thread::sleep_for(kLookAround);
-      // Before it runs, there is nothing to stop.
-      while (!http_.is_running() && !has_ended_) {
-        std::this_thread::sleep_for(kLookAround);
-      }
-      http_.stop();
-    });
+    std::thread watch([this] { wait_and_end(); });
     const bool ended_well = http_.listen_after_bind();
     has_ended_ = true;
     watch.join();
@@ -129,7 +151,59 @@ class Server::Routes {
   }
 
  private:
+  // A place among those that are answered or wait, as long as it lives.
+  class Place {
+   public:
+    explicit Place(std::atomic<uint32_t>& count) : count_(count) { ++count_; }
+    ~Place() { --count_; }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+
+   private:
+    std::atomic<uint32_t>& count_;
+  };
+
   bool is_over() const { return has_ended_ || options_.is_over(); }
+
+  // No new connections; then answers have their time to end.
+  void wait_and_end() {
+    while (!is_over()) std::this_thread::sleep_for(kLookAround);
+    // Before it runs, there is nothing to stop.
+    while (!http_.is_running() && !has_ended_) {
+      std::this_thread::sleep_for(kLookAround);
+    }
+    http_.stop();
+    const auto end = std::chrono::steady_clock::now() +
+                     std::chrono::duration<double>(options_.grace_seconds);
+    while (!has_ended_ && num_places_ > 0 &&
+           std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(kLookAround / 10);
+    }
+    is_cut_ = true;
+    engine_.stop();
+  }
+
+  // Null if too many are answered and wait already.
+  std::shared_ptr<Place> take_place() {
+    auto place = std::make_shared<Place>(num_places_);
+    const bool is_free =
+        num_places_ <= options_.parallel + options_.max_waiting;
+    return is_free ? place : nullptr;
+  }
+
+  bool is_known(const httplib::Request& request) const {
+    if (options_.api_keys.empty()) return true;
+    const std::string header = request.get_header_value("Authorization");
+    constexpr std::string_view kBearer = "Bearer ";
+    if (!header.starts_with(kBearer)) return false;
+    const std::string_view given =
+        std::string_view(header).substr(kBearer.size());
+    bool known = false;
+    for (const std::string& key : options_.api_keys) {
+      known = is_same(given, key) || known;
+    }
+    return known;
+  }
 
   // A page of another site that a browser shows must not reach a server of
   // this machine: neither by a name that leads here, nor by a form.
@@ -143,6 +217,10 @@ class Server::Routes {
             set_error(response, {TSR_INVALID_ARGUMENT,
                                  "Host: " + host + " is not this machine"});
             response.status = 403;
+            return httplib::Server::HandlerResponse::Handled;
+          }
+          if (request.path != "/health" && !is_known(request)) {
+            set_unknown(response);
             return httplib::Server::HandlerResponse::Handled;
           }
           return httplib::Server::HandlerResponse::Unhandled;
@@ -204,10 +282,20 @@ class Server::Routes {
       set_error(response, request.status());
       return;
     }
+    const std::shared_ptr<Place> place = take_place();
+    if (place == nullptr || is_over()) {
+      response.set_header("Retry-After", "1");
+      set_error(response,
+                {TSR_UNAVAILABLE,
+                 is_over() ? std::string("the server ends")
+                           : fmt::format("{} requests are answered and wait",
+                                         num_places_.load())});
+      return;
+    }
     const ReplyHead head = make_reply_head(engine_.model_name(), is_chat);
     if (request->stream) {
       response.set_chunked_content_provider(
-          "text/event-stream", [this, head, asked = std::move(*request)](
+          "text/event-stream", [this, head, place, asked = std::move(*request)](
                                    size_t /*offset*/, httplib::DataSink& sink) {
             return stream_answers(head, asked, sink);
           });
@@ -217,8 +305,8 @@ class Server::Routes {
     std::vector<Answer> answers;
     for (const session::Question& question : request->questions) {
       Result<Answer> found = engine_.answer(
-          question, [this](std::string_view) { return !is_over(); });
-      if (!found.ok() || is_over()) {
+          question, [this](std::string_view) { return !is_cut_; });
+      if (!found.ok() || found->finish == session::Finish::kCancelled) {
         set_error(response, found.ok()
                                 ? Status(TSR_UNAVAILABLE, "the server ends")
                                 : found.status());
@@ -240,7 +328,7 @@ class Server::Routes {
       if (head.is_chat && !send(event_of(role_chunk(head, i)))) return false;
       Result<Answer> found =
           engine_.answer(request.questions[i], [&](std::string_view text) {
-            return !is_over() && send(event_of(text_chunk(head, i, text)));
+            return !is_cut_ && send(event_of(text_chunk(head, i, text)));
           });
       if (!found.ok()) {
         // The status line is gone already.
@@ -264,6 +352,8 @@ class Server::Routes {
   int64_t created_s_;
   httplib::Server http_;
   uint16_t port_ = 0;
+  std::atomic<uint32_t> num_places_{0};
+  std::atomic<bool> is_cut_{false};
   std::atomic<bool> has_ended_{false};
 };
 

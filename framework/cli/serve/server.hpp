@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/session/engine.hpp"
@@ -17,7 +18,13 @@ namespace tessera::cli {
 struct ServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;  // 0: any that is free
-  // Asked while answers are made, and every tenth of a second: true ends all.
+  // One of them has to come with each request; empty: none has to.
+  std::vector<std::string> api_keys;
+  uint32_t parallel = 1;     // answers that are made at once
+  uint32_t max_waiting = 0;  // requests that wait for that; more are refused
+  // How long answers may go on once all is over.
+  double grace_seconds = 0.0;
+  // Asked every tenth of a second: true ends all.
   std::function<bool()> is_over;
 };
 
@@ -31,7 +38,8 @@ class Server {
   Status bind();
   uint16_t port() const;
 
-  // Answers until is_over().
+  // Answers until is_over(), and ends what is being answered then, or cuts it
+  // off after grace_seconds.
   // Errors  INTERNAL if the socket failed
   Status run();
 

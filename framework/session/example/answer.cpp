@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Usage: answer PROMPT [MODEL]
-// Continues a prompt on the cpu and prints the text as it comes.
+// Usage: answer PROMPT [MODEL [PLAN]]
+// Continues a prompt on the cpu, or as a plan of `tessera plan` says, and
+// prints the text as it comes.
 
 #include <iostream>
 #include <string>
@@ -10,11 +11,12 @@
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "usage: answer PROMPT [MODEL]\n";
+    std::cerr << "usage: answer PROMPT [MODEL [PLAN]]\n";
     return 2;
   }
   tessera::SessionOptions options;
   if (argc > 2) options.model = argv[2];
+  if (argc > 3) options.plan = argv[3];
 
   std::string error;
   const auto session = tessera::Session::open(options, &error);

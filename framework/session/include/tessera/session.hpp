@@ -7,7 +7,8 @@
 //              so with an empty result, and why in *error, unless that is null.
 //   Text       is UTF-8.
 //   Ownership  Arguments are borrowed for the call, results are the caller's.
-//   Threads    Any thread may call; a session answers one question at a time.
+//   Threads    Any thread may call; a session answers one question at a time,
+//              in the order in which they came.
 //   Stability  The library's file name carries the version of what is below:
 //              within one, structures and functions stay as they are.
 
@@ -33,6 +34,9 @@ struct SessionOptions {
   std::string device = "cpu";
   // A precision such as "w8a16"; empty: that of the checkpoint.
   std::string scheme;
+  // A plan lock file of `tessera plan` for this model; it says device and
+  // scheme of each layer, and `device` is not looked at.  Empty: none.
+  std::string plan;
   // Tokens that prompt and answer may have together; 0: as many as the model
   // takes.  Memory is set aside for them.
   uint32_t max_context = 0;
@@ -84,8 +88,8 @@ using TextCallback = std::function<bool(std::string_view piece)>;
 class Session {
  public:
   // Loads the model's weights onto the device.
-  // Errors  null if there is no such model, device or scheme, the device cannot
-  //         run it, or memory is short
+  // Errors  null if there is no such model, device, scheme or plan, the device
+  //         cannot run it, or memory is short
   static std::unique_ptr<Session> open(const SessionOptions& options,
                                        std::string* error = nullptr);
   ~Session();
