@@ -39,7 +39,7 @@ Result<std::unique_ptr<Split>> open_split(const PlanCommandOptions& options,
 
 Result<Estimate> measure_kl(const PlanInputs& inputs,
                             const planner::PlanFile& file, Split& split) {
-  const LoadedPlan plan{"the plan", file, inputs.base, inputs.devices};
+  const LoadedPlan plan{"the plan", file, inputs.base, inputs.devices, {}};
   TSR_ASSIGN_OR_RETURN(
       const std::unique_ptr<Session> session,
       open_plan_session(

@@ -37,6 +37,7 @@ class ByteEngine final : public session::Engine {
       const session::TextCallback& /*on_text*/) override {
     return session::Answer();
   }
+  void stop() override {}
 
  private:
   std::string name_ = "bytes";
