@@ -22,6 +22,12 @@ double process_bytes() {
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
 
+std::string percent_text(double share) {
+  constexpr double kLeast = 1e-4;
+  if (share < kLeast) return "below 0.01 %";
+  return fmt::format("{:.2f} %", 100.0 * share);
+}
+
 double sum_of(const Json& numbers) {
   double sum = 0.0;
   for (const Json& number : numbers) sum += number.get<double>();
@@ -64,11 +70,11 @@ std::string harness_text(const HarnessCost& cost) {
   const size_t bytes = cost.num_samples * kSampleBytes;
   const double all = process_bytes();
   std::string text =
-      fmt::format("harness: at most {:.2g} % of the timed time; {} of samples",
-                  100.0 * cost.time_share, bytes_text(bytes));
+      fmt::format("harness: {} of the timed time; {} of samples",
+                  percent_text(cost.time_share), bytes_text(bytes));
   if (all > 0.0) {
-    text += fmt::format(", {:.1g} % of memory",
-                        100.0 * static_cast<double>(bytes) / all);
+    text += fmt::format(", {} of memory",
+                        percent_text(static_cast<double>(bytes) / all));
   }
   return text + "\n";
 }
