@@ -12,11 +12,16 @@
 namespace tessera::vulkan {
 namespace {
 
-class AttentionLaunch final : public Launch {
+// What every form of attention has.
+class AttentionLaunch : public Launch {
  public:
   AttentionLaunch(const LaunchInput& input, const tsr_op_attention& op)
-      : op_(op),
+      : device_(input.device),
+        op_(op),
         pool_(input.device.kv_pool(input.program.kv_pools()[op.kv])),
+        index_(input.index),
+        max_tokens_(input.program.desc().max_tokens),
+        max_seqs_(input.program.desc().max_seqs),
         q_(input.rows(op.q)),
         out_(input.rows(op.out)),
         q_starts_(input.rows(op.q_starts)),
@@ -24,20 +29,23 @@ class AttentionLaunch final : public Launch {
         block_table_(input.rows(op.block_table)),
         q_inv_(input.rows(op.q_inv)),
         kv_scale_(input.rows(op.kv_scale)),
-        thresholds_(input.rows(op.thresholds)),
-        pipeline_(input.pipeline(is_integer() ? "attention_fa3" : "attention",
-                                 {pool_->desc.format})) {}
-
-  Dispatch dispatch(const Step& /*step*/, uint32_t /*slot*/) override {
-    return {pipeline_, {}};
-  }
+        thresholds_(input.rows(op.thresholds)) {}
 
   std::string kernel_name() const override {
     if (is_integer()) return "attention_fa3";
     return "attention_" + sdk::names::kv_format(pool_->desc.format);
   }
 
-  void fill(const Step& step, DispatchSlot* slots) override {
+ protected:
+  bool is_integer() const { return pool_->desc.format == TSR_KV_I8_HEAD; }
+  VulkanDevice& device() const { return device_; }
+  const tsr_op_attention& op() const { return op_; }
+  const KvPool& pool() const { return *pool_; }
+  uint32_t index() const { return index_; }
+  uint32_t max_tokens() const { return max_tokens_; }
+  uint32_t max_seqs() const { return max_seqs_; }
+
+  AttentionArgs arguments(const Step& step) const {
     AttentionArgs args;
     args.q = q_.entry_place(step);
     args.y = out_.entry_place(step);
@@ -58,14 +66,16 @@ class AttentionLaunch final : public Launch {
     args.window =
         static_cast<int32_t>(std::min<uint32_t>(op_.window, INT32_MAX));
     args.scale = op_.scale;
-    set_slot(slots[0], step.submission.num_tokens, op_.num_q_heads, args);
+    return args;
   }
 
  private:
-  bool is_integer() const { return pool_->desc.format == TSR_KV_I8_HEAD; }
-
+  VulkanDevice& device_;
   tsr_op_attention op_;
   std::shared_ptr<KvPool> pool_;
+  uint32_t index_;
+  uint32_t max_tokens_;
+  uint32_t max_seqs_;
   TensorRows q_;
   TensorRows out_;
   TensorRows q_starts_;
@@ -74,7 +84,116 @@ class AttentionLaunch final : public Launch {
   TensorRows q_inv_;
   TensorRows kv_scale_;
   TensorRows thresholds_;
-  VkPipeline pipeline_;
+};
+
+// A work-group for a query head of a token.
+class AttentionTile final : public AttentionLaunch {
+ public:
+  using AttentionLaunch::AttentionLaunch;
+
+  Dispatch dispatch(const Step& /*step*/, uint32_t /*slot*/) override {
+    return {
+        device().pipelines().get(is_integer() ? "attention_fa3" : "attention",
+                                 {pool().desc.format}),
+        {}};
+  }
+
+  void fill(const Step& step, DispatchSlot* slots) override {
+    set_slot(slots[0], step.submission.num_tokens, op().num_q_heads,
+             arguments(step));
+  }
+};
+
+// A subgroup for the heads of a KV head, and for several tokens in prefill.
+class AttentionBlock final : public AttentionLaunch {
+ public:
+  AttentionBlock(const LaunchInput& input, const tsr_op_attention& op)
+      : AttentionLaunch(input, op) {
+    const uint32_t ratio = op.num_q_heads / pool().desc.num_kv_heads;
+    const uint32_t rows = std::clamp(kMaxSums / lane_values(), 1U, kMaxRows);
+    heads_ = std::min(ratio, rows);
+    chunks_ = (ratio + heads_ - 1) / heads_;
+    tokens_[kDecode] = 1;
+    tokens_[kPrefill] = std::max(1U, rows / heads_);
+  }
+
+  // False where a row of the cache is not whole texels.
+  bool fits() const {
+    const sdk::KvPlace& place = pool().place;
+    constexpr uint64_t kTexel = 16;
+    return !is_integer() && lane_values() <= kMaxSums &&
+           pool().desc.head_dim % per_texel() == 0 &&
+           place.row_bytes % kTexel == 0 && place.block_bytes % kTexel == 0 &&
+           place.v_offset % kTexel == 0 &&
+           fits_texels(device().gpu().facts(), pool_texels()) &&
+           scratch_bytes() / kTexel <= device().gpu().facts().max_texels;
+  }
+
+  // For decoding and for prefill: the queries, then attention.
+  uint32_t num_slots() const override { return 2 * kNumSteps; }
+
+  uint64_t scratch_bytes() const override {
+    return std::max(query_bytes(kDecode), query_bytes(kPrefill));
+  }
+
+  void fill(const Step& step, DispatchSlot* slots) override {
+    const StepKind chosen = step.submission.max_q_len == 1 ? kDecode : kPrefill;
+    AttentionArgs args = arguments(step);
+    args.queries = step.places.scratch(index());
+    const uint32_t parts =
+        num_parts(chosen, step.submission.num_tokens, step.submission.num_seqs);
+    for (const StepKind kind : {kDecode, kPrefill}) {
+      const uint32_t groups = kind == chosen ? parts : 0;
+      for (uint32_t i = 0; i < 2; ++i) {
+        set_slot(slots[2 * kind + i], groups,
+                 pool().desc.num_kv_heads * chunks_, args);
+      }
+    }
+  }
+
+  Dispatch dispatch(const Step& step, uint32_t slot) override {
+    const StepKind kind = slot / 2 == kDecode ? kDecode : kPrefill;
+    const std::vector<uint32_t> constants = {
+        pool().desc.format, heads_, tokens_[kind], pool().desc.head_dim};
+    Pipelines& pipelines = device().pipelines();
+    if (slot % 2 == 0) return {pipelines.get("attention_query", constants), {}};
+    return {pipelines.get("attention_block", constants),
+            {pool_texels(),
+             step.places.scratch_texels(index(), 0, query_bytes(kind))}};
+  }
+
+ private:
+  enum StepKind : uint32_t { kDecode, kPrefill, kNumSteps };
+  static constexpr uint32_t kMaxRows = 4;   // as shaders/attention_parts.glsl
+  static constexpr uint32_t kMaxSums = 64;  // as shaders/attention_block.comp
+
+  uint32_t per_texel() const {
+    if (pool().desc.format == TSR_KV_F32) return 4;
+    return pool().desc.format <= TSR_KV_BF16 ? 8 : 16;
+  }
+  // Elements of a row that a lane has.
+  uint32_t lane_values() const {
+    const uint32_t lanes = device().gpu().facts().subgroup_size;
+    const uint32_t texels = pool().desc.head_dim / per_texel();
+    return std::max(1U, (texels + lanes - 1) / lanes) * per_texel();
+  }
+  // Every sequence may end with a part that is not full.
+  uint32_t num_parts(StepKind kind, uint32_t tokens, uint32_t seqs) const {
+    return tokens_[kind] == 1 ? tokens : tokens / tokens_[kind] + seqs;
+  }
+  uint64_t query_bytes(StepKind kind) const {
+    return uint64_t{num_parts(kind, max_tokens(), max_seqs())} *
+           pool().desc.num_kv_heads * chunks_ * heads_ * tokens_[kind] *
+           pool().desc.head_dim * sizeof(float);
+  }
+  TexelRange pool_texels() const {
+    return {pool().buffer.get(), pool().offset,
+            pool().place.block_bytes * pool().desc.num_blocks};
+  }
+
+  uint32_t heads_ = 1;
+  uint32_t chunks_ = 1;  // of a KV head's query heads
+  uint32_t tokens_[kNumSteps] = {1, 1};
 };
 
 class KvAppendLaunch final : public Launch {
@@ -128,8 +247,12 @@ class KvAppendLaunch final : public Launch {
 }  // namespace
 
 std::unique_ptr<Launch> make_attention(const LaunchInput& input) {
-  return std::make_unique<AttentionLaunch>(input,
-                                           input.op.as<tsr_op_attention>());
+  const auto op = input.op.as<tsr_op_attention>();
+  if (input.device.features().form == Form::kBlock) {
+    auto launch = std::make_unique<AttentionBlock>(input, op);
+    if (launch->fits()) return launch;
+  }
+  return std::make_unique<AttentionTile>(input, op);
 }
 
 std::unique_ptr<Launch> make_kv_append(const LaunchInput& input) {

@@ -3,37 +3,10 @@
 // What both attentions share: a work-group has one query head of one token and
 // walks the cache 64 keys at a time.
 
-#include "kv.glsl"
+#include "attention_args.glsl"
 
-layout(constant_id = 1) const uint KV_FORMAT = 1u;
-
-#define MASK_CAUSAL 0
-#define MASK_FULL 1
-#define MASK_SLIDING 2
 #define MAX_DIM 512
 #define MAX_PARTS 8  // MAX_DIM / GROUP
-
-struct Args {
-  RowPlace q;
-  RowPlace y;
-  KvPlace kv;
-  uint64_t q_starts;
-  uint64_t seq_lens;
-  uint64_t block_table;
-  uint64_t kv_scale;
-  uint64_t q_inv;
-  uint64_t thresholds;
-  uint64_t fault;
-  int num_seqs;
-  int num_tokens;
-  int max_blocks_per_seq;
-  int num_q_heads;
-  int head_dim;
-  int mask;
-  int window;
-  float scale;
-};
-READ_ARGS_ONCE(Args)
 
 shared float query[MAX_DIM];
 
