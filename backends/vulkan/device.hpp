@@ -17,6 +17,7 @@
 #include "backends/vulkan/runtime/pipelines.hpp"
 #include "tessera/host_memory.hpp"
 #include "tessera/kv_layout.hpp"
+#include "tessera/roofline.hpp"
 
 namespace tessera::vulkan {
 
@@ -101,6 +102,8 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   void add_records(const std::vector<tsr_kernel_record>& records);
 
  private:
+  const sdk::RooflineRates& rates();
+
   const DeviceEntry& entry_;
   Features features_;
   Gpu gpu_;
@@ -109,6 +112,8 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   sdk::IdTable<PackedWeight> weights_{"weight"};
   sdk::IdTable<KvPool> kv_pools_{"KV pool"};
   sdk::IdTable<Program> programs_{"program"};
+  std::mutex rates_mutex_;
+  sdk::RooflineRates rates_{};  // zeros until first asked for
   std::mutex records_mutex_;
   std::deque<tsr_kernel_record> records_;
 };

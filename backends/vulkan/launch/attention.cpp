@@ -146,7 +146,7 @@ class AttentionBlock final : public AttentionLaunch {
       const uint32_t groups = kind == chosen ? parts : 0;
       for (uint32_t i = 0; i < 2; ++i) {
         set_slot(slots[2 * kind + i], groups,
-                 pool().desc.num_kv_heads * chunks_, args);
+                 uint64_t{pool().desc.num_kv_heads} * chunks_, args);
       }
     }
   }

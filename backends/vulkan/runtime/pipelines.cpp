@@ -76,11 +76,14 @@ ShaderHandle make_module(VkDevice device, const ShaderCode& code) {
 
 }  // namespace
 
-Pipelines::Pipelines(const Gpu& gpu, const std::string& folder) : gpu_(gpu) {
-  if (!folder.empty()) {
-    path_ = folder + "/pipelines-" + hex(gpu.facts().driver_uuid) + "-" +
-            hex(gpu.facts().device_uuid);
-  }
+std::string Pipelines::cache_path(const std::string& name) const {
+  if (folder_.empty()) return "";
+  return folder_ + "/" + name + "-" + hex(gpu_.facts().driver_uuid) + "-" +
+         hex(gpu_.facts().device_uuid);
+}
+
+Pipelines::Pipelines(const Gpu& gpu, const std::string& folder)
+    : gpu_(gpu), folder_(folder), path_(cache_path("pipelines")) {
   texel_layout_ = make_texel_layout(gpu.device());
   layout_ = make_layout(gpu.device(), texel_layout_.get());
   cache_ = make_cache(gpu.device(), path_);

@@ -30,6 +30,9 @@ class Pipelines {
   // Errors   throws INTERNAL if the driver does not compile it
   VkPipeline get(const std::string& shader,
                  const std::vector<uint32_t>& constants);
+  // A file of the cache folder for this device and driver alone; "" if there is
+  // no folder.
+  std::string cache_path(const std::string& name) const;
   VkPipelineLayout layout() const { return layout_.get(); }
   VkDescriptorSetLayout texel_layout() const { return texel_layout_.get(); }
 
@@ -38,7 +41,8 @@ class Pipelines {
                       const std::vector<uint32_t>& constants);
 
   const Gpu& gpu_;
-  std::string path_;  // of the cache
+  std::string folder_;  // of caches
+  std::string path_;    // of the cache
   SetLayoutHandle texel_layout_;
   PipelineLayoutHandle layout_;
   PipelineCacheHandle cache_;
