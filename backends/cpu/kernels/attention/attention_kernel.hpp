@@ -153,11 +153,8 @@ class StreamingAttention {
 
   void add_keys(const KeyTile& keys, const KeyTile* next) {
     if constexpr (kTokenScales) {
-      const float scale = P::kScalesQueries ? 1.0f : work_.op->scale;
-      for (int i = 0; i < kKeyTile; ++i) {
-        k_scale_[i] = i < keys.num_keys ? scale * *keys.k_scale[i] : 0.0f;
-        v_scale_[i] = i < keys.num_keys ? *keys.v_scale[i] : 0.0f;
-      }
+      load_scales(keys);
+      if (next != nullptr) fetch_scales(*next);
     }
     const int rows = static_cast<int>(work_.num_rows);
     const CodeRows k = {keys.k, next != nullptr ? next->k : nullptr,
@@ -172,6 +169,29 @@ class StreamingAttention {
       P::scores(rows, k, q_, packed_, scores_);
       weigh(keys);
       P::sums(rows, v, scores_, packed_, out_, alpha_);
+    }
+  }
+
+  // Scales of the tile's keys, 0 past them.
+  void load_scales(const KeyTile& keys) {
+    const F scale = V::set1(P::kScalesQueries ? 1.0f : work_.op->scale);
+    int64_t key = 0;
+    for (int run = 0; run < keys.num_runs; ++run) {
+      const KeyTile::Run& part = keys.runs[run];
+      for_vectors(part.num_keys, [&](int64_t i, int n) {
+        const F k = V::template load_n<TSR_F32>(part.k_scale, i, n);
+        const F v = V::template load_n<TSR_F32>(part.v_scale, i, n);
+        V::template store_n<TSR_F32>(k_scale_, key + i, V::mul(k, scale), n);
+        V::template store_n<TSR_F32>(v_scale_, key + i, v, n);
+      });
+      key += part.num_keys;
+    }
+    for (; key < kKeyTile; ++key) k_scale_[key] = v_scale_[key] = 0.0f;
+  }
+  static void fetch_scales(const KeyTile& keys) {
+    for (int run = 0; run < keys.num_runs; ++run) {
+      V::prefetch(keys.runs[run].k_scale);
+      V::prefetch(keys.runs[run].v_scale);
     }
   }
 

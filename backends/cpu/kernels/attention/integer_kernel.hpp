@@ -94,6 +94,12 @@ class IntegerAttention {
     return work_.op->q_starts[work_.seq] + (work_.row_begin + r) / group;
   }
 
+  // What a distance of 1 takes off the logarithm of a probability, nearly.
+  float exponent_of(int64_t head) const {
+    const Attention& op = *work_.op;
+    return op.kv_scale[work_.kv_head] * op.scale / op.q_inv[head];
+  }
+
   // q = clamp(rne(RN(x * inv)), -127, 127).
   void load_queries() {
     const Attention& op = *work_.op;
@@ -111,9 +117,7 @@ class IntegerAttention {
         x = V::min(V::max(x, V::set1(-127.0f)), V::set1(127.0f));
         V::template store_n<TSR_I8>(to, d, x, n);
       }
-      for (int64_t d = 0; N::kQueryOffset != 0 && d < step_dim_; ++d) {
-        to[d] = static_cast<int8_t>(to[d] + N::kQueryOffset);
-      }
+      N::offset_query(to, step_dim_);
     }
   }
 
@@ -171,6 +175,7 @@ class IntegerAttention {
   void add_all_keys() {
     for (int64_t r = 0; r < work_.num_rows; ++r) {
       N::prepare_thresholds(work_.op->thresholds + head_of(r) * kNumThresholds,
+                            exponent_of(head_of(r)),
                             thresholds_ + r * kPreparedThresholds);
       totals_[r] = 0;
       for (int64_t d = 0; d < step_dim_; ++d) sums_[r * step_dim_ + d] = 0;
@@ -221,8 +226,8 @@ class IntegerAttention {
     for (int64_t d = 0; d < head_dim_; d += V::kLanes) {
       const int64_t left = head_dim_ - d;
       const int n = static_cast<int>(left < V::kLanes ? left : V::kLanes);
-      float x[V::kLanes] = {};
-      for (int i = 0; i < n; ++i) x[i] = static_cast<float>(sums[d + i]);
+      float x[V::kLanes];
+      N::to_float(sums + d, x);
       row.store(d, n, V::mul(V::template load<TSR_F32>(x, 0), V::set1(factor)));
     }
   }

@@ -15,8 +15,14 @@ struct KeyTile {
   // last.
   const std::byte* k[kKeyTile];
   const std::byte* v[kKeyTile];
-  const float* k_scale[kKeyTile];  // I8_TOKEN only
-  const float* v_scale[kKeyTile];
+  // Keys that follow each other in a block.
+  struct Run {
+    int num_keys;
+    const float* k_scale;  // I8_TOKEN only
+    const float* v_scale;
+  };
+  int num_runs;
+  Run runs[kKeyTile];
 };
 
 // Fills `out_tile` with keys first .. first + num_keys - 1.
@@ -27,6 +33,7 @@ struct KeyTile {
       work.op->block_table + work.seq * work.op->max_blocks_per_seq;
   out_tile->first = first;
   out_tile->num_keys = num_keys;
+  out_tile->num_runs = 0;
   int64_t logical = first / kv.block_size;
   int64_t slot = first % kv.block_size;
   for (int i = 0; i < num_keys; ++logical, slot = 0) {
@@ -38,11 +45,15 @@ struct KeyTile {
         reinterpret_cast<const float*>(block + kv.k_scale_offset + scale);
     const auto* v_scale =
         reinterpret_cast<const float*>(block + kv.v_scale_offset + scale);
-    for (; slot < kv.block_size && i < num_keys; ++slot, ++i) {
-      out_tile->k[i] = codes + slot * kv.row_bytes;
-      out_tile->v[i] = out_tile->k[i] + kv.v_offset;
-      out_tile->k_scale[i] = k_scale + slot;
-      out_tile->v_scale[i] = v_scale + slot;
+    const int64_t left = kv.block_size - slot;
+    const int count =
+        left < num_keys - i ? static_cast<int>(left) : num_keys - i;
+    out_tile->runs[out_tile->num_runs++] = {count, k_scale + slot,
+                                            v_scale + slot};
+    codes += slot * kv.row_bytes;
+    for (const int end = i + count; i < end; ++i, codes += kv.row_bytes) {
+      out_tile->k[i] = codes;
+      out_tile->v[i] = codes + kv.v_offset;
     }
   }
   for (int i = num_keys; i < kKeyTile; ++i) {

@@ -115,18 +115,29 @@ class Bf16Products {
       TSR_UNROLL
       for (F& s : sum) s = V::zero();
       for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
+        __m512i left[kRows][Pairs::kStepVecs];
+        TSR_UNROLL
+        for (int r = 0; r < kRows; ++r) {
+          TSR_UNROLL
+          for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
+            left[r][j] =
+                _mm512_loadu_si512(q + r * keys.q_stride + d / 2 + 16 * j);
+            // Else each of the keys loads them again.
+            if constexpr (kRows * Pairs::kStepVecs <= 8) {
+              asm("" : "+v"(left[r][j]));
+            }
+          }
+        }
         TSR_UNROLL
         for (int i = 0; i < kKeys; ++i) {
           __m512i right[Pairs::kStepVecs];
           pairs.load_key(keys.row[key + i], d, keys.head_dim, right);
           TSR_UNROLL
           for (int r = 0; r < kRows; ++r) {
-            const float* left = q + r * keys.q_stride + d / 2;
             F& s = sum[r * kKeys + i];
             TSR_UNROLL
             for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
-              s.v = V::multiply_add_pairs(_mm512_loadu_si512(left + 16 * j),
-                                          right[j], s.v);
+              s.v = V::multiply_add_pairs(left[r][j], right[j], s.v);
             }
           }
         }

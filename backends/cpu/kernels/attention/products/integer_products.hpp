@@ -24,8 +24,13 @@ struct IntegerShape {
 
 template <typename Tag>
 struct PlainProducts {
-  // Added to each query code, modulo 256.
-  static constexpr uint8_t kQueryOffset = 0;
+  // Makes of a row of query codes what scores() reads; a multiple of 64 bytes.
+  static void offset_query(int8_t* /*row*/, int64_t /*bytes*/) {}
+
+  // Sixteen sums as f32.
+  static void to_float(const int32_t* sums, float* out) {
+    for (int i = 0; i < 16; ++i) out[i] = static_cast<float>(sums[i]);
+  }
 
   // scores[row][key] = q[row] . k[key].
   static void scores(const IntegerShape& shape, const int8_t* q,
@@ -52,8 +57,10 @@ struct PlainProducts {
     return largest;
   }
 
-  // Thresholds as encode wants them, kPreparedThresholds of them.
-  static void prepare_thresholds(const int32_t* thresholds, int32_t* out) {
+  // Thresholds as encode wants them, kPreparedThresholds of them; `exponent` is
+  // about what they were made with.
+  static void prepare_thresholds(const int32_t* thresholds, float /*exponent*/,
+                                 int32_t* out) {
     for (int i = 0; i < kNumThresholds; ++i) out[i] = thresholds[i];
   }
 

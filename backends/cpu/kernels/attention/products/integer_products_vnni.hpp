@@ -10,12 +10,23 @@
 #include <immintrin.h>
 
 #include "backends/cpu/kernels/attention/products/integer_products.hpp"
+#include "backends/cpu/kernels/attention/products/probability_codes.hpp"
 #include "backends/cpu/kernels/ops/simd_avx512.hpp"
 
 namespace tessera::cpu {
 
 struct VnniProducts {
-  static constexpr uint8_t kQueryOffset = 128;
+  static void offset_query(int8_t* row, int64_t bytes) {
+    const __m512i offset = _mm512_set1_epi8(static_cast<char>(kQueryOffset));
+    for (int64_t d = 0; d < bytes; d += 64) {
+      _mm512_storeu_si512(row + d,
+                          _mm512_add_epi8(_mm512_loadu_si512(row + d), offset));
+    }
+  }
+
+  static void to_float(const int32_t* sums, float* out) {
+    _mm512_storeu_ps(out, _mm512_cvtepi32_ps(_mm512_loadu_si512(sums)));
+  }
 
   static void scores(const IntegerShape& shape, const int8_t* q,
                      const std::byte* const* k, int8_t* packed, int32_t* out) {
@@ -47,9 +58,13 @@ struct VnniProducts {
   // The binary search of PlainProducts::encode looks for code + step - 1; the
   // thresholds of one step lie side by side, so that they fit registers:
   // steps 64 to 8 (every eighth), then 4, 2, 1.
-  static void prepare_thresholds(const int32_t* thresholds, int32_t* out) {
+  // Entry 15 is the exponent, as encode_by_exp wants it.
+  static void prepare_thresholds(const int32_t* thresholds, float exponent,
+                                 int32_t* out) {
+    const float rate = ProbabilityCodes::rate_of(thresholds, exponent);
     for (int64_t i = 0; i < 16; ++i) {
-      out[i] = i < 15 ? thresholds[7 + 8 * i] : INT32_MIN;
+      out[i] = i < 15 ? thresholds[7 + 8 * i]
+                      : static_cast<int32_t>(tsr_bits_f32(rate));
       out[16 + i] = thresholds[3 + 8 * i];
     }
     for (int64_t i = 0; i < 32; ++i) out[32 + i] = thresholds[1 + 4 * i];
@@ -57,6 +72,16 @@ struct VnniProducts {
   }
 
   static void encode(const int32_t* prepared, int32_t max,
+                     const int32_t* scores, uint8_t* codes) {
+    const float rate = tsr_from_bits_f32(static_cast<uint32_t>(prepared[15]));
+    if (rate != 0.0f && ProbabilityCodes::encode(rate, max, scores, codes)) {
+      return;
+    }
+    search(prepared, max, scores, codes);
+  }
+
+ private:
+  static void search(const int32_t* prepared, int32_t max,
                      const int32_t* scores, uint8_t* codes) {
     __m512i t[8];
     TSR_UNROLL
@@ -88,6 +113,7 @@ struct VnniProducts {
     }
   }
 
+ public:
   static int32_t sum_of(const uint8_t* codes) {
     const __m512i sums =
         _mm512_sad_epu8(_mm512_loadu_si512(codes), _mm512_setzero_si512());
@@ -111,6 +137,7 @@ struct VnniProducts {
   }
 
  private:
+  static constexpr uint8_t kQueryOffset = 128;
   static constexpr int64_t kGroups = kKeyTile / 16;
   static constexpr int kRows = 4;  // 16 accumulators
 
