@@ -57,6 +57,27 @@ class BenchOpsTest(CommandCase):
                          "w8a8_dynamic")
         self.assertIn((3072, 1024), {(row["N"], row["K"]) for row in rows})
 
+    def test_peers_stand_beside_ours_or_say_why_not(self):
+        """Which are installed differs; each is a row with figures or with a reason."""
+        rows = self.json("bench", "ops", "--device", "cpu", *QUICK, "--scheme", "f32",
+                         "--shape", "3x48x256", "--peers", "all")
+        self.assertEqual(rows[0]["device"], "cpu")
+        self.assertEqual([row.get("peer") for row in rows],
+                         [None, "onednn", "openblas", "clblast", "torch", "onnxruntime", "openvino"])
+        for row in rows[1:]:
+            self.assertNotIn("wrong", row["reason"])
+            if row["reason"]:
+                self.assertIsNone(row["median_ns"])
+                continue
+            self.assertGreater(row["median_ns"], 0)
+            self.assertEqual(row["ops"], rows[0]["ops"])
+            self.assertEqual(len(row["samples_ns"]), 2)
+
+    def test_a_python_that_is_not_there_is_a_reason(self):
+        rows = self.json("bench", "ops", "--device", "cpu", *QUICK, "--shape", "1x48x256",
+                         "--peers", "torch", "--peer-python", "no-such-python")
+        self.assertEqual(rows[1]["reason"], "no-such-python: No such file or directory")
+
     def test_prints_the_command_that_measures_a_row_again(self):
         row = self.rows("--shape", "3x64x96", "--scheme", "w8a16", "--hot")[0]
         words = shlex.split(row["command"])

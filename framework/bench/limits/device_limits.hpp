@@ -29,6 +29,8 @@ class DeviceLimits {
   DeviceLimits(Submitter& submitter, HostLimits* host)
       : submitter_(submitter), host_(host) {}
 
+  bool is_of_host() const { return host_ != nullptr; }
+
   // Errors  those of the device
   Result<OpLimit> limit_of(const TimedOp& op, bool is_copy,
                            Probe probe = Probe::kOnce);

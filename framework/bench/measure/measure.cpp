@@ -84,6 +84,7 @@ std::vector<Measurement> measure(std::span<TimedOp* const> ops,
       result.status = take_sample(*ops[turn], runs[turn], result);
       result.harness_ns += 2.0 * clock;
     }
+    if (options.after_round) options.after_round();
   }
   for (size_t i = 0; i < ops.size(); ++i) {
     if (results[i].status.ok()) results[i].status = ops[i]->check();

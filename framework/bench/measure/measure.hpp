@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct MeasureOptions {
   double batch_ns = 1e7;      // of one sample, at least
   // No sample begins later, once there are nine.
   double max_ns = 2e10;
+  // Takes samples of what is no op of a device, once a round; may be empty.
+  std::function<void()> after_round;
 };
 
 struct Measurement {

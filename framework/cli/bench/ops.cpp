@@ -13,6 +13,7 @@
 
 #include "framework/bench/measure/machine_load.hpp"
 #include "framework/bench/op_row.hpp"
+#include "framework/bench/peers/peers.hpp"
 #include "framework/bench/simulated_op.hpp"
 #include "framework/bench/timed/make_op.hpp"
 #include "framework/cli/bench/bench.hpp"
@@ -43,6 +44,7 @@ struct OpsRun {
   const OpsOptions& options;
   bench::HostLimits host_limits;
   std::vector<Subject> subjects;
+  bench::Peers peers;
   Json rows = Json::array();
 };
 
@@ -143,6 +145,26 @@ Result<Json> row_of(Subject& subject, const OpQuestion& question,
   return row;
 }
 
+// The row of the processor that peers run on too; null if there is none.
+Json row_of_processor(const OpsRun& run, const std::vector<Json>& rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const bench::DeviceLimits* limits = run.subjects[i].limits.get();
+    const bool is_host = limits != nullptr && limits->is_of_host();
+    if (is_host && rows[i].at("median_ns").is_number()) return rows[i];
+  }
+  return nullptr;
+}
+
+void add_peer_rows(OpsRun& run, const OpQuestion& question, const Json& ours) {
+  for (Json& row : run.peers.rows(question, ours)) {
+    OpsOptions alone = run.options;
+    alone.peers = {row.at("peer").get<std::string>()};
+    row["command"] = command_of(alone, question, "cpu");
+    row["case"] = case_of(run.options, question, row.at("peer"));
+    run.rows.push_back(std::move(row));
+  }
+}
+
 // One question on all devices, in turns.
 Status ask_all(OpsRun& run, const OpQuestion& question) {
   const bench::MakeOptions make{question.cold, run.options.cold_mib << 20};
@@ -172,9 +194,12 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
       rows[i] = bench::failed_row(question, subject.name, op.status());
     }
   }
+  run.peers.prepare(question);
+  bench::MeasureOptions options = run.options.measure;
+  options.after_round = [&] { run.peers.sample(options.batch_ns); };
   const bench::MachineLoad load;
   const std::vector<bench::Measurement> measurements =
-      bench::measure(ops, run.options.measure);
+      bench::measure(ops, options);
   const double others = load.others_share();
   size_t next = 0;
   for (size_t i = 0; i < run.subjects.size(); ++i) {
@@ -191,8 +216,9 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
     }
     rows[i]["command"] = command_of(run.options, question, subject.name);
     rows[i]["case"] = case_of(run.options, question, subject.name);
-    run.rows.push_back(std::move(rows[i]));
+    run.rows.push_back(rows[i]);
   }
+  add_peer_rows(run, question, row_of_processor(run, rows));
   return {};
 }
 
@@ -277,12 +303,22 @@ Status wrong_result(const Json& rows) {
   return {};
 }
 
+std::vector<std::string> chosen_peers(const OpsOptions& options) {
+  const auto& names = options.peers;
+  const bool all = std::find(names.begin(), names.end(), "all") != names.end();
+  return all ? bench::peer_names() : names;
+}
+
 Status run_ops(const OpsOptions& options) {
   TSR_ASSIGN_OR_RETURN(const std::vector<OpQuestion> questions,
                        make_questions(options));
   const Registry registry =
       discover_plugins(options.threads, options.isolate, options.devices);
-  OpsRun run{options, bench::HostLimits(options.threads), {}};
+  OpsRun run{options,
+             bench::HostLimits(options.threads),
+             {},
+             bench::Peers({chosen_peers(options), options.peer_python,
+                           options.threads, options.cold_mib << 20})};
   TSR_RETURN_IF_ERROR(open_subjects(registry, run));
   TSR_ASSIGN_OR_RETURN(KeptRun kept, KeptRun::begin(options.history, "ops"));
   for (const Subject& subject : run.subjects) kept.add_device(*subject.device);

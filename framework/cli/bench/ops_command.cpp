@@ -99,6 +99,10 @@ std::string command_of(const OpsOptions& options, const OpQuestion& question,
   if (options.batch_ms != defaults.batch_ms) {
     command.add("--batch-ms", options.batch_ms);
   }
+  command.add_text("--peers", fmt::format("{}", fmt::join(options.peers, ",")));
+  if (options.peer_python != defaults.peer_python) {
+    command.add("--peer-python", options.peer_python);
+  }
   if (options.threads > 0) command.add("--threads", options.threads);
   command.add_flag("--isolate", options.isolate);
   return command.text();

@@ -2,6 +2,7 @@
 
 #include "framework/cli/bench/ops_options.hpp"
 
+#include "framework/bench/peers/peers.hpp"
 #include "framework/cli/target_options.hpp"
 
 namespace tessera::cli {
@@ -159,6 +160,22 @@ void add_measure_options(CLI::App& app, OpsOptions& options) {
       ->capture_default_str();
 }
 
+void add_peer_options(CLI::App& app, OpsOptions& options) {
+  std::vector<std::string> names = bench::peer_names();
+  names.emplace_back("all");
+  app.add_option("--peers", options.peers,
+                 "Other software that is timed in turn with the devices, where "
+                 "it is installed: onednn, openblas, clblast, torch, "
+                 "onnxruntime, openvino or all; several with commas")
+      ->delimiter(',')
+      ->check(CLI::IsMember(names))
+      ->type_name("PEER");
+  app.add_option("--peer-python", options.peer_python,
+                 "Python that has the packages among the peers")
+      ->type_name("PROGRAM")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 const std::vector<std::string>& small_ops() {
@@ -201,6 +218,7 @@ void add_ops_options(CLI::App& app, OpsOptions& options) {
       ->type_name("N");
   add_attention_options(app, options);
   add_measure_options(app, options);
+  add_peer_options(app, options);
   add_simulated_options(app, options);
   add_threads_option(app, options.threads);
   add_history_options(app, options.history);

@@ -36,6 +36,8 @@ struct OpsOptions {
   bool hot = false;
   uint64_t cold_mib = 1536;
   bench::MeasureOptions measure;
+  std::vector<std::string> peers;
+  std::string peer_python = "python3";
   double batch_ms = 10.0;
   uint32_t threads = 0;
   bool isolate = false;

@@ -82,6 +82,10 @@ std::vector<Field> circumstance_fields() {
                "nothing was computed")
               .or_null(),
           text("kernel", "what ran").or_absent(),
+          text("peer",
+               "only of other software (`--peers`): its name; `device` has its "
+               "version too")
+              .or_absent(),
           count("timed_ops", "how often").or_absent(),
           count("rotated_bytes", "over how many bytes").or_absent(),
           number("harness_share", "of the timed time: reading the clock")
