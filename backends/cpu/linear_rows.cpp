@@ -43,7 +43,7 @@ constexpr FormatRow kFormats[] = {
     {"linear_u8",            "linear_q_u8",     TSR_WEIGHT_U8,            kFloats,               kFloats,      kBytes, 0,    kFloatAct,                             Layout::kI8Tiles},
     {"linear_i4",            "linear_q_i4",     TSR_WEIGHT_I4,            kFloats | bit(TSR_U8), kFloats,      0,      0,    kFloatAct,                             Layout::kU4Tiles},
     {"linear_u4",            "linear_q_u4",     TSR_WEIGHT_U4,            kFloats,               kFloats,      kBytes, 0,    kFloatAct,                             Layout::kU4Tiles},
-    {"linear_sparse_fixed",  "linear_q_sparse", TSR_WEIGHT_SPARSE_FIXED,  kFloats,               0,            0,      0,    kFloatAct,                             Layout::kI8Tiles},
+    {"linear_sparse_fixed",  "linear_q_sparse", TSR_WEIGHT_SPARSE_FIXED,  kFloats,               0,            0,      0,    kFloatAct,                             Layout::kSparseTiles},
     {"linear_f8e4m3",        nullptr,           TSR_WEIGHT_F8E4M3,        kFloats,               0,            0,      0,    kFloatAct | bit(TSR_ACT_F8_DYNAMIC),   Layout::kFormatTiles},
     {"linear_f8e5m2",        nullptr,           TSR_WEIGHT_F8E5M2,        kFloats,               0,            0,      0,    kFloatAct | bit(TSR_ACT_F8_DYNAMIC),   Layout::kFormatTiles},
     {"linear_f4e2m1",        nullptr,           TSR_WEIGHT_F4E2M1,        kFloats,               0,            0,      0,    kFloatAct,                             Layout::kFormatTiles},

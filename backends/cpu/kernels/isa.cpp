@@ -59,7 +59,7 @@ Isa detect() {
   }
   if (!has_all(c, bit_AVX512VNNI)) return Isa::kAvx512;
   constexpr uint32_t kAvx512Bf16 = 1U << 5;  // leaf 7, sub-leaf 1, eax
-  const bool has_vbmi = has_all(c, bit_AVX512VBMI);
+  const bool has_vbmi = has_all(c, bit_AVX512VBMI | bit_AVX512VBMI2);
   const bool has_bf16 =
       __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_all(a, kAvx512Bf16);
   return has_vbmi && has_bf16 ? Isa::kAvx512Bf16 : Isa::kAvx512Vnni;

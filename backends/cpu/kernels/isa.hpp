@@ -16,7 +16,7 @@ enum class Isa {
   kAvx2,        // AVX2, FMA, F16C
   kAvx512,      // F, BW, DQ, VL
   kAvx512Vnni,  // and VNNI
-  kAvx512Bf16,  // and BF16, VBMI
+  kAvx512Bf16,  // and BF16, VBMI, VBMI2
 };
 
 // The best level that both the processor and the operating system support.

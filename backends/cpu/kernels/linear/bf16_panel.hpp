@@ -2,7 +2,8 @@
 //
 // Any rows of bf16: codes of W are decoded a panel at a time, exactly, and
 // multiplied by register tiles; scales are applied to the sums of each group,
-// so that nothing is rounded to bf16.
+// so that nothing is rounded to bf16.  NVFP4's are not: a code has two
+// significant bits and a scale four, and bf16 holds the six of their product.
 
 #pragma once
 
@@ -24,6 +25,8 @@ class Bf16Panel {
   static constexpr int kSteps = steps_of_block(kRow);
   static constexpr int64_t kBlock = int64_t{kColumns} * kSteps;
   static constexpr bool kInPlace = kRow.codes == Codes::kBf16;
+  static constexpr bool kScalesInPairs =
+      kRow.codes == Codes::kF4E2M1 && kRow.scales == Scales::kF8E4M3;
 
   static constexpr int kTileRows = 6;  // 24 accumulators of 32 registers
   static constexpr int kTiles = static_cast<int>(kChunkCols / kTileCols);
@@ -35,11 +38,10 @@ class Bf16Panel {
 
  public:
   static void run(const FloatWork& work) {
-    if (work.weight->zeros == nullptr) {
-      columns<false>(work);
-    } else {
-      columns<true>(work);
+    if constexpr (may_have_zeros(kRow)) {
+      if (work.weight->zeros != nullptr) return columns<true>(work);
     }
+    columns<false>(work);
   }
 
  private:
@@ -62,6 +64,10 @@ class Bf16Panel {
       const TileParts parts = tile_parts(*work.weight, work.n_begin);
       multiply<kHasZeros>(work, {0, shape.padded_K, 0, true, parts.codes,
                                  shape.tile_bytes, nullptr, nullptr});
+    } else if constexpr (kScalesInPairs) {
+      for (int64_t k = 0; k < shape.K; k += kPanelDepth) {
+        scaled_panel(work, k, smaller(k + kPanelDepth, shape.K));
+      }
     } else {
       const int64_t group_size =
           kRow.group != 0 ? kRow.group : shape.group_size;
@@ -102,6 +108,39 @@ class Bf16Panel {
           work, {k, padded, group, k == 0, pairs + (k - begin) * 32,
                  kTileCols * kPanelDepth * 2, scales + place, mins + place});
       k = stop;
+    }
+  }
+
+  static void scaled_panel(const FloatWork& work, int64_t begin, int64_t end) {
+    auto* pairs = reinterpret_cast<uint8_t*>(work.panel);
+    for (int64_t j = 0; j < work.num_cols; j += kTileCols) {
+      decode_scaled(tile_parts(*work.weight, work.n_begin + j), begin, end,
+                    pairs + j * kPanelDepth * 2);
+    }
+    const int64_t padded = (end + kColumns - 1) / kColumns * kColumns;
+    multiply<false>(work, {begin, padded, 0, begin == 0, pairs,
+                           kTileCols * kPanelDepth * 2, nullptr, nullptr});
+  }
+
+  static void decode_scaled(const TileParts& parts, int64_t begin, int64_t end,
+                            uint8_t* out) {
+    for (int64_t k = begin; k < end;
+         k += kColumns, out += int64_t{32} * kColumns) {
+      const F scale = Scaling::scale(parts, k / kRow.group);
+      F w[kColumns];
+      FloatTiles<V>::template unpack<kFormat, 0, false>(
+          {}, parts.codes + k / kColumns * 64, nullptr, w);
+      for (F& value : w) value = V::mul(value, scale);
+      for (int v = 0; v < kColumns / 2; ++v) {
+        // The upper halves, for what is cut off is zero.
+        const int first = paired_column(code_bits(kRow.codes), 2 * v);
+        const int second = paired_column(code_bits(kRow.codes), 2 * v + 1);
+        const __m512i low =
+            _mm512_srli_epi32(_mm512_castps_si512(w[first].v), 16);
+        const __m512i high = _mm512_and_si512(_mm512_castps_si512(w[second].v),
+                                              _mm512_set1_epi32(-65536));
+        _mm512_storeu_si512(out + int64_t{64} * v, _mm512_or_si512(low, high));
+      }
     }
   }
 
@@ -213,9 +252,10 @@ class Bf16Panel {
     }
     TSR_UNROLL
     for (int r = 0; r < kRows; ++r) {
+      const __m512i in = Arch::input(x + r * stride);
       TSR_UNROLL
       for (int c = 0; c < kCols; ++c) {
-        acc[r][c] = Arch::add(acc[r][c], pairs[c], x + r * stride);
+        acc[r][c] = Arch::add(acc[r][c], pairs[c], in);
       }
     }
   }
@@ -326,6 +366,8 @@ class Bf16Panel {
     F sum = part.is_first ? V::zero() : V::load<TSR_F32>(work.sums, place);
     if constexpr (kInPlace) {
       sum = acc;
+    } else if constexpr (kScalesInPairs) {
+      sum = V::add(sum, acc);
     } else {
       sum = V::fma(acc, V::load<TSR_F32>(part.scales, j), sum);
       if constexpr (kRow.has_mins || kHasZeros) {

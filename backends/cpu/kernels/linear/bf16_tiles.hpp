@@ -72,6 +72,7 @@ struct Bf16Tiles {
 
   static constexpr int kColumnsOfW = 2;
   static constexpr int kFewRows = 8;
+  static constexpr int kFewTiles = 2;
   // bf16 cannot hold all differences of codes and zero points.
   static constexpr bool kZerosAreMins = true;
 
@@ -95,11 +96,14 @@ struct Bf16Tiles {
     }
   };
 
-  static F add(F acc, W w, const X* x) {
+  // A pair of columns of a row of x.
+  static W input(const X* x) {
     int32_t pair;
     __builtin_memcpy(&pair, x, sizeof(pair));
-    return {_mm512_dpbf16_ps(acc.v, (__m512bh)w,
-                             (__m512bh)_mm512_set1_epi32(pair))};
+    return _mm512_set1_epi32(pair);
+  }
+  static F add(F acc, W w, W in) {
+    return {_mm512_dpbf16_ps(acc.v, (__m512bh)w, (__m512bh)in)};
   }
 
   template <int kFormat, int kStep, bool kHasZeros, int kCount>

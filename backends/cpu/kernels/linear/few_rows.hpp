@@ -45,107 +45,149 @@ class FewRows {
 
  public:
   static void run(const FloatWork& work) {
-    if (work.weight->zeros == nullptr) {
-      tiles<false>(work);
-    } else {
-      tiles<true>(work);
+    if constexpr (may_have_zeros(kRow)) {
+      if (work.weight->zeros != nullptr) return tiles<true>(work);
     }
+    tiles<false>(work);
   }
 
  private:
-  // What a tile's group is unpacked from, and the rows of x beside it.
-  struct Source {
-    Tables tables;
-    TileParts parts;
-    F zero;
-  };
-  struct Input {
-    const X* x;
-    int64_t stride;
-  };
   struct GroupPlace {
     int64_t m;
     int64_t g;
   };
 
+  // What a tile's group is unpacked from.
+  struct Source {
+    TileParts parts;
+    F zero;
+  };
+  // Rows of x; `k` is the place in them and, unpacked, in the tiles.
+  struct Input {
+    const X* x;
+    int64_t stride;
+  };
+  // Bytes of codes from one block of columns to the next.
+  static constexpr int64_t kBlockBytes = int64_t{64} * kSteps;
+  // Codes are asked for so far ahead: what a core reads while memory answers.
+  // The hardware's own prefetch stops at the end of each 4 KiB.
+  static constexpr int64_t kPrefetchBytes = 4096;
+
+  // Tiles at once: two share what is read of many rows of x, where scales and
+  // mins leave enough registers.
+  template <int kRows>
+  static constexpr int tiles_at_once() {
+    constexpr bool kIsPlain = !kRow.has_mins && kRow.scales <= Scales::kF16;
+    return kRows >= 4 && kIsPlain ? Arch::kFewTiles : 1;
+  }
+
   template <bool kHasZeros>
   static void tiles(const FloatWork& work) {
-    for (int64_t j = 0; j < work.num_cols; j += kTileCols) {
-      rows<kHasZeros, Arch::kFewRows>(work, 0, j);
+    int64_t j = 0;
+    constexpr int64_t kWide = int64_t{Arch::kFewTiles} * kTileCols;
+    for (; j + kWide <= work.num_cols; j += kWide) {
+      rows<kHasZeros, Arch::kFewRows, Arch::kFewTiles>(work, 0, j);
+    }
+    for (; j < work.num_cols; j += kTileCols) {
+      rows<kHasZeros, Arch::kFewRows, 1>(work, 0, j);
     }
   }
-  template <bool kHasZeros, int kRows>
+  // Tiles from column j, kTiles of them.
+  template <bool kHasZeros, int kRows, int kTiles>
   static void rows(const FloatWork& work, int64_t m, int64_t j) {
-    for (; m + kRows <= work.M; m += kRows) tile<kHasZeros, kRows>(work, m, j);
-    if constexpr (kRows > 1) rows<kHasZeros, kRows / 2>(work, m, j);
+    constexpr int kWidth = kTiles == 1 ? 1 : tiles_at_once<kRows>();
+    for (; m + kRows <= work.M; m += kRows) {
+      for (int64_t t = 0; t < kTiles; t += kWidth) {
+        tile<kHasZeros, kRows, kWidth>(work, m, j + t * kTileCols);
+      }
+    }
+    if constexpr (kRows > 1) {
+      rows<kHasZeros, kRows / 2, kTiles>(work, m, j);
+    }
   }
 
-  // Sums of one row hide the latency of an FMA in several chains.
-  template <int kRows>
-  static constexpr int chains() {
-    return kRows >= 4 ? 1 : 4 / kRows;
-  }
-
-  template <bool kHasZeros, int kRows>
+  template <bool kHasZeros, int kRows, int kTiles>
   static void tile(const FloatWork& work, int64_t m, int64_t j) {
+    // Sums of one row hide the latency of an FMA in several chains.
+    constexpr int kChains = kRows * kTiles >= 4 ? 1 : 4 / (kRows * kTiles);
     const WeightShape& shape = work.weight->shape;
-    Source source{{}, tile_parts(*work.weight, work.n_begin + j), V::zero()};
+    const Tables tables{};
+    Source sources[kTiles];
+    F total[kTiles][kRows];
+    for (int t = 0; t < kTiles; ++t) {
+      sources[t].parts =
+          tile_parts(*work.weight, work.n_begin + j + t * kTileCols);
+      for (F& sum : total[t]) sum = V::zero();
+    }
     const Input input{input_row<X>(work, m), work.x_stride};
     const int64_t group_size = kRow.group != 0 ? kRow.group : shape.group_size;
-
-    F total[kRows];
-    for (F& sum : total) sum = V::zero();
+    int64_t codes = 0;  // where the block's begin
     for (int64_t g = 0; g < shape.num_groups; ++g) {
       const int64_t begin = g * group_size;
       const int64_t end = smaller(begin + group_size, shape.K);
-      constexpr int kChains = chains<kRows>();
-      F acc[kRows][kChains];
-      for (auto& row : acc) {
-        for (F& sum : row) sum = V::zero();
+      F acc[kTiles][kRows][kChains];
+      TSR_UNROLL
+      for (int t = 0; t < kTiles; ++t) {
+        for (auto& row : acc[t]) {
+          for (F& sum : row) sum = V::zero();
+        }
+        if constexpr (kHasZeros) {
+          sources[t].zero =
+              V::template load<TSR_F32>(sources[t].parts.zeros, g * kTileCols);
+        }
       }
-      if constexpr (kHasZeros) {
-        source.zero =
-            V::template load<TSR_F32>(source.parts.zeros, g * kTileCols);
-      }
-      // Addresses of many rows are a good part of a short step.
       TSR_UNROLL_4
-      for (int64_t k = begin; k < end; k += kBlock) {
-        block<kHasZeros, 0>(source, input, k, acc);
+      for (int64_t k = begin; k < end; k += kBlock, codes += kBlockBytes) {
+        block<kHasZeros, 0>(tables, sources, codes, {input.x + k, input.stride},
+                            acc);
       }
-      for (int r = 0; r < kRows; ++r) {
-        F sum = acc[r][0];
-        for (int c = 1; c < kChains; ++c) sum = V::add(sum, acc[r][c]);
-        acc[r][0] = sum;
+      TSR_UNROLL
+      for (int t = 0; t < kTiles; ++t) {
+        finish_group<kHasZeros>(work, {m, g}, sources[t], acc[t], total[t]);
       }
-      finish_group<kHasZeros>(work, {m, g}, source, acc, total);
     }
-    for (int r = 0; r < kRows; ++r) {
-      V::template store<TSR_F32>(work.sums, (m + r) * kChunkCols + j, total[r]);
+    for (int t = 0; t < kTiles; ++t) {
+      for (int r = 0; r < kRows; ++r) {
+        V::template store<TSR_F32>(
+            work.sums, (m + r) * kChunkCols + j + t * kTileCols, total[t][r]);
+      }
     }
   }
 
-  template <bool kHasZeros, int kStep, int kRows, int kChains>
-  [[gnu::always_inline]] static void block(const Source& source,
-                                           const Input& input, int64_t k,
-                                           F (&acc)[kRows][kChains]) {
-    const TileParts& parts = source.parts;
-    typename Arch::W w[kVectors];
-    Arch::template unpack<kFormat, kStep, kHasZeros>(
-        source.tables, parts.codes + (k / kColumns + kStep) * 64,
-        kSteps == 1 ? nullptr : parts.high + k / kBlock * 64, w);
+  // A step of each tile by all rows, then the block's other steps.
+  template <bool kHasZeros, int kStep, int kTiles, int kRows, int kChains>
+  [[gnu::always_inline]] static void block(const Tables& tables,
+                                           const Source (&sources)[kTiles],
+                                           int64_t codes, const Input& input,
+                                           F (&acc)[kTiles][kRows][kChains]) {
+    typename Arch::W w[kTiles][kVectors];
+    TSR_UNROLL
+    for (int t = 0; t < kTiles; ++t) {
+      const TileParts& parts = sources[t].parts;
+      const uint8_t* place = parts.codes + codes + int64_t{64} * kStep;
+      __builtin_prefetch(place + kPrefetchBytes);
+      Arch::template unpack<kFormat, kStep, kHasZeros>(
+          tables, place, kSteps == 1 ? nullptr : parts.high + codes / kSteps,
+          w[t]);
+      if constexpr (kHasZeros && !Arch::kZerosAreMins) {
+        for (auto& v : w[t]) v = V::sub(v, sources[t].zero);
+      }
+    }
     TSR_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      if constexpr (kHasZeros && !Arch::kZerosAreMins)
-        w[v] = V::sub(w[v], source.zero);
       TSR_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        const X* in = input.x + r * input.stride + k + kColumns * kStep +
-                      v * Arch::kColumnsOfW;
-        acc[r][v % kChains] = Arch::add(acc[r][v % kChains], w[v], in);
+        const auto in = Arch::input(input.x + r * input.stride +
+                                    kColumns * kStep + v * Arch::kColumnsOfW);
+        TSR_UNROLL
+        for (int t = 0; t < kTiles; ++t) {
+          F& sum = acc[t][r][v % kChains];
+          sum = Arch::add(sum, w[t][v], in);
+        }
       }
     }
     if constexpr (kStep + 1 < kSteps) {
-      block<kHasZeros, kStep + 1>(source, input, k, acc);
+      block<kHasZeros, kStep + 1>(tables, sources, codes, input, acc);
     }
   }
 
@@ -156,6 +198,12 @@ class FewRows {
                                                   const Source& source,
                                                   F (&acc)[kRows][kChains],
                                                   F (&total)[kRows]) {
+    TSR_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      for (int c = 1; c < kChains; ++c) {
+        acc[r][0] = V::add(acc[r][0], acc[r][c]);
+      }
+    }
     if constexpr (!Scaling::kHasScales) {
       for (int r = 0; r < kRows; ++r) total[r] = acc[r][0];
       return;

@@ -119,11 +119,12 @@ class Panel {
     const LinearWeight& weight = *work.weight;
     const int64_t n = work.n_begin + j;
     if constexpr (kFormat < kNumTileFormats) {
-      if (weight.zeros == nullptr) {
-        decode_tile<false>(weight, n, k, depth, out);
-      } else {
-        decode_tile<true>(weight, n, k, depth, out);
+      if constexpr (may_have_zeros(kTileFormats[kFormat])) {
+        if (weight.zeros != nullptr) {
+          return decode_tile<true>(weight, n, k, depth, out);
+        }
       }
+      decode_tile<false>(weight, n, k, depth, out);
     } else if (!weight.has_dense_rows()) {
       decode_any(weight, n, k, depth, out);
     } else if (weight.shape.format == TSR_WEIGHT_F32) {

@@ -41,13 +41,15 @@ struct FloatTiles {
 
   static constexpr int kColumnsOfW = 1;
   static constexpr int kFewRows = T::kRowsAtOnce;
+  static constexpr int kFewTiles = 1;
   // Zero points are taken from codes, where that is exact.
   static constexpr bool kZerosAreMins = false;
 
   template <int kFormat>
   struct Tables {};
 
-  static F add(F acc, W w, const X* x) { return V::fma(V::set1(*x), w, acc); }
+  static F input(const X* x) { return V::set1(*x); }
+  static F add(F acc, W w, F in) { return V::fma(in, w, acc); }
 
   // `high` is the u32s of the block.
   template <int kFormat, int kStep, bool kHasZeros, int kCount>

@@ -15,6 +15,7 @@
 #include "backends/cpu/kernels/linear/linear_input.hpp"
 #include "backends/cpu/kernels/linear/linear_kernel.hpp"
 #include "backends/cpu/kernels/linear/linear_workspace.hpp"
+#include "backends/cpu/kernels/linear/sparse/sparse_expand.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::cpu {
@@ -32,6 +33,21 @@ LinearQuestion question_of(const LinearWeight& weight, const Linear& op) {
           op.M};
 }
 
+struct KernelChoice {
+  const LinearKernel& kernel;
+  ExpandSparse expand;  // what chunks of the weight go through first, or null
+};
+
+KernelChoice choose_kernel(const LinearWeight& weight, const Linear& op,
+                           Isa best) {
+  LinearQuestion question = question_of(weight, op);
+  const LinearKernel* kernel = find_linear_kernel(question, best);
+  if (kernel != nullptr) return {*kernel, nullptr};
+  const WeightShape expanded = expanded_shape(weight.shape);
+  question.shape = &expanded;
+  return {*find_linear_kernel(question, best), sparse_expander(best)};
+}
+
 // One call, with everything that its chunks share.
 class LinearRun {
  public:
@@ -43,7 +59,8 @@ class LinearRun {
         input_(workspace.input),
         row_ops_(linear_row_ops(exec.isa)),
         is_integer_(is_integer_act(op.act_quant)),
-        kernel_(select_linear_kernel(question_of(weight, op), exec.isa)),
+        choice_(choose_kernel(weight, op, exec.isa)),
+        kernel_(choice_.kernel),
         first_column_(op.n_begin / kTileCols * kTileCols) {
     input_.kind = kernel_.input;
     const int64_t products = op.M * (op.n_end - op.n_begin) * weight.shape.K;
@@ -57,18 +74,22 @@ class LinearRun {
     const int64_t column_chunks =
         (op_.n_end - first_column_ + kChunkCols - 1) / kChunkCols;
     const int64_t row_chunks = (op_.M + kChunkRows - 1) / kChunkRows;
-    for_each_chunk(parallel_, column_chunks * row_chunks,
-                   [&](int64_t chunk, int64_t worker) {
-                     compute({chunk % row_chunks * kChunkRows,
-                              first_column_ + chunk / row_chunks * kChunkCols},
-                             workspace_.worker(worker));
-                   });
+    for_each_chunk(
+        parallel_, column_chunks * row_chunks,
+        [&](int64_t chunk, int64_t worker) {
+          const int64_t m = chunk % row_chunks * kChunkRows;
+          const int64_t n = first_column_ + chunk / row_chunks * kChunkCols;
+          expand_and_compute({m, n, &weight_, n}, workspace_.worker(worker));
+        });
   }
 
  private:
   struct Corner {
     int64_t m;
     int64_t n;  // a multiple of kTileCols
+    // What kernels read, and its row for column n.
+    const LinearWeight* source;
+    int64_t source_n;
   };
 
   void prepare_input() {
@@ -83,16 +104,26 @@ class LinearRun {
     });
   }
 
-  void compute(Corner corner, const WorkerScratch& scratch) const {
+  void expand_and_compute(Corner corner, const WorkerScratch& scratch) const {
+    if (choice_.expand == nullptr) return compute(corner, scratch);
+    const int64_t num_cols = std::min(kChunkCols, op_.n_end - corner.n);
+    const LinearWeight rows =
+        expand_rows(weight_, choice_.expand, corner.n, num_cols, scratch.codes);
+    corner.source = &rows;
+    corner.source_n = 0;
+    compute(corner, scratch);
+  }
+
+  void compute(const Corner& corner, const WorkerScratch& scratch) const {
     const int64_t M = std::min(kChunkRows, op_.M - corner.m);
     const int64_t num_cols = std::min(kChunkCols, op_.n_end - corner.n);
     if (!is_integer_) {
       const int64_t stride = padded_input(weight_.shape.K);
       const int64_t sums_stride = group_sums_stride(weight_.shape.K);
-      kernel_.run_float({&weight_, M, input_.values + corner.m * stride,
+      kernel_.run_float({corner.source, M, input_.values + corner.m * stride,
                          input_.pairs + corner.m * stride, stride,
                          input_.group_sums + corner.m * sums_stride,
-                         sums_stride, corner.n, num_cols, scratch.sums,
+                         sums_stride, corner.source_n, num_cols, scratch.sums,
                          scratch.panel});
       finish_float(corner, M, num_cols, scratch);
     } else if (op_.y.dtype == TSR_I32) {
@@ -106,18 +137,18 @@ class LinearRun {
     }
   }
 
-  void sum_group(Corner corner, int64_t M, int64_t num_cols, int64_t group,
-                 const WorkerScratch& scratch) const {
+  void sum_group(const Corner& corner, int64_t M, int64_t num_cols,
+                 int64_t group, const WorkerScratch& scratch) const {
     const int64_t stride = padded_input(weight_.shape.K);
-    kernel_.run_integer({&weight_, M,
+    kernel_.run_integer({corner.source, M,
                          workspace_.input.codes + corner.m * stride, stride,
-                         workspace_.input.zeros + corner.m, corner.n, num_cols,
-                         group, scratch.integer_sums()});
+                         workspace_.input.zeros + corner.m, corner.source_n,
+                         num_cols, group, scratch.integer_sums()});
   }
 
   // ---- Sums to y.  `skip` columns of the first tile lie before n_begin.
 
-  Finish finish_of(Corner corner, int64_t M, int64_t num_cols,
+  Finish finish_of(const Corner& corner, int64_t M, int64_t num_cols,
                    const void* sums) const {
     const int64_t skip = std::max<int64_t>(0, op_.n_begin - corner.n);
     Finish work{};
@@ -129,7 +160,7 @@ class LinearRun {
     return work;
   }
 
-  void finish_float(Corner corner, int64_t M, int64_t num_cols,
+  void finish_float(const Corner& corner, int64_t M, int64_t num_cols,
                     const WorkerScratch& scratch) const {
     Finish work = finish_of(corner, M, num_cols, scratch.sums);
     if (weight_.scale2 != nullptr) {
@@ -139,7 +170,7 @@ class LinearRun {
     row_ops_.finish(work);
   }
 
-  void finish_channel(Corner corner, int64_t M, int64_t num_cols,
+  void finish_channel(const Corner& corner, int64_t M, int64_t num_cols,
                       const WorkerScratch& scratch) const {
     Finish work = finish_of(corner, M, num_cols, scratch.sums);
     work.sums_are_i32 = weight_.quant_bias.empty();
@@ -150,20 +181,13 @@ class LinearRun {
     row_ops_.finish(work);
   }
 
-  // Whether codes of x are q + 128 and the kernel takes all groups at once.
-  bool runs_groups() const {
-    const bool is_dynamic = op_.act_quant == TSR_ACT_I8_DYNAMIC ||
-                            op_.act_quant == TSR_ACT_I4_DYNAMIC;
-    return kernel_.run_groups != nullptr && is_dynamic &&
-           op_.M <= kFewGroupRows && weight_.quant_bias.empty();
-  }
-
-  void sum_groups(Corner corner, int64_t M, int64_t num_cols,
+  void sum_groups(const Corner& corner, int64_t M, int64_t num_cols,
                   const WorkerScratch& scratch) const {
-    if (runs_groups()) {
+    if (kernel_.run_groups != nullptr && weight_.quant_bias.empty()) {
       const int64_t stride = padded_input(weight_.shape.K);
-      return kernel_.run_groups({&weight_, M, input_.codes + corner.m * stride,
-                                 stride, corner.n, num_cols, scratch.groups});
+      return kernel_.run_groups(
+          {corner.source, M, input_.codes + corner.m * stride, stride,
+           input_.zeros + corner.m, corner.source_n, num_cols, scratch.groups});
     }
     std::fill(scratch.groups, scratch.groups + M * kChunkCols, 0.0f);
     for (int64_t g = 0; g < weight_.shape.num_groups; ++g) {
@@ -182,7 +206,7 @@ class LinearRun {
     }
   }
 
-  void finish_groups(Corner corner, int64_t M, int64_t num_cols,
+  void finish_groups(const Corner& corner, int64_t M, int64_t num_cols,
                      const WorkerScratch& scratch) const {
     sum_groups(corner, M, num_cols, scratch);
     Finish work = finish_of(corner, M, num_cols, scratch.groups);
@@ -195,7 +219,7 @@ class LinearRun {
   }
 
   template <typename ScaleOf>
-  void set_col_scale(Corner corner, int64_t num_cols,
+  void set_col_scale(const Corner& corner, int64_t num_cols,
                      const WorkerScratch& scratch, Finish& work,
                      const ScaleOf& scale_of) const {
     const int64_t skip = std::max<int64_t>(0, op_.n_begin - corner.n);
@@ -206,7 +230,7 @@ class LinearRun {
   }
 
   // The sums become f32(acc + QUANT_BIAS), rounded once.
-  void add_quant_bias(Corner corner, int64_t M, int64_t num_cols,
+  void add_quant_bias(const Corner& corner, int64_t M, int64_t num_cols,
                       const WorkerScratch& scratch) const {
     for (int64_t m = 0; m < M; ++m) {
       for (int64_t j = 0; j < num_cols; ++j) {
@@ -231,7 +255,7 @@ class LinearRun {
     }
   }
 
-  void store_accumulators(Corner corner, int64_t M, int64_t num_cols,
+  void store_accumulators(const Corner& corner, int64_t M, int64_t num_cols,
                           const WorkerScratch& scratch) const {
     const int64_t skip = std::max<int64_t>(0, op_.n_begin - corner.n);
     auto* y = static_cast<int32_t*>(op_.y.data);
@@ -254,6 +278,7 @@ class LinearRun {
   PreparedInput input_;
   const LinearRowOps& row_ops_;
   bool is_integer_;
+  KernelChoice choice_;
   const LinearKernel& kernel_;
   int64_t first_column_;
   Parallel parallel_;
@@ -280,7 +305,7 @@ const char* linear_kernel_name(const LinearWeight& weight, const Linear& op,
   if (wants_dense(weight.shape, op, exec)) {
     return dense_kernel_name(weight.shape);
   }
-  return select_linear_kernel(question_of(weight, op), exec.isa).name.c_str();
+  return choose_kernel(weight, op, exec.isa).kernel.name.c_str();
 }
 
 }  // namespace tessera::cpu

@@ -23,8 +23,6 @@ inline constexpr int64_t kChunkCols = 64;
 // 64 KiB and stays in L2 beside the sums.
 inline constexpr int64_t kPanelDepth = 256;
 inline constexpr int64_t kPanelFloats = kChunkCols * kPanelDepth;
-// Up to so many rows are worth reading a tile for as a whole.
-inline constexpr int64_t kFewGroupRows = 4;
 // Rows of x are padded with zeros to a multiple of this.
 inline constexpr int64_t kInputPadding = 64;
 
@@ -59,12 +57,13 @@ struct IntegerWork {
 };
 
 // groups[m, j] = fma(f32(sum of group g), scale_g, groups[m, j]) for ascending
-// g, from 0: the sums of IntegerWork where zeros[m] is 128.
+// g, from 0: the sums are those of IntegerWork.
 struct GroupsWork {
   const LinearWeight* weight;
   int64_t M;
   const uint8_t* x;  // [M, K padded]
   int64_t x_stride;
+  const int32_t* x_zeros;  // [M]
   int64_t n_begin;
   int64_t num_cols;
   float* groups;  // [M, kChunkCols]; columns up to the tile's end are written
@@ -74,10 +73,11 @@ struct GroupsWork {
 enum class WeightKind {
   kF32Rows,  // has_dense_rows()
   kF16Rows,
-  kI8Tiles,     // layout kI8Tiles
-  kU4Tiles,     // layout kU4Tiles
-  kFormatRows,  // the tiles of row `tile_format` of kTileFormats
-  kRaw,         // layout kRaw
+  kI8Tiles,      // layout kI8Tiles
+  kU4Tiles,      // layout kU4Tiles
+  kSparseTiles,  // layout kSparseTiles, one group
+  kFormatRows,   // the tiles of row `tile_format` of kTileFormats
+  kRaw,          // layout kRaw
   kAny,
 };
 
@@ -100,7 +100,7 @@ struct LinearKernel {
   bool needs_no_zeros;  // a weight with a ZERO_POINT plane takes another row
   void (*run_float)(const FloatWork& work);
   void (*run_integer)(const IntegerWork& work);
-  // All groups at once, for few rows; null: run_integer group by group.
+  // All groups at once; null: run_integer group by group.
   void (*run_groups)(const GroupsWork& work) = nullptr;
 };
 
@@ -119,9 +119,10 @@ struct LinearQuestion {
 // True if the row computes this op on this weight, its ISA aside.
 bool fits(const LinearKernel& kernel, const LinearQuestion& question);
 
-// The first row that fits and that `best` can run; one always does.
-const LinearKernel& select_linear_kernel(const LinearQuestion& question,
-                                         Isa best);
+// The first row that fits and that `best` can run; one always does, unless the
+// layout is kSparseTiles: null then.
+const LinearKernel* find_linear_kernel(const LinearQuestion& question,
+                                       Isa best);
 
 // ---- What surrounds the sums, one set per ISA ------------------------------
 
@@ -208,5 +209,6 @@ void integer_u4_tiles_avx2(const IntegerWork& work);
 void integer_i8_tiles_avx512vnni(const IntegerWork& work);
 void integer_u4_tiles_avx512vnni(const IntegerWork& work);
 void integer_groups_u4_avx512vnni(const GroupsWork& work);
+void integer_sparse_avx512bf16(const IntegerWork& work);
 
 }  // namespace tessera::cpu

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/cpu/kernels/linear/linear_kernel.hpp"
+#include "backends/cpu/kernels/linear/sparse/sparse_expand.hpp"
 
 namespace tessera::cpu {
 namespace {
@@ -26,13 +27,16 @@ bool matches(const LinearKernel& kernel, const LinearQuestion& question) {
       return shape.layout == Layout::kI8Tiles;
     case WeightKind::kU4Tiles:
       return shape.layout == Layout::kU4Tiles;
+    case WeightKind::kSparseTiles:
+      return shape.layout == Layout::kSparseTiles && shape.num_groups == 1;
     case WeightKind::kFormatRows:
       return shape.layout != Layout::kRaw &&
+             shape.layout != Layout::kSparseTiles &&
              shape.tile_format == kernel.tile_format;
     case WeightKind::kRaw:
       return shape.layout == Layout::kRaw;
     case WeightKind::kAny:
-      return true;
+      return shape.layout != Layout::kSparseTiles;
   }
   return false;
 }
@@ -85,6 +89,9 @@ void add_float_kernels(std::vector<LinearKernel>& table,
 }
 
 void add_integer_kernels(std::vector<LinearKernel>& table) {
+  table.push_back({name_of("i8", "sparse", Isa::kAvx512Bf16, "_8x16"),
+                   Isa::kAvx512Bf16, WeightKind::kSparseTiles, 0, Input::kCodes,
+                   kFewSparseRows, false, nullptr, integer_sparse_avx512bf16});
   const auto add = [&](const char* weight, Isa isa, WeightKind kind,
                        void (*run)(const IntegerWork&)) {
     table.push_back({name_of("i8", weight, isa, ""), isa, kind, 0,
@@ -134,13 +141,12 @@ bool fits(const LinearKernel& kernel, const LinearQuestion& question) {
   return matches(kernel, question);
 }
 
-const LinearKernel& select_linear_kernel(const LinearQuestion& question,
-                                         Isa best) {
-  const auto kernels = linear_kernels();
-  for (const LinearKernel& kernel : kernels) {
-    if (kernel.isa <= best && fits(kernel, question)) return kernel;
+const LinearKernel* find_linear_kernel(const LinearQuestion& question,
+                                       Isa best) {
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (kernel.isa <= best && fits(kernel, question)) return &kernel;
   }
-  return kernels.back();
+  return nullptr;
 }
 
 const LinearRowOps& linear_row_ops(Isa best) {

@@ -26,6 +26,7 @@ struct Sizes {
   int64_t groups;   // sums of groups of x
   int64_t rows;
   int64_t sums;
+  int64_t codes;
   int64_t worker;
   int64_t total;
 };
@@ -42,7 +43,9 @@ Sizes sizes_of(const LinearLimits& limits) {
   const int64_t own = 2 * s.sums + kPanelFloats;
   const int64_t dense =
       rows < kMinDenseRows ? 0 : std::min(rows, kDenseRows) * kDenseCols;
-  s.worker = s.rows + std::max(own, dense + kSlack) + kChunkCols + kSlack;
+  s.codes = kChunkCols * padded / static_cast<int64_t>(sizeof(float));
+  s.worker =
+      s.rows + std::max(own, dense + kSlack) + kChunkCols + kSlack + s.codes;
   s.total = s.values + 2 * s.per_row + s.groups +
             std::max<int64_t>(1, limits.num_threads) * s.worker;
   return s;
@@ -59,6 +62,8 @@ WorkerScratch Workspace::worker(int64_t index) const {
   scratch.groups = scratch.sums + s.sums;
   scratch.panel = scratch.groups + s.sums;
   scratch.dense_sums = scratch.sums;
+  scratch.codes = reinterpret_cast<uint8_t*>(
+      workers + (index + 1) * worker_floats - s.codes);
   return scratch;
 }
 

@@ -29,6 +29,7 @@ struct WorkerScratch {
   float* groups;     // the same shape
   float* panel;      // kPanelFloats
   float* col_scale;  // kChunkCols
+  uint8_t* codes;    // [kChunkCols, K padded], of a kSparseTiles weight
   // [kDenseRows, kDenseCols]; the same memory as sums, groups and panel.
   float* dense_sums;
 

@@ -86,6 +86,11 @@ constexpr int tile_format_index(uint32_t format) {
   return i;
 }
 
+// Whether a weight of that row can have a ZERO_POINT plane.
+constexpr bool may_have_zeros(const TileFormat& row) {
+  return row.format == TSR_WEIGHT_I8 || row.format == TSR_WEIGHT_U4;
+}
+
 constexpr int code_bits(Codes codes) {
   switch (codes) {
     case Codes::kBf16:

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <string>
 
+#include "backends/cpu/kernels/linear/sparse/sparse_expand.hpp"
+#include "backends/cpu/kernels/linear/sparse/sparse_pack.hpp"
 #include "backends/cpu/kernels/linear/weight_planes.hpp"
 #include "tessera/error.hpp"
 
@@ -22,8 +24,9 @@ Layout tiled_layout(uint32_t format) {
   switch (format) {
     case TSR_WEIGHT_I8:
     case TSR_WEIGHT_U8:
-    case TSR_WEIGHT_SPARSE_FIXED:
       return Layout::kI8Tiles;
+    case TSR_WEIGHT_SPARSE_FIXED:
+      return Layout::kSparseTiles;
     case TSR_WEIGHT_I4:
     case TSR_WEIGHT_U4:
       return Layout::kU4Tiles;
@@ -47,7 +50,7 @@ Layout choose_layout(const tsr_weight_desc& desc, const WeightShape& shape) {
 }
 
 int64_t columns_multiple(Layout layout) {
-  if (layout == Layout::kI8Tiles) return 64;
+  if (layout == Layout::kI8Tiles || layout == Layout::kSparseTiles) return 64;
   return layout == Layout::kU4Tiles ? 8 : 32;
 }
 
@@ -71,12 +74,18 @@ int64_t scale_bytes(const TileFormat& row, const WeightShape& shape) {
   return 0;
 }
 
+int64_t book_bytes(const WeightShape& shape) {
+  return round_up(shape.N, kSparseRows) / kSparseRows *
+         (round_up(shape.K, kSparseCols) / kSparseCols) * kBookBytes;
+}
+
 void place_sections(WeightShape& shape) {
   const TileFormat& row = kTileFormats[shape.tile_format];
+  const bool is_sparse = shape.layout == Layout::kSparseTiles;
   const bool is_i8 = shape.layout == Layout::kI8Tiles;
   shape.padded_K = round_up(shape.K, columns_multiple(shape.layout));
   const int64_t cells = shape.padded_K * kTileCols;
-  shape.tile_bytes = cells * code_bits(row.codes) / 8;
+  shape.tile_bytes = cells * (is_sparse ? 4 : code_bits(row.codes)) / 8;
   shape.high_tile_bytes = cells * row.high_bits / 8;
   shape.scale_tile_bytes = scale_bytes(row, shape);
 
@@ -91,7 +100,10 @@ void place_sections(WeightShape& shape) {
   const bool has_mins = row.has_mins && row.scales == Scales::kF16;
   place(true, tiles * shape.tile_bytes);
   shape.high_offset = place(true, tiles * shape.high_tile_bytes);
-  shape.sums_offset = place(is_i8, blocked * 4);
+  shape.books_offset = place(is_sparse, book_bytes(shape));
+  shape.escapes_offset = place(is_sparse, shape.num_escapes + 64);
+  shape.starts_offset = place(is_sparse, tiles * 8);
+  shape.sums_offset = place(is_i8 || is_sparse, blocked * 4);
   shape.scales_offset = place(true, tiles * shape.scale_tile_bytes);
   shape.mins_offset = place(has_mins, blocked * 2);
   shape.zeros_offset = place(shape.has_zeros, blocked * 4);
@@ -165,7 +177,14 @@ void open_packed(const std::byte* packed, LinearWeight& weight) {
     return reinterpret_cast<const float*>(packed + offset);
   };
   weight.codes = packed;
-  if (shape.layout == Layout::kI8Tiles) {
+  if (shape.layout == Layout::kSparseTiles) {
+    weight.books = packed + shape.books_offset;
+    weight.escapes = packed + shape.escapes_offset;
+    weight.starts =
+        reinterpret_cast<const int64_t*>(packed + shape.starts_offset);
+  }
+  if (shape.layout == Layout::kI8Tiles ||
+      shape.layout == Layout::kSparseTiles) {
     weight.sums = reinterpret_cast<const int32_t*>(packed + shape.sums_offset);
   }
   const TileFormat& row = kTileFormats[shape.tile_format];
@@ -202,6 +221,10 @@ WeightShape weight_shape(const tsr_weight_desc& desc) {
   if (group != 0) {
     shape.group_size = group;
     shape.num_groups = (shape.K + group - 1) / group;
+  }
+  if (shape.layout == Layout::kSparseTiles) {
+    shape.num_escapes =
+        max_escapes(find_plane(desc, TSR_PLANE_CODES).cols, shape.N, shape.K);
   }
   place_sections(shape);
   return shape;

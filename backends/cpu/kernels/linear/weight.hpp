@@ -28,7 +28,7 @@ inline constexpr int64_t kTileCols = 16;
 //             scales    f32 [N / 16][groups][16]
 //             zeros     f32, the same shape, only with a ZERO_POINT plane
 //             scale2    f32 [N / 16][16], only with a SCALE2 plane
-//             Of I8, U8 (code - 128) and SPARSE_FIXED (expanded).
+//             Of I8 and U8 (code - 128).
 //   kU4Tiles  codes     [N / 16][K / 8][16 rows][4 bytes], byte b holds column
 //                       b in its low nibble and b + 4 in its high one; K padded
 //                       to a multiple of 8
@@ -40,6 +40,13 @@ inline constexpr int64_t kTileCols = 16;
 //             scales      see Scales
 //             mins        f16 [groups][16]
 //             scale2      as above
+//   kSparseTiles  codes     nibbles as in kU4Tiles, K padded to a multiple of
+//   64
+//                 books     s8 [N / 256][K / 128][16], what nibbles stand for
+//                 escapes   s8, in place of nibbles 15: of one tile after
+//                           another, in the order of kI8Tiles' codes
+//                 starts    i64 [N / 16], each tile's first escape
+//                 sums, scales as in kI8Tiles.  Of SPARSE_FIXED.
 //
 // Sections follow each other, each at a multiple of 64 bytes; N is rounded up
 // to tiles, whose missing rows are zero.  W = scale * (code - zero) * scale2;
@@ -49,6 +56,7 @@ enum class Layout : uint64_t {
   kI8Tiles = 1,
   kU4Tiles = 2,
   kFormatTiles = 3,
+  kSparseTiles = 4,
 };
 inline constexpr uint32_t kLayoutVersion = 1;
 inline constexpr uint32_t kPackedAlignment = 64;
@@ -70,12 +78,16 @@ struct WeightShape {
   int64_t high_tile_bytes = 0;   // likewise
   int64_t scale_tile_bytes = 0;  // likewise
   size_t high_offset = 0;
+  size_t books_offset = 0;
+  size_t escapes_offset = 0;
+  size_t starts_offset = 0;
   size_t sums_offset = 0;
   size_t scales_offset = 0;
   size_t mins_offset = 0;
   size_t zeros_offset = 0;
   size_t scale2_offset = 0;
   size_t packed_bytes = 0;
+  int64_t num_escapes = 0;  // room for so many
 
   int64_t num_tiles() const { return (N + kTileCols - 1) / kTileCols; }
 };
@@ -114,6 +126,9 @@ struct LinearWeight {
   // Packed sections; null where the layout has none.
   const std::byte* codes = nullptr;
   const std::byte* high = nullptr;
+  const std::byte* books = nullptr;
+  const std::byte* escapes = nullptr;
+  const int64_t* starts = nullptr;
   const int32_t* sums = nullptr;
   const std::byte* scale_codes = nullptr;
   const float* scales = nullptr;  // the same, of Scales::kF32

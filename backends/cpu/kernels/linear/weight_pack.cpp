@@ -5,10 +5,9 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
-#include <vector>
 
 #include "backends/cpu/kernels/linear/format_pack.hpp"
-#include "backends/cpu/kernels/linear/sparse_tile.hpp"
+#include "backends/cpu/kernels/linear/sparse/sparse_pack.hpp"
 #include "backends/cpu/kernels/linear/weight.hpp"
 #include "backends/cpu/kernels/linear/weight_planes.hpp"
 #include "tessera/error.hpp"
@@ -25,14 +24,9 @@ struct Packing {
   tsr_plane scale;
   tsr_plane scale2;
   tsr_plane zero_point;
-  std::vector<int8_t> expanded;  // [n_end - n_begin, K]; SPARSE_FIXED only
   std::byte* packed;
 
   const std::byte* code_row(int64_t n) const {
-    if (!expanded.empty()) {
-      return reinterpret_cast<const std::byte*>(expanded.data()) +
-             (n - n_begin) * shape.K;
-    }
     return plane_row(codes, n - n_begin);
   }
   // Element of row n, group g of a blocked f32 section at `offset`.
@@ -129,7 +123,7 @@ void clear_padding(const Packing& p) {
   for (int64_t n = s.N; n < s.num_tiles() * kTileCols; ++n) {
     for (int64_t g = 0; g < s.num_groups; ++g) {
       *p.blocked(s.scales_offset, n, g) = 0.0f;
-      if (s.layout == Layout::kI8Tiles) {
+      if (s.layout != Layout::kU4Tiles) {
         *p.blocked(s.sums_offset, n, g) = 0.0f;  // the bits of integer 0
       }
       if (s.has_zeros) *p.blocked(s.zeros_offset, n, g) = 0.0f;
@@ -175,20 +169,14 @@ void check_slice(const WeightShape& shape, const tsr_weight_desc& slice,
 Packing start_packing(const WeightShape& shape, const tsr_weight_desc& slice,
                       int64_t n_begin, int64_t n_end, void* packed) {
   check_slice(shape, slice, n_begin, n_end);
-  Packing p{shape,
-            n_begin,
-            n_end,
-            find_plane(slice, TSR_PLANE_CODES),
-            find_plane(slice, TSR_PLANE_SCALE),
-            find_plane(slice, TSR_PLANE_SCALE2),
-            find_plane(slice, TSR_PLANE_ZERO_POINT),
-            {},
-            static_cast<std::byte*>(packed)};
-  if (shape.format == TSR_WEIGHT_SPARSE_FIXED) {
-    p.expanded = expand_sparse(p.codes, find_plane(slice, TSR_PLANE_INDEX),
-                               shape.N, shape.K);
-  }
-  return p;
+  return {shape,
+          n_begin,
+          n_end,
+          find_plane(slice, TSR_PLANE_CODES),
+          find_plane(slice, TSR_PLANE_SCALE),
+          find_plane(slice, TSR_PLANE_SCALE2),
+          find_plane(slice, TSR_PLANE_ZERO_POINT),
+          static_cast<std::byte*>(packed)};
 }
 
 }  // namespace
@@ -199,6 +187,11 @@ void pack_rows(const WeightShape& shape, const tsr_weight_desc& slice,
   if (shape.layout == Layout::kFormatTiles) {
     return pack_format_rows(shape, {p.codes, p.scale, p.scale2, n_begin, n_end},
                             p.packed);
+  }
+  if (shape.layout == Layout::kSparseTiles) {
+    pack_sparse(shape, p.codes, find_plane(slice, TSR_PLANE_INDEX), p.packed);
+    for (int64_t n = n_begin; n < n_end; ++n) store_scales(p, n);
+    return clear_padding(p);
   }
   for (int64_t n = n_begin; n < n_end; ++n) {
     std::byte* tile = p.packed + n / kTileCols * shape.tile_bytes;
