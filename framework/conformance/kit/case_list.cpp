@@ -70,6 +70,7 @@ CaseList generate_cases(const Claim& claim, uint32_t max_level,
   add_argument_cases(options, cases);
   add_fuzz_cases(options, cases);
   add_robustness_cases(claim, options, cases);
+  add_large_cases(cases);
   if (max_level < 3) return cases;
   add_performance_cases(claim, cases);
   return cases;

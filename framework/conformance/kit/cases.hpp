@@ -55,6 +55,7 @@ void add_queue_cases(const Claim& claim, const CaseOptions& options,
                      CaseList& cases);
 void add_argument_cases(const CaseOptions& options, CaseList& cases);
 void add_fuzz_cases(const CaseOptions& options, CaseList& cases);
+void add_large_cases(CaseList& cases);
 
 // Level 3: times, and whether estimates are honest.  Keeps `claim`.
 void add_performance_cases(const Claim& claim, CaseList& cases);

@@ -81,6 +81,13 @@ uint64_t slot_of(const AttentionWork& work, const Query& query, int64_t p) {
   const auto block =
       static_cast<uint64_t>(work.block_table[row * work.max_blocks + logical]);
   const uint64_t physical = has("block_table_ignored") ? logical : block;
+  if (has("block_table_without_gaps") && logical > 0) {
+    // As if each row were as long as its sequence.
+    const auto used = static_cast<uint64_t>((query.seq_len + size - 1) / size);
+    const auto other =
+        static_cast<uint64_t>(work.block_table[row * used + logical]);
+    return other * size + static_cast<uint64_t>(p) % size;
+  }
   return physical * size + static_cast<uint64_t>(p) % size;
 }
 
@@ -110,8 +117,9 @@ void run_query(const AttentionWork& work, const Query& query) {
       score += work.q.at(query.token, query.head * D + i) *
                work.pool.read(false, slot, kv_head, i);
     }
-    scores.push_back(has("softmax_scale_missing") ? score
-                                                  : score * work.op.scale);
+    const float usual = 1.0f / std::sqrt(static_cast<float>(D));
+    const float scale = has("softmax_scale_assumed") ? usual : work.op.scale;
+    scores.push_back(has("softmax_scale_missing") ? score : score * scale);
     largest = std::max(largest, scores.back());
   }
   float sum = 0;
@@ -195,6 +203,10 @@ void kv_append(const AppendWork& work) {
     int32_t slot = work.slots[t];
     if (slot < 0 && has("stores_skipped_tokens")) slot = 0;
     if (slot < 0) continue;
+    const auto size = static_cast<int32_t>(work.pool.desc.block_size);
+    if (has("end_of_block_not_stored") && size > 1 && slot % size == size - 1) {
+      continue;
+    }
     for (uint32_t h = 0; h < work.pool.desc.num_kv_heads; ++h) {
       for (const bool value : {false, true}) {
         const Rows& from = value ? work.v : work.k;

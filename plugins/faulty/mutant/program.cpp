@@ -110,7 +110,7 @@ uint64_t Program::count_rows(uint32_t tensor, uint64_t width,
 
 void Program::run(const sdk::SubmissionView& step) {
   if (!has("step_sizes_unchecked")) sdk::check_step(desc_, step.value());
-  places_.bind(step);
+  if (num_steps_ == 0 || !has("bindings_of_first_step")) places_.bind(step);
   if (num_steps_++ == 0) first_ = step.value();
   for (uint32_t i = 0; i < kinds_.size(); ++i) run_op(i, step.value());
   misbehave(step.value());
@@ -246,6 +246,12 @@ void Program::misbehave(const tsr_submission& step) {
   if (has("differs_from_run_to_run")) {
     out.set(0, 0, out.at(0, 0) + 1e-7f * static_cast<float>(num_steps_ % 2));
     if (num_steps_ % 2 == 0) out.set(0, 0, std::nextafter(out.at(0, 0), 9e9f));
+  }
+  if (has("stale_workspace")) {
+    // What the step before this one left there.
+    auto* left = reinterpret_cast<float*>(scratch_->at(0, 64));
+    if (num_steps_ > 1) out.set(0, 0, out.at(0, 0) + left[0]);
+    left[0] = 1.0f;
   }
   if (has("aborts")) std::abort();
   if (has("ends_the_process")) std::_Exit(3);

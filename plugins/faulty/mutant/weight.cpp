@@ -29,6 +29,9 @@ float MutantWeight::scale(uint32_t n, uint32_t k) const {
   if (format == TSR_WEIGHT_F32) return 1.0f;
   uint32_t g = k / group;
   if (has("scale_of_first_group")) g = 0;
+  const uint32_t groups = (K + group - 1) / group;
+  const bool last_odd = groups % 2 == 1 && groups > 1 && g + 1 == groups;
+  if (has("scale_of_last_odd_group_lost") && last_odd) --g;
   if (has("scale_of_next_row") && n + 1 < N) ++n;
   float value = 0;
   std::memcpy(&value, row(n) + shape.codes + g * sizeof(float), sizeof(value));

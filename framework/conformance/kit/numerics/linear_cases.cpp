@@ -103,6 +103,10 @@ class LinearPlanner {
   }
 
   void add_shapes(const LinearSpec& base) {
+    // The tail behind many whole tiles.
+    LinearSpec wide = base;
+    resize(wide, 2, 1037, 32);
+    add(wide);
     const size_t count = options_.quick ? 5 : 22;
     for (size_t i = 0; i < count; ++i) {
       LinearSpec spec = base;

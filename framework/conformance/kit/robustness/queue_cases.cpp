@@ -259,6 +259,29 @@ Status use_after_destroy(CaseContext& context, const OpTrial& trial) {
   return context.allocator().check();
 }
 
+// The same program on other buffers: a submission's bindings count, not those
+// of the step before it.
+Status rebind(CaseContext& context, const OpTrial& trial) {
+  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Bench> bench,
+                       Bench::open(context, trial));
+  TSR_ASSIGN_OR_RETURN(
+      const std::unique_ptr<OpRun> other,
+      OpRun::prepare(bench->device, trial.setup, Memory::kCreated));
+  TSR_RETURN_IF_ERROR(bench->run->upload());
+  TSR_RETURN_IF_ERROR(other->upload());
+  SubmissionBuilder first = bench->run->submission(bench->timeline_id, 1);
+  TSR_RETURN_IF_ERROR(bench->outcome(first, 1));
+  SubmissionBuilder second = other->submission(bench->timeline_id, 2);
+  second.set_program(bench->run->program_id());
+  TSR_RETURN_IF_ERROR(bench->outcome(second, 2));
+  TSR_RETURN_IF_ERROR(other->download());
+  for (const Expected& one : trial.expected) {
+    TSR_RETURN_IF_ERROR(
+        other->check_values(one).annotate("bound to other buffers"));
+  }
+  return context.allocator().check();
+}
+
 // The same program in steps of other sizes: nothing of a step may stay.
 Status shrink_and_grow(CaseContext& context, const OpTrial& trial) {
   TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Bench> bench,
@@ -316,6 +339,7 @@ void add_queue_cases(const Claim& /*claim*/, const CaseOptions& options,
   add("late_signal", wait_for_late_signal);
   add("use_after_destroy", use_after_destroy);
   add("shrink_and_grow", shrink_and_grow);
+  add("rebind", rebind);
 }
 
 }  // namespace tessera::conformance
