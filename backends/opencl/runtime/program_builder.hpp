@@ -20,8 +20,8 @@ struct ProgramSource {
   std::string options;  // of the compiler, -D constants among them
 };
 
-// The option that gives a program a constant; options follow one another as they
-// are.
+// The option that gives a program a constant; options follow one another as
+// they are.
 std::string define(const char* name, uint32_t value);
 
 // Names the device, its driver, the options and the source, so that a change of
