@@ -42,6 +42,9 @@ struct GraphTensor {
   std::string source;
   std::vector<float> values;
   std::vector<int32_t> indices;
+  // Columns first_column .. of tensor `part_of`; TSR_NONE: a whole tensor.
+  uint32_t part_of = TSR_NONE;
+  uint32_t first_column = 0;
 };
 
 struct GraphWeight {
@@ -55,6 +58,10 @@ struct GraphWeight {
   std::optional<LinearChoice> stored;
   // TSR_WEIGHT_* if a file with quantized weights has it in plain floats.
   uint32_t stored_float = 0;
+  // The N rows are those from first_row on of source_rows in the file; 0: they
+  // are all.
+  uint32_t first_row = 0;
+  uint32_t source_rows = 0;
 };
 
 struct GraphKv {
@@ -73,6 +80,8 @@ struct GraphOp {
   std::string name;  // "layers.3.attention"
   int32_t layer = kBeforeLayers;
   GraphOpBody body;
+  // Ops of one group that differ in device run at the same time; 0: none.
+  uint32_t group = 0;
 };
 
 struct Graph {

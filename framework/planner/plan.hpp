@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,15 @@ struct LayerPlan {
   Scheme scheme;
 };
 
+// Rows n_begin .. n_end - 1 of a linear on a device.
+struct LinearPart {
+  std::string device;
+  uint32_t n_begin = 0;
+  uint32_t n_end = 0;
+
+  bool operator==(const LinearPart&) const = default;
+};
+
 struct Plan {
   LayerPlan before;               // embedding
   std::vector<LayerPlan> layers;  // one per layer of the graph
@@ -27,6 +38,13 @@ struct Plan {
   std::vector<LayerPlan> ops;
   // Where linears differ within a layer: one per weight of the graph, or none.
   std::vector<Scheme> weights;
+  // Linears divided over devices: one list per weight of the graph, or none.
+  // A list is empty, or its parts make up all rows in order, each on a device
+  // of its own.
+  std::vector<std::vector<LinearPart>> parts;
+  // What steps without a prompt's token do, if that differs; KV caches are
+  // where this plan has them.  Has no such plan itself.
+  std::shared_ptr<const Plan> decode;
 
   // What holds for an op's layer (kBeforeLayers, an index, kAfterLayers).
   const LayerPlan& at(int32_t layer) const;

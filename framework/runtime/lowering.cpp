@@ -36,7 +36,9 @@ std::vector<Place> find_places(const Graph& graph, const OpRange& range) {
     for (const uint32_t id : ids.reads) place_read(id);
     for (const uint32_t id : ids.writes) {
       written[id] = true;
-      places[id] = id == graph.logits ? Place::kOutput : Place::kTransient;
+      const bool leads_out =
+          id == graph.logits || graph.tensors[id].part_of != TSR_NONE;
+      places[id] = leads_out ? Place::kOutput : Place::kTransient;
     }
   }
   for (uint32_t i = range.last; i < graph.ops.size(); ++i) {
@@ -57,6 +59,8 @@ std::vector<const LayerPlan*> find_writers(const Graph& graph,
   for (uint32_t i = 0; i < graph.ops.size(); ++i) {
     for (const uint32_t id : op_tensors(graph.ops[i].body).writes) {
       writers[id] = &plan.of_op(graph, i);
+      const uint32_t whole = graph.tensors[id].part_of;
+      if (whole != TSR_NONE) writers[whole] = writers[id];
     }
   }
   return writers;
@@ -114,8 +118,10 @@ std::vector<OpRange> split_by_device(const Graph& graph, const Plan& plan) {
   std::vector<OpRange> ranges;
   for (uint32_t i = 0; i < graph.ops.size(); ++i) {
     const std::string& device = plan.of_op(graph, i).device;
-    if (ranges.empty() || ranges.back().device != device) {
-      ranges.push_back({i, i, device, {}});
+    const uint32_t group = graph.ops[i].group;
+    if (ranges.empty() || ranges.back().device != device ||
+        ranges.back().group != group) {
+      ranges.push_back({i, i, device, {}, group});
     }
     ranges.back().last = i + 1;
   }

@@ -30,9 +30,11 @@ struct OpRange {
   std::string device;
   // Tensors that the host wants to see, though no later op reads them.
   std::vector<uint32_t> observed;
+  // Neighbours of one group run at the same time; 0: by itself.
+  uint32_t group = 0;
 };
 
-// Cuts the graph where the plan changes device.
+// Cuts the graph where the plan changes device, and around groups.
 std::vector<OpRange> split_by_device(const Graph& graph, const Plan& plan);
 
 // What becomes of each graph tensor in one program.

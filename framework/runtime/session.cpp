@@ -64,10 +64,13 @@ struct Session::State {
   SessionOptions options;
   StepLimits limits;
   KvBlocks blocks;
-  std::vector<std::unique_ptr<Stage>> stages;
+  // What steps with prompt tokens run, and what all others do: the same, or
+  // nothing here.
+  std::unique_ptr<StageSet> prompt_stages;
+  std::unique_ptr<StageSet> decode_stages;
   Memory memory;
   StepTimes times;
-  const float* logits = nullptr;
+  const float* logits = nullptr;        // of the last step
   std::vector<uint32_t> order;          // feeds, decode ones first
   std::vector<uint32_t> output_starts;  // of each feed
   std::vector<uint8_t> seen;            // sequences of this step
@@ -78,6 +81,11 @@ struct Session::State {
 
   // Loads what `plan` asks for.
   Status load(const Plan& plan, const DeviceMap& devices);
+  Status load_set(const StageInputs& inputs, const DeviceMap& devices,
+                  std::unique_ptr<StageSet>& out_set);
+  void unload();
+  const StageSet& stages_for(std::span<const Feed> feeds) const;
+  std::vector<const Stage*> all_stages() const;
   Status run(std::span<const Feed> feeds);
   // Runs the steps of the history again; they count for nothing.
   Status replay();
@@ -89,11 +97,8 @@ struct Session::State {
   void order_feeds(std::span<const Feed> feeds);
   void fill(std::span<const Feed> feeds, StepArrays arrays);
   void fill_feed(const Feed& feed, uint32_t row, StepArrays& arrays);
-  Status run_stages();
   // Adds what simulated devices took in this step to `times`.
   Status collect_simulated();
-  void pass_on(const Stage& from, size_t to) const;
-  uint32_t rows_of(uint32_t symbol) const;
 };
 
 Status Session::State::check_feeds(std::span<const Feed> feeds) {
@@ -206,44 +211,9 @@ void Session::State::fill(std::span<const Feed> feeds, StepArrays arrays) {
   arrays.q_starts[size.num_seqs] = static_cast<int32_t>(size.num_tokens);
 }
 
-uint32_t Session::State::rows_of(uint32_t symbol) const {
-  return symbol == TSR_DIM_OUTPUTS ? size.num_outputs : size.num_tokens;
-}
-
-// Copies what `from` wrote to the inputs of later stages.
-void Session::State::pass_on(const Stage& from, size_t to) const {
-  for (const BoundaryTensor& written : from.outputs()) {
-    for (size_t i = to; i < stages.size(); ++i) {
-      for (const BoundaryTensor& read : stages[i]->inputs()) {
-        if (read.graph_tensor != written.graph_tensor) continue;
-        std::memcpy(read.memory, written.memory,
-                    rows_of(written.symbol) * written.row_bytes);
-      }
-    }
-  }
-}
-
-Status Session::State::run_stages() {
-  for (size_t i = 0; i < stages.size(); ++i) {
-    if (i > 0) {
-      std::memcpy(stages[i]->arena(), stages[0]->arena(),
-                  stages[0]->arena_bytes());
-    }
-    const Clock::time_point begin = Clock::now();
-    Status status = stages[i]->run(size);
-    if (!status.ok()) {
-      failed_device = stages[i]->device().name();
-      return status;
-    }
-    times.device_ns += nanoseconds(Clock::now() - begin);
-    pass_on(*stages[i], i + 1);
-  }
-  return {};
-}
-
 Status Session::State::collect_simulated() {
   if (!options.profile) return {};
-  for (const std::unique_ptr<Stage>& stage : stages) {
+  for (const Stage* stage : all_stages()) {
     if (stage->device().info().clock != TSR_CLOCK_SIMULATED) continue;
     TSR_ASSIGN_OR_RETURN(const std::vector<tsr_kernel_record> records,
                          stage->device().profile_read());
@@ -257,46 +227,65 @@ Status Session::State::collect_simulated() {
 
 Status Session::State::load(const Plan& plan, const DeviceMap& devices) {
   TSR_RETURN_IF_ERROR(bind_attention_scales(plan, graph));
-  const StageInputs inputs{graph,
-                           plan,
-                           source,
-                           limits,
-                           options.block_size,
-                           options.kv_blocks,
-                           options.profile};
-  for (const OpRange& range : split_by_device(graph, plan)) {
-    const auto device = devices.find(range.device);
-    if (device == devices.end()) {
-      return {TSR_NOT_FOUND, "no device " + range.device};
-    }
-    TSR_ASSIGN_OR_RETURN(
-        std::unique_ptr<Stage> stage,
-        Stage::create(inputs, range, device->second).annotate(range.device));
+  Residents residents;
+  const auto inputs = [&](const Plan& of_phase) {
+    return StageInputs{graph,           of_phase,           source,
+                       limits,          options.block_size, options.kv_blocks,
+                       options.profile, &residents};
+  };
+  TSR_RETURN_IF_ERROR(load_set(inputs(plan), devices, prompt_stages));
+  if (plan.decode == nullptr) return {};
+  return load_set(inputs(*plan.decode), devices, decode_stages);
+}
+
+Status Session::State::load_set(const StageInputs& inputs,
+                                const DeviceMap& devices,
+                                std::unique_ptr<StageSet>& out_set) {
+  TSR_ASSIGN_OR_RETURN(out_set, StageSet::create(inputs, devices));
+  for (const std::unique_ptr<Stage>& stage : out_set->stages()) {
     memory.weight_bytes += stage->memory().weight_bytes;
     memory.kv_bytes += stage->memory().kv_bytes;
     memory.workspace_bytes += stage->memory().workspace_bytes;
-    stages.push_back(std::move(stage));
-  }
-  for (const BoundaryTensor& output : stages.back()->outputs()) {
-    if (output.graph_tensor == graph.logits) {
-      logits = reinterpret_cast<const float*>(output.memory);
-    }
   }
   return {};
+}
+
+void Session::State::unload() {
+  prompt_stages.reset();
+  decode_stages.reset();
+  memory = {};
+}
+
+const StageSet& Session::State::stages_for(std::span<const Feed> feeds) const {
+  const bool decodes =
+      std::all_of(feeds.begin(), feeds.end(),
+                  [](const Feed& feed) { return feed.phase == TSR_DECODE; });
+  return decodes && decode_stages ? *decode_stages : *prompt_stages;
+}
+
+std::vector<const Stage*> Session::State::all_stages() const {
+  std::vector<const Stage*> all;
+  for (const StageSet* set : {prompt_stages.get(), decode_stages.get()}) {
+    if (set == nullptr) continue;
+    for (const auto& stage : set->stages()) all.push_back(stage.get());
+  }
+  return all;
 }
 
 // One step.  On failure the sequences are as before it.
 Status Session::State::run(std::span<const Feed> feeds) {
   failed_device.clear();
-  if (stages.empty()) {
+  if (prompt_stages == nullptr) {
     return {TSR_FAILED_PRECONDITION, "the session has lost its plan"};
   }
   TSR_RETURN_IF_ERROR(check_feeds(feeds));
   TSR_RETURN_IF_ERROR(extend(feeds));
   order_feeds(feeds);
-  fill(feeds, StepArrays(stages[0]->arena(), stages[0]->arena_layout(),
+  const StageSet& set = stages_for(feeds);
+  fill(feeds, StepArrays(set.first().arena(), set.first().arena_layout(),
                          limits.max_blocks_per_seq));
-  Status status = run_stages();
+  logits = set.logits();
+  Status status = set.run(size, times.device_ns, failed_device);
   if (!status.ok()) undo(feeds, feeds.size());
   return status;
 }
@@ -306,7 +295,7 @@ Status Session::State::replay() {
   TSR_RETURN_IF_ERROR(replay_events());
   times = before;
   if (!options.profile) return {};
-  for (const std::unique_ptr<Stage>& stage : stages) {
+  for (const Stage* stage : all_stages()) {
     TSR_RETURN_IF_ERROR(stage->device().profile_read().status());
   }
   return {};
@@ -356,12 +345,11 @@ Status Session::switch_plan(const Plan& plan, const DeviceMap& devices) {
     return {TSR_FAILED_PRECONDITION, "the session keeps no history"};
   }
   state.failed_device.clear();
-  state.stages.clear();
-  state.memory = {};
+  state.unload();
   state.graph = state.plain_graph;
   Status status = state.load(plan, devices);
   if (status.ok()) status = state.replay();
-  if (!status.ok()) state.stages.clear();
+  if (!status.ok()) state.unload();
   return status;
 }
 
@@ -408,13 +396,14 @@ const StepTimes& Session::times() const { return state_->times; }
 void Session::reset_times() { state_->times = {}; }
 const Session::Memory& Session::memory() const { return state_->memory; }
 uint32_t Session::num_programs() const {
-  return static_cast<uint32_t>(state_->stages.size());
+  if (state_->prompt_stages == nullptr) return 0;
+  return static_cast<uint32_t>(state_->prompt_stages->stages().size());
 }
 
 Result<std::vector<tsr_kernel_record>> Session::take_profile() {
   std::vector<tsr_kernel_record> records = std::move(state_->simulated);
   state_->simulated.clear();
-  for (const std::unique_ptr<Stage>& stage : state_->stages) {
+  for (const Stage* stage : state_->all_stages()) {
     TSR_ASSIGN_OR_RETURN(std::vector<tsr_kernel_record> more,
                          stage->device().profile_read());
     records.insert(records.end(), more.begin(), more.end());

@@ -8,7 +8,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "framework/base/status.hpp"
@@ -17,6 +16,7 @@
 #include "framework/host/device.hpp"
 #include "framework/planner/plan.hpp"
 #include "framework/runtime/feed.hpp"
+#include "framework/runtime/stages/stage_set.hpp"
 
 namespace tessera {
 
@@ -44,8 +44,6 @@ struct StepTimes {
   uint64_t simulated_ns = 0;
   uint64_t host_ns() const { return total_ns - device_ns; }
 };
-
-using DeviceMap = std::unordered_map<std::string, std::shared_ptr<Device>>;
 
 // One thread at a time.  A step allocates no memory.
 class Session {
@@ -104,6 +102,7 @@ class Session {
     uint64_t workspace_bytes = 0;
   };
   const Memory& memory() const;
+  // Of a step with prompt tokens.
   uint32_t num_programs() const;
 
   // Kernels of the steps since the last call; empty unless options.profile.

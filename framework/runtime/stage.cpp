@@ -65,23 +65,28 @@ Result<std::unique_ptr<Stage>> Stage::create(const StageInputs& inputs,
 }
 
 Status Stage::load_weights(const StageInputs& inputs, const Lowered& lowered) {
+  Residents alone;
+  Residents& residents = inputs.residents ? *inputs.residents : alone;
   for (const uint32_t index : lowered.weights) {
     const GraphWeight& weight = inputs.graph.weights[index];
+    uint64_t bytes = 0;
     TSR_ASSIGN_OR_RETURN(
-        LoadedWeight loaded,
-        load_weight(
-            *device_, weight,
-            choose_linear(weight, inputs.plan.of_weight(inputs.graph, index)),
-            inputs.source)
+        std::shared_ptr<LoadedWeight> loaded,
+        residents
+            .weight(*device_, weight,
+                    choose_linear(weight,
+                                  inputs.plan.of_weight(inputs.graph, index)),
+                    inputs.source, bytes)
             .annotate(weight.name));
-    memory_.weight_bytes += loaded.bytes;
-    if (loaded.kept) kept_.push_back(std::move(loaded.kept));
-    weights_.push_back(std::move(loaded.weight));
+    memory_.weight_bytes += bytes;
+    weights_.push_back(std::move(loaded));
   }
   return {};
 }
 
 Status Stage::create_pools(const StageInputs& inputs, const Lowered& lowered) {
+  Residents alone;
+  Residents& residents = inputs.residents ? *inputs.residents : alone;
   for (const uint32_t index : lowered.kv) {
     tsr_kv_desc desc{};
     desc.struct_size = sizeof(desc);
@@ -91,9 +96,11 @@ Status Stage::create_pools(const StageInputs& inputs, const Lowered& lowered) {
     desc.head_dim = inputs.graph.kv[index].head_dim;
     desc.block_size = inputs.block_size;
     desc.num_blocks = inputs.kv_blocks;
-    TSR_ASSIGN_OR_RETURN(KvPool pool, device_->create_kv_pool(desc).annotate(
-                                          fmt::format("KV cache {}", index)));
-    memory_.kv_bytes += pool.bytes();
+    uint64_t bytes = 0;
+    TSR_ASSIGN_OR_RETURN(std::shared_ptr<KvPool> pool,
+                         residents.kv_pool(*device_, index, desc, bytes)
+                             .annotate(fmt::format("KV cache {}", index)));
+    memory_.kv_bytes += bytes;
     pools_.push_back(std::move(pool));
   }
   return {};
@@ -126,8 +133,8 @@ Status Stage::bind_tensors(const StageInputs& inputs, const Lowered& lowered) {
         break;
       case Place::kInput:
       case Place::kOutput:
-        TSR_RETURN_IF_ERROR(
-            bind_boundary(id, tensor, program_tensor, lowered.places[id]));
+        TSR_RETURN_IF_ERROR(bind_boundary(id, tensor, program_tensor,
+                                          lowered.places[id], inputs.graph));
         break;
       case Place::kUnused:
       case Place::kTransient:
@@ -139,8 +146,33 @@ Status Stage::bind_tensors(const StageInputs& inputs, const Lowered& lowered) {
 
 Status Stage::bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
                             const tsr_tensor& tensor, uint32_t program_tensor) {
-  const GraphTensor& constant = inputs.graph.tensors[graph_tensor];
-  const uint64_t count = element_count(tensor);
+  // Parts are numbered by each division of the graph for itself.
+  const bool shares = inputs.residents != nullptr &&
+                      inputs.graph.tensors[graph_tensor].part_of == TSR_NONE;
+  std::shared_ptr<LoadedConstant> constant;
+  if (shares) {
+    constant =
+        inputs.residents->find_constant(*device_, graph_tensor, tensor.dtype);
+  }
+  if (constant == nullptr) {
+    TSR_ASSIGN_OR_RETURN(constant, load_constant(inputs, graph_tensor, tensor));
+    if (shares) {
+      inputs.residents->put_constant(*device_, graph_tensor, tensor.dtype,
+                                     constant);
+    }
+  }
+  bindings_.push_back(
+      {program_tensor, 0, constant->buffer.id(), constant->offset});
+  constants_.push_back(std::move(constant));
+  return {};
+}
+
+namespace {
+
+// Numbers of a constant, as the file or the graph has them.
+Result<SourceTensor> read_constant(const StageInputs& inputs,
+                                   const GraphTensor& constant,
+                                   uint64_t count) {
   SourceTensor source{
       TSR_F32, {}, std::as_bytes(std::span(constant.values)), {}};
   if (constant.precision == Precision::kIndex) {
@@ -149,7 +181,28 @@ Status Stage::bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
     TSR_ASSIGN_OR_RETURN(source, inputs.source.tensor(constant.source));
   }
   const uint64_t found = source.bytes.size() / dtype_bytes(source.dtype, 1);
-  if (found != count) return wrong_size(constant, found, count);
+  uint64_t wanted = count;
+  if (constant.part_of != TSR_NONE && !constant.source.empty()) {
+    wanted = inputs.graph.tensors[constant.part_of].dims[0].max;
+  }
+  if (found != wanted) return wrong_size(constant, found, wanted);
+  if (found != count) {
+    source.bytes =
+        source.bytes.subspan(dtype_bytes(source.dtype, constant.first_column),
+                             dtype_bytes(source.dtype, count));
+  }
+  return source;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<LoadedConstant>> Stage::load_constant(
+    const StageInputs& inputs, uint32_t graph_tensor,
+    const tsr_tensor& tensor) {
+  const GraphTensor& constant = inputs.graph.tensors[graph_tensor];
+  const uint64_t count = element_count(tensor);
+  TSR_ASSIGN_OR_RETURN(const SourceTensor source,
+                       read_constant(inputs, constant, count));
 
   // A table as the file has it is used where it lies.
   if (!constant.source.empty() && source.owner == nullptr &&
@@ -162,9 +215,8 @@ Status Stage::bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
     Result<Buffer> buffer =
         device_->import_host(page, source.bytes.size() + offset);
     if (buffer.ok()) {
-      bindings_.push_back({program_tensor, 0, buffer->id(), offset});
-      buffers_.push_back(std::move(*buffer));
-      return {};
+      return std::make_shared<LoadedConstant>(
+          LoadedConstant{std::move(*buffer), offset});
     }
   }
   void* memory = nullptr;
@@ -180,13 +232,12 @@ Status Stage::bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
     }
   }
   TSR_RETURN_IF_ERROR(buffer.flush());
-  bindings_.push_back({program_tensor, 0, buffer.id(), 0});
-  buffers_.push_back(std::move(buffer));
-  return {};
+  return std::make_shared<LoadedConstant>(LoadedConstant{std::move(buffer), 0});
 }
 
 Status Stage::bind_boundary(uint32_t graph_tensor, const tsr_tensor& tensor,
-                            uint32_t program_tensor, Place place) {
+                            uint32_t program_tensor, Place place,
+                            const Graph& graph) {
   void* memory = nullptr;
   TSR_ASSIGN_OR_RETURN(
       Buffer buffer,
@@ -194,8 +245,14 @@ Status Stage::bind_boundary(uint32_t graph_tensor, const tsr_tensor& tensor,
                           &memory));
   bindings_.push_back({program_tensor, 0, buffer.id(), 0});
   buffers_.push_back(std::move(buffer));
-  BoundaryTensor boundary{graph_tensor, tensor.dims[0].symbol, tensor.dtype,
-                          row_bytes(tensor), static_cast<std::byte*>(memory)};
+  BoundaryTensor boundary{
+      graph_tensor,      tensor.dims[0].symbol,           tensor.dtype,
+      row_bytes(tensor), static_cast<std::byte*>(memory), 0};
+  const GraphTensor& part = graph.tensors[graph_tensor];
+  if (part.part_of != TSR_NONE) {
+    boundary.graph_tensor = part.part_of;
+    boundary.offset_in_row = dtype_bytes(tensor.dtype, part.first_column);
+  }
   (place == Place::kInput ? inputs_ : outputs_).push_back(boundary);
   return {};
 }
@@ -209,8 +266,8 @@ Status Stage::record(const StageInputs& inputs, const Lowered& lowered) {
   for (const GraphOpBody& op : lowered.ops) {
     std::visit([&builder](const auto& body) { builder.add_op(body); }, op);
   }
-  for (const Weight& weight : weights_) builder.add_weight(weight.id());
-  for (const KvPool& pool : pools_) builder.add_kv_pool(pool.id());
+  for (const auto& loaded : weights_) builder.add_weight(loaded->weight.id());
+  for (const auto& pool : pools_) builder.add_kv_pool(pool->id());
   for (const tsr_binding& binding : bindings_) builder.bind(binding);
   TSR_ASSIGN_OR_RETURN(Program program,
                        device_->create_program(builder.build()));
@@ -229,6 +286,11 @@ Status Stage::record(const StageInputs& inputs, const Lowered& lowered) {
 }
 
 Status Stage::run(const StepSize& size) {
+  TSR_RETURN_IF_ERROR(submit(size));
+  return wait();
+}
+
+Status Stage::submit(const StepSize& size) {
   tsr_submission& record = submission_.record();
   record.num_tokens = size.num_tokens;
   record.num_seqs = size.num_seqs;
@@ -237,7 +299,10 @@ Status Stage::run(const StepSize& size) {
   record.max_seq_len = size.max_seq_len;
   record.num_decode_tokens = size.num_decode_tokens;
   submission_.signal(0).value = ++next_value_;
-  TSR_RETURN_IF_ERROR(queues_[0].submit(record));
+  return queues_[0].submit(record);
+}
+
+Status Stage::wait() {
   const uint64_t limit_ns = device_->plugin().step_limit_ns();
   const Status done = timeline_->wait(next_value_, limit_ns);
   if (done.code() == TSR_DEADLINE_EXCEEDED) {

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/format/weight.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/weight_source.hpp"
 #include "framework/host/device.hpp"
 #include "framework/host/record_builder.hpp"
 #include "framework/planner/plan.hpp"
 #include "framework/runtime/lowering.hpp"
+#include "framework/runtime/stages/residents.hpp"
 #include "framework/runtime/step_arena.hpp"
 
 namespace tessera {
@@ -27,6 +27,9 @@ struct BoundaryTensor {
   uint32_t dtype = TSR_DTYPE_NONE;
   uint64_t row_bytes = 0;
   std::byte* memory = nullptr;  // mapped on the host
+  // An output that is some columns of `graph_tensor`: where they begin in its
+  // rows.
+  uint64_t offset_in_row = 0;
 };
 
 // What the stages of one session are made from.
@@ -38,8 +41,11 @@ struct StageInputs {
   uint32_t block_size = 0;
   uint32_t kv_blocks = 0;
   bool profile = false;
+  // What other stages have loaded; null: nothing is shared.
+  Residents* residents = nullptr;
 };
 
+// Of what a stage was the first to load.
 struct StageMemory {
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
@@ -63,8 +69,14 @@ class Stage {
                                                const OpRange& range,
                                                std::shared_ptr<Device> device);
 
-  // Submits one step; `run` returns when it is done.
+  // Runs one step to its end.
   Status run(const StepSize& size);
+
+  // The two halves of run().
+  //
+  // Requires  each submit() that succeeds is followed by wait()
+  Status submit(const StepSize& size);
+  Status wait();
 
   void* arena() { return arena_memory_; }
   uint64_t arena_bytes() const { return arena_layout_.bytes(); }
@@ -72,7 +84,7 @@ class Stage {
   const std::vector<BoundaryTensor>& inputs() const { return inputs_; }
   const std::vector<BoundaryTensor>& outputs() const { return outputs_; }
   const StageMemory& memory() const { return memory_; }
-  Device& device() { return *device_; }
+  Device& device() const { return *device_; }
 
  private:
   explicit Stage(const StepLimits& limits) : arena_layout_(limits) {}
@@ -83,7 +95,11 @@ class Stage {
   Status bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
                        const tsr_tensor& tensor, uint32_t program_tensor);
   Status bind_boundary(uint32_t graph_tensor, const tsr_tensor& tensor,
-                       uint32_t program_tensor, Place place);
+                       uint32_t program_tensor, Place place,
+                       const Graph& graph);
+  Result<std::shared_ptr<LoadedConstant>> load_constant(
+      const StageInputs& inputs, uint32_t graph_tensor,
+      const tsr_tensor& tensor);
   Result<Buffer> host_visible_buffer(uint64_t bytes, void** out_memory);
   Status record(const StageInputs& inputs, const Lowered& lowered);
 
@@ -95,11 +111,10 @@ class Stage {
   std::vector<BoundaryTensor> inputs_;
   std::vector<BoundaryTensor> outputs_;
   std::vector<tsr_binding> bindings_;
-  // Weights that a device reads in place; they outlive it.
-  std::vector<std::unique_ptr<format::WeightData>> kept_;
   std::vector<Buffer> buffers_;
-  std::vector<Weight> weights_;
-  std::vector<KvPool> pools_;
+  std::vector<std::shared_ptr<LoadedConstant>> constants_;
+  std::vector<std::shared_ptr<LoadedWeight>> weights_;
+  std::vector<std::shared_ptr<KvPool>> pools_;
   std::vector<Program> programs_;  // one; later members are destroyed first
   std::vector<Queue> queues_;
   std::unique_ptr<Timeline> timeline_;

@@ -28,14 +28,43 @@ uint32_t dense_format(uint32_t dtype) {
   }
 }
 
-Status check_source(const GraphWeight& weight, const SourceTensor& tensor) {
-  const uint64_t elements = uint64_t{weight.N} * weight.K;
+// The rows of the file's tensor that are the weight's.
+Result<SourceTensor> read_rows(const GraphWeight& weight,
+                               const WeightSource& source) {
+  TSR_ASSIGN_OR_RETURN(SourceTensor tensor, source.tensor(weight.source));
+  const bool is_part = weight.source_rows != 0;
+  const uint32_t num_rows = is_part ? weight.source_rows : weight.N;
+  const uint64_t elements = uint64_t{num_rows} * weight.K;
   if (dense_format(tensor.dtype) == 0 ||
       tensor.bytes.size() != dtype_bytes(tensor.dtype, elements)) {
-    return {TSR_INVALID_ARGUMENT,
-            fmt::format("{}: {} bytes of {}, not [{}, {}] of a float type",
-                        weight.source, tensor.bytes.size(),
-                        dtype_name(tensor.dtype), weight.N, weight.K)};
+    return Status(
+        TSR_INVALID_ARGUMENT,
+        fmt::format("{}: {} bytes of {}, not [{}, {}] of a float type",
+                    weight.source, tensor.bytes.size(),
+                    dtype_name(tensor.dtype), num_rows, weight.K));
+  }
+  if (is_part) {
+    const uint64_t row_bytes = dtype_bytes(tensor.dtype, weight.K);
+    tensor.bytes = tensor.bytes.subspan(weight.first_row * row_bytes,
+                                        weight.N * row_bytes);
+  }
+  return tensor;
+}
+
+// Parts are rounded as the whole is only where rows are rounded each by itself.
+Status check_part(const GraphWeight& weight, const LinearChoice& choice) {
+  if (weight.source_rows == 0) return {};
+  if (weight.stored == choice) {
+    return {TSR_UNIMPLEMENTED,
+            weight.source +
+                ": a weight that is quantized in its file is not divided over "
+                "devices"};
+  }
+  if (choice.format == TSR_WEIGHT_NVFP4) {
+    return {TSR_UNIMPLEMENTED,
+            weight.source +
+                ": a weight with one scale for all its rows (nvfp4) is not "
+                "divided over devices"};
   }
   return {};
 }
@@ -60,6 +89,7 @@ void widen_row(const SourceTensor& tensor, uint64_t first,
 Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
                                        const WeightSource& source) {
+  TSR_RETURN_IF_ERROR(check_part(weight, choice));
   if (weight.stored == choice) return source.stored(weight.source);
   if (has_static_activations(choice.act_quant)) {
     return Status(TSR_FAILED_PRECONDITION,
@@ -68,8 +98,7 @@ Result<format::WeightData> read_weight(const GraphWeight& weight,
                               "the model with this scheme first",
                               weight.source));
   }
-  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, source.tensor(weight.source));
-  TSR_RETURN_IF_ERROR(check_source(weight, tensor));
+  TSR_ASSIGN_OR_RETURN(const SourceTensor tensor, read_rows(weight, source));
   if (dense_format(tensor.dtype) == choice.format && tensor.owner == nullptr) {
     return format::borrow_dense_weight(choice.format, weight.N, weight.K,
                                        tensor.bytes);
@@ -102,7 +131,7 @@ Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
     }
     kept.reset();
   }
-  return LoadedWeight{std::move(loaded), bytes, std::move(kept)};
+  return LoadedWeight{std::move(kept), std::move(loaded), bytes};
 }
 
 }  // namespace tessera

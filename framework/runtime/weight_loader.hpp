@@ -22,16 +22,17 @@ namespace tessera {
 //
 // Errors  those of the source and of the encoder; INVALID_ARGUMENT if the
 //         file's tensor is not [N, K] of a float type; FAILED_PRECONDITION for
-//         static activations that the file has no scales for
+//         static activations that the file has no scales for; UNIMPLEMENTED
+//         for some rows of a weight whose rows are not rounded each by itself
 Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
                                        const WeightSource& source);
 
 struct LoadedWeight {
+  // What the device reads in place; null if it needs nothing of the host's.
+  std::unique_ptr<format::WeightData> kept;  // outlives `weight`
   Weight weight;
   uint64_t bytes = 0;  // packed, or raw where the device reads it in place
-  // What the device reads in place; null if it needs nothing of the host's.
-  std::unique_ptr<format::WeightData> kept;
 };
 
 Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,

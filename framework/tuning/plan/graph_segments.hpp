@@ -27,7 +27,7 @@ struct GraphSegment {
   uint32_t out_tensor = TSR_NONE;  // that the next segment reads
 
   OpRange range(const std::string& device) const {
-    return {first, last, device, {}};
+    return {first, last, device, {}, 0};
   }
 };
 

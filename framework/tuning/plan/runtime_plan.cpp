@@ -19,29 +19,15 @@ using planner::PlanFile;
 using planner::PlannedLayer;
 using planner::PlannedPart;
 
-// The one part that runs a layer in both phases.
-Result<const PlannedPart*> only_part(const PlannedLayer& layer) {
-  const auto& prefill = layer.phases[planner::kPrefill];
-  const auto& decode = layer.phases[planner::kDecode];
-  if (prefill.size() != 1 || decode.size() != 1) {
-    return Status(TSR_UNIMPLEMENTED,
-                  layer.name + ": split over devices, which cannot be run yet");
-  }
-  if (prefill[0].device != decode[0].device ||
-      prefill[0].scheme != decode[0].scheme) {
-    return Status(TSR_UNIMPLEMENTED,
-                  layer.name +
-                      ": prefill and decode part, which cannot be "
-                      "run yet; plan without --split-phases");
-  }
-  return &prefill[0];
-}
+using planner::kDecode;
+using planner::kPrefill;
 
+// One phase of a plan.
 class PlanLowering {
  public:
-  PlanLowering(const PlanFile& file, const Graph& graph, const Scheme& base,
-               const DeviceMap& devices)
-      : graph_(graph), base_(base), devices_(devices) {
+  PlanLowering(const PlanFile& file, uint32_t phase, const Graph& graph,
+               const Scheme& base, const DeviceMap& devices)
+      : phase_(phase), graph_(graph), base_(base), devices_(devices) {
     for (const PlannedLayer& layer : file.layers) layers_[layer.name] = &layer;
   }
 
@@ -58,22 +44,32 @@ class PlanLowering {
   }
 
  private:
-  Result<const PlannedPart*> find(const std::string& name) const {
+  using Parts = std::vector<PlannedPart>;
+
+  Result<const Parts*> find(const std::string& name) const {
     const auto found = layers_.find(name);
     if (found == layers_.end()) {
       return Status(TSR_INVALID_ARGUMENT, "the plan says nothing of " + name +
                                               ": it is for another model");
     }
-    return only_part(*found->second);
+    const Parts& parts = found->second->phases[phase_];
+    if (parts.empty()) {
+      return Status(TSR_INVALID_ARGUMENT,
+                    name + ": the plan has no part that runs it");
+    }
+    return &parts;
   }
 
   Status add_segment(const GraphSegment& segment) {
-    TSR_ASSIGN_OR_RETURN(const PlannedPart* part, find(segment.name));
-    const auto device = devices_.find(part->device);
-    if (device == devices_.end()) {
-      return {TSR_NOT_FOUND, "no device " + part->device};
+    TSR_ASSIGN_OR_RETURN(const Parts* parts, find(segment.name));
+    if (parts->size() != 1) {
+      return {TSR_INVALID_ARGUMENT,
+              segment.name + ": only linears have several parts"};
     }
-    const LayerPlan own{part->device, fit_scheme(base_, *device->second)};
+    const std::string& name = parts->front().device;
+    const auto device = devices_.find(name);
+    if (device == devices_.end()) return {TSR_NOT_FOUND, "no device " + name};
+    const LayerPlan own{name, fit_scheme(base_, *device->second)};
     std::fill(plan_.ops.begin() + segment.first,
               plan_.ops.begin() + segment.last, own);
     const bool in_layer = segment.layer >= 0 && segment.layer != kAfterLayers;
@@ -86,35 +82,78 @@ class PlanLowering {
     for (uint32_t i = segment.first; i < segment.last; ++i) {
       const auto* linear = std::get_if<tsr_op_linear>(&graph_.ops[i].body);
       if (linear == nullptr) continue;
-      TSR_RETURN_IF_ERROR(add_linear(linear->weight, own));
+      TSR_RETURN_IF_ERROR(add_linear(linear->weight, own, plan_.ops[i]));
     }
     return {};
   }
 
-  Status add_linear(uint32_t weight, const LayerPlan& own) {
+  Status add_linear(uint32_t weight, const LayerPlan& own, LayerPlan& op) {
     const GraphWeight& entry = graph_.weights[weight];
     if (entry.is_head) {
       plan_.weights[weight] = own.scheme;
       return {};
     }
-    TSR_ASSIGN_OR_RETURN(const PlannedPart* part, find(entry.name));
-    if (part->device != own.device) {
-      return {TSR_UNIMPLEMENTED,
-              fmt::format("{}: on {} in a segment on {}, which cannot be run "
-                          "yet",
-                          entry.name, part->device, own.device)};
-    }
-    TSR_ASSIGN_OR_RETURN(plan_.weights[weight],
-                         find_scheme(part->scheme).annotate(entry.name));
+    TSR_ASSIGN_OR_RETURN(const Parts* parts, find(entry.name));
+    TSR_ASSIGN_OR_RETURN(
+        plan_.weights[weight],
+        find_scheme(parts->front().scheme).annotate(entry.name));
+    op.device = parts->front().device;
+    if (parts->size() > 1) return add_parts(weight, *parts);
     return {};
   }
 
+  Status add_parts(uint32_t weight, const Parts& parts) {
+    plan_.parts.resize(graph_.weights.size());
+    for (const PlannedPart& part : parts) {
+      if (part.scheme != parts.front().scheme) {
+        return {TSR_INVALID_ARGUMENT,
+                fmt::format("{}: parts in {} and {}; a linear has one scheme",
+                            graph_.weights[weight].name, parts.front().scheme,
+                            part.scheme)};
+      }
+      plan_.parts[weight].push_back({part.device, part.n_begin, part.n_end});
+    }
+    return {};
+  }
+
+  uint32_t phase_;
   const Graph& graph_;
   const Scheme& base_;
   const DeviceMap& devices_;
   std::map<std::string, const PlannedLayer*> layers_;
   Plan plan_;
 };
+
+bool same_parts(const std::vector<PlannedPart>& a,
+                const std::vector<PlannedPart>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const PlannedPart& x, const PlannedPart& y) {
+                      return x.device == y.device && x.scheme == y.scheme &&
+                             x.n_begin == y.n_begin && x.n_end == y.n_end;
+                    });
+}
+
+bool phases_part(const PlanFile& file) {
+  return std::any_of(
+      file.layers.begin(), file.layers.end(), [](const PlannedLayer& layer) {
+        return !same_parts(layer.phases[kPrefill], layer.phases[kDecode]);
+      });
+}
+
+// A KV cache is written in one phase and read in the other.
+Status check_caches(const Graph& graph, const Plan& prefill,
+                    const Plan& decode) {
+  for (size_t layer = 0; layer < prefill.layers.size(); ++layer) {
+    const std::string& first = prefill.layers[layer].device;
+    const std::string& second = decode.layers[layer].device;
+    if (first == second || graph.kv.size() <= layer) continue;
+    return {TSR_INVALID_ARGUMENT,
+            fmt::format("layers.{}: its KV cache would be on {} in prefill and "
+                        "on {} in decode",
+                        layer, first, second)};
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -181,7 +220,14 @@ std::vector<std::string> changed_fingerprints(const PlanFile& file,
 
 Result<Plan> runtime_plan(const PlanFile& file, const Graph& graph,
                           const Scheme& base, const DeviceMap& devices) {
-  return PlanLowering(file, graph, base, devices).lower();
+  TSR_ASSIGN_OR_RETURN(
+      Plan plan, PlanLowering(file, kPrefill, graph, base, devices).lower());
+  if (!phases_part(file)) return plan;
+  TSR_ASSIGN_OR_RETURN(
+      Plan decode, PlanLowering(file, kDecode, graph, base, devices).lower());
+  TSR_RETURN_IF_ERROR(check_caches(graph, plan, decode));
+  plan.decode = std::make_shared<const Plan>(std::move(decode));
+  return plan;
 }
 
 }  // namespace tessera

@@ -36,8 +36,8 @@ std::vector<std::string> changed_fingerprints(const planner::PlanFile& file,
                                               const DeviceMap& devices);
 
 // Errors  INVALID_ARGUMENT if the file does not name every segment and linear
-//         of the graph, or names what it lacks;
-//         UNIMPLEMENTED for a split linear, or phases that part
+//         of the graph, or names what it lacks, or moves a KV cache between
+//         the phases; NOT_FOUND for a device that is not there
 Result<Plan> runtime_plan(const planner::PlanFile& file, const Graph& graph,
                           const Scheme& base, const DeviceMap& devices);
 

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What stages of one session hold in common: a weight, a table or a KV cache
+// that prefill and decode use on the same device is there once.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "framework/base/status.hpp"
+#include "framework/graph/weight_source.hpp"
+#include "framework/host/device.hpp"
+#include "framework/runtime/weight_loader.hpp"
+
+namespace tessera {
+
+// A table, and where in its buffer it begins.
+struct LoadedConstant {
+  Buffer buffer;
+  uint64_t offset = 0;
+};
+
+// Remembers what is loaded as long as anybody uses it.
+class Residents {
+ public:
+  // Sets `out_bytes` to what was newly loaded, 0 if it was there.
+  // Errors: those of load_weight().
+  Result<std::shared_ptr<LoadedWeight>> weight(Device& device,
+                                               const GraphWeight& weight,
+                                               const LinearChoice& choice,
+                                               const WeightSource& source,
+                                               uint64_t& out_bytes);
+
+  // The cache of graph KV cache `index`.
+  // Errors: those of Device::create_kv_pool().
+  Result<std::shared_ptr<KvPool>> kv_pool(Device& device, uint32_t index,
+                                          const tsr_kv_desc& desc,
+                                          uint64_t& out_bytes);
+
+  // Null if nobody has put it there.
+  std::shared_ptr<LoadedConstant> find_constant(const Device& device,
+                                                uint32_t graph_tensor,
+                                                uint32_t dtype) const;
+  void put_constant(const Device& device, uint32_t graph_tensor, uint32_t dtype,
+                    const std::shared_ptr<LoadedConstant>& constant);
+
+ private:
+  template <typename T>
+  using ByKey = std::unordered_map<std::string, std::weak_ptr<T>>;
+
+  ByKey<LoadedWeight> weights_;
+  ByKey<KvPool> pools_;
+  ByKey<LoadedConstant> constants_;
+};
+
+}  // namespace tessera
