@@ -158,9 +158,14 @@ Contingency contingency_for(const Problem& problem, uint32_t device,
     result.failure = "it is the only device";
     return result;
   }
+  // What a contingency says of a linear is one device: none is divided.
+  Problem rest = without_device(problem, device);
+  for (LinearClass& entry : rest.linear_classes) {
+    std::erase_if(entry.cells,
+                  [](const Cell& cell) { return cell.parts.size() > 1; });
+  }
   const Result<MadePlan> made =
-      solve_problem(without_device(problem, device),
-                    {side_limits(options.solve), false, false});
+      solve_problem(rest, {side_limits(options.solve), false, false});
   if (!made.ok()) {
     result.failure = made.status().message();
     return result;
@@ -180,6 +185,16 @@ Contingency contingency_for(const Problem& problem, uint32_t device,
 }
 
 }  // namespace
+
+PlanFile plan_of(const Problem& problem, const BuiltChain& built,
+                 const Assignment& assignment) {
+  PlanFile plan;
+  plan.objective = objective_name(problem.objective);
+  plan.workload = problem.workload;
+  plan.split_phases = problem.split_phases;
+  PlanWriter(problem, built, assignment).add_layers({}, plan);
+  return plan;
+}
 
 Problem without_device(const Problem& problem, uint32_t device) {
   Problem rest = problem;

@@ -50,6 +50,11 @@ struct Prediction {
 Result<Prediction> predict(const Problem& problem, const BuiltChain& built,
                            const Assignment& assignment);
 
+// Devices and schemes of an assignment as a plan, without predictions, margins
+// and contingencies.
+PlanFile plan_of(const Problem& problem, const BuiltChain& built,
+                 const Assignment& assignment);
+
 // `problem` without a device.
 //
 // Requires  another device is left

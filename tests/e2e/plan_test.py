@@ -89,6 +89,76 @@ class PlanTest(CommandCase):
         alone = self.json("run", "--device", "cpu", "--scheme", "f32", *words)
         self.assertEqual(planned["token_ids"], alone["token_ids"])
 
+    def tokens_with(self, change):
+        """What the plan gives before and after `change` of each linear's entry."""
+        if "npu_sim" not in self.devices():
+            self.skipTest("no second device with the same integer results")
+        self.done("plan", *SMALL, "--schemes", "w8a8_dynamic", "--pin",
+                  "layers.*=/w8a8_dynamic", "-o", self.plan)
+        run = ("run", "--plan", self.plan, "-p", "A library for", "-n", 12)
+        whole = self.json(*run)
+        plan = json.loads(self.plan.read_text())
+        for layer in plan["layers"]:
+            if layer["op"] == "linear":
+                change(layer)
+        self.plan.write_text(json.dumps(plan))
+        changed = self.json(*run)
+        self.assertEqual(changed["device"], "cpu+npu_sim:310p")
+        self.assertEqual(changed["token_ids"], whole["token_ids"])
+        return whole, changed
+
+    def test_runs_linears_divided_over_devices_as_if_they_were_whole(self):
+        def divide(layer):
+            for phase in ("prefill", "decode"):
+                part = layer[phase]["parts"][0]
+                cut = part["n_end"] // 128 * 64
+                other = dict(part, device="npu_sim:310p", n_begin=cut)
+                layer[phase]["parts"] = [dict(part, n_end=cut), other]
+
+        self.tokens_with(divide)
+
+    def test_runs_decode_on_another_device_than_prefill(self):
+        def move(layer):
+            if "down_proj" in layer["name"]:
+                layer["decode"]["parts"][0]["device"] = "npu_sim:310p"
+
+        self.tokens_with(move)
+
+    def test_refuses_parts_that_do_not_make_up_a_linear(self):
+        self.done("plan", *SMALL, "-o", self.plan)
+        plan = json.loads(self.plan.read_text())
+        linear = next(x for x in plan["layers"] if x["op"] == "linear")
+        for phase in ("prefill", "decode"):
+            linear[phase]["parts"] *= 2
+        self.plan.write_text(json.dumps(plan))
+        self.refused(1, linear["name"], "run", "--plan", self.plan, "-p", "A")
+
+    def test_divides_linears_where_that_pays(self):
+        if "npu_sim" not in self.devices():
+            self.skipTest("no devices that share no cores")
+        names = "npu_sim:310p,npu_sim:310b1"
+        whole = self.json("plan", "--devices", names, *SMALL)
+        plan = self.json("plan", "--devices", names, *SMALL, "--split-linears",
+                         "-o", self.plan)
+        self.assertLessEqual(plan["lower_bound_ns"], whole["lower_bound_ns"])
+        first, second = (self.json("run", "--plan", self.plan, "-p", "A library",
+                                   "-n", 4) for _ in range(2))
+        self.assertEqual(first["token_ids"], second["token_ids"])
+
+    def test_runs_the_plan_and_others_for_real(self):
+        text = self.done("plan", *SMALL, "--schemes", "w8a8_dynamic",
+                         "--compare-baselines", "--run", "--challenge", 2).stdout
+        self.assertIn("off by", text)
+        self.assertRegex(text, r"takes \d+\.\d % more than the best of \d+ others")
+
+    def test_runs_nothing_where_no_time_is_real(self):
+        problem = self.folder / "problem.json"
+        self.done("plan", *SMALL, "--save-problem", problem)
+        self.refused(1, "need a model", "plan", "--devices-file", problem, "--run")
+        if "npu_sim" in self.devices():
+            self.refused(1, "is simulated", "plan", *SMALL, "--devices",
+                         "npu_sim:310p", "--run")
+
     def test_keeps_an_accuracy_budget_on_the_report_text(self):
         report = self.json("plan", *SMALL, "--max-kl", 0.02,
                            "--profile-seconds", 2, "--sensitivity-tokens", 64,

@@ -3,6 +3,7 @@
 // tessera plan: every layer gets a device and a precision.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "framework/cli/json_output.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
 #include "framework/cli/plan/plan_report.hpp"
+#include "framework/cli/plan/real_runs.hpp"
 #include "framework/cli/plan/verify.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/planner/plan_file/plan_text.hpp"
@@ -79,6 +81,31 @@ Status print_plan(const char* command, const PlanCommandOptions& options,
   return {};
 }
 
+Status print_runs(const PlanCommandOptions& options, const PlanInputs& inputs,
+                  const planner::Problem& problem,
+                  const planner::MadePlan& made) {
+  // The plan itself is what --json prints.
+  const auto print = options.json ? write_err : write_out;
+  if (options.run) {
+    TSR_ASSIGN_OR_RETURN(const std::string text,
+                         run_for_real(options, inputs, problem, made));
+    print("\n" + text);
+  }
+  if (options.challenge > 0) {
+    TSR_ASSIGN_OR_RETURN(const std::string text,
+                         challenge_plan(options, inputs, problem, made));
+    print("\n" + text);
+  }
+  return {};
+}
+
+// Most that this process has held.
+uint64_t peak_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
 Status run_plan(const PlanCommandOptions& options) {
   using Clock = std::chrono::steady_clock;
   TSR_ASSIGN_OR_RETURN(PlanInputs inputs, make_plan_inputs(options));
@@ -86,6 +113,14 @@ Status run_plan(const PlanCommandOptions& options) {
   planning.solve.gap = kGap;
   const planner::Problem asked = inputs.problem;
   const Clock::time_point begin = Clock::now();
+  const auto since_begin = [begin] {
+    return std::chrono::duration<double, std::nano>(Clock::now() - begin)
+        .count();
+  };
+  double first_ns = 0.0;
+  planning.solve.on_first_plan = [&](double) {
+    if (first_ns == 0.0) first_ns = since_begin();
+  };
   const bool verifies =
       inputs.model && asked.limits.kl && options.verify_tokens > 0;
   Result<planner::MadePlan> made =
@@ -93,14 +128,15 @@ Status run_plan(const PlanCommandOptions& options) {
                : planner::make_plan(asked, planning);
   if (!made.ok()) return std::move(made).status();
   if (inputs.model) sign_plan(options, inputs, made->file);
-  const double ns =
-      std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
-  write_err(fmt::format("{}: {} paths, {} branches, {}\n",
-                        verifies ? "planned and verified" : "planned",
-                        made->solution.steps, made->solution.nodes,
-                        duration_text(ns)));
+  write_err(fmt::format(
+      "{}: {} paths, {} branches, {}, a first plan after {}, {} at most in "
+      "memory\n",
+      verifies ? "planned and verified" : "planned", made->solution.steps,
+      made->solution.nodes, duration_text(since_begin()),
+      duration_text(first_ns), bytes_text(peak_bytes())));
   TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made->file));
-  return print_plan("plan", options, asked, planning, made->file);
+  TSR_RETURN_IF_ERROR(print_plan("plan", options, asked, planning, made->file));
+  return print_runs(options, inputs, asked, *made);
 }
 
 Status run_diff(const PlanCommandOptions& options, const std::string& first,
@@ -159,6 +195,12 @@ void add_goal_options(CLI::App& app, PlanCommandOptions& options) {
       ->type_name("RULE");
   app.add_option("--forbid", options.forbids, "What layers must not have")
       ->type_name("RULE");
+  app.add_flag("--split-phases", options.split_phases,
+               "Let prefill and decode run a layer on different devices or in "
+               "different precisions, its weights held twice where that pays");
+  app.add_flag("--split-linears", options.split_linears,
+               "Let a linear's rows be divided over two devices that share no "
+               "cores");
 }
 
 void add_input_options(CLI::App& app, PlanCommandOptions& options) {
@@ -218,6 +260,14 @@ void add_output_options(CLI::App& app, PlanCommandOptions& options) {
       ->type_name("FILE");
   app.add_flag("--compare-baselines", options.compare_baselines,
                "Print what other runtimes' rules would have made");
+  app.add_flag("--run", options.run,
+               "Run the plan, and with --compare-baselines theirs in turns, "
+               "and print what they take beside what was predicted");
+  app.add_option("--challenge", options.challenge,
+                 "Run N random plans, 2 N one step away, all uniform plans and "
+                 "all baselines, each in turns with the plan")
+      ->check(count_validator(0, 10'000))
+      ->type_name("N");
 }
 
 void add_view_options(CLI::App& app, PlanCommandOptions& options) {

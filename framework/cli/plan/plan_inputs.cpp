@@ -18,6 +18,7 @@
 #include "framework/host/certificate.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/planner/problem/build_chain.hpp"
+#include "framework/planner/problem/divide_cells.hpp"
 #include "framework/planner/problem/problem_file.hpp"
 #include "framework/planner/solver/solve.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
@@ -103,6 +104,11 @@ Status add_sensitivity(const PlanCommandOptions& options,
   return {};
 }
 
+// Other plans than the best are to be told apart.
+bool times_all(const PlanCommandOptions& options) {
+  return options.compare_baselines || options.challenge > 0;
+}
+
 // Where times are kept; nothing if nothing is measured, or there is no folder.
 Result<std::optional<CostStore>> open_costs(const PlanCommandOptions& options) {
   std::optional<CostStore> store;
@@ -138,7 +144,7 @@ Status add_costs(const PlanCommandOptions& options,
                     [progress](double share) { progress->update(share); }});
   costs.maker.emplace(*costs.inputs);
   // Baselines are compared by what they take, not by what devices say.
-  const ProbeDepth depth = options.compare_baselines || probe.repeats == 0
+  const ProbeDepth depth = times_all(options) || probe.repeats == 0
                                ? ProbeDepth::kMeasure
                                : ProbeDepth::kEstimate;
   TSR_ASSIGN_OR_RETURN(inputs.problem, costs.maker->make(depth));
@@ -184,6 +190,7 @@ Status apply_limits(const PlanCommandOptions& options,
   TSR_ASSIGN_OR_RETURN(problem.objective,
                        planner::find_objective(options.objective));
   if (options.max_kl >= 0.0) problem.limits.kl = options.max_kl;
+  problem.split_phases = problem.split_phases || options.split_phases;
   for (const std::string& text : options.memory) {
     const size_t equals = text.rfind('=');
     const std::string name = text.substr(0, equals);
@@ -292,9 +299,10 @@ Result<PlanInputs> make_plan_inputs(const PlanCommandOptions& options) {
             options.devices_file));
   }
   TSR_RETURN_IF_ERROR(apply_limits(options, inputs.problem));
-  const bool lazy = inputs.costs && !options.compare_baselines &&
-                    options.profile_seconds > 0.0;
+  const bool lazy =
+      inputs.costs && !times_all(options) && options.profile_seconds > 0.0;
   if (lazy) TSR_RETURN_IF_ERROR(refine_costs(options, inputs));
+  if (options.split_linears) planner::offer_divided_cells(inputs.problem);
   return inputs;
 }
 

@@ -43,6 +43,10 @@ struct PlanCommandOptions {
   std::string explain;
   std::string svg;
   bool compare_baselines = false;
+  bool split_phases = false;
+  bool split_linears = false;
+  bool run = false;
+  uint32_t challenge = 0;  // random plans to run; 0: none
   bool json = false;
   uint64_t verify_tokens = 2048;
 };

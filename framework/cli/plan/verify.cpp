@@ -37,22 +37,34 @@ Result<std::unique_ptr<Split>> open_split(const PlanCommandOptions& options,
   return split;
 }
 
-Result<Estimate> measure_kl(const PlanInputs& inputs,
-                            const planner::PlanFile& file, Split& split) {
+Result<Estimate> measure_phase(const PlanInputs& inputs,
+                               const planner::PlanFile& file, uint32_t phase,
+                               Split& split) {
   const LoadedPlan plan{"the plan", file, inputs.base, inputs.devices, {}};
   TSR_ASSIGN_OR_RETURN(
       const std::unique_ptr<Session> session,
       open_plan_session(
           *inputs.model, plan,
-          eval_session_options(split.texts, TSR_PREFILL,
+          eval_session_options(split.texts, phase,
                                inputs.model->model->config.vocab_size)));
   Progress progress("verify");
   TSR_ASSIGN_OR_RETURN(
       const std::vector<DocumentScores> scores,
-      score_documents(*session, split.texts.documents, TSR_PREFILL,
+      score_documents(*session, split.texts.documents, phase,
                       *split.reference.logits,
                       [&progress](double share) { progress.update(share); }));
   return summarize(scores).kl_mean;
+}
+
+// Of the worse phase, where phases differ.
+Result<Estimate> measure_kl(const PlanInputs& inputs,
+                            const planner::PlanFile& file, Split& split) {
+  TSR_ASSIGN_OR_RETURN(const Estimate prefill,
+                       measure_phase(inputs, file, TSR_PREFILL, split));
+  if (!file.split_phases) return prefill;
+  TSR_ASSIGN_OR_RETURN(const Estimate decode,
+                       measure_phase(inputs, file, TSR_DECODE, split));
+  return decode.high > prefill.high ? decode : prefill;
 }
 
 }  // namespace

@@ -149,6 +149,7 @@ bool Incumbent::offer(const Choice& choice) {
 bool Incumbent::offer(const Choice& choice, const Totals& totals) {
   const double objective = objective_of(chain_, totals);
   if (objective >= objective_ || !is_feasible(chain_, totals)) return false;
+  if (!exists() && on_first_) on_first_(objective);
   objective_ = objective;
   choice_ = choice;
   return true;

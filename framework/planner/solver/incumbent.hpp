@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "framework/planner/solver/chain.hpp"
@@ -17,7 +19,10 @@ namespace tessera::planner {
 // Serves one chain, which outlives it.
 class Incumbent {
  public:
-  explicit Incumbent(const Chain& chain) : chain_(chain) {}
+  // `on_first` is told the objective of the first plan; null: nobody is.
+  explicit Incumbent(const Chain& chain,
+                     std::function<void(double)> on_first = nullptr)
+      : chain_(chain), on_first_(std::move(on_first)) {}
 
   bool exists() const { return objective_ < kInfinity; }
   // kInfinity if there is none.
@@ -46,6 +51,7 @@ class Incumbent {
 
  private:
   const Chain& chain_;
+  std::function<void(double)> on_first_;
   Choice choice_;
   double objective_ = kInfinity;
 };

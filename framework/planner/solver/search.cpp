@@ -97,7 +97,7 @@ Search::Search(const Chain& chain, const SolveLimits& limits)
       peaks_(chain),
       relaxation_(chain),
       ascent_(chain),
-      incumbent_(chain),
+      incumbent_(chain, limits.on_first_plan),
       site_search_(chain),
       root_restriction_(no_restriction(chain)),
       worst_objective_(worst_objective(chain)),

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "framework/planner/solver/chain.hpp"
@@ -18,6 +19,9 @@ struct SolveLimits {
   uint32_t max_nodes = 20000;
   uint64_t max_work = 160'000'000;  // options priced, all branches together
   double gap = 0.0;  // small enough to stop: (objective - bound) / objective
+  // Called with the objective of the first plan that keeps the limits; changes
+  // nothing.
+  std::function<void(double)> on_first_plan;
 };
 
 struct Solution {

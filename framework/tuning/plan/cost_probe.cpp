@@ -35,7 +35,10 @@ uint64_t constant_bytes(const tsr_tensor& tensor) {
 
 CostProbe::CostProbe(const Graph& graph, const WeightSource& source,
                      const ProbeOptions& options)
-    : graph_(graph), source_(source), options_(options) {
+    : graph_(graph),
+      source_(source),
+      options_(options),
+      segments_(cut_segments(graph)) {
   const planner::Workload& work = options.workload;
   step_tokens_ = static_cast<uint32_t>(
       std::min<uint64_t>(uint64_t{work.prompt} * work.batch, kMaxStepTokens));
@@ -82,15 +85,18 @@ tsr_step_shape CostProbe::step_shape(uint32_t phase) const {
   return shape;
 }
 
-Status CostProbe::describe(Subject& subject) {
+Lowered CostProbe::lower_range(const Plan& plan, const OpRange& range) const {
   const auto source_dtype = [this](const GraphTensor& tensor) {
     if (tensor.source.empty()) return uint32_t{TSR_F32};
     const Result<SourceTensor> found = source_.tensor(tensor.source);
     return found.ok() ? found->dtype : uint32_t{TSR_DTYPE_NONE};
   };
+  return lower(graph_, plan, range, limits_, source_dtype);
+}
+
+Status CostProbe::describe(Subject& subject) {
   subject.lowered =
-      lower(graph_, subject.plan, subject.segment.range(subject.device->name()),
-            limits_, source_dtype);
+      lower_range(subject.plan, subject.segment.range(subject.device->name()));
   for (const uint32_t index : subject.lowered.weights) {
     const GraphWeight& weight = graph_.weights[index];
     TSR_ASSIGN_OR_RETURN(

@@ -7,14 +7,17 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/graph/weight_source.hpp"
 #include "framework/host/device.hpp"
 #include "framework/planner/problem/problem.hpp"
+#include "framework/runtime/stage.hpp"
 #include "framework/tuning/plan/cost_store.hpp"
 #include "framework/tuning/plan/graph_segments.hpp"
 
@@ -59,8 +62,6 @@ struct SegmentCost {
   PhaseCosts own;       // all but the linears of layers
   std::vector<LinearCost> linears;
   uint64_t resident_bytes = 0;  // tables, head, KV cache
-  // Of a run beyond its kernels: submitting, waiting.
-  double stage_ns = 0.0;
 };
 
 // `graph` and `source` outlive it.  One thread at a time.
@@ -77,6 +78,15 @@ class CostProbe {
   Result<SegmentCost> probe(const std::shared_ptr<Device>& device,
                             const GraphSegment& segment, const Scheme& scheme,
                             ProbeDepth depth = ProbeDepth::kMeasure);
+
+  // What going from one device to another takes where programs meet, by phase:
+  // a program more, the copy, and what devices that share cores do to each
+  // other.  Both ways cost the same.
+  //
+  // Requires  two devices with wall clocks
+  // Errors    those of the devices and of the store
+  Result<std::array<double, 2>> probe_switch(
+      const std::shared_ptr<Device>& from, const std::shared_ptr<Device>& to);
 
   const ProbeCounts& counts() const { return counts_; }
 
@@ -95,10 +105,31 @@ class CostProbe {
   Status describe(Subject& subject);
   Result<std::string> find_refusal(const Subject& subject) const;
   Status estimate(const Subject& subject, SegmentCost& cost) const;
-  Status measure(const Subject& subject, SegmentCost& cost) const;
+
+  // What the ops of all segments of one kind took in a run, added up.
+  struct KindTimes {
+    std::array<std::vector<double>, 2> ns;  // by phase, then op
+    std::vector<std::string> kernels;       // by op
+    uint32_t count = 0;                     // of segments
+    uint64_t workspace_bytes = 0;
+  };
+  using WindowTimes = std::map<std::string, KindTimes>;  // by signature
+
+  Status measure(const Subject& subject, const Scheme& scheme,
+                 SegmentCost& cost);
+  Status measure_alone(const Subject& subject, KindTimes& times);
+  Status measure_window(const std::shared_ptr<Device>& device,
+                        const Scheme& scheme, size_t begin, size_t end);
+  Result<std::array<double, 2>> measure_switch(
+      const std::shared_ptr<Device>& from, const std::shared_ptr<Device>& to);
+  std::pair<size_t, size_t> window_of(const GraphSegment& segment) const;
+  Result<double> stage_ns(const std::shared_ptr<Device>& device);
+  StageInputs stage_inputs(const Plan& plan) const;
+  Lowered lower_range(const Plan& plan, const OpRange& range) const;
   Result<bool> look_up(const CostKey& key, SegmentCost& cost);
   Status find_times(const Subject& subject, const Scheme& scheme,
                     ProbeDepth depth, SegmentCost& cost);
+  CostKey base_key(const Device& device) const;
   CostKey key_of(const Subject& subject, const Scheme& scheme) const;
   Status find_bytes(const Subject& subject, SegmentCost& cost) const;
 
@@ -107,6 +138,9 @@ class CostProbe {
   ProbeOptions options_;
   uint32_t step_tokens_ = 0;
   StepLimits limits_;
+  std::vector<GraphSegment> segments_;
+  std::map<std::pair<const Device*, std::string>, WindowTimes> windows_;
+  std::map<const Device*, double> stage_ns_;
   ProbeCounts counts_;
   std::vector<CostKey> timed_;  // by this probe
 };

@@ -138,25 +138,12 @@ Status CostRefiner::take_times(uint32_t index, uint32_t device, uint32_t scheme,
       }
       take_cell(*timed, segment.weights[i], cell, entry, problem);
       take_site(*timed, index, device, problem);
-      take_stage(device, timed->stage_ns, problem);
     }
   }
   if (segment.weights.empty()) {
     take_site(cost, index, device, problem);
-    take_stage(device, cost.stage_ns, problem);
   }
   return {};
-}
-
-// The least that was seen, in what leads to the device.
-void CostRefiner::take_stage(uint32_t device, double ns, Problem& problem) {
-  double& known = stage_ns_[device];
-  if (ns <= 0.0 || (known > 0.0 && known <= ns)) return;
-  for (planner::TransferCurve& curve : problem.transfers) {
-    if (curve.to != device) continue;
-    for (auto& point : curve.points) point.ns += ns - known;
-  }
-  known = ns;
 }
 
 }  // namespace tessera

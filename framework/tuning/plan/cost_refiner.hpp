@@ -24,17 +24,13 @@ class CostRefiner {
  public:
   // segments, first_linear  by segment class of the problem: one segment of
   //                         that class, its first linear class
-  // stage_ns  by device: what it takes to begin a program there, as it is in
-  //           the problem's transfers; 0: not known yet
   CostRefiner(const ProblemInputs& inputs,
               const std::vector<const GraphSegment*>& segments,
-              const std::vector<uint32_t>& first_linear, CostProbe& probe,
-              std::vector<double>& stage_ns)
+              const std::vector<uint32_t>& first_linear, CostProbe& probe)
       : inputs_(inputs),
         segments_(segments),
         first_linear_(first_linear),
-        probe_(probe),
-        stage_ns_(stage_ns) {}
+        probe_(probe) {}
 
   // As ProblemMaker::measure_used().
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
@@ -48,13 +44,10 @@ class CostRefiner {
   Status take_times(uint32_t index, uint32_t device, uint32_t scheme,
                     const SegmentCost& cost, planner::Problem& problem);
 
-  void take_stage(uint32_t device, double ns, planner::Problem& problem);
-
   const ProblemInputs& inputs_;
   const std::vector<const GraphSegment*>& segments_;
   const std::vector<uint32_t>& first_linear_;
   CostProbe& probe_;
-  std::vector<double>& stage_ns_;
 };
 
 }  // namespace tessera

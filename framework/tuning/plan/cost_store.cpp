@@ -17,7 +17,11 @@ constexpr const char* kSteps[] = {
     " position INTEGER NOT NULL, part TEXT NOT NULL,"
     " phase INTEGER NOT NULL, kernel TEXT NOT NULL, ns REAL NOT NULL,"
     " workspace_bytes INTEGER NOT NULL, PRIMARY KEY (probe, position, phase))"
-    " WITHOUT ROWID;"};
+    " WITHOUT ROWID;",
+    // What was timed by itself, hot in caches, is not what it takes in a model.
+    "DELETE FROM costs;"
+    "DELETE FROM probes;"
+    "ALTER TABLE probes DROP COLUMN stage_ns;"};
 
 // "TSRc"
 constexpr Schema kSchema{0x54535263, "table of measured costs", kSteps};
@@ -42,7 +46,7 @@ Result<std::optional<MeasuredSegment>> CostStore::find(const CostKey& key) {
   TSR_ASSIGN_OR_RETURN(
       Statement select,
       database_.prepare(
-          "SELECT stage_ns, position, part, phase, kernel, ns, workspace_bytes"
+          "SELECT position, part, phase, kernel, ns, workspace_bytes"
           " FROM probes JOIN costs ON probe = id WHERE device = ? AND"
           " threads = ? AND segment = ? AND scheme = ? AND base = ? AND"
           " workload = ? ORDER BY position, phase"));
@@ -52,18 +56,17 @@ Result<std::optional<MeasuredSegment>> CostStore::find(const CostKey& key) {
     TSR_ASSIGN_OR_RETURN(const bool has_row, select.step());
     if (!has_row) return found;
     if (!found) found.emplace();
-    found->stage_ns = select.number(0);
-    const int64_t phase = select.integer(3);
+    const int64_t phase = select.integer(2);
     if (phase == planner::kPrefill) {
-      found->parts.push_back({select.text(2), select.text(4), {}});
+      found->parts.push_back({select.text(1), select.text(3), {}});
     }
     if (found->parts.empty() || phase < 0 || phase > planner::kDecode) {
       return Status(TSR_DATA_LOSS,
                     database_.path() + ": costs of a phase that there is not");
     }
     planner::Cost& cost = found->parts.back().costs[static_cast<size_t>(phase)];
-    cost.ns = select.number(5);
-    cost.workspace_bytes = static_cast<uint64_t>(select.integer(6));
+    cost.ns = select.number(4);
+    cost.workspace_bytes = static_cast<uint64_t>(select.integer(5));
     cost.source = "measured";
   }
 }
@@ -102,8 +105,8 @@ Status CostStore::put(const CostKey& key, const MeasuredSegment& segment) {
         Statement insert,
         database_.prepare(
             "INSERT OR REPLACE INTO probes (device, threads, segment, scheme,"
-            " base, workload, stage_ns) VALUES (?, ?, ?, ?, ?, ?, ?)"));
-    TSR_RETURN_IF_ERROR(bind_key(insert, key).bind(segment.stage_ns).run());
+            " base, workload) VALUES (?, ?, ?, ?, ?, ?)"));
+    TSR_RETURN_IF_ERROR(bind_key(insert, key).run());
     return put_parts(segment, database_.last_row_id());
   });
 }

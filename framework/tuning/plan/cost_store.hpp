@@ -37,7 +37,6 @@ struct MeasuredPart {
 };
 
 struct MeasuredSegment {
-  double stage_ns = 0.0;
   std::vector<MeasuredPart> parts;
 };
 

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Times segments, or finds what was timed before.
+// Times segments where they stand, or finds what was timed before.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
-#include <random>
 #include <utility>
 
-#include "framework/runtime/stage.hpp"
 #include "framework/tuning/plan/probe_subject.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
+#include "framework/tuning/plan/timed_stage.hpp"
 
 namespace tessera {
 namespace {
@@ -20,152 +17,176 @@ namespace {
 using planner::kDecode;
 using planner::kPrefill;
 
-double median(std::vector<double> values) {
-  const auto middle =
-      values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
+// Weights of this many numbers in a row are more than caches hold, in 4 bits
+// too: what is timed in such a run is as cold as in a session.
+constexpr uint64_t kColdWeights = uint64_t{96} << 20;
 
-// A step of the workload, written to the arena of a stage.
-StepSize fill_step(Stage& stage, uint32_t max_blocks_per_seq,
-                   const tsr_step_shape& shape) {
-  StepArrays arrays(stage.arena(), stage.arena_layout(), max_blocks_per_seq);
-  StepSize size;
-  for (uint32_t s = 0; s < shape.num_seqs; ++s) {
-    const uint32_t q_len = (shape.num_tokens + s) / shape.num_seqs;
-    if (q_len == 0) continue;
-    const uint32_t row = size.num_seqs++;
-    arrays.q_starts[row] = static_cast<int32_t>(size.num_tokens);
-    arrays.seq_lens[row] = static_cast<int32_t>(shape.seq_len);
-    int32_t* table = arrays.block_table + size_t{row} * max_blocks_per_seq;
-    for (uint32_t b = 0; b < probe_blocks_for(shape.seq_len); ++b) {
-      table[b] = static_cast<int32_t>(row * max_blocks_per_seq + b);
-    }
-    for (uint32_t i = 0; i < q_len; ++i) {
-      const uint32_t at = size.num_tokens + i;
-      const uint32_t position = shape.seq_len - q_len + i;
-      arrays.token_ids[at] = 0;
-      arrays.positions[at] = static_cast<int32_t>(position);
-      arrays.slot_mapping[at] = static_cast<int32_t>(
-          (row * max_blocks_per_seq + position / kProbeBlockSize) *
-              kProbeBlockSize +
-          position % kProbeBlockSize);
-    }
-    size.num_tokens += q_len;
-    size.max_q_len = std::max(size.max_q_len, q_len);
-    arrays.output_rows[row] = static_cast<int32_t>(size.num_tokens - 1);
-  }
-  arrays.q_starts[size.num_seqs] = static_cast<int32_t>(size.num_tokens);
-  size.num_outputs = size.num_seqs;
-  size.max_seq_len = shape.seq_len;
-  if (shape.phase == TSR_DECODE) size.num_decode_tokens = size.num_tokens;
-  return size;
-}
-
-void fill_inputs(const Stage& stage, const StepSize& size) {
-  std::mt19937 rng(42);
-  std::normal_distribution<float> normal;
-  for (const BoundaryTensor& input : stage.inputs()) {
-    if (input.dtype != TSR_F32) continue;
-    const uint64_t count = size.num_tokens * input.row_bytes / sizeof(float);
-    for (uint64_t i = 0; i < count; ++i) {
-      const float value = normal(rng);
-      std::memcpy(input.memory + i * sizeof(float), &value, sizeof(value));
-    }
-  }
-}
-
-// Timed runs of one step, op by op.
-struct OpTimes {
-  std::vector<std::vector<double>> ns;  // by op, then run
-  std::vector<std::string> kernels;     // by op
-  double stage_ns = 0.0;                // of a run beyond its kernels, at least
-};
-
-// Shares a kernel's time among the linears it covers by their sizes, or among
-// all its ops alike.
-void share_out(const tsr_kernel_record& record, const Graph& graph,
-               const Lowered& lowered, OpTimes& times) {
-  const size_t last = std::min<size_t>(
-      record.first_op + std::max(1U, record.num_ops), times.ns.size());
-  std::vector<double> sizes;
-  double total = 0.0;
-  for (size_t op = record.first_op; op < last; ++op) {
-    const uint32_t weight = weight_of(graph, lowered, op);
-    const double size =
-        weight == TSR_NONE
-            ? 0.0
-            : double{1} * graph.weights[weight].N * graph.weights[weight].K;
-    sizes.push_back(size);
-    total += size;
-  }
-  const auto ns = static_cast<double>(record.end_ns - record.begin_ns);
-  for (size_t op = record.first_op; op < last; ++op) {
-    const double share = total > 0.0 ? sizes[op - record.first_op] / total
-                                     : 1.0 / static_cast<double>(sizes.size());
-    times.ns[op].push_back(share * ns);
-    times.kernels[op] = record.kernel;
-  }
-}
-
-// The first run warms up and does not count.
-Result<OpTimes> time_step(Stage& stage, const StepSize& size,
-                          const Graph& graph, const Lowered& lowered,
-                          uint32_t repeats) {
-  using Clock = std::chrono::steady_clock;
-  OpTimes times;
-  times.ns.resize(lowered.ops.size());
-  times.kernels.resize(lowered.ops.size());
-  for (uint32_t run = 0; run <= repeats; ++run) {
-    const Clock::time_point begin = Clock::now();
-    TSR_RETURN_IF_ERROR(stage.run(size));
-    const double wall =
-        std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
-    TSR_ASSIGN_OR_RETURN(const auto records, stage.device().profile_read());
-    if (run == 0) continue;
-    double inside = 0.0;
-    for (const tsr_kernel_record& record : records) {
-      inside += static_cast<double>(record.end_ns - record.begin_ns);
-      share_out(record, graph, lowered, times);
-    }
-    const double outside = std::max(0.0, wall - inside);
-    times.stage_ns = run == 1 ? outside : std::min(times.stage_ns, outside);
-  }
-  return times;
+double size_of_op(const Graph& graph, const Lowered& lowered, size_t op) {
+  const uint32_t weight = weight_of(graph, lowered, op);
+  if (weight == TSR_NONE) return 0.0;
+  return double{1} * graph.weights[weight].N * graph.weights[weight].K;
 }
 
 }  // namespace
 
-// Runs the segment as a stage.
-Status CostProbe::measure(const Subject& subject, SegmentCost& cost) const {
-  const StageInputs inputs{
-      graph_,  subject.plan,    source_,
-      limits_, kProbeBlockSize, limits_.max_blocks_per_seq * limits_.max_seqs,
-      true};
-  TSR_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Stage> stage,
-      Stage::create(inputs, subject.segment.range(subject.device->name()),
-                    subject.device));
+StageInputs CostProbe::stage_inputs(const Plan& plan) const {
+  return {graph_,          plan,
+          source_,         limits_,
+          kProbeBlockSize, limits_.max_blocks_per_seq * limits_.max_seqs,
+          false,           nullptr};
+}
+
+// What it takes to begin a program and wait for it: a run of a single op,
+// without that op.
+Result<double> CostProbe::stage_ns(const std::shared_ptr<Device>& device) {
+  const auto known = stage_ns_.find(device.get());
+  if (known != stage_ns_.end()) return known->second;
+  const GraphSegment& first =
+      segments_[std::min<size_t>(1, segments_.size() - 1)];
+  const Plan plan = plan_for(*device, first, options_.base);
+  const OpRange range{first.first, first.first + 1, device->name(), {}, 0};
+  TSR_ASSIGN_OR_RETURN(TimedStage stage,
+                       TimedStage::create(stage_inputs(plan), range, device));
+  stage.prepare(step_shape(kDecode), limits_.max_blocks_per_seq);
+  std::vector<double> outside;
+  for (uint32_t run = 0; run <= 2 * options_.repeats; ++run) {
+    TSR_ASSIGN_OR_RETURN(const auto records, stage.record_run());
+    TSR_ASSIGN_OR_RETURN(double ns, stage.time_run());
+    for (const tsr_kernel_record& record : records) {
+      ns -= static_cast<double>(record.end_ns - record.begin_ns);
+    }
+    if (run > 0) outside.push_back(std::max(ns, 0.0));
+  }
+  return stage_ns_[device.get()] = median_of(outside);
+}
+
+// The last segments of the graph, down to `segment` or until their weights
+// outgrow caches; those before the first layer stay by themselves.
+std::pair<size_t, size_t> CostProbe::window_of(
+    const GraphSegment& segment) const {
+  size_t at = segments_.size();
+  uint64_t weights = 0;
+  bool has_segment = false;
+  while (at > 1 && (weights < kColdWeights || !has_segment)) {
+    --at;
+    for (const uint32_t weight : segments_[at].weights) {
+      weights += uint64_t{graph_.weights[weight].N} * graph_.weights[weight].K;
+    }
+    has_segment = has_segment || segments_[at].signature == segment.signature;
+    if (weights > 2 * kColdWeights) break;
+  }
+  return {at, segments_.size()};
+}
+
+// Times a run of segments as one program, and keeps what each kind took.
+Status CostProbe::measure_window(const std::shared_ptr<Device>& device,
+                                 const Scheme& scheme, size_t begin,
+                                 size_t end) {
+  GraphSegment window = segments_[begin];
+  window.last = segments_[end - 1].last;
+  window.weights.clear();
+  for (size_t i = begin; i < end; ++i) {
+    window.weights.insert(window.weights.end(), segments_[i].weights.begin(),
+                          segments_[i].weights.end());
+  }
+  const Plan plan = plan_for(*device, window, scheme);
+  const OpRange range = window.range(device->name());
+  const Lowered lowered = lower_range(plan, range);
+  TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(device));
+  TSR_ASSIGN_OR_RETURN(TimedStage stage,
+                       TimedStage::create(stage_inputs(plan), range, device));
+  WindowTimes& times = windows_[{device.get(), scheme.name}];
   for (const uint32_t phase : {kPrefill, kDecode}) {
-    const StepSize size =
-        fill_step(*stage, limits_.max_blocks_per_seq, step_shape(phase));
-    fill_inputs(*stage, size);
+    stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
     TSR_ASSIGN_OR_RETURN(
-        const OpTimes times,
-        time_step(*stage, size, graph_, subject.lowered, options_.repeats));
-    cost.stage_ns = phase == kPrefill ? times.stage_ns
-                                      : std::min(cost.stage_ns, times.stage_ns);
-    for (size_t op = 0; op < times.ns.size(); ++op) {
+        const OpTimes found,
+        time_ops(stage, lowered.ops.size(), options_.repeats, start_ns,
+                 [&](size_t op) { return size_of_op(graph_, lowered, op); }));
+    for (size_t i = begin; i < end; ++i) {
+      KindTimes& kind = times[segments_[i].signature];
+      const size_t offset = segments_[i].first - range.first;
+      const size_t count = segments_[i].last - segments_[i].first;
+      kind.ns[phase].resize(count);
+      kind.kernels.assign(
+          found.kernels.begin() + static_cast<long>(offset),
+          found.kernels.begin() + static_cast<long>(offset + count));
+      for (size_t op = 0; op < count; ++op) {
+        kind.ns[phase][op] += found.ns[offset + op];
+      }
+      if (phase == kPrefill) ++kind.count;
+      kind.workspace_bytes = stage.stage().memory().workspace_bytes;
+    }
+  }
+  return {};
+}
+
+// By itself, hot in caches: for what cannot be in a run with others.
+Status CostProbe::measure_alone(const Subject& subject, KindTimes& times) {
+  TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(subject.device));
+  TSR_ASSIGN_OR_RETURN(
+      TimedStage stage,
+      TimedStage::create(stage_inputs(subject.plan),
+                         subject.segment.range(subject.device->name()),
+                         subject.device));
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
+    TSR_ASSIGN_OR_RETURN(OpTimes found,
+                         time_ops(stage, subject.lowered.ops.size(),
+                                  options_.repeats, start_ns, [&](size_t op) {
+                                    return size_of_op(graph_, subject.lowered,
+                                                      op);
+                                  }));
+    times.ns[phase] = std::move(found.ns);
+    times.kernels = std::move(found.kernels);
+  }
+  times.count = 1;
+  times.workspace_bytes = stage.stage().memory().workspace_bytes;
+  return {};
+}
+
+Status CostProbe::measure(const Subject& subject, const Scheme& scheme,
+                          SegmentCost& cost) {
+  KindTimes alone;
+  const KindTimes* times = &alone;
+  const auto known = [&]() -> const KindTimes* {
+    const auto window = windows_.find({subject.device.get(), scheme.name});
+    if (window == windows_.end()) return nullptr;
+    const auto kind = window->second.find(subject.segment.signature);
+    return kind == window->second.end() ? nullptr : &kind->second;
+  };
+  const auto whole = std::find_if(
+      segments_.begin(), segments_.end(), [&](const GraphSegment& segment) {
+        return segment.first == subject.segment.first &&
+               segment.weights == subject.segment.weights;
+      });
+  const bool in_window = whole != segments_.end() && whole != segments_.begin();
+  if (in_window && known() == nullptr) {
+    const auto [begin, end] = window_of(subject.segment);
+    const Status status = measure_window(subject.device, scheme, begin, end);
+    // Another segment of the run may be what the device lacks.
+    if (!status.ok()) windows_.erase({subject.device.get(), scheme.name});
+  }
+  if (in_window && known() != nullptr) {
+    times = known();
+  } else {
+    TSR_RETURN_IF_ERROR(measure_alone(subject, alone));
+  }
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    const double runs = phase == kPrefill ? prefill_steps() : 1.0;
+    for (size_t op = 0; op < times->ns[phase].size(); ++op) {
       planner::Cost& into = cost_of(graph_, subject.lowered, op, phase, cost);
-      const double runs = phase == kPrefill ? prefill_steps() : 1.0;
-      if (!times.ns[op].empty()) into.ns += runs * median(times.ns[op]);
-      into.workspace_bytes = stage->memory().workspace_bytes;
+      into.ns += runs * times->ns[phase][op] / times->count;
+      into.workspace_bytes = times->workspace_bytes;
       into.source = "measured";
       const uint32_t weight = weight_of(graph_, subject.lowered, op);
       for (LinearCost& linear : cost.linears) {
-        if (linear.weight == weight) linear.kernel = times.kernels[op];
+        if (linear.weight == weight) linear.kernel = times->kernels[op];
       }
+    }
+    // Every step begins one program, whatever the plan.
+    if (subject.segment.first == 0) {
+      TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(subject.device));
+      cost.own[phase].ns += runs * start_ns;
     }
   }
   return {};
@@ -174,7 +195,7 @@ Status CostProbe::measure(const Subject& subject, SegmentCost& cost) const {
 namespace {
 
 MeasuredSegment to_measured(const Graph& graph, const SegmentCost& cost) {
-  MeasuredSegment measured{cost.stage_ns, {{"", "", cost.own}}};
+  MeasuredSegment measured{{{"", "", cost.own}}};
   for (const LinearCost& linear : cost.linears) {
     measured.parts.push_back({name_in_layer(graph.weights[linear.weight].name),
                               linear.kernel, linear.costs});
@@ -195,28 +216,32 @@ bool from_measured(const Graph& graph, const MeasuredSegment& measured,
     linear.kernel = part.kernel;
   }
   cost.own = measured.parts.front().costs;
-  cost.stage_ns = measured.stage_ns;
   return true;
 }
 
 }  // namespace
 
-CostKey CostProbe::key_of(const Subject& subject, const Scheme& scheme) const {
+CostKey CostProbe::base_key(const Device& device) const {
   const planner::Workload& work = options_.workload;
   CostKey key;
-  key.device = device_fingerprint(*subject.device);
+  key.device = device_fingerprint(device);
   key.threads = options_.threads;
+  key.base =
+      options_.base.name + " kv " + std::to_string(options_.base.kv_format);
+  key.workload =
+      fmt::format("prompt {} generate {} batch {} step {}", work.prompt,
+                  work.generate, work.batch, step_tokens_);
+  return key;
+}
+
+CostKey CostProbe::key_of(const Subject& subject, const Scheme& scheme) const {
+  CostKey key = base_key(*subject.device);
   key.segment = subject.segment.signature;
   // A subset of the linears is another subject.
   for (const uint32_t weight : subject.segment.weights) {
     key.segment += " " + name_in_layer(graph_.weights[weight].name);
   }
   key.scheme = scheme.name;
-  key.base =
-      options_.base.name + " kv " + std::to_string(options_.base.kv_format);
-  key.workload =
-      fmt::format("prompt {} generate {} batch {} step {}", work.prompt,
-                  work.generate, work.batch, step_tokens_);
   return key;
 }
 
@@ -249,7 +274,7 @@ Status CostProbe::find_times(const Subject& subject, const Scheme& scheme,
     }
   }
   ++counts_.measured;
-  TSR_RETURN_IF_ERROR(measure(subject, cost));
+  TSR_RETURN_IF_ERROR(measure(subject, scheme, cost));
   timed_.push_back(key);
   if (options_.store == nullptr) return {};
   return options_.store->put(key, to_measured(graph_, cost));

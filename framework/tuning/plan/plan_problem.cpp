@@ -56,7 +56,7 @@ class ProblemMaker::Work {
   }
 
   CostRefiner refiner() {
-    return {inputs_, segment_of_class_, first_linear_, probe_, stage_ns_};
+    return {inputs_, segment_of_class_, first_linear_, probe_};
   }
 
   const ProbeCounts& counts() const { return probe_.counts(); }
@@ -92,7 +92,6 @@ class ProblemMaker::Work {
       }
       problem_.devices.push_back(std::move(model));
     }
-    stage_ns_.assign(problem_.devices.size(), 0.0);
   }
 
   Status add_segment(const GraphSegment& segment) {
@@ -174,8 +173,6 @@ class ProblemMaker::Work {
     }
     entry.sites.push_back(
         {device, own->resident_bytes, {own->own[kPrefill], own->own[kDecode]}});
-    double& stage = stage_ns_[device];
-    stage = stage == 0.0 ? own->stage_ns : std::min(stage, own->stage_ns);
     return {};
   }
 
@@ -249,19 +246,39 @@ class ProblemMaker::Work {
       own->own[phase].workspace_bytes = std::max(
           own->own[phase].workspace_bytes, cost.own[phase].workspace_bytes);
     }
-    own->stage_ns = std::min(own->stage_ns, cost.stage_ns);
   }
 
   void add_transfers() {
-    for (uint32_t from = 0; from < problem_.devices.size(); ++from) {
-      for (uint32_t to = 0; to < problem_.devices.size(); ++to) {
-        if (from == to) continue;
-        planner::TransferCurve curve = measure_transfer(from, to);
-        // Another program begins where devices meet.
-        for (auto& point : curve.points) point.ns += stage_ns_[to];
-        problem_.transfers.push_back(std::move(curve));
+    const auto count = static_cast<uint32_t>(problem_.devices.size());
+    for (uint32_t from = 0; from < count; ++from) {
+      for (uint32_t to = from + 1; to < count; ++to) {
+        planner::TransferCurve there = transfer_between(from, to);
+        planner::TransferCurve back = there;
+        std::swap(back.from, back.to);
+        problem_.transfers.push_back(std::move(there));
+        problem_.transfers.push_back(std::move(back));
       }
     }
+  }
+
+  // Measured where both ends have wall clocks; else what copying takes.
+  planner::TransferCurve transfer_between(uint32_t from, uint32_t to) {
+    const bool timed = inputs_.probe.repeats > 0 &&
+                       !problem_.devices[from].simulated &&
+                       !problem_.devices[to].simulated;
+    if (!timed) return measure_transfer(from, to);
+    const auto found =
+        probe_.probe_switch(inputs_.devices[from], inputs_.devices[to]);
+    if (!found.ok()) return measure_transfer(from, to);
+    const std::array<uint64_t, 2> bytes = probe_.out_bytes(segments_.front());
+    planner::TransferCurve curve{from, to, {}};
+    curve.points.push_back({bytes[kDecode], (*found)[kDecode]});
+    if (bytes[kPrefill] > bytes[kDecode]) {
+      // A larger copy takes no less.
+      curve.points.push_back(
+          {bytes[kPrefill], std::max((*found)[kPrefill], (*found)[kDecode])});
+    }
+    return curve;
   }
 
   const ProblemInputs& inputs_;
@@ -270,7 +287,6 @@ class ProblemMaker::Work {
   Problem problem_;
   std::map<std::string, uint32_t> classes_;  // by signature
   std::vector<uint32_t> first_linear_;       // by segment class
-  std::vector<double> stage_ns_;             // by device
   std::vector<const GraphSegment*> segment_of_class_;
   ProbeDepth depth_ = ProbeDepth::kMeasure;
   size_t num_classes_ = 0;

@@ -37,7 +37,6 @@ CostKey a_key() {
 
 MeasuredSegment a_segment(double ns) {
   MeasuredSegment segment;
-  segment.stage_ns = 10.0;
   segment.parts.push_back({"", "", {{{ns, 0.0, 64, ""}, {1.5, 0.0, 0, ""}}}});
   segment.parts.push_back(
       {"q_proj", "vnni", {{{2.0 * ns, 0.0, 0, ""}, {0.25, 0.0, 128, ""}}}});
@@ -51,7 +50,6 @@ TEST_F(CostStoreFile, GivesBackWhatWasPutAcrossProcesses) {
   ASSERT_TRUE(found.ok()) << found.status().message();
   ASSERT_TRUE(found->has_value());
   const MeasuredSegment& segment = **found;
-  EXPECT_EQ(segment.stage_ns, 10.0);
   ASSERT_EQ(segment.parts.size(), 2U);
   EXPECT_EQ(segment.parts[0].costs[0].ns, 1e9 / 3.0) << "every bit of it";
   EXPECT_EQ(segment.parts[0].costs[0].workspace_bytes, 64U);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plans run for real: what they take beside what was predicted, and beside
+// other plans.
+
+#pragma once
+
+#include <string>
+
+#include "framework/base/status.hpp"
+#include "framework/cli/plan/plan_inputs.hpp"
+#include "framework/planner/planner.hpp"
+
+namespace tessera::cli {
+
+// Runs the plan, and with options.compare_baselines the baselines' plans in
+// turns with it.
+//
+// Returns  a table of predicted and measured times
+// Errors   FAILED_PRECONDITION without a model or with simulated devices; those
+//          of the sessions
+Result<std::string> run_for_real(const PlanCommandOptions& options,
+                                 const PlanInputs& inputs,
+                                 const planner::Problem& problem,
+                                 const planner::MadePlan& made);
+
+// Runs options.challenge random plans, twice as many that are one step away,
+// all uniform plans and all baselines, each in turns with the plan; then the
+// fastest again, longer.
+//
+// Returns  how far the plan is from the best of them
+// Errors   as run_for_real()
+Result<std::string> challenge_plan(const PlanCommandOptions& options,
+                                   const PlanInputs& inputs,
+                                   const planner::Problem& problem,
+                                   const planner::MadePlan& made);
+
+}  // namespace tessera::cli

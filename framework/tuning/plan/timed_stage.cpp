@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/tuning/plan/timed_stage.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "framework/tuning/plan/probe_subject.hpp"
+
+namespace tessera {
+namespace {
+
+// A step of the workload, written to the arena of a stage.
+StepSize fill_step(Stage& stage, uint32_t max_blocks_per_seq,
+                   const tsr_step_shape& shape) {
+  StepArrays arrays(stage.arena(), stage.arena_layout(), max_blocks_per_seq);
+  StepSize size;
+  for (uint32_t s = 0; s < shape.num_seqs; ++s) {
+    const uint32_t q_len = (shape.num_tokens + s) / shape.num_seqs;
+    if (q_len == 0) continue;
+    const uint32_t row = size.num_seqs++;
+    arrays.q_starts[row] = static_cast<int32_t>(size.num_tokens);
+    arrays.seq_lens[row] = static_cast<int32_t>(shape.seq_len);
+    int32_t* table = arrays.block_table + size_t{row} * max_blocks_per_seq;
+    for (uint32_t b = 0; b < probe_blocks_for(shape.seq_len); ++b) {
+      table[b] = static_cast<int32_t>(row * max_blocks_per_seq + b);
+    }
+    for (uint32_t i = 0; i < q_len; ++i) {
+      const uint32_t at = size.num_tokens + i;
+      const uint32_t position = shape.seq_len - q_len + i;
+      arrays.token_ids[at] = 0;
+      arrays.positions[at] = static_cast<int32_t>(position);
+      arrays.slot_mapping[at] = static_cast<int32_t>(
+          (row * max_blocks_per_seq + position / kProbeBlockSize) *
+              kProbeBlockSize +
+          position % kProbeBlockSize);
+    }
+    size.num_tokens += q_len;
+    size.max_q_len = std::max(size.max_q_len, q_len);
+    arrays.output_rows[row] = static_cast<int32_t>(size.num_tokens - 1);
+  }
+  arrays.q_starts[size.num_seqs] = static_cast<int32_t>(size.num_tokens);
+  size.num_outputs = size.num_seqs;
+  size.max_seq_len = shape.seq_len;
+  if (shape.phase == TSR_DECODE) size.num_decode_tokens = size.num_tokens;
+  return size;
+}
+
+void fill_inputs(const Stage& stage, const StepSize& size) {
+  std::mt19937 rng(42);
+  std::normal_distribution<float> normal;
+  for (const BoundaryTensor& input : stage.inputs()) {
+    if (input.dtype != TSR_F32) continue;
+    const uint64_t count = size.num_tokens * input.row_bytes / sizeof(float);
+    for (uint64_t i = 0; i < count; ++i) {
+      const float value = normal(rng);
+      std::memcpy(input.memory + i * sizeof(float), &value, sizeof(value));
+    }
+  }
+}
+
+// Runs that a phase is timed for at most, however short they are.
+constexpr uint32_t kMaxRuns = 40;
+constexpr double kEnoughNs = 20e6;
+
+// A kernel's time goes to the ops it covers by their sizes, or to all alike.
+void share_out(const tsr_kernel_record& record,
+               const std::function<double(size_t)>& size_of,
+               std::vector<double>& out_ns,
+               std::vector<std::string>& out_kernels) {
+  const size_t last = std::min<size_t>(
+      record.first_op + std::max(1U, record.num_ops), out_ns.size());
+  double total = 0.0;
+  for (size_t op = record.first_op; op < last; ++op) total += size_of(op);
+  const auto ns = static_cast<double>(record.end_ns - record.begin_ns);
+  for (size_t op = record.first_op; op < last; ++op) {
+    const double share =
+        total > 0.0 ? size_of(op) / total
+                    : 1.0 / static_cast<double>(last - record.first_op);
+    out_ns[op] += share * ns;
+    out_kernels[op] = record.kernel;
+  }
+}
+
+}  // namespace
+
+double median_of(std::vector<double> values) {
+  const auto middle =
+      values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+Result<TimedStage> TimedStage::create(const StageInputs& inputs,
+                                      const OpRange& range,
+                                      const std::shared_ptr<Device>& device) {
+  Residents residents;
+  StageInputs shared{inputs.graph,  inputs.plan,       inputs.source,
+                     inputs.limits, inputs.block_size, inputs.kv_blocks,
+                     false,         &residents};
+  TimedStage timed;
+  TSR_ASSIGN_OR_RETURN(timed.plain_, Stage::create(shared, range, device));
+  shared.profile = true;
+  TSR_ASSIGN_OR_RETURN(timed.recorded_, Stage::create(shared, range, device));
+  return timed;
+}
+
+void TimedStage::prepare(const tsr_step_shape& shape,
+                         uint32_t max_blocks_per_seq) {
+  for (Stage* stage : {plain_.get(), recorded_.get()}) {
+    size_ = fill_step(*stage, max_blocks_per_seq, shape);
+    fill_inputs(*stage, size_);
+  }
+}
+
+Result<double> TimedStage::time_run() {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  TSR_RETURN_IF_ERROR(plain_->run(size_));
+  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+}
+
+Result<std::vector<tsr_kernel_record>> TimedStage::record_run() {
+  TSR_RETURN_IF_ERROR(recorded_->run(size_));
+  return recorded_->device().profile_read();
+}
+
+Result<OpTimes> time_ops(TimedStage& stage, size_t num_ops, uint32_t repeats,
+                         double stage_ns,
+                         const std::function<double(size_t)>& size_of) {
+  OpTimes times;
+  times.kernels.resize(num_ops);
+  std::vector<std::vector<double>> ns(num_ops);
+  std::vector<double> walls;
+  double spent = 0.0;
+  for (uint32_t run = 0; run <= kMaxRuns; ++run) {
+    if (run > repeats && spent > kEnoughNs) break;
+    TSR_ASSIGN_OR_RETURN(const auto records, stage.record_run());
+    TSR_ASSIGN_OR_RETURN(const double wall, stage.time_run());
+    if (run == 0) continue;
+    spent += wall;
+    walls.push_back(wall);
+    std::vector<double> of_run(num_ops, 0.0);
+    for (const tsr_kernel_record& record : records) {
+      share_out(record, size_of, of_run, times.kernels);
+    }
+    for (size_t op = 0; op < num_ops; ++op) ns[op].push_back(of_run[op]);
+  }
+  times.wall_ns = median_of(walls);
+  double inside = 0.0;
+  for (std::vector<double>& of_op : ns) {
+    times.ns.push_back(median_of(of_op));
+    inside += times.ns.back();
+  }
+  // A device without records: all ops alike.
+  const double wanted = std::max(times.wall_ns - stage_ns, 0.0);
+  for (double& of_op : times.ns) {
+    of_op = inside > 0.0 ? of_op * wanted / inside
+                         : wanted / static_cast<double>(num_ops);
+  }
+  return times;
+}
+
+}  // namespace tessera
