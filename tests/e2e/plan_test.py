@@ -93,7 +93,8 @@ class PlanTest(CommandCase):
         """What the plan gives before and after `change` of each linear's entry."""
         if "npu_sim" not in self.devices():
             self.skipTest("no second device with the same integer results")
-        self.done("plan", *SMALL, "--schemes", "w8a8_dynamic", "--pin",
+        self.done("plan", *SMALL, "--schemes", "w8a8_dynamic", "--base",
+                  "w16a16", "--pin",
                   "layers.*=/w8a8_dynamic", "-o", self.plan)
         run = ("run", "--plan", self.plan, "-p", "A library for", "-n", 12)
         whole = self.json(*run)
@@ -136,11 +137,13 @@ class PlanTest(CommandCase):
     def test_divides_linears_where_that_pays(self):
         if "npu_sim" not in self.devices():
             self.skipTest("no devices that share no cores")
-        names = "npu_sim:310p,npu_sim:310b1"
-        whole = self.json("plan", "--devices", names, *SMALL)
-        plan = self.json("plan", "--devices", names, *SMALL, "--split-linears",
-                         "-o", self.plan)
-        self.assertLessEqual(plan["lower_bound_ns"], whole["lower_bound_ns"])
+        plan = ("plan", "--devices", "npu_sim:310p,npu_sim:310b1", *SMALL,
+                "--base", "w16a16")
+        whole = self.json(*plan)
+        divided = self.json(*plan, "--split-linears", "-o", self.plan)
+        self.assertLess(divided["lower_bound_ns"], whole["lower_bound_ns"])
+        self.assertTrue(any(len(layer["decode"]["parts"]) == 2
+                            for layer in divided["layers"]))
         first, second = (self.json("run", "--plan", self.plan, "-p", "A library",
                                    "-n", 4) for _ in range(2))
         self.assertEqual(first["token_ids"], second["token_ids"])

@@ -109,6 +109,7 @@ uint64_t peak_bytes() {
 Status run_plan(const PlanCommandOptions& options) {
   using Clock = std::chrono::steady_clock;
   TSR_ASSIGN_OR_RETURN(PlanInputs inputs, make_plan_inputs(options));
+  TSR_RETURN_IF_ERROR(check_runs(options, inputs));
   planner::PlanOptions planning;
   planning.solve.gap = kGap;
   const planner::Problem asked = inputs.problem;
@@ -198,9 +199,6 @@ void add_goal_options(CLI::App& app, PlanCommandOptions& options) {
   app.add_flag("--split-phases", options.split_phases,
                "Let prefill and decode run a layer on different devices or in "
                "different precisions, its weights held twice where that pays");
-  app.add_flag("--split-linears", options.split_linears,
-               "Let a linear's rows be divided over two devices that share no "
-               "cores");
 }
 
 void add_input_options(CLI::App& app, PlanCommandOptions& options) {
@@ -245,14 +243,23 @@ void add_input_options(CLI::App& app, PlanCommandOptions& options) {
       ->check(count_validator(0))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--devices-file", options.devices_file,
-                 "Plan from a file of --save-problem, with no device present")
-      ->type_name("FILE");
+  add_threads_option(app, options.threads);
+  app.add_flag("--isolate", options.isolate, "Run plugins in a child process");
+}
+
+void add_problem_options(CLI::App& app, PlanCommandOptions& options) {
+  CLI::Option* file =
+      app.add_option("--devices-file", options.devices_file,
+                     "Plan from a file of --save-problem, with no device "
+                     "present")
+          ->type_name("FILE");
+  app.add_flag("--split-linears", options.split_linears,
+               "Let a linear's rows be divided over two devices that share no "
+               "cores")
+      ->excludes(file);
   app.add_option("--save-problem", options.save_problem,
                  "Write what was measured, for --devices-file")
       ->type_name("FILE");
-  add_threads_option(app, options.threads);
-  app.add_flag("--isolate", options.isolate, "Run plugins in a child process");
 }
 
 void add_output_options(CLI::App& app, PlanCommandOptions& options) {
@@ -286,6 +293,7 @@ Command add_plan_command(CLI::App& tessera) {
   auto options = std::make_shared<PlanCommandOptions>();
   options->workload = {128, 64, 1};
   add_input_options(*app, *options);
+  add_problem_options(*app, *options);
   add_goal_options(*app, *options);
   add_output_options(*app, *options);
   add_view_options(*app, *options);

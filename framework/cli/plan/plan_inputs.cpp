@@ -21,6 +21,7 @@
 #include "framework/planner/problem/divide_cells.hpp"
 #include "framework/planner/problem/problem_file.hpp"
 #include "framework/planner/solver/solve.hpp"
+#include "framework/runtime/fit_scheme.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
 #include "framework/tuning/plan/plan_sensitivity.hpp"
 
@@ -244,6 +245,18 @@ Status refine_costs(const PlanCommandOptions& options, PlanInputs& inputs) {
   return {};
 }
 
+// Between devices that keep activations in one type: a divided linear reads and
+// writes its segment's.
+void offer_divisions(PlanInputs& inputs) {
+  const auto type_of = [&](uint32_t device) {
+    const auto found = inputs.devices.find(inputs.problem.devices[device].name);
+    return fit_scheme(inputs.base, *found->second).act_dtype;
+  };
+  planner::offer_divided_cells(inputs.problem, [&](uint32_t a, uint32_t b) {
+    return type_of(a) == type_of(b);
+  });
+}
+
 }  // namespace
 
 Result<uint64_t> parse_bytes(const std::string& text) {
@@ -302,7 +315,7 @@ Result<PlanInputs> make_plan_inputs(const PlanCommandOptions& options) {
   const bool lazy =
       inputs.costs && !times_all(options) && options.profile_seconds > 0.0;
   if (lazy) TSR_RETURN_IF_ERROR(refine_costs(options, inputs));
-  if (options.split_linears) planner::offer_divided_cells(inputs.problem);
+  if (options.split_linears) offer_divisions(inputs);
   return inputs;
 }
 

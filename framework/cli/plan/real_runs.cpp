@@ -54,21 +54,6 @@ class Track {
         const planner::Problem& problem)
       : options_(options), inputs_(inputs), problem_(problem) {}
 
-  Status check() const {
-    if (!inputs_.model) {
-      return {TSR_FAILED_PRECONDITION,
-              "--run and --challenge need a model and its devices, not "
-              "--devices-file"};
-    }
-    for (const planner::DeviceModel& device : problem_.devices) {
-      if (!device.simulated) continue;
-      return {TSR_FAILED_PRECONDITION,
-              "--run and --challenge: " + device.name +
-                  " is simulated, so its plans have no time of their own"};
-    }
-    return {};
-  }
-
   Result<Contender> open(const std::string& name, const Assignment& assignment,
                          const Prediction& prediction) const {
     TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
@@ -260,12 +245,27 @@ std::string kinds_text(const std::vector<Placing>& placings) {
 
 }  // namespace
 
+Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs) {
+  if (!options.run && options.challenge == 0) return {};
+  if (!inputs.model) {
+    return {TSR_FAILED_PRECONDITION,
+            "--run and --challenge need a model and its devices, not "
+            "--devices-file"};
+  }
+  for (const planner::DeviceModel& device : inputs.problem.devices) {
+    if (!device.simulated) continue;
+    return {TSR_FAILED_PRECONDITION,
+            "--run and --challenge: " + device.name +
+                " is simulated, so its plans have no time of their own"};
+  }
+  return {};
+}
+
 Result<std::string> run_for_real(const PlanCommandOptions& options,
                                  const PlanInputs& inputs,
                                  const planner::Problem& problem,
                                  const planner::MadePlan& made) {
   const Track track(options, inputs, problem);
-  TSR_RETURN_IF_ERROR(track.check());
   std::vector<Contender> contenders;
   TSR_ASSIGN_OR_RETURN(Contender own, open_own(track, problem, made));
   contenders.push_back(std::move(own));
@@ -296,7 +296,6 @@ Result<std::string> challenge_plan(const PlanCommandOptions& options,
                                    const planner::Problem& problem,
                                    const planner::MadePlan& made) {
   const Track track(options, inputs, problem);
-  TSR_RETURN_IF_ERROR(track.check());
   TSR_ASSIGN_OR_RETURN(
       const std::vector<Rival> rivals,
       planner::find_rivals(problem, made,

@@ -13,12 +13,16 @@
 
 namespace tessera::cli {
 
+// OK unless options ask for runs that cannot be.
+// Errors: FAILED_PRECONDITION without a model or with simulated devices.
+Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs);
+
 // Runs the plan, and with options.compare_baselines the baselines' plans in
 // turns with it.
 //
-// Returns  a table of predicted and measured times
-// Errors   FAILED_PRECONDITION without a model or with simulated devices; those
-//          of the sessions
+// Requires  check_runs()
+// Returns   a table of predicted and measured times
+// Errors    those of the sessions
 Result<std::string> run_for_real(const PlanCommandOptions& options,
                                  const PlanInputs& inputs,
                                  const planner::Problem& problem,
@@ -28,8 +32,9 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
 // all uniform plans and all baselines, each in turns with the plan; then the
 // fastest again, longer.
 //
-// Returns  how far the plan is from the best of them
-// Errors   as run_for_real()
+// Requires  check_runs()
+// Returns   how far the plan is from the best of them
+// Errors    as run_for_real()
 Result<std::string> challenge_plan(const PlanCommandOptions& options,
                                    const PlanInputs& inputs,
                                    const planner::Problem& problem,

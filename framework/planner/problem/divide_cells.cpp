@@ -12,7 +12,10 @@ constexpr uint32_t kRows = 64;  // a cut is at a multiple of these
 
 class Divider {
  public:
-  explicit Divider(const Problem& problem) : problem_(problem) {}
+  using MayPair = std::function<bool(uint32_t, uint32_t)>;
+
+  Divider(const Problem& problem, const MayPair& may_pair)
+      : problem_(problem), may_pair_(may_pair) {}
 
   void divide(LinearClass& entry) const {
     const std::vector<Cell> whole = entry.cells;
@@ -33,6 +36,7 @@ class Divider {
   bool may_share(const Cell& host, const Cell& guest) const {
     const DeviceModel& a = problem_.devices[host.host];
     const DeviceModel& b = problem_.devices[guest.host];
+    if (may_pair_ && !may_pair_(host.host, guest.host)) return false;
     return host.host != guest.host && host.scheme == guest.scheme &&
            host.parts.front().device == host.host &&
            guest.parts.front().device == guest.host &&
@@ -125,12 +129,14 @@ class Divider {
   static constexpr double kNever = 1e300;
 
   const Problem& problem_;
+  const MayPair& may_pair_;
 };
 
 }  // namespace
 
-void offer_divided_cells(Problem& problem) {
-  const Divider divider(problem);
+void offer_divided_cells(
+    Problem& problem, const std::function<bool(uint32_t, uint32_t)>& may_pair) {
+  const Divider divider(problem, may_pair);
   for (LinearClass& entry : problem.linear_classes) divider.divide(entry);
 }
 

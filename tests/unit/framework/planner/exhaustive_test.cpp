@@ -105,7 +105,7 @@ class ProblemMaker {
 
   void add_limits() {
     if (happens(0.6)) problem_.limits.kl = draw(0.0, 0.2);
-    if (happens(0.3)) problem_.limits.prefill_ns = draw(500, 4000);
+    if (happens(0.3)) problem_.limits.prefill_ns = draw(300, 1600);
     if (happens(0.3)) problem_.limits.decode_ns = draw(50, 500);
     if (happens(0.3)) {
       problem_.rules.push_back(

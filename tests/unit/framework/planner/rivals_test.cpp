@@ -16,7 +16,7 @@ TEST(FindRivals, KeepTheLimitsAndAreNoBetter) {
   problem.limits.kl = 0.03;
   const auto made = make_plan(problem, {});
   ASSERT_TRUE(made.ok());
-  const auto rivals = find_rivals(problem, *made, {20, 20}, {});
+  const auto rivals = find_rivals(problem, *made, {5, 20}, {});
   ASSERT_TRUE(rivals.ok()) << rivals.status().message();
   std::map<std::string, int> kinds;
   for (const Rival& rival : *rivals) {
@@ -27,8 +27,8 @@ TEST(FindRivals, KeepTheLimitsAndAreNoBetter) {
               made->file.objective_value * (1.0 - 1e-9))
         << rival.kind << " " << rival.detail;
   }
-  EXPECT_EQ(kinds["random"], 20);
-  EXPECT_GT(kinds["move"], 5);
+  EXPECT_EQ(kinds["random"], 5);
+  EXPECT_GT(kinds["move"], 0);
   EXPECT_GT(kinds["uniform"] + kinds["baseline"], 0);
 }
 
