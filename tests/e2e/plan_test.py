@@ -160,7 +160,7 @@ class PlanTest(CommandCase):
         self.refused(1, "need a model", "plan", "--devices-file", problem, "--run")
         if "npu_sim" in self.devices():
             self.refused(1, "is simulated", "plan", *SMALL, "--devices",
-                         "npu_sim:310p", "--run")
+                         "npu_sim:310p", "--profile-seconds", 0, "--run")
 
     def test_keeps_an_accuracy_budget_on_the_report_text(self):
         report = self.json("plan", *SMALL, "--max-kl", 0.02,
