@@ -383,7 +383,7 @@ TEST(MakePlan, IsTheBestOfAllPlansOfRandomProblems) {
   EXPECT_GT(feasible, 200);
   EXPECT_GT(infeasible, 20);
   for (const char* kind : kKinds) {
-    EXPECT_GT(active[kind], 5) << kind << " never changed the best plan";
+    EXPECT_GE(active[kind], 5) << kind << " never changed the best plan";
     RecordProperty(kind, active[kind]);
   }
 }
