@@ -281,6 +281,7 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
     }
   }
   std::vector<Contender*> all;
+  all.reserve(contenders.size());
   for (Contender& one : contenders) all.push_back(&one);
   TSR_RETURN_IF_ERROR(track.race(all, kRounds));
   Table table = table_of_runs();
@@ -303,6 +304,7 @@ Result<std::string> challenge_plan(const PlanCommandOptions& options,
   if (rivals.empty()) return std::string("no other plan keeps the limits\n");
   TSR_ASSIGN_OR_RETURN(Contender own, open_own(track, problem, made));
   std::vector<const Rival*> all;
+  all.reserve(rivals.size());
   for (const Rival& rival : rivals) all.push_back(&rival);
   TSR_ASSIGN_OR_RETURN(
       const std::vector<Placing> screened,
