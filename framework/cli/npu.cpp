@@ -13,6 +13,7 @@
 #include "framework/cli/command.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/json_output.hpp"
+#include "framework/cli/npu_launches.hpp"
 #include "framework/cli/target_options.hpp"
 
 namespace tessera::cli {
@@ -117,7 +118,9 @@ Command add_npu_command(CLI::App& tessera) {
   app->footer("Example:\n  tessera npu validate --json");
   auto speed = std::make_shared<SpeedOptions>();
   add_speed_command(*npu, speed);
-  return {npu, [npu, options, speed] {
+  const Command launches = add_npu_launches_command(*npu);
+  return {npu, [npu, options, speed, launches] {
+            if (npu->got_subcommand("launches")) return launches.run();
             return npu->got_subcommand("speed") ? run_speed(*speed)
                                                 : run_validate(*options);
           }};

@@ -2,9 +2,12 @@
 
 #include "framework/eval/oracle.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "framework/conformance/reference/attention.hpp"
+#include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/conformance/reference/gather.hpp"
 #include "framework/conformance/reference/kv.hpp"
@@ -95,6 +98,9 @@ class Pass {
     return {};
   }
 
+  // Lets run() find bounds too.
+  void watch() { bounds_.resize(graph_.tensors.size()); }
+  OracleTrace take_trace() { return {std::move(values_), std::move(bounds_)}; }
   std::vector<float> take(uint32_t tensor) {
     return std::move(values_[tensor]);
   }
@@ -111,7 +117,8 @@ class Pass {
     p.sum_order = order_;
     p.epilogue.activation = o.activation;
     if (o.bias != TSR_NONE) p.epilogue.bias = read(o.bias);
-    return reference::linear(p, write(o.y));
+    TSR_RETURN_IF_ERROR(reference::linear(p, write(o.y)));
+    return bound_linear(o, p);
   }
   Status operator()(const tsr_op_attention& o) {
     reference::Attention p;
@@ -128,7 +135,8 @@ class Pass {
     p.sum_order = order_;
     if (o.kv_scale != TSR_NONE) p.kv_scale = read(o.kv_scale);
     if (pools_[o.kv].desc().format != TSR_KV_I8_HEAD) {
-      return reference::attention(p, pools_[o.kv], write(o.out));
+      TSR_RETURN_IF_ERROR(reference::attention(p, pools_[o.kv], write(o.out)));
+      return bound_attention(o, p);
     }
     p.q_inv = read(o.q_inv);
     p.thresholds = graph_.tensors[o.thresholds].indices.data();
@@ -158,10 +166,11 @@ class Pass {
     p.sum_order = order_;
     if (o.op.kind == TSR_OP_RMS_NORM) {
       reference::rms_norm(p, write(o.y));
-      return {};
+    } else {
+      if (o.bias != TSR_NONE) p.bias = read(o.bias);
+      reference::layer_norm(p, write(o.y));
     }
-    if (o.bias != TSR_NONE) p.bias = read(o.bias);
-    reference::layer_norm(p, write(o.y));
+    bound_floats(o.y, [](size_t) { return 0.0; });
     return {};
   }
   Status operator()(const tsr_op_rope& o) {
@@ -176,7 +185,16 @@ class Pass {
     p.max_positions = graph_.tensors[o.table].dims[0].max;
     p.style = o.style;
     p.rotary_dim = o.rotary_dim;
-    return reference::rope(p, write(o.y));
+    TSR_RETURN_IF_ERROR(reference::rope(p, write(o.y)));
+    bound_floats(o.y, [&](size_t i) {
+      const float* head = p.x + i / p.head_dim * p.head_dim;
+      double largest = 0;
+      for (uint32_t d = 0; d < p.head_dim; ++d) {
+        largest = std::max(largest, std::fabs(double{head[d]}));
+      }
+      return largest;
+    });
+    return {};
   }
   Status operator()(const tsr_op_elementwise& o) {
     const size_t size = elements(o.a);
@@ -187,11 +205,19 @@ class Pass {
     } else {
       reference::gelu(read(o.a), size, o.variant, write(o.y));
     }
+    const float* a = read(o.a);
+    const float* b = o.b == TSR_NONE ? a : read(o.b);
+    bound_floats(o.y, [&](size_t i) {
+      return o.op.kind == TSR_OP_ADD
+                 ? std::max(std::fabs(double{a[i]}), std::fabs(double{b[i]}))
+                 : std::fabs(double{a[i]});
+    });
     return {};
   }
   Status operator()(const tsr_op_softmax& o) {
     const size_t D = graph_.tensors[o.x].dims.back().max;
     reference::softmax(read(o.x), elements(o.x) / D, D, o.scale, write(o.y));
+    bound_floats(o.y, [](size_t) { return 0.0; });
     return {};
   }
   Status operator()(const tsr_op_gather& o) {
@@ -207,6 +233,57 @@ class Pass {
   }
 
  private:
+  uint32_t kept_dtype(uint32_t tensor) const {
+    return value_dtype(graph_.tensors[tensor], *layer_);
+  }
+  Status bound_linear(const tsr_op_linear& o, const reference::Linear& p) {
+    if (bounds_.empty()) return {};
+    OracleBounds& bounds = bounds_[o.y];
+    const std::vector<float>& values = values_[o.y];
+    if (p.act_quant != TSR_ACT_FLOAT) {
+      bounds.is_static = p.act_quant == TSR_ACT_I8_STATIC ||
+                         p.act_quant == TSR_ACT_U8_STATIC ||
+                         p.act_quant == TSR_ACT_I8_MIX;
+      bounds.added.resize(values.size());
+      const size_t N = values.size() / count_;
+      for (size_t i = 0; p.epilogue.bias != nullptr && i < values.size(); ++i) {
+        bounds.added[i] = std::fabs(double{p.epilogue.bias[i % N]});
+      }
+      return {};
+    }
+    const bool is_bf16 = choose_linear(graph_.weights[o.weight],
+                                       plan_.of_weight(graph_, o.weight))
+                             .format == TSR_WEIGHT_BF16;
+    bounds.of.resize(values.size());
+    return reference::linear_bound(
+        p,
+        {TSR_ERROR_HALF_PRODUCTS, kept_dtype(o.y),
+         is_bf16 ? uint32_t{TSR_BF16} : uint32_t{TSR_F16}},
+        bounds.of.data());
+  }
+  Status bound_attention(const tsr_op_attention& o,
+                         const reference::Attention& p) {
+    if (bounds_.empty()) return {};
+    std::vector<double>& bounds = bounds_[o.out].of;
+    bounds.resize(values_[o.out].size());
+    const bool is_bf16 = pools_[o.kv].desc().format == TSR_KV_BF16;
+    return reference::attention_bound(
+        p, pools_[o.kv],
+        {TSR_ERROR_HALF_PRODUCTS, kept_dtype(o.out),
+         is_bf16 ? uint32_t{TSR_BF16} : uint32_t{TSR_F16}},
+        bounds.data());
+  }
+  // `magnitude` of a value: of the largest term that goes into it.
+  template <typename Magnitude>
+  void bound_floats(uint32_t tensor, const Magnitude& magnitude) {
+    if (bounds_.empty()) return;
+    const std::vector<float>& values = values_[tensor];
+    std::vector<double>& bounds = bounds_[tensor].of;
+    const uint32_t dtype = kept_dtype(tensor);
+    for (size_t i = 0; i < values.size(); ++i) {
+      bounds.push_back(reference::float_bound(values[i], dtype, magnitude(i)));
+    }
+  }
   Status open_pools() {
     memory_.reserve(graph_.kv.size());
     for (size_t i = 0; i < graph_.kv.size(); ++i) {
@@ -254,6 +331,7 @@ class Pass {
   uint32_t phase_;
   const LayerPlan* layer_ = nullptr;
   std::vector<std::vector<float>> values_;
+  std::vector<OracleBounds> bounds_;  // empty: nobody asks
   std::vector<std::vector<std::byte>> memory_;
   std::vector<reference::KvPool> pools_;
   std::vector<int32_t> ascending_;
@@ -308,6 +386,19 @@ Result<std::vector<float>> Oracle::logits(std::span<const int32_t> tokens,
             tokens, phase);
   TSR_RETURN_IF_ERROR(pass.run().annotate("oracle"));
   return pass.take(state_->graph.logits);
+}
+
+Result<OracleTrace> Oracle::trace(std::span<const int32_t> tokens,
+                                  uint32_t phase) const {
+  if (tokens.empty()) {
+    return Status(TSR_INVALID_ARGUMENT, "oracle: the text is empty");
+  }
+  Pass pass({state_->graph, state_->plan, state_->order, state_->weights,
+             state_->constants},
+            tokens, phase);
+  pass.watch();
+  TSR_RETURN_IF_ERROR(pass.run().annotate("oracle"));
+  return pass.take_trace();
 }
 
 }  // namespace tessera

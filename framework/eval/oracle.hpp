@@ -18,6 +18,21 @@
 
 namespace tessera {
 
+// How far a kernel that is fed the oracle's inputs may be from its outputs.
+struct OracleBounds {
+  std::vector<double> of;  // each value; empty: the same bits
+  // Of integer products with static codes, which some chips scale otherwise:
+  // the largest that was added to the product.
+  bool is_static = false;
+  std::vector<double> added;
+};
+
+// All tensors of a pass, by graph tensor, each as the plan keeps it.
+struct OracleTrace {
+  std::vector<std::vector<float>> values;  // empty: constants
+  std::vector<OracleBounds> bounds;        // of error class HALF_PRODUCTS
+};
+
 // Every op is computed in double (or as `order` says) and rounded once to the
 // type that the plan's scheme keeps between ops.  With scheme f32 this is "the
 // oracle's f32" of numerics.md section 4.
@@ -39,6 +54,10 @@ class Oracle {
   // Threads: any.
   Result<std::vector<float>> logits(std::span<const int32_t> tokens,
                                     uint32_t phase) const;
+
+  // What passes between the ops of logits().
+  Result<OracleTrace> trace(std::span<const int32_t> tokens,
+                            uint32_t phase) const;
 
  private:
   struct State;

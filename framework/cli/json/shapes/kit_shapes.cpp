@@ -64,6 +64,19 @@ OutputShape speed_shape() {
                  number("gemm_8192_cubed_f16_s")})}};
 }
 
+OutputShape launches_shape() {
+  return {"npu launches",
+          OutputForm::kList,
+          "",
+          {text("name"), count("values"), count("different"),
+           flag("exact", "it must have the oracle's bits"),
+           number("worst_of_bound",
+                  "of a launch that is not exact, the largest error over its "
+                  "bound")
+               .or_null(),
+           flag("agrees")}};
+}
+
 OutputShape report_shape() {
   return {"report",
           OutputForm::kObject,
@@ -100,6 +113,7 @@ std::vector<OutputShape> kit_shapes() {
                     text(""))}},
           validate_shape(),
           speed_shape(),
+          launches_shape(),
           {"serve",
            OutputForm::kObject,
            "Printed once it listens. What it answers is OpenAI's.",
