@@ -103,9 +103,9 @@ void compare(const OracleTrace& trace, const BoundaryTensor& output,
                reference::ulp(largest, output.dtype);
     }
     const double error = std::fabs(got - wanted);
-    result.worst =
-        std::max(result.worst,
-                 bound > 0 && std::isfinite(error) ? error / bound : kInfinity);
+    const bool is_bounded = bound > 0 && std::isfinite(error);
+    if (!is_bounded) result.worst = kInfinity;
+    if (is_bounded) result.worst = std::max(result.worst, error / bound);
   }
 }
 
