@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "framework/cli/console.hpp"
+#include "framework/cli/replay.hpp"
 #include "tessera/types.h"
 
 namespace tessera::cli {
@@ -91,7 +92,7 @@ std::vector<Command> add_commands(CLI::App& tessera) {
           add_conform_command(tessera),    add_new_plugin_command(tessera),
           add_npu_command(tessera),        add_serve_command(tessera),
           add_completion_command(tessera), add_manual_command(tessera),
-          add_plugin_command(tessera)};
+          add_plugin_command(tessera),     add_replay_command(tessera)};
 }
 
 int run_command_line(int argc, const char* const* argv) {

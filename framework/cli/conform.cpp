@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -15,10 +14,10 @@
 #include "framework/cli/conformance_report.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/date.hpp"
+#include "framework/cli/plugin/find_library.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/conformance/kit/running/runner.hpp"
 #include "framework/host/certificate.hpp"
-#include "framework/host/search_path.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -35,27 +34,6 @@ struct ConformOptions {
   bool verbose = false;
   bool json = false;
 };
-
-// A path is taken as it is; of a manifest the library beside it.  A name is
-// looked for where plugins are found.
-Result<std::string> find_library(const std::string& plugin) {
-  std::error_code code;
-  const bool is_path = plugin.find('/') != std::string::npos ||
-                       std::filesystem::is_regular_file(plugin, code);
-  if (is_path) {
-    const std::filesystem::path path(plugin);
-    if (path.extension() != ".json") return plugin;
-    return std::filesystem::path(path).replace_extension(".so").string();
-  }
-  for (const std::string& folder : plugin_search_path()) {
-    std::string path = fmt::format("{}/tsr_plugin_{}.so", folder, plugin);
-    if (std::filesystem::is_regular_file(path, code)) return path;
-  }
-  return Status(TSR_NOT_FOUND,
-                "no plugin " + plugin +
-                    ": give its name, as tessera devices shows it, or the "
-                    "path of a library");
-}
 
 Status read_declarations(ConformOptions& options) {
   if (options.declarations.empty()) return {};

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -181,7 +182,21 @@ Registry discover_plugins(uint32_t threads, bool isolate,
   options.only = std::move(only);
   options.host.num_threads = threads;
   options.devices = std::move(devices);
-  if (isolate) options.isolate = {"*"};
+  if (!isolate) return Registry::discover(options);
+  options.isolate = {"*"};
+  const bool all = !options.only.empty() || options.devices.empty();
+  if (all) return Registry::discover(options);
+  // A child for each plugin that was asked for, and no other.
+  for (const std::string& device : options.devices) {
+    options.only.push_back(device.substr(0, device.find(':')));
+  }
+  Registry registry = Registry::discover(options);
+  const bool complete = std::all_of(
+      options.devices.begin(), options.devices.end(),
+      [&](const std::string& name) { return registry.find(name).ok(); });
+  if (complete) return registry;
+  // The message about a name that is none says which there are.
+  options.only.clear();
   return Registry::discover(options);
 }
 

@@ -2,18 +2,12 @@
 
 #include "framework/host/certificate.hpp"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cctype>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "framework/base/atomic_file.hpp"
-#include "framework/base/mapped_file.hpp"
-#include "framework/host/private_folder.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/state_file.hpp"
 
 namespace tessera {
 namespace {
@@ -21,56 +15,16 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kFormat = 1;
+constexpr const char* kWhat = "certificate";
 
 Status bad(const std::string& message) {
-  return {TSR_INVALID_ARGUMENT, "certificate: " + message};
+  return {TSR_INVALID_ARGUMENT, std::string(kWhat) + ": " + message};
 }
-
-// Reads typed values of an object and remembers the first that is not there.
-class Reader {
- public:
-  explicit Reader(const Json& object) : object_(object) {
-    if (!object.is_object()) status_ = bad("not an object");
-  }
-  std::string text(const char* key) {
-    const Json* value = find(key);
-    if (value != nullptr && value->is_string())
-      return value->get<std::string>();
-    return fail(key), "";
-  }
-  uint64_t number(const char* key) {
-    const Json* value = find(key);
-    if (value != nullptr && value->is_number_unsigned()) {
-      return value->get<uint64_t>();
-    }
-    return fail(key), 0;
-  }
-  // Null if it is missing or no array.
-  const Json* list(const char* key) {
-    const Json* value = find(key);
-    if (value != nullptr && value->is_array()) return value;
-    return fail(key), nullptr;
-  }
-  const Json* find(const char* key) const {
-    if (!object_.is_object()) return nullptr;
-    const auto found = object_.find(key);
-    return found == object_.end() ? nullptr : &*found;
-  }
-  const Status& status() const { return status_; }
-
- private:
-  void fail(const char* key) {
-    if (status_.ok()) status_ = bad(std::string("no good \"") + key + "\"");
-  }
-
-  const Json& object_;
-  Status status_;
-};
 
 Result<std::vector<CertifiedLevel>> read_levels(const Json& list) {
   std::vector<CertifiedLevel> levels;
   for (const Json& one : list) {
-    Reader reader(one);
+    StateReader reader(one, kWhat);
     CertifiedLevel level;
     level.level = static_cast<uint32_t>(reader.number("level"));
     level.passed = reader.number("passed");
@@ -85,17 +39,12 @@ Result<std::vector<CertifiedLevel>> read_levels(const Json& list) {
 Result<std::vector<KnownFailure>> read_failures(const Json& list) {
   std::vector<KnownFailure> failures;
   for (const Json& one : list) {
-    Reader reader(one);
+    StateReader reader(one, kWhat);
     KnownFailure failure{reader.text("case"), reader.text("reason")};
     TSR_RETURN_IF_ERROR(reader.status());
     failures.push_back(std::move(failure));
   }
   return failures;
-}
-
-std::string environment(const char* name) {
-  const char* value = secure_getenv(name);
-  return value == nullptr ? "" : value;
 }
 
 }  // namespace
@@ -131,7 +80,7 @@ Result<Certificate> parse_certificate(std::string_view text) {
   const Json json = Json::parse(text.begin(), text.end(), nullptr,
                                 /*allow_exceptions=*/false);
   if (json.is_discarded()) return bad("not JSON");
-  Reader reader(json);
+  StateReader reader(json, kWhat);
   Certificate certificate;
   if (reader.number("format") != kFormat) return bad("another format");
   certificate.sha256 = reader.text("sha256");
@@ -142,11 +91,11 @@ Result<Certificate> parse_certificate(std::string_view text) {
   certificate.kit_version = static_cast<uint32_t>(reader.number("kit_version"));
   certificate.issued = reader.text("issued");
   certificate.level = static_cast<uint32_t>(reader.number("level"));
-  const Json* levels = reader.list("levels");
-  const Json* failures = reader.list("known_failures");
+  const Json& levels = reader.list("levels");
+  const Json& failures = reader.list("known_failures");
   TSR_RETURN_IF_ERROR(reader.status());
-  TSR_ASSIGN_OR_RETURN(certificate.levels, read_levels(*levels));
-  TSR_ASSIGN_OR_RETURN(certificate.known_failures, read_failures(*failures));
+  TSR_ASSIGN_OR_RETURN(certificate.levels, read_levels(levels));
+  TSR_ASSIGN_OR_RETURN(certificate.known_failures, read_failures(failures));
   const Json* figures = reader.find("figures");
   if (figures == nullptr || !figures->is_object()) return certificate;
   for (const auto& [name, value] : figures->items()) {
@@ -166,15 +115,9 @@ std::string CertificateStore::path_of(const std::string& sha256,
 }
 
 Status CertificateStore::save(const Certificate& certificate) const {
-  if (folder_.empty()) {
-    return {TSR_FAILED_PRECONDITION,
-            "no folder for certificates: HOME and XDG_STATE_HOME are not set"};
-  }
-  if (!create_private_folder(folder_)) {
-    return {TSR_FAILED_PRECONDITION, folder_ + ": " + std::strerror(errno)};
-  }
-  return write_file_atomically(path_of(certificate.sha256, certificate.device),
-                               certificate_json(certificate));
+  return write_state_file(folder_,
+                          path_of(certificate.sha256, certificate.device),
+                          certificate_json(certificate), "certificates");
 }
 
 void CertificateStore::revoke(const std::string& sha256,
@@ -186,28 +129,15 @@ std::optional<Certificate> CertificateStore::find(
     const std::string& sha256, const std::string& device,
     const std::string& driver) const {
   if (folder_.empty() || sha256.empty()) return std::nullopt;
-  const Result<TrustedFile> file = open_trusted(path_of(sha256, device));
-  if (!file.ok()) return std::nullopt;
-  const Result<MappedFile> mapped = MappedFile::open(file->path);
-  if (!mapped.ok()) return std::nullopt;
-  const std::string_view text(
-      reinterpret_cast<const char*>(mapped->bytes().data()),
-      mapped->bytes().size());
-  Result<Certificate> certificate = parse_certificate(text);
+  const Result<std::string> text = read_state_file(path_of(sha256, device));
+  if (!text.ok()) return std::nullopt;
+  Result<Certificate> certificate = parse_certificate(*text);
   const bool holds = certificate.ok() && certificate->sha256 == sha256 &&
                      certificate->device == device &&
                      certificate->driver == driver &&
                      certificate->kit_version == kKitVersion;
   if (!holds) return std::nullopt;
   return std::move(*certificate);
-}
-
-std::string state_folder() {
-  const std::string state = environment("XDG_STATE_HOME");
-  if (!state.empty() && state[0] == '/') return state + "/tessera";
-  const std::string home = environment("HOME");
-  if (home.empty() || home[0] != '/') return "";
-  return home + "/.local/state/tessera";
 }
 
 CertificateStore user_certificates() {

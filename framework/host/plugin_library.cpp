@@ -17,6 +17,7 @@
 #include "framework/host/device.hpp"
 #include "framework/host/lent_services.hpp"
 #include "framework/host/named_library.hpp"
+#include "framework/host/recording/recorder.hpp"
 #include "framework/host/remote/remote_plugin.hpp"
 #include "framework/host/shared_memory.hpp"
 #include "framework/host/validation/validation.hpp"
@@ -60,6 +61,16 @@ Result<PluginParts> join(
   if (lent != nullptr) parts.keeper = lent;
   parts.requested_devices = options.requested_devices;
   return parts;
+}
+
+// With TESSERA_RECORD its calls are written down from here on.
+std::shared_ptr<Plugin> make_plugin(PluginParts parts) {
+  recording::start_if_asked();
+  parts.api = recording::recorded(
+      parts.api, {parts.identity.name, parts.identity.version,
+                  parts.identity.build_id, parts.sha256, parts.abi_version,
+                  parts.requested_devices, parts.isolated});
+  return std::make_shared<Plugin>(std::move(parts));
 }
 
 // Why a library did not open.  On POSIX the code is "Bad file descriptor"
@@ -183,7 +194,7 @@ Result<std::shared_ptr<Plugin>> join_library(
   }
   parts.path = verified.file.path;
   parts.sha256 = verified.manifest.sha256;
-  return std::make_shared<Plugin>(std::move(parts));
+  return make_plugin(std::move(parts));
 }
 
 Result<std::shared_ptr<Plugin>> find_or_open(
@@ -227,7 +238,7 @@ Result<std::shared_ptr<Plugin>> load_named_library(
 Result<std::shared_ptr<Plugin>> Plugin::load_isolated(
     const std::string& manifest_path, const HostOptions& options) {
   TSR_ASSIGN_OR_RETURN(PluginParts parts, load_remote(manifest_path, options));
-  return std::make_shared<Plugin>(std::move(parts));
+  return make_plugin(std::move(parts));
 }
 
 Status load_and_unload(const std::string& path, uint32_t device_index,
@@ -261,7 +272,7 @@ Result<std::shared_ptr<Plugin>> Plugin::adopt(const tsr_plugin_header* header,
   TSR_ASSIGN_OR_RETURN(const PluginIdentity identity,
                        check_header(header, kHostAbi, &abi_version));
   TSR_ASSIGN_OR_RETURN(PluginParts parts, join(header, identity.name, options));
-  return std::make_shared<Plugin>(std::move(parts));
+  return make_plugin(std::move(parts));
 }
 
 }  // namespace tessera

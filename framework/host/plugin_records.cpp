@@ -5,16 +5,11 @@
 #include <unistd.h>
 
 #include <cctype>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "framework/base/atomic_file.hpp"
-#include "framework/base/mapped_file.hpp"
 #include "framework/host/certificate.hpp"
-#include "framework/host/private_folder.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/state_file.hpp"
 
 namespace tessera {
 namespace {
@@ -22,18 +17,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kFormat = 1;
+constexpr const char* kWhat = "plugin record";
 constexpr size_t kMaxOffences = 8;
-
-Status bad(const std::string& message) {
-  return {TSR_INVALID_ARGUMENT, "plugin record: " + message};
-}
-
-bool read_text(const Json& object, const char* key, std::string& out_text) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_string()) return false;
-  out_text = found->get<std::string>();
-  return true;
-}
 
 // Plugins have such names (see the manifest); a device's file must not leave
 // the folder.
@@ -67,28 +52,22 @@ std::string plugin_record_json(const PluginRecord& record) {
 Result<PluginRecord> parse_plugin_record(std::string_view text) {
   const Json json = Json::parse(text.begin(), text.end(), nullptr,
                                 /*allow_exceptions=*/false);
-  if (!json.is_object()) return bad("not a JSON object");
-  const auto format = json.find("format");
-  if (format == json.end() || *format != kFormat) return bad("another format");
+  StateReader reader(json, kWhat);
+  if (reader.number("format") != kFormat) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  std::string(kWhat) + ": another format");
+  }
   PluginRecord record;
-  const auto disabled = json.find("disabled");
-  const auto offences = json.find("offences");
-  if (!read_text(json, "plugin", record.plugin) ||
-      !read_text(json, "sha256", record.sha256) || disabled == json.end() ||
-      !disabled->is_boolean() || offences == json.end() ||
-      !offences->is_array()) {
-    return bad("a key is missing or of another type");
+  record.plugin = reader.text("plugin");
+  record.sha256 = reader.text("sha256");
+  record.disabled = reader.flag("disabled");
+  for (const Json& one : reader.list("offences")) {
+    StateReader offence(one, kWhat);
+    record.offences.push_back(
+        {offence.text("device"), offence.text("reason"), offence.text("date")});
+    TSR_RETURN_IF_ERROR(offence.status());
   }
-  record.disabled = disabled->get<bool>();
-  for (const Json& one : *offences) {
-    Offence offence;
-    if (!one.is_object() || !read_text(one, "device", offence.device) ||
-        !read_text(one, "reason", offence.reason) ||
-        !read_text(one, "date", offence.date)) {
-      return bad("an offence without device, reason or date");
-    }
-    record.offences.push_back(std::move(offence));
-  }
+  TSR_RETURN_IF_ERROR(reader.status());
   return record;
 }
 
@@ -100,13 +79,9 @@ PluginRecord PluginRecords::find(const std::string& plugin) const {
   PluginRecord empty;
   empty.plugin = plugin;
   if (folder_.empty() || !is_plugin_name(plugin)) return empty;
-  const Result<TrustedFile> file = open_trusted(path_of(plugin));
-  if (!file.ok()) return empty;
-  const Result<MappedFile> mapped = MappedFile::open(file->path);
-  if (!mapped.ok()) return empty;
-  Result<PluginRecord> record = parse_plugin_record(
-      {reinterpret_cast<const char*>(mapped->bytes().data()),
-       mapped->bytes().size()});
+  const Result<std::string> text = read_state_file(path_of(plugin));
+  if (!text.ok()) return empty;
+  Result<PluginRecord> record = parse_plugin_record(*text);
   const bool holds = record.ok() && record->plugin == plugin;
   return holds ? std::move(*record) : empty;
 }
@@ -115,20 +90,13 @@ Status PluginRecords::save(const PluginRecord& record) const {
   if (!is_plugin_name(record.plugin)) {
     return {TSR_INVALID_ARGUMENT, record.plugin + " is no name of a plugin"};
   }
-  if (folder_.empty()) {
-    return {TSR_FAILED_PRECONDITION,
-            "no folder to remember plugins in: HOME and XDG_STATE_HOME are not "
-            "set"};
-  }
-  if (record.is_empty()) {
-    unlink(path_of(record.plugin).c_str());
+  const std::string path = path_of(record.plugin);
+  if (!folder_.empty() && record.is_empty()) {
+    unlink(path.c_str());
     return {};
   }
-  if (!create_private_folder(folder_)) {
-    return {TSR_FAILED_PRECONDITION, folder_ + ": " + std::strerror(errno)};
-  }
-  return write_file_atomically(path_of(record.plugin),
-                               plugin_record_json(record));
+  return write_state_file(folder_, path, plugin_record_json(record),
+                          "what is known of plugins");
 }
 
 Status PluginRecords::add_offence(const std::string& plugin,

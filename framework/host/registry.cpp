@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "framework/host/barring/barred_device.hpp"
 #include "framework/host/search_path.hpp"
 #include "framework/host/verified_library.hpp"
 
@@ -219,6 +220,10 @@ Result<const DeviceEntry*> Registry::find(std::string_view name) const {
 Result<std::shared_ptr<Device>> Registry::open(std::string_view name,
                                                DeviceOptions options) const {
   TSR_ASSIGN_OR_RETURN(const DeviceEntry* entry, find(name));
+  if (entry->certificate && !entry->certificate->known_failures.empty()) {
+    return open_barred(entry->plugin, entry->index, options, entry->facts,
+                       entry->certificate->known_failures);
+  }
   return Device::open(entry->plugin, entry->index, options);
 }
 

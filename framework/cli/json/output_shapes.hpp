@@ -33,7 +33,7 @@ std::vector<OutputShape> plan_shapes();
 std::vector<OutputShape> bench_shapes();
 // bench list, show, diff, export, merge
 std::vector<OutputShape> history_shapes();
-// conform, new-plugin, npu ..., report, serve
+// conform, new-plugin, npu ..., replay, report, serve
 std::vector<OutputShape> kit_shapes();
 
 }  // namespace tessera::cli

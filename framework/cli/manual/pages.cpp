@@ -108,7 +108,12 @@ std::string man_page(const std::vector<CommandPage>& pages,
          "Caches of plugins.\n"
          ".SH ENVIRONMENT\n"
          ".TP\n\\fBTESSERA_PLUGIN_PATH\\fR\n"
-         "Absolute folders with plugins, with colons between them.\n";
+         "Absolute folders with plugins, with colons between them.\n"
+         ".TP\n\\fBTESSERA_RECORD\\fR\n"
+         "File that the calls of plugins are recorded in, for "
+         "\\fBtessera replay\\fR.\n"
+         ".TP\n\\fBTESSERA_VALIDATE\\fR\n"
+         "1: every call of host and plugins is checked.\n";
 }
 
 std::string markdown_page(const CommandPage& page,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include <utility>
@@ -36,6 +37,8 @@ int main() {
   // What the plugin starts must not keep the line to the host open.
   fcntl(kChildSocket, F_SETFD, FD_CLOEXEC);
   fcntl(kChildLogSocket, F_SETFD, FD_CLOEXEC);
+  // The host records calls where it makes them.
+  unsetenv("TESSERA_RECORD");
   // An interrupt is the host's to answer; the child ends with its socket.
   signal(SIGINT, SIG_IGN);
   tessera::Result<tessera::Mailbox> mailbox =

@@ -3,12 +3,11 @@
 // The child's calls about programs and queues.
 
 #include <algorithm>
-#include <deque>
 #include <span>
 #include <vector>
 
 #include "framework/host/remote/child_server.hpp"
-#include "framework/host/remote/wire_structs.hpp"
+#include "framework/host/remote/wire_question.hpp"
 
 namespace tessera {
 namespace {
@@ -20,37 +19,6 @@ const Head* record_in(std::span<const std::byte> bytes) {
   if (bytes.size() < sizeof(Head)) return nullptr;
   const auto* head = reinterpret_cast<const Head*>(bytes.data());
   return head->record_bytes == bytes.size() ? head : nullptr;
-}
-
-// What check and estimate are asked about.
-struct Question {
-  const tsr_program_desc* program = nullptr;
-  std::deque<WireWeight> storage;  // stay where they are
-  WireExtensions nodes;
-  std::vector<tsr_weight_desc> weights;
-  std::vector<tsr_kv_desc> kv_pools;
-
-  tsr_array weight_array() const {
-    return {weights.data(), static_cast<uint32_t>(weights.size()),
-            sizeof(tsr_weight_desc)};
-  }
-  tsr_array kv_array() const {
-    return {kv_pools.data(), static_cast<uint32_t>(kv_pools.size()),
-            sizeof(tsr_kv_desc)};
-  }
-};
-
-bool get_question(WireReader& reader, Question& question) {
-  question.program = record_in<tsr_program_desc>(reader.get_bytes());
-  for (auto count = reader.get<uint64_t>(); count > 0 && reader.ok(); --count) {
-    WireWeight& weight = question.storage.emplace_back();
-    if (!get_weight_desc(reader, nullptr, 0, &weight)) return false;
-    question.weights.push_back(weight.desc);
-  }
-  for (auto count = reader.get<uint64_t>(); count > 0 && reader.ok(); --count) {
-    question.kv_pools.push_back(get_kv_desc(reader, question.nodes));
-  }
-  return reader.ok() && question.program != nullptr;
 }
 
 // Each of `structs` with its own size filled in.

@@ -163,19 +163,9 @@ tsr_status ChildServer::load(tsr_error* err) {
 
 tsr_status ChildServer::device_open(tsr_error* err) {
   const auto index = static_cast<uint32_t>(request_.get<uint64_t>());
-  std::vector<std::pair<std::string, std::string>> texts;
-  for (auto count = request_.get<uint64_t>(); count > 0 && request_.ok();
-       --count) {
-    std::string key = request_.get_text();
-    texts.emplace_back(std::move(key), request_.get_text());
-  }
-  std::vector<tsr_option_value> values;
-  values.reserve(texts.size());
-  for (const auto& [key, value] : texts) {
-    values.push_back({sizeof(tsr_option_value), 0, key.c_str(), value.c_str()});
-  }
-  const tsr_array array = {values.data(), static_cast<uint32_t>(values.size()),
-                           sizeof(tsr_option_value)};
+  WireOptions options;
+  get_options(request_, options);
+  const tsr_array array = options.array();
   tsr_device* device = nullptr;
   const tsr_status code = api().device_open(index, &array, err, &device);
   if (code == TSR_OK) put_handle(device);

@@ -42,17 +42,6 @@ std::shared_ptr<RemotePlugin> plugin_with_device(size_t slot, uint32_t index,
   return nullptr;
 }
 
-void put_options(WireWriter& writer, const tsr_array* options) {
-  const auto values = options == nullptr
-                          ? std::vector<tsr_option_value>()
-                          : sdk::Elements<tsr_option_value>(*options).all();
-  writer.put(uint64_t{values.size()});
-  for (const tsr_option_value& value : values) {
-    writer.put_text(value.key);
-    writer.put_text(value.value);
-  }
-}
-
 tsr_status open_device(std::shared_ptr<RemotePlugin> plugin, uint32_t index,
                        const tsr_array* options, tsr_error* err,
                        tsr_device** out_device) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "framework/host/remote/remote_plugin.hpp"
+#include "framework/host/remote/wire_question.hpp"
 #include "tessera/error.hpp"
 #include "tessera/record.hpp"
 
@@ -20,28 +21,6 @@ RemoteObject& queue_of(tsr_queue* queue) {
 template <typename Record>
 std::span<const std::byte> bytes_of(const Record& record) {
   return {reinterpret_cast<const std::byte*>(&record), record.record_bytes};
-}
-
-// The arguments that check and estimate share.
-void put_question(WireWriter& writer, const tsr_program_desc& program,
-                  const tsr_array* weights, const tsr_array* kv_pools) {
-  writer.put_bytes(bytes_of(program));
-  const auto descs = weights == nullptr
-                         ? std::vector<tsr_weight_desc>()
-                         : sdk::Elements<tsr_weight_desc>(*weights).all();
-  writer.put(uint64_t{descs.size()});
-  for (tsr_weight_desc desc : descs) {
-    std::vector<tsr_plane> planes = sdk::Elements<tsr_plane>(desc.planes).all();
-    for (tsr_plane& plane : planes) plane.data = nullptr;
-    desc.planes = {planes.data(), static_cast<uint32_t>(planes.size()),
-                   sizeof(tsr_plane)};
-    put_weight_desc(writer, desc);
-  }
-  const auto pools = kv_pools == nullptr
-                         ? std::vector<tsr_kv_desc>()
-                         : sdk::Elements<tsr_kv_desc>(*kv_pools).all();
-  writer.put(uint64_t{pools.size()});
-  for (const tsr_kv_desc& pool : pools) put_kv_desc(writer, pool);
 }
 
 // Copies the structs that a reply ends with to the caller's, `stride` apart.

@@ -127,6 +127,10 @@ void WireWriter::put_bytes(std::span<const std::byte> bytes) {
   append(bytes.data(), bytes.size());
 }
 
+void WireWriter::put_raw(std::span<const std::byte> bytes) {
+  append(bytes.data(), bytes.size());
+}
+
 size_t WireWriter::reserve(size_t bytes) {
   const size_t at = bytes_.size();
   bytes_.resize(at + round_up(bytes));

@@ -29,6 +29,8 @@ class WireWriter {
     append(&value, sizeof(value));
   }
   void put_bytes(std::span<const std::byte> bytes);
+  // What another writer wrote.
+  void put_raw(std::span<const std::byte> bytes);
   // Leaves room to be filled later; returns where.
   size_t reserve(size_t bytes);
   void fill(size_t at, const void* data, size_t bytes);
@@ -66,6 +68,10 @@ class WireReader {
   // Aligned to 8; valid until the next message.
   std::span<const std::byte> get_bytes();
   std::string get_text();
+  // All that was not read yet; valid until the next message.
+  std::span<const std::byte> rest() const {
+    return std::span(bytes_).subspan(at_);
+  }
   // Not open if there is none left.
   FileDescriptor get_fd();
 

@@ -116,6 +116,27 @@ void put_extensions(WireWriter& writer, const tsr_ext* next) {
   }
 }
 
+void put_options(WireWriter& writer, const tsr_array* options) {
+  const auto values = options == nullptr
+                          ? std::vector<tsr_option_value>()
+                          : sdk::Elements<tsr_option_value>(*options).all();
+  writer.put(uint64_t{values.size()});
+  for (const tsr_option_value& value : values) {
+    writer.put_text(value.key);
+    writer.put_text(value.value);
+  }
+}
+
+void get_options(WireReader& reader, WireOptions& out_options) {
+  for (uint64_t i = get_count(reader); i > 0 && reader.ok(); --i) {
+    const std::string& key = out_options.texts.emplace_back(reader.get_text());
+    const std::string& value =
+        out_options.texts.emplace_back(reader.get_text());
+    out_options.values.push_back(
+        {sizeof(tsr_option_value), 0, key.c_str(), value.c_str()});
+  }
+}
+
 const tsr_ext* get_extensions(WireReader& reader, WireExtensions& storage) {
   const tsr_ext* first = nullptr;
   const tsr_ext** link = &first;
@@ -156,7 +177,10 @@ void put_weight_desc(WireWriter& writer, const tsr_weight_desc& desc) {
   writer.put(uint64_t{planes.size()});
   uint64_t offset = 0;
   for (const tsr_plane& plane : planes) {
-    writer.put(plane);  // `data` says only whether there is some
+    tsr_plane shape = plane;
+    // Only whether there is some: an address means nothing elsewhere.
+    if (shape.data != nullptr) shape.data = reinterpret_cast<const void*>(1);
+    writer.put(shape);
     writer.put(offset);
     offset += round_up(data_bytes(plane));
   }
@@ -190,8 +214,12 @@ bool get_weight_desc(WireReader& reader, const std::byte* shared,
     auto plane = reader.get<tsr_plane>();
     const auto offset = reader.get<uint64_t>();
     plane.struct_size = sizeof(plane);
+    const bool overflows =
+        plane.rows != 0 && plane.row_bytes > UINT64_MAX / plane.rows;
     const uint64_t bytes = data_bytes(plane);
-    if (offset > shared_bytes || bytes > shared_bytes - offset) return false;
+    if (overflows || offset > shared_bytes || bytes > shared_bytes - offset) {
+      return false;
+    }
     if (plane.data != nullptr) plane.data = shared + offset;
     out_weight->planes.push_back(plane);
   }

@@ -28,6 +28,20 @@ struct WireExtensions {
 // The first node of the chain, which `storage` holds; null if it is empty.
 const tsr_ext* get_extensions(WireReader& reader, WireExtensions& storage);
 
+// The options of device_open (of tsr_option_value); null is none.
+void put_options(WireWriter& writer, const tsr_array* options);
+// Stays where it is: `values` point into `texts`.
+struct WireOptions {
+  std::deque<std::string> texts;
+  std::vector<tsr_option_value> values;
+
+  tsr_array array() const {
+    return {values.data(), static_cast<uint32_t>(values.size()),
+            sizeof(tsr_option_value)};
+  }
+};
+void get_options(WireReader& reader, WireOptions& out_options);
+
 // A struct as today's, whatever its writer's struct_size.
 void put_kv_desc(WireWriter& writer, const tsr_kv_desc& desc);
 tsr_kv_desc get_kv_desc(WireReader& reader, WireExtensions& storage);

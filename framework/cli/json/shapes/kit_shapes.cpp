@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Output of conform, new-plugin, npu, report and serve.
+// Output of conform, new-plugin, npu, replay, report and serve.
 
 #include "framework/cli/json/output_shapes.hpp"
 
@@ -31,6 +31,27 @@ OutputShape conform_shape() {
              text("rerun", "the command that runs the case alone")}),
        list("unsupported", "kinds of op, and expected failures",
             {text("case"), text("verdict"), text("reason")})}};
+}
+
+OutputShape replay_shape() {
+  return {"replay",
+          OutputForm::kObject,
+          "",
+          {text("file", "the recording"),
+           text("library", "what it was replayed on"),
+           text("plugin", "whose calls were recorded"), text("build_id"),
+           flag("complete",
+                "the recorded program came to its end, or the recording to "
+                "its limit"),
+           count("calls"), count("compared_bytes"), count("differences"),
+           list_of("first_differences", "twenty at most", text("")),
+           text("ended_in",
+                "the call in which the library ended the process or hung; "
+                "empty if it did not"),
+           text("end", "how"),
+           text("survived",
+                "what the last call answers, if the recorded program ended in "
+                "it")}};
 }
 
 OutputShape validate_shape() {
@@ -111,6 +132,7 @@ std::vector<OutputShape> kit_shapes() {
            {text("name"), text("folder"),
             list_of("files", "what was written, relative to the folder",
                     text(""))}},
+          replay_shape(),
           validate_shape(),
           speed_shape(),
           launches_shape(),
