@@ -75,6 +75,7 @@ class MutantQueue final : public sdk::BlockingQueue {
       }
     }
     const uint64_t begin = now_ns();
+    slow_down();
     const std::shared_ptr<Program> program = device_.program(value.program);
     const Turn turn;
     if (turn.is_alone()) program->run(submission);
@@ -108,6 +109,12 @@ class MutantQueue final : public sdk::BlockingQueue {
   };
   static void sleep_ms(uint32_t ms) {
     std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+  }
+  void slow_down() {
+    ++num_steps_;
+    if (has("steps_do_not_repeat")) sleep_ms(num_steps_ % 3 == 0 ? 0 : 40);
+    if (has("crawls")) sleep_ms(2000);
+    if (has("compiles_in_each_step")) sleep_ms(5);
   }
 
   void copy(const tsr_submission& value) const {
@@ -183,6 +190,7 @@ class MutantQueue final : public sdk::BlockingQueue {
 
   MutantDevice& device_;
   uint32_t count_ = 0;
+  uint32_t num_steps_ = 0;
 };
 
 }  // namespace
@@ -228,6 +236,7 @@ tsr_estimate MutantDevice::estimate(const sdk::ProgramQuestion& question,
   double ns = products * kNsPerProduct;
   if (has("estimates_backwards")) ns = 1e15 / ns;
   if (has("flatters_itself")) ns /= 1000.0;
+  if (has("estimates_milliseconds")) ns /= 1e6;
   tsr_estimate estimate{};
   estimate.struct_size = sizeof(estimate);
   estimate.source = TSR_COST_ROOFLINE;

@@ -197,6 +197,10 @@ constexpr Fault kHangingMutants[] = {
 constexpr Fault kCostMutants[] = {
     {"estimates_backwards", "L3/linear/*"},
     {"flatters_itself", "L3/linear/*"},
+    {"estimates_milliseconds", "L3/linear/*"},
+    {"steps_do_not_repeat", "L3/linear/linear_i8"},
+    {"crawls", "L3/linear/linear_i8"},
+    {"compiles_in_each_step", "L3/replay/*"},
 };
 
 // Libraries of plugins/faulty that are not the mutant, and what finds them.
