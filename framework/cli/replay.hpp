@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The subcommand for who looks into a report about a plugin.
 
 #pragma once
 

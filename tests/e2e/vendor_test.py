@@ -4,11 +4,13 @@
 Usage: TSR_BINARY_DIR=BUILD TSR_SOURCE_DIR=ROOT python3 -m unittest vendor_test
 """
 
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import unittest.mock
 
 from cli_test import CommandCase, tessera
 
@@ -79,3 +81,71 @@ class NewPluginTest(CommandCase):
         for name in ("My", "9th", "a-b", "../x", "a" * 33, "x_"):
             self.refused(1, "cannot name a plugin", "new-plugin", name, "-o", self.folder / "p")
         self.assertNotEqual(tessera("new-plugin").returncode, 0)
+
+
+class KnownFailureTest(CommandCase):
+    """A plugin whose rms_norm fails, as its vendor declares."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        for suffix in ("so", "json"):
+            shutil.copy(f"{BUILD}/faulty_plugins/tsr_plugin_mutant.{suffix}", self.folder)
+        variables = {"TSR_MUTANT": "epsilon_ignored", "XDG_STATE_HOME": str(self.folder / "state"),
+                     "TESSERA_PLUGIN_PATH": f"{self.folder}:{BUILD}/plugins"}
+        patch = unittest.mock.patch.dict(os.environ, variables)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.library = self.folder / "tsr_plugin_mutant.so"
+
+    def test_is_certified_and_barred_from_plans(self):
+        report = json.loads(tessera("conform", self.library, "--level", "1", "--json").stdout)
+        failing = [failure["case"] for failure in report["failures"]]
+        self.assertTrue(failing)
+        self.assertTrue(all(name.startswith("L1/rms_norm/") for name in failing), failing)
+        known = self.folder / "known.txt"
+        known.write_text("".join(f"expected_failure {name} #7 epsilon is not read\n" for name in failing))
+        text = self.done("conform", self.library, "--level", "1", "--declare", known).stdout
+        self.assertIn("certified: level 1", text)
+        self.assertIn(f"{len(failing)} known failures", self.done("devices").stdout)
+        self.refused(1, "rms_norm is barred, a known failure", "run", "-p", "hi", "-n", "2", "--device", "mutant",
+                     "--scheme", "f32")
+        plan = self.folder / "plan.json"
+        self.done("plan", "--devices", "cpu,mutant", "--schemes", "f32", "--profile-seconds", "2", "-o", plan)
+        for layer in json.loads(plan.read_text())["layers"]:
+            if "norm" in layer.get("name", ""):
+                self.assertNotIn("mutant", json.dumps(layer))
+
+
+class ReplayTest(CommandCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.calls = self.folder / "bug.calls"
+
+    def record(self, *words):
+        with unittest.mock.patch.dict(os.environ, {"TESSERA_RECORD": str(self.calls)}):
+            self.done("run", "-p", "library for", "-n", "3", "--device", "cpu", *words)
+
+    def test_a_run_is_made_again_bit_for_bit(self):
+        for words in ((), ("--isolate",)):
+            self.record(*words)
+            result = self.json("replay", self.calls)
+            self.assertEqual(result["differences"], 0, result["first_differences"])
+            self.assertTrue(result["complete"])
+            self.assertGreater(result["calls"], 100)
+            self.assertGreater(result["compared_bytes"], 1000)
+
+    def test_a_program_that_was_killed_leaves_what_it_did(self):
+        self.record()
+        partial = self.folder / "cut.calls"
+        partial.write_bytes(self.calls.read_bytes()[:-5000])
+        result = self.json("replay", partial)
+        self.assertFalse(result["complete"])
+        self.assertEqual(result["differences"], 0, result["first_differences"])
+
+    def test_what_is_no_recording_is_refused(self):
+        self.calls.write_text("no calls")
+        self.refused(1, "not a recording of calls", "replay", self.calls)
+        self.record()
+        self.refused(1, "no calls of gpu, only of cpu", "replay", self.calls, "--of", "gpu")
