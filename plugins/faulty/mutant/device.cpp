@@ -113,7 +113,7 @@ class MutantQueue final : public sdk::BlockingQueue {
   void slow_down() {
     ++num_steps_;
     if (has("steps_do_not_repeat")) sleep_ms(num_steps_ % 3 == 0 ? 0 : 10);
-    if (has("crawls")) sleep_ms(300);
+    if (has("crawls")) sleep_ms(2000);
     if (has("compiles_in_each_step")) sleep_ms(5);
   }
 
