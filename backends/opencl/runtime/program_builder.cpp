@@ -5,6 +5,7 @@
 
 #include "backends/opencl/runtime/program_builder.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "tessera/error.hpp"
@@ -48,6 +49,9 @@ ProgramHandle from_binary(cl_context context, cl_device_id device,
 }
 
 // The context may hold other devices; the program was built for one of them.
+// Every binary gets a place: PoCL 3.1 lists the whole device in place of its
+// part, and writes what is as long as it says through null.  Empty where the
+// device is not listed.
 std::vector<unsigned char> binary_of(cl_program program, cl_device_id device) {
   cl_uint count = 0;
   check_cl(clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof(count),
@@ -62,18 +66,19 @@ std::vector<unsigned char> binary_of(cl_program program, cl_device_id device) {
   check_cl(clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES,
                             count * sizeof(size_t), sizes.data(), nullptr),
            "clGetProgramInfo");
-  std::vector<unsigned char> bytes;
-  std::vector<unsigned char*> places(count, nullptr);
+  std::vector<std::vector<unsigned char>> binaries(count);
+  std::vector<unsigned char*> places;
   for (cl_uint i = 0; i < count; ++i) {
-    if (devices[i] != device) continue;
-    bytes.resize(sizes[i]);
-    places[i] = bytes.data();
+    binaries[i].resize(sizes[i]);
+    places.push_back(binaries[i].data());
   }
   check_cl(
       clGetProgramInfo(program, CL_PROGRAM_BINARIES,
                        count * sizeof(unsigned char*), places.data(), nullptr),
       "clGetProgramInfo");
-  return bytes;
+  const auto found = std::find(devices.begin(), devices.end(), device);
+  if (found == devices.end()) return {};
+  return binaries[static_cast<size_t>(found - devices.begin())];
 }
 
 }  // namespace
@@ -110,7 +115,8 @@ ProgramHandle build_program(cl_context context, cl_device_id device,
                          source.options +
                          "\": " + build_log(program.get(), device));
   }
-  cache.store(key, binary_of(program.get(), device));
+  const std::vector<unsigned char> binary = binary_of(program.get(), device);
+  if (!binary.empty()) cache.store(key, binary);
   return program;
 }
 
