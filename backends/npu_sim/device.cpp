@@ -182,7 +182,7 @@ std::string NpuDevice::ask(const std::string& extension,
   if (extension != TSR_SIMULATOR_NAME) {
     return sdk::HostMemoryDevice::ask(extension, request);
   }
-  return simulate_request(profile(), request);
+  return simulate_request(profile(), accumulator_path().numerics, request);
 }
 
 }  // namespace tessera::npu

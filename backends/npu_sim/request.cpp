@@ -135,6 +135,7 @@ Gemm read_gemm(Reader& reader, SimulateOptions& options) {
   options.tiling.packet_k = reader.size("packet_k", 0);
   options.tiling.split_k = reader.size("split_k", 0);
   options.tiling.swizzle = reader.size("swizzle", 0);
+  options.tiling.wide_n = reader.size("wide_n", 0);
   options.double_buffer = reader.flag("double_buffer", true);
   return gemm;
 }

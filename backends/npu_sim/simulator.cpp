@@ -60,6 +60,7 @@ Json tiling_json(const GemmTiling& tiling) {
           {"packet_k", tiling.packet_k},
           {"split_k", tiling.split_k},
           {"swizzle", tiling.swizzle},
+          {"wide_n", tiling.wide_n},
           {"double_accumulator", tiling.double_accumulator}};
 }
 
@@ -264,7 +265,7 @@ tsr_simulator make_simulator_node() {
   return node;
 }
 
-std::string simulate_request(const Profile& profile,
+std::string simulate_request(const Profile& profile, Numerics numerics,
                              const std::string& request) {
   const Json json = Json::parse(request, nullptr, false);
   if (json.is_discarded()) {
@@ -276,6 +277,12 @@ std::string simulate_request(const Profile& profile,
   }
   if (json.is_object() && json.value("op", Json()) == "speed") {
     return run_speed();
+  }
+  if (json.is_object() && json.value("op", Json()) == "profile") {
+    return Json{{"profile", profile.name},
+                {"fixpipe", profile.exit.fixpipe},
+                {"numerics", numerics == Numerics::kHw ? "hw" : "ref"}}
+        .dump();
   }
   Request asked = read_request(json);
   asked.options.trace = asked.files.count("trace") != 0;

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "backends/npu_sim/function/fixpipe.hpp"
 #include "backends/npu_sim/profile/profile.hpp"
 #include "tessera/simulator.h"
 
@@ -17,7 +18,7 @@ tsr_simulator make_simulator_node();
 //
 // Errors   throws sdk::Error INVALID_ARGUMENT, naming the key, for a request
 //          that is malformed; what simulate() throws
-std::string simulate_request(const Profile& profile,
+std::string simulate_request(const Profile& profile, Numerics numerics,
                              const std::string& request);
 
 }  // namespace tessera::npu

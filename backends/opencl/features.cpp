@@ -46,6 +46,9 @@ constexpr Way kWays[] = {
     {"subgroups", &Features::subgroups, "native",   2,  has_subgroups, has_subgroups},
     {"subgroups", &Features::subgroups, "emulated", 1,  always,        never},
     {"subgroups", &Features::subgroups, "off",      0,  always,        always},
+    {"pairs",     &Features::pairs,     "native",   2,  always,        always},
+    {"pairs",     &Features::pairs,     "emulated", 1,  always,        never},
+    {"pairs",     &Features::pairs,     "off",      0,  always,        never},
     {"width",     &Features::width,     "16",       16, always,
      [](const DeviceFacts& facts) { return facts.vector_width >= 16; }},
     {"width",     &Features::width,     "8",        8,  always,
@@ -117,6 +120,9 @@ const std::vector<tsr_option>& feature_options() {
       {sizeof(tsr_option), TSR_OPTION_TEXT, "subgroups", "auto",
        "sub-groups add up one row where form=tile: native, emulated, off, "
        "auto"},
+      {sizeof(tsr_option), TSR_OPTION_TEXT, "pairs", "auto",
+       "products of two s16 at a time where form=block: native (as f32 where "
+       "the compiler knows no instruction), emulated, off, auto"},
       {sizeof(tsr_option), TSR_OPTION_TEXT, "width", "auto",
        "of vectors, for the rows in registers where form=block: 16, 8, 4, "
        "auto"},

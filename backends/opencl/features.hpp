@@ -20,6 +20,7 @@ struct Features {
   uint32_t half = 0;       // HALF: how f16 becomes f32
   uint32_t dot = 0;        // DOT: products of four s8 at a time, in tiles
   uint32_t subgroups = 0;  // SUBGROUPS: who adds up one row, in tiles
+  uint32_t pairs = 2;      // PAIRS: of s16 products, in blocks
   uint32_t width = 16;     // WIDTH: of vectors, for the rows in registers
 };
 

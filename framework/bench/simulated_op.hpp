@@ -10,7 +10,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/bench/op_question.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::bench {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "framework/cli/console.hpp"
-#include "framework/cli/replay.hpp"
+#include "framework/cli/plugin/replay.hpp"
 #include "tessera/types.h"
 
 namespace tessera::cli {

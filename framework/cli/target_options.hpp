@@ -13,7 +13,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/format/scheme.hpp"
-#include "framework/host/registry.hpp"
+#include "framework/host/loading/registry.hpp"
 
 namespace tessera::cli {
 

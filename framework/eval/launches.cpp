@@ -9,7 +9,6 @@
 #include <cstring>
 #include <limits>
 
-#include "framework/conformance/reference/bounds.hpp"
 #include "framework/format/element.hpp"
 #include "framework/runtime/stage.hpp"
 #include "framework/tensor/dtype.hpp"
@@ -84,24 +83,19 @@ Status write_inputs(const OracleTrace& trace, Stage& stage) {
 }
 
 void compare(const OracleTrace& trace, const BoundaryTensor& output,
-             double scale_error, LaunchResult& result) {
-  const std::vector<float>& values = trace.values[output.graph_tensor];
+             bool has_fixed_pipe, LaunchResult& result) {
   const OracleBounds& bounds = trace.bounds[output.graph_tensor];
-  const bool may_cut = bounds.is_static && scale_error > 0;
-  result.is_exact = bounds.of.empty() && !may_cut;
+  const bool is_cut = has_fixed_pipe && !bounds.fixed_pipe.empty();
+  const std::vector<float>& values =
+      is_cut ? bounds.fixed_pipe : trace.values[output.graph_tensor];
+  result.is_exact = bounds.of.empty();
   for (size_t i = 0; i < values.size(); ++i) {
     const double got = format::element_value(output.dtype, output.memory, i);
     const double wanted = values[i];
     ++result.values;
     if (got == wanted || (std::isnan(got) && std::isnan(wanted))) continue;
     ++result.different;
-    double bound = bounds.of.empty() ? 0 : bounds.of[i];
-    if (may_cut) {
-      // The product leaves as f16, after its scale was cut.
-      const double largest = std::fabs(wanted) + bounds.added[i];
-      bound += largest * scale_error + reference::ulp(largest, TSR_F16) +
-               reference::ulp(largest, output.dtype);
-    }
+    const double bound = bounds.of.empty() ? 0 : bounds.of[i];
     const double error = std::fabs(got - wanted);
     const bool is_bounded = bound > 0 && std::isfinite(error);
     if (!is_bounded) result.worst = kInfinity;
@@ -139,7 +133,7 @@ Result<std::vector<LaunchResult>> check_launches(const LaunchInputs& inputs,
     LaunchResult result;
     result.name = op.name;
     for (const BoundaryTensor& output : stage->outputs()) {
-      compare(trace, output, inputs.scale_error, result);
+      compare(trace, output, inputs.has_fixed_pipe, result);
     }
     results.push_back(std::move(result));
   }

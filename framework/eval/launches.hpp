@@ -14,7 +14,7 @@
 #include "framework/base/status.hpp"
 #include "framework/eval/oracle.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera {
 
@@ -35,9 +35,9 @@ struct LaunchInputs {
   std::shared_ptr<Device> device;
   std::span<const int32_t> tokens;  // one text
   uint32_t phase = 0;
-  // Share of a result by which integer products with static codes may be off:
-  // 2^-10 where a device cuts their scale to 10 bits; 0: not at all.
-  double scale_error = 0.0;
+  // Whether the device's accumulators leave through a fixed pipe that cuts
+  // scales, as OracleBounds has them.
+  bool has_fixed_pipe = false;
 };
 
 // All launches in the order of the graph.

@@ -6,14 +6,15 @@
 #include <cmath>
 #include <utility>
 
-#include "framework/conformance/reference/attention.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
+#include "framework/conformance/reference/attention/kv.hpp"
+#include "framework/conformance/reference/attention/rope.hpp"
+#include "framework/conformance/reference/attention/softmax.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/conformance/reference/gather.hpp"
-#include "framework/conformance/reference/kv.hpp"
+#include "framework/conformance/reference/linear/fixed_pipe.hpp"
 #include "framework/conformance/reference/norm.hpp"
-#include "framework/conformance/reference/rope.hpp"
-#include "framework/conformance/reference/softmax.hpp"
 #include "framework/format/element.hpp"
 #include "framework/runtime/lowering.hpp"
 #include "framework/runtime/weight_loader.hpp"
@@ -241,14 +242,11 @@ class Pass {
     OracleBounds& bounds = bounds_[o.y];
     const std::vector<float>& values = values_[o.y];
     if (p.act_quant != TSR_ACT_FLOAT) {
-      bounds.is_static = p.act_quant == TSR_ACT_I8_STATIC ||
-                         p.act_quant == TSR_ACT_U8_STATIC ||
-                         p.act_quant == TSR_ACT_I8_MIX;
-      bounds.added.resize(values.size());
-      const size_t N = values.size() / count_;
-      for (size_t i = 0; p.epilogue.bias != nullptr && i < values.size(); ++i) {
-        bounds.added[i] = std::fabs(double{p.epilogue.bias[i % N]});
-      }
+      if (kept_dtype(o.y) == TSR_BF16) return {};
+      bounds.fixed_pipe = values;
+      TSR_RETURN_IF_ERROR(
+          reference::leave_through_fixed_pipe(p, bounds.fixed_pipe.data()));
+      round_to(kept_dtype(o.y), bounds.fixed_pipe);
       return {};
     }
     const bool is_bf16 = choose_linear(graph_.weights[o.weight],

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/weight_source.hpp"
 #include "framework/planner/plan.hpp"
@@ -21,10 +21,10 @@ namespace tessera {
 // How far a kernel that is fed the oracle's inputs may be from its outputs.
 struct OracleBounds {
   std::vector<double> of;  // each value; empty: the same bits
-  // Of integer products with static codes, which some chips scale otherwise:
-  // the largest that was added to the product.
-  bool is_static = false;
-  std::vector<double> added;
+  // Of integer products with static codes: the values where accumulators leave
+  // through a fixed pipe (reference/fixed_pipe.hpp).  Empty elsewhere, and
+  // where they are kept as bf16, which no fixed pipe makes of sums.
+  std::vector<float> fixed_pipe;
 };
 
 // All tensors of a pass, by graph tensor, each as the plan keeps it.

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "framework/format/element.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/format/weight_check.hpp"
 #include "framework/tensor/dtype.hpp"
 

@@ -12,7 +12,7 @@
 
 #include "framework/format/element.hpp"
 #include "framework/format/encode_group.hpp"
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 #include "framework/format/small_float.hpp"
 #include "framework/format/weight_check.hpp"
 #include "framework/tensor/dtype.hpp"

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "framework/format/element.hpp"
-#include "framework/format/gguf_fp4.hpp"
+#include "framework/format/gguf/gguf_fp4.hpp"
 #include "framework/format/weight_check.hpp"
 
 namespace tessera::format {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 #include "framework/format/weight.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/record.hpp"

@@ -10,7 +10,7 @@
 
 #include "framework/format/decode.hpp"
 #include "framework/format/fp4_layout.hpp"
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 
 namespace tessera {
 namespace {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "framework/format/scheme.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera {
 

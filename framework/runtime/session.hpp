@@ -13,7 +13,7 @@
 #include "framework/base/status.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "framework/planner/plan.hpp"
 #include "framework/runtime/feed.hpp"
 #include "framework/runtime/stages/stage_set.hpp"

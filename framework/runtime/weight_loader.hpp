@@ -12,7 +12,7 @@
 #include "framework/format/weight.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "framework/runtime/lowering.hpp"
 
 namespace tessera {

@@ -7,7 +7,7 @@
 #include <array>
 #include <filesystem>
 
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 #include "framework/session/library_folder.hpp"
 
 namespace tessera {

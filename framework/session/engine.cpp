@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "framework/host/registry.hpp"
-#include "framework/host/search_path.hpp"
+#include "framework/host/loading/registry.hpp"
+#include "framework/host/loading/search_path.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 #include "framework/session/batcher.hpp"
 #include "framework/session/library_folder.hpp"

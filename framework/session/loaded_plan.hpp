@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/registry.hpp"
+#include "framework/host/loading/registry.hpp"
 #include "framework/planner/plan_file/plan_file.hpp"
 #include "framework/runtime/session.hpp"
 #include "framework/session/loaded_model.hpp"

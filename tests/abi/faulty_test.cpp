@@ -9,9 +9,9 @@
 #include <filesystem>
 #include <set>
 
-#include "framework/host/device.hpp"
-#include "framework/host/record_builder.hpp"
-#include "framework/host/registry.hpp"
+#include "framework/host/device/device.hpp"
+#include "framework/host/device/record_builder.hpp"
+#include "framework/host/loading/registry.hpp"
 
 namespace tessera {
 namespace {

@@ -5,10 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/host/device.hpp"
-#include "framework/host/negotiate.hpp"
-#include "framework/host/plugin_library.hpp"
-#include "framework/host/record_builder.hpp"
+#include "framework/host/device/device.hpp"
+#include "framework/host/device/record_builder.hpp"
+#include "framework/host/loading/negotiate.hpp"
+#include "framework/host/loading/plugin_library.hpp"
 #include "tessera/capability.hpp"
 #include "tests/abi/test_host.hpp"
 

@@ -73,6 +73,17 @@ class BenchOpsTest(CommandCase):
             self.assertEqual(row["ops"], rows[0]["ops"])
             self.assertEqual(len(row["samples_ns"]), 2)
 
+    def test_attention_has_its_peers_too(self):
+        for kv, heads in (("f32", ("--heads", 4)), ("f16", ("--heads", 4, "--kv-heads", 2)), ("bf16", ("--heads", 4))):
+            rows = self.json("bench", "ops", "--device", "cpu", *QUICK, "--op", "attention", "--q-len", "1,5", "--kv-len", 9,
+                             "--head-dim", 32, "--kv", kv, *heads, "--peers", "torch,onnxruntime,openvino")
+            self.assertEqual(len(rows), 8)
+            for row in rows:
+                if "peer" in row and row["reason"]:
+                    self.assertRegex(row["reason"], f"not installed|over a {kv} cache")
+                else:
+                    self.assertGreater(row["median_ns"], 0)
+
     def test_a_python_that_is_not_there_is_a_reason(self):
         rows = self.json("bench", "ops", "--device", "cpu", *QUICK, "--shape", "1x48x256",
                          "--peers", "torch", "--peer-python", "no-such-python")
@@ -147,6 +158,12 @@ class BenchModelTest(CommandCase):
     def test_says_what_does_not_fit(self):
         row = self.rows("--context", 9000)[0]
         self.assertIn("more than the model's context", row["reason"])
+        self.assertIsNone(row["decode_tokens_per_s"])
+
+    def test_says_beforehand_what_memory_is_lacking(self):
+        """Three hundred gigabytes and more: refused by arithmetic, before anything is loaded."""
+        row = self.rows("--preset", "qwen3-32b", "--scheme", "w4a16", "--batch", 512, "--context", 16000)[0]
+        self.assertRegex(row["reason"], r"^needs .* at least \(.* of weights, .* of KV cache\), and .* of memory are free$")
         self.assertIsNone(row["decode_tokens_per_s"])
 
     def test_its_tables_fit_80_columns(self):

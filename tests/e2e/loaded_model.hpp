@@ -10,7 +10,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/graph/graph.hpp"
-#include "framework/host/registry.hpp"
+#include "framework/host/loading/registry.hpp"
 #include "framework/model/model.hpp"
 #include "framework/runtime/generator.hpp"
 #include "framework/runtime/session.hpp"

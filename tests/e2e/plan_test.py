@@ -52,8 +52,11 @@ class PlanTest(CommandCase):
         self.assertRegex(first.stderr, r"[1-9]\d* kinds of segment timed now, 0 ")
         made = self.plan.read_bytes()
         second = self.done(*plan)
-        self.assertRegex(second.stderr, r"\b0 kinds of segment timed now, [1-9]")
-        self.assertEqual(self.plan.read_bytes(), made)
+        # What a busy machine says is not kept, or found to have changed.
+        if "busy" not in first.stderr and "was kept" not in second.stderr:
+            self.assertRegex(second.stderr,
+                             r"\b0 kinds of segment timed now, [1-9]")
+            self.assertEqual(self.plan.read_bytes(), made)
         for layer in json.loads(made)["layers"]:
             if layer["op"] == "linear":
                 self.assertTrue(layer["decode"]["parts"][0]["kernel"])
@@ -152,6 +155,7 @@ class PlanTest(CommandCase):
         text = self.done("plan", *SMALL, "--schemes", "w8a8_dynamic",
                          "--compare-baselines", "--run", "--challenge", 2).stdout
         self.assertIn("off by", text)
+        self.assertRegex(text, r"measured, baselines take \d\.\d+ times ours")
         self.assertRegex(text, r"takes \d+\.\d % more than the best of \d+ others")
 
     def test_runs_nothing_where_no_time_is_real(self):

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "framework/eval/evaluate.hpp"
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/quant/output/quantized_weights.hpp"
 #include "tests/e2e/loaded_model.hpp"

@@ -72,6 +72,26 @@ addEventListener("load", () => setTimeout(() => {
 """
 
 
+# Rules of WCAG and good practice, by axe-core; a list of "rule: first element" for the root of the page.
+AXE = """<script>%s</script><script>
+addEventListener("load", () => setTimeout(() => {
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  axe.run(document, { resultTypes: ["violations"] }).then((found) => {
+    document.documentElement.dataset.axe = found.violations.map((rule) => rule.id + ": " + rule.nodes[0].target).join("; ");
+    document.documentElement.dataset.passes = found.passes.length;
+  });
+}, 500));
+</script></body>"""
+
+
+def axe_source():
+    """axe-core where npm or TSR_AXE_JS has it."""
+    places = [os.environ.get("TSR_AXE_JS", "")] + [f"{root}/axe-core/axe.min.js" for root in (
+        "/usr/share/nodejs", "/usr/lib/node_modules", "/usr/local/lib/node_modules")]
+    found = next((pathlib.Path(place) for place in places if place and pathlib.Path(place).is_file()), None)
+    return found.read_text() if found else None
+
+
 def op_row(index, device="cpu", scheme="w8a8"):
     """A row of bench ops with figures of its own."""
     size = 2 << 10
@@ -107,14 +127,16 @@ class ReportCase(CommandCase):
 
     def open_in_browser(self, width=1100, dark=False):
         """What the probe found."""
+        return self.open_page(self.write("probe.html", PROBE % (self.page.as_uri(), width)), dark)
+
+    def open_page(self, page, dark):
         browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
         if browser is None:
             self.skipTest("no Chromium here")
-        probe = self.write("probe.html", PROBE % (self.page.as_uri(), width))
         result = subprocess.run(
             [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self.folder / 'profile'}",
              "--window-size=1200,950", "--virtual-time-budget=20000", "--enable-logging=stderr",
-             "--allow-file-access-from-files", *(["--force-dark-mode"] if dark else []), "--dump-dom", probe.as_uri()],
+             "--allow-file-access-from-files", *(["--force-dark-mode"] if dark else []), "--dump-dom", page.as_uri()],
             capture_output=True, text=True, timeout=240, check=False)
         if "<html" not in result.stdout:
             self.skipTest("Chromium does not run here: " + result.stderr[-300:])
@@ -180,6 +202,17 @@ class ReportPageTest(ReportCase):
         text = self.page.read_text()
         for section in ("Roofline", "Shape x scheme x device", "Conformance", "Accuracy against size and speed"):
             self.assertIn(section, text)
+
+    def test_breaks_no_rule_of_accessibility(self):
+        axe = axe_source()
+        if axe is None:
+            self.skipTest("axe-core is not installed; TSR_AXE_JS names its axe.min.js")
+        self.make(*self.everything())
+        page = self.write("axe.html", self.page.read_text().replace("</body>", AXE % axe))
+        for dark in (False, True):
+            found = self.open_page(page, dark)
+            self.assertEqual(found["axe"], "")
+            self.assertGreater(int(found["passes"]), 20)
 
     def test_works_with_ten_thousand_points(self):
         self.make(self.rows(10000))

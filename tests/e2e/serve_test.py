@@ -307,6 +307,29 @@ class HostileRequestTest(ServeCase):
                         pass
         self.assertEqual(self.request("GET", "/health")[0], 200)
 
+    def post_bytes(self, **body):
+        data = json.dumps(body).encode()
+        return (b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: " + str(len(data)).encode() + b"\r\n\r\n" + data)
+
+    def test_a_client_that_reads_nothing_holds_nobody_up(self):
+        with socket.socket() as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # a megabyte of events will not fit
+            lazy.settimeout(30)
+            lazy.connect(("127.0.0.1", self.port))
+            lazy.sendall(self.post_bytes(prompt="A", max_tokens=290, temperature=1, stream=True, n=16))
+            for _ in range(3):
+                self.assertEqual(self.ask("/v1/completions", prompt="A", max_tokens=4)["usage"]["completion_tokens"], 4)
+            self.assertIn(b" 200 ", lazy.recv(1000))
+
+    def test_a_client_that_sends_in_drops_is_waited_for(self):
+        data = self.post_bytes(prompt="A library for", max_tokens=2)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as slow:
+            for i in range(0, len(data), 40):
+                slow.sendall(data[i:i + 40])
+                self.ask("/v1/completions", prompt="A", max_tokens=1)
+            self.assertIn(b" 200 ", slow.recv(4096))
+
     def test_a_client_that_goes_away_ends_its_answer(self):
         body = json.dumps({"prompt": "A", "max_tokens": 290, "temperature": 1, "stream": True, "n": 16}).encode()
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "framework/host/certificate.hpp"
-#include "framework/host/manifest.hpp"
+#include "framework/host/loading/manifest.hpp"
+#include "framework/host/trust/certificate.hpp"
 #include "tests/fuzz/fuzz_target.hpp"
 
 namespace {

@@ -8,8 +8,8 @@
 #include <span>
 #include <string_view>
 
-#include "framework/format/sparse_entropy.hpp"
-#include "framework/format/sparse_file.hpp"
+#include "framework/format/sparse/sparse_entropy.hpp"
+#include "framework/format/sparse/sparse_file.hpp"
 #include "tests/fuzz/fuzz_target.hpp"
 
 namespace {

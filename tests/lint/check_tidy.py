@@ -24,6 +24,7 @@ import clang_tool
 import source_tree
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+OWN_INCLUDE = re.compile(r'^\s*#\s*include\s*"[^"]+"\n', re.MULTILINE)
 KEEP_SECONDS = 30 * 24 * 3600
 
 
@@ -56,15 +57,18 @@ class Sources:
         self._read = {}
 
     def read(self, path):
-        """(hash of the text, included names) of one file; None if it is not there."""
+        """(hash of the text, included names) of one file; None if it is not there.
+
+        What our own includes hold is hashed with those files, so that a file may move without a new run.
+        """
         if path not in self._read:
             try:
-                text = path.read_bytes()
+                text = path.read_text(errors="replace")
             except OSError:
                 self._read[path] = None
             else:
-                names = INCLUDE.findall(text.decode(errors="replace"))
-                self._read[path] = (hashlib.sha256(text).hexdigest(), names)
+                kept = OWN_INCLUDE.sub("", text)
+                self._read[path] = (hashlib.sha256(kept.encode()).hexdigest(), INCLUDE.findall(text))
         return self._read[path]
 
     def closure(self, path, folders):
@@ -88,7 +92,7 @@ def key_of(sources, entry, constants):
     """The name under which a clean result of this entry is remembered."""
     words = arguments(entry)
     hashes = sources.closure(pathlib.Path(entry["file"]), include_folders(words))
-    spelled = [word.replace(str(sources.root), ".") for word in words]
+    spelled = [word.replace(str(sources.root), ".") for word in words if word != entry["file"]]
     return hashlib.sha256(json.dumps([constants, spelled, hashes]).encode()).hexdigest()
 
 

@@ -12,10 +12,11 @@ namespace tessera::npu {
 struct GemmTiling {
   int64_t tile_m = 0;  // of one accumulator tile
   int64_t tile_n = 0;
-  int64_t tile_k = 0;               // of one MMAD
-  int64_t packet_k = 0;             // along K brought to L1 at once
-  int64_t split_k = 0;              // cores that share one tile's K
-  int64_t swizzle = 0;              // rows of tiles visited before moving right
+  int64_t tile_k = 0;    // of one MMAD
+  int64_t packet_k = 0;  // along K brought to L1 at once
+  int64_t split_k = 0;   // cores that share one tile's K
+  int64_t swizzle = 0;   // rows of tiles visited before moving right
+  int64_t wide_n = 0;    // columns of weights, all parts', widened at a time
   bool double_accumulator = false;  // two tiles in L0C
 };
 

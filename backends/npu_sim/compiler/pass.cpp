@@ -49,7 +49,10 @@ int64_t pass_chunk(const Profile& profile, const Pass& pass,
 
 Rectangle input_part(const Pass& pass, int64_t index, int64_t first,
                      int64_t elements) {
-  if (index == 0) return flat(pass.input, first, elements, bits_of(pass.in));
+  if (index == 0) {
+    return flat(pass.input, pass.first_input + first, elements,
+                bits_of(pass.in));
+  }
   return flat(Tensor::kOther, (index - 1) * pass.elements + first, elements,
               bits_of(pass.in));
 }
@@ -166,8 +169,8 @@ void emit_compute(const Profile& profile, const Pass& pass, const PassCut& cut,
     made.conflicts = pass.conflicts;
     if (i > 0) continue;
     made.function = pass.function;
-    made.src2 =
-        static_cast<uint64_t>(adds ? step.at + cut.in_bytes : step.first);
+    made.src2 = static_cast<uint64_t>(adds ? step.at + cut.in_bytes
+                                           : pass.first_input + step.first);
     made.inputs = static_cast<uint32_t>(cut.in_bytes);
     made.k =
         static_cast<uint32_t>(adds ? pass.num_inputs - 1 : pass.row_elements);

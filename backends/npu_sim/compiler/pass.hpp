@@ -16,7 +16,8 @@ struct Pass {
   int64_t num_inputs = 1;
   Tensor input = Tensor::kInput;  // further inputs: in kOther, in order
   Tensor output = Tensor::kOutput;
-  Type in = Type::kF16;  // of each input
+  int64_t first_input = 0;  // of the input tensor, the first element
+  Type in = Type::kF16;     // of each input
   Type out = Type::kF16;
   // Vector instructions over every element, each at its rate.
   double passes = 1;

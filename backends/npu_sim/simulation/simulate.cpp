@@ -55,6 +55,7 @@ std::string shape_name(const GemmPlan& plan) {
                      std::to_string(tiling.packet_k);
   if (tiling.split_k > 1) name += "_split" + std::to_string(tiling.split_k);
   if (tiling.swizzle > 1) name += "_swizzle" + std::to_string(tiling.swizzle);
+  if (tiling.wide_n > 0) name += "_wide" + std::to_string(tiling.wide_n);
   return name;
 }
 

@@ -112,6 +112,7 @@ Gemm read_gemm(Fields& fields, bool is_grouped, SimulateOptions& options) {
   fields.read("packet_k", options.tiling.packet_k);
   fields.read("split_k", options.tiling.split_k);
   fields.read("swizzle", options.tiling.swizzle);
+  fields.read("wide_n", options.tiling.wide_n);
   return gemm;
 }
 

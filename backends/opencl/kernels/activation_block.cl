@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The input of a linear in panels of `panel` rows side by side, [K][panel]: one
-// work-item for a panel.
+// The input of a linear in panels of `panel` rows side by side, [K][panel], or
+// of 8 rows of pairs of s16, [(K + 1) / 2][8]: one work-item for a panel.
 
 // a0 b0 a1 b1 ..., of the first or of the last lanes.
 static float16 mix_low(float16 a, float16 b) {
@@ -34,20 +34,28 @@ static void store_panel(private const float16* rows, global float* out) {
   }
 }
 
-ONE_ITEM kernel void prepare_input(global const uchar* x_base, RowPlace x,
-                                   global float* out,
-                                   global const int* permutation,
-                                   global const float* multiplier,
-                                   ActivationArgs args) {
-  const int p = get_global_id(0);
-  const int panel = args.panel;
-  global const uchar* in = x_base + x.offset;
-  global float* panel_out = out + args.values_offset + (long)p * panel * args.K;
-  global float* scales = out + args.scales_offset;
-  Coding codings[PANEL];
-  for (int r = 0; r < panel; ++r) {
-    const int m = p * panel + r;
-    if (m >= args.M || !IS_CODED_BY_ROW) continue;
+// Columns k .. k + 31 of a row as 16 pairs of s16, in the bits of f32.
+#if PAIRS
+#define VECTOR_COLUMNS 32
+static float16 pairs_of(float16 low, float16 high) {
+  const int16 even = convert_int16(LANES(low, high, 0, 2, 4, 6, 8, 10, 12, 14,
+                                         16, 18, 20, 22, 24, 26, 28, 30));
+  const int16 odd = convert_int16(LANES(low, high, 1, 3, 5, 7, 9, 11, 13, 15,
+                                        17, 19, 21, 23, 25, 27, 29, 31));
+  return as_float16((even & 0xffff) | (odd << 16));
+}
+#else
+#define VECTOR_COLUMNS 16
+#endif
+
+// Codings of a panel's rows.
+static void code_rows(global const uchar* in, RowPlace x, int first,
+                      ActivationArgs args, global const int* permutation,
+                      global const float* multiplier, global float* scales,
+                      private Coding* codings) {
+  for (int r = 0; r < args.panel; ++r) {
+    const int m = first + r;
+    if (m >= args.M) break;
     float16 largest = (float16)(0.0f);
     float16 poison = (float16)(0.0f);
     for (int k = 0; k < args.K; k += 16) {
@@ -59,26 +67,58 @@ ONE_ITEM kernel void prepare_input(global const uchar* x_base, RowPlace x,
     codings[r] = row_coding(range, m, args);
     scales[m] = codings[r].scale;
   }
-  for (int k = 0; k < args.K; k += 16) {
-    const int n = lanes_left(args.K, k);
-    float16 rows[PANEL];
-    for (int r = 0; r < panel; ++r) {
-      const int m = p * panel + r;
-      rows[r] = prepared_input(in, x, m, k, n, &args, permutation, multiplier,
-                               codings[r]);
+}
+
+ONE_ITEM kernel void prepare_input(global const uchar* x_base, RowPlace x,
+                                   global float* out,
+                                   global const int* permutation,
+                                   global const float* multiplier,
+                                   ActivationArgs args) {
+  const int panel = args.panel;
+  const int first = (int)get_global_id(0) * panel;
+  global const uchar* in = x_base + x.offset;
+  Coding codings[PANEL];
+#if IS_CODED_BY_ROW
+  code_rows(in, x, first, args, permutation, multiplier,
+            out + args.scales_offset, codings);
+#endif
+  if (panel == 1) {
+    global float* row = out + args.values_offset + (long)first * args.K;
+    for (int k = 0; k < args.K; k += 16) {
+      const int n = lanes_left(args.K, k);
+      store_row((global uchar*)row, TSR_F32, k, n,
+                prepared_input(in, x, first, k, n, &args, permutation,
+                               multiplier, codings[0]));
     }
-    if (panel == 1) {
-      store_row((global uchar*)panel_out, TSR_F32, k, n, rows[0]);
-    } else if (n == 16) {
-      store_panel(rows, panel_out + (long)k * PANEL);
-    } else {
-      for (int r = 0; r < PANEL; ++r) {
-        float lanes[16];
-        vstore16(rows[r], 0, lanes);
-        for (int lane = 0; lane < n; ++lane) {
-          panel_out[(long)(k + lane) * PANEL + r] = lanes[lane];
-        }
-      }
+    return;
+  }
+  const int columns_of_lane = VECTOR_COLUMNS / 16;
+  const int row_lanes = (args.K + columns_of_lane - 1) / columns_of_lane;
+  global float* panel_out =
+      out + args.values_offset + (long)first * row_lanes;
+  for (int lane = 0; lane < row_lanes; lane += 16) {
+    const int k = lane * columns_of_lane;
+    float16 rows[PANEL];
+    for (int r = 0; r < PANEL; ++r) {
+      rows[r] = prepared_input(in, x, first + r, k, lanes_left(args.K, k),
+                               &args, permutation, multiplier, codings[r]);
+#if PAIRS
+      rows[r] = pairs_of(
+          rows[r], prepared_input(in, x, first + r, k + 16,
+                                  lanes_left(args.K, k + 16), &args,
+                                  permutation, multiplier, codings[r]));
+#endif
+    }
+    const int n = lanes_left(row_lanes, lane);
+    global float* place = panel_out + (long)lane * PANEL;
+    if (n == 16) {
+      store_panel(rows, place);
+      continue;
+    }
+    for (int r = 0; r < PANEL; ++r) {
+      float lanes[16];
+      vstore16(rows[r], 0, lanes);
+      for (int i = 0; i < n; ++i) place[i * PANEL + r] = lanes[i];
     }
   }
 }

@@ -18,6 +18,18 @@
 #define HALF HALF_BITS
 #endif
 
+// How integers are multiplied by one work-item.
+#define PAIRS_OFF 0       // as f32, which holds the sums of short blocks exactly
+#define PAIRS_EMULATED 1  // two s16 at a time
+#define PAIRS_NATIVE 2    // by an instruction; as f32 where there is none
+#ifndef PAIRS
+#define PAIRS PAIRS_OFF
+#endif
+#if PAIRS == PAIRS_NATIVE && !defined(__AVX512BW__) && !defined(__AVX2__)
+#undef PAIRS
+#define PAIRS PAIRS_OFF
+#endif
+
 #define ONE_ITEM __attribute__((reqd_work_group_size(1, 1, 1)))
 
 // ---- Faults: the first one of a step, read by the host ----------------------
@@ -39,6 +51,15 @@ static void fetch_line(global const uchar* address) {
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_prefetch)
   __builtin_prefetch(address);
+#endif
+#endif
+}
+
+// The same, to write it.
+static void fetch_line_to_write(global uchar* address) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_prefetch)
+  __builtin_prefetch(address, 1);
 #endif
 #endif
 }
@@ -193,6 +214,29 @@ static float16 first_lanes(float16 x, int n, float rest) {
               se, sf)                                                         \
   shuffle2(a, b, (uint16)(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, \
                           sd, se, sf))
+#endif
+
+#if PAIRS == PAIRS_NATIVE
+// Lane i: the products of the halves of a and of b, as s16, added up.
+#if defined(__AVX512BW__)
+typedef short Halves __attribute__((ext_vector_type(32)));
+static int16 multiply_pairs(int16 a, int16 b) {
+  return __builtin_astype(
+      __builtin_ia32_pmaddwd512(__builtin_astype(a, Halves),
+                                __builtin_astype(b, Halves)),
+      int16);
+}
+#else
+static int8 multiply_8_pairs(int8 a, int8 b) {
+  return __builtin_astype(
+      __builtin_ia32_pmaddwd256(__builtin_astype(a, short16),
+                                __builtin_astype(b, short16)),
+      int8);
+}
+static int16 multiply_pairs(int16 a, int16 b) {
+  return (int16)(multiply_8_pairs(a.lo, b.lo), multiply_8_pairs(a.hi, b.hi));
+}
+#endif
 #endif
 
 static float max_lane(float16 x) {

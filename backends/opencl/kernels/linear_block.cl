@@ -113,101 +113,9 @@ ONE_ITEM kernel void linear_row(global const uchar* weight,
 
 // ---- Many rows ------------------------------------------------------------------
 
-#define PANEL 8           // rows of x side by side
-#define PANELS 8          // panels of a work-item
-#define PAIR (2 * TILE)   // columns of y of a work-item
-#define BLOCK_COLUMNS 128  // of W that are decoded at once: 16 KiB, half of L1
+#define VECTORS (PANELS * PANEL * 2)  // of sums
 
-// Decodes `n` columns of two tiles to [n][PAIR].
-static void decode_span(Bytes tile, ulong tile_bytes, int has_second, long at,
-                        int n, const Group* groups, private float* out) {
-  for (int half_index = 0; half_index < 2; ++half_index) {
-    Bytes codes = tile + half_index * tile_bytes;
-    private float* place = out + half_index * TILE;
-    const Group* group = groups + half_index;
-    if (half_index == 1 && !has_second) {
-      for (int i = 0; i < n; ++i) vstore16((float16)(0.0f), 2 * i, place);
-      continue;
-    }
-#if IS_NIBBLE
-    for (int i = 0; i < n; i += 2) {
-      float16 low;
-      float16 high;
-      load_pair(codes, (at + i) >> 1, &low, &high);
-      low = factor_of(low, group);
-      high = factor_of(high, group);
-#if !INTEGER && !HAS_MIN
-      low = low * group->scale;
-      high = high * group->scale;
-#endif
-      vstore16(low, 2 * i, place);
-      if (i + 1 < n) vstore16(high, 2 * i + 2, place);
-    }
-#else
-    for (int i = 0; i < n; ++i) {
-      float16 w = factor_of(load_codes(codes, at + i), group);
-#if !INTEGER && !HAS_MIN && SCALE_BITS != 0
-      w = w * group->scale;
-#endif
-      vstore16(w, 2 * i, place);
-    }
-#endif
-  }
-}
-
-// Rows whose sums are in registers at once: 16 registers of sums for vectors of
-// 16 (AVX-512 has 32), 8 for shorter ones (others have 16 in all).
-#ifndef WIDTH
-#define WIDTH 16
-#endif
-#if WIDTH >= 16
-#define EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
-#define ROWS_AT_ONCE 8
-#elif WIDTH == 8
-#define EACH_ROW(F) F(0) F(1)
-#define ROWS_AT_ONCE 2
-#else
-#define EACH_ROW(F) F(0)
-#define ROWS_AT_ONCE 1
-#endif
-#define START_ROW(r) \
-  float16 a##r = vload16(2 * (first + r), sums); \
-  float16 b##r = vload16(2 * (first + r) + 1, sums);
-#define ADD_PRODUCTS(r) \
-  a##r = fma((float16)(row[r]), w0, a##r); \
-  b##r = fma((float16)(row[r]), w1, b##r);
-#define STORE_ROW(r) \
-  vstore16(a##r, 2 * (first + r), sums); \
-  vstore16(b##r, 2 * (first + r) + 1, sums);
-
-// sums[PANEL][PAIR] += products of a panel with n decoded columns.
-static void multiply_panel(global const float* panel, private const float* w,
-                           int n, private float* sums) {
-  for (int first = 0; first < PANEL; first += ROWS_AT_ONCE) {
-    EACH_ROW(START_ROW)
-    for (int k = 0; k < n; ++k) {
-      global const float* row = panel + k * PANEL + first;
-      const float16 w0 = vload16(2 * k, w);
-      const float16 w1 = vload16(2 * k + 1, w);
-      EACH_ROW(ADD_PRODUCTS)
-    }
-    EACH_ROW(STORE_ROW)
-  }
-}
-
-// Asks for part `p` of the codes of two tiles from storage column `at` on, which
-// the next block decodes.
-static void fetch_codes(Bytes tile, ulong tile_bytes, long at, int p) {
-  const int bytes = BLOCK_COLUMNS * CODE_BYTES / PANELS;
-  Bytes codes = tile + at * CODE_BYTES + p * bytes;
-  for (int i = 0; i < bytes; i += 64) {
-    fetch_line(codes + i);
-    fetch_line(codes + tile_bytes + i);
-  }
-}
-
-// Columns k .. k + count - 1, all of one group unless scales are in the decoded
-// weights already.
+// Columns k .. k + count - 1.
 typedef struct {
   int k;
   int count;
@@ -215,64 +123,73 @@ typedef struct {
   bool ends_group;
 } Span;
 
-#if INTEGER
-// Columns of one group; at most as many as f32 sums exactly.
-static Span decode_next(const LinearArgs* args, Bytes weight, long t,
-                        int has_second, int k, private float* out) {
+// Integers and what is multiplied where it lies: columns of one group; at most
+// as many as f32 sums exactly.
+static Span next_span(const LinearArgs* args, int k) {
   Span span;
   span.k = k;
   span.group = k / args->group_size;
-  const int begin = span.group * args->group_size;
-  const int end = min(begin + args->group_size, args->K);
+  const int end = min((span.group + 1) * args->group_size, args->K);
   span.count = min(end - k, BLOCK_COLUMNS);
   span.ends_group = k + span.count == end;
-  Group groups[2];
-  groups[0] = load_group(weight, args, t, span.group);
-  groups[1] = load_group(weight, args, t + has_second, span.group);
-  decode_span(weight + args->codes_offset + t * args->tile_bytes,
-              args->tile_bytes, has_second,
-              (long)span.group * args->padded_group + (k - begin), span.count,
-              groups, out);
   return span;
 }
-#else
-static Span decode_next(const LinearArgs* args, Bytes weight, long t,
-                        int has_second, int k, private float* out) {
-  Span span;
-  span.k = k;
-  span.count = 0;
-  span.ends_group = false;
+
+// The storage column of column k.
+static long storage_column(const LinearArgs* args, int k) {
+  return (long)(k / args->group_size) * args->padded_group +
+         k % args->group_size;
+}
+
+static Bytes tile_codes(const LinearArgs* args, Bytes weight, long t) {
+  return weight + args->codes_offset + t * args->tile_bytes;
+}
+
+// Decodes n columns of one group, of two tiles or of one and zeros.
+static void decode_columns(const LinearArgs* args, Bytes weight, long t,
+                           int has_second, int k, int n,
+                           private Factors* out) {
+  const int g = k / args->group_size;
+  const long at = storage_column(args, k);
+  const Group first = load_group(weight, args, t, g);
+  decode_tile(tile_codes(args, weight, t), at, n, &first, out);
+  if (has_second) {
+    const Group second = load_group(weight, args, t + 1, g);
+    decode_tile(tile_codes(args, weight, t + 1), at, n, &second, out + 1);
+    return;
+  }
+  for (int i = 0; i < n; i += STEP_COLUMNS) {
+    out[2 * i / STEP_COLUMNS + 1] = (Factors)(0);
+  }
+}
+
+#if !INTEGER && !DIRECT
+// Columns of as many groups as there is room for: their scales are in `out`.
+static Span decode_groups(const LinearArgs* args, Bytes weight, long t,
+                          int has_second, int k, private Factors* out) {
+  Span span = {k, 0, 0, false};
   while (k < args->K && span.count < BLOCK_COLUMNS) {
-    const int g = k / args->group_size;
-    const int begin = g * args->group_size;
+    const int begin = k / args->group_size * args->group_size;
     const int end = min(begin + args->group_size, args->K);
     int n = min(end - k, BLOCK_COLUMNS - span.count);
 #if IS_NIBBLE
     if (k + n != end) n &= ~1;  // two columns share their bytes
     if (n == 0) break;
 #endif
-    Group groups[2];
-    groups[0] = load_group(weight, args, t, g);
-    groups[1] = load_group(weight, args, t + has_second, g);
-    decode_span(weight + args->codes_offset + t * args->tile_bytes,
-                args->tile_bytes, has_second,
-                (long)g * args->padded_group + (k - begin), n, groups,
-                out + span.count * PAIR);
+    decode_columns(args, weight, t, has_second, k, n, out + 2 * span.count);
     span.count += n;
     k += n;
   }
-  span.group = 0;
   return span;
 }
 #endif
 
-#if INTEGER
+#if INTEGER && !PAIRS
 // Adds exact sums of a panel to its integers and starts them anew.
-static void flush_panel(private float* exact, private int* integers) {
+static void flush_panel(private float16* exact, private int16* integers) {
   for (int i = 0; i < PANEL * 2; ++i) {
-    vstore16(vload16(i, integers) + convert_int16(vload16(i, exact)), i,
-             integers);
-    vstore16((float16)(0.0f), i, exact);
+    integers[i] += convert_int16(exact[i]);
+    exact[i] = (float16)(0.0f);
   }
 }
 #endif
@@ -281,17 +198,29 @@ static void flush_panel(private float* exact, private int* integers) {
 // Adds the integers of a group, scaled, to the sums and starts them anew.
 static void end_group(const LinearArgs* args, const Group* scales, int n,
                       int biased_tiles, global const int* quant_bias,
-                      private int* integers, private float* sums) {
+                      private int16* integers, private float16* sums) {
   for (int i = 0; i < PANEL * 2; ++i) {
-    const int16 integer = vload16(i, integers);
-    const float16 f = i % 2 < biased_tiles
-                          ? biased(args, integer, n + i % 2 * TILE, quant_bias)
-                          : convert_float16(integer);
-    vstore16(fma(f, scales[i % 2].scale, vload16(i, sums)), i, sums);
-    vstore16((int16)(0), i, integers);
+    const float16 f =
+        i % 2 < biased_tiles
+            ? biased(args, integers[i], n + i % 2 * TILE, quant_bias)
+            : convert_float16(integers[i]);
+    sums[i] = fma(f, scales[i % 2].scale, sums[i]);
+    integers[i] = (int16)(0);
   }
 }
 #endif
+
+// Asks for the places of y that a panel's sums will have, from column n on.
+static void fetch_results(const LinearArgs* args, global uchar* y, int m,
+                          int n) {
+  const int bytes = args->y.dtype == TSR_F32 || args->y.dtype == TSR_I32 ? 4 : 2;
+  for (int r = 0; r < PANEL; ++r) {
+    global uchar* row =
+        y + args->y.offset +
+        ((m + r) * args->y.stride + (n - args->n_begin)) * bytes;
+    for (int i = 0; i < PAIR * bytes; i += 64) fetch_line_to_write(row + i);
+  }
+}
 
 ONE_ITEM kernel void linear_rows(global const uchar* weight,
                                  global const float* x, LinearArgs args,
@@ -304,65 +233,87 @@ ONE_ITEM kernel void linear_rows(global const uchar* weight,
   const int has_second = n + TILE < args.n_end;
   const int first_panel = (int)get_global_id(1) * PANELS;
   const int panels = min(PANELS, (args.M + PANEL - 1) / PANEL - first_panel);
-  float decoded[BLOCK_COLUMNS * PAIR];
-  float sums[PANELS * PANEL * PAIR];
-#if INTEGER
-  float exact[PANELS * PANEL * PAIR];  // of `columns`, at most EXACT_COLUMNS
-  int integers[PANELS * PANEL * PAIR];
-  int columns = 0;
+  const int row_steps = (args.K + STEP_COLUMNS - 1) / STEP_COLUMNS;
+  global const Input* panel_inputs =
+      (global const Input*)(x + args.values_offset) +
+      (long)first_panel * row_steps * PANEL;
+#if !DIRECT
+  Factors decoded[BLOCK_STEPS * 2];
+#endif
+  Sums products[VECTORS];
+#if INTEGER && PAIRS
+  private int16* integers = products;
+#elif INTEGER
+  int16 integers[VECTORS];
+  int columns = 0;  // in products, at most EXACT_COLUMNS
+#else
+  private float16* sums = products;
+#endif
+#if INTEGER && GROUPED
+  float16 sums[VECTORS];
 #endif
   for (int i = 0; i < panels * PANEL * 2; ++i) {
-    vstore16((float16)(0.0f), i, sums);
-#if INTEGER
-    vstore16((float16)(0.0f), i, exact);
-    vstore16((int16)(0), i, integers);
+    products[i] = (Sums)(0);
+#if INTEGER && !PAIRS
+    integers[i] = (int16)(0);
+#endif
+#if INTEGER && GROUPED
+    sums[i] = (float16)(0.0f);
 #endif
   }
   for (int k = 0; k < args.K;) {
-    const Span span = decode_next(&args, weight, t, has_second, k, decoded);
+#if INTEGER || DIRECT
+    const Span span = next_span(&args, k);
+#endif
+#if DIRECT
+    const long at = storage_column(&args, k) * TILE;
+    Block tile = (Block)tile_codes(&args, weight, t) + at;
+    Block other = (Block)tile_codes(&args, weight, t + has_second) + at;
+#else
 #if INTEGER
+    decode_columns(&args, weight, t, has_second, k, span.count, decoded);
+#else
+    const Span span =
+        decode_groups(&args, weight, t, has_second, k, decoded);
+#endif
+    Block tile = decoded;
+    Block other = decoded;
+#endif
+#if INTEGER && !PAIRS
     columns += span.count;
     const bool flush =
         span.ends_group || columns + BLOCK_COLUMNS > EXACT_COLUMNS;
     if (flush) columns = 0;
-#if GROUPED
+#endif
+#if INTEGER && GROUPED
     const Group scales[2] = {load_group(weight, &args, t, span.group),
                              load_group(weight, &args, t + has_second,
                                         span.group)};
     const int biased_tiles = span.group == 0 ? 1 + has_second : 0;
 #endif
-#endif
-    const long next = (long)(k + span.count) / args.group_size *
-                          args.padded_group +
-                      (k + span.count) % args.group_size;
+    const int next_k = k + span.count;
+    const long next = storage_column(&args, next_k);
     for (int p = 0; p < panels; ++p) {
-      fetch_codes(weight + args.codes_offset + t * args.tile_bytes,
-                  args.tile_bytes, next, p);
-      global const float* panel =
-          x + args.values_offset +
-          ((long)(first_panel + p) * args.K + span.k) * PANEL;
-      const int at = p * PANEL * PAIR;
-#if INTEGER
-      multiply_panel(panel, decoded, span.count, exact + at);
-      if (flush) flush_panel(exact + at, integers + at);
-#if GROUPED
+      fetch_codes(tile_codes(&args, weight, t), args.tile_bytes, next, p);
+      if (next_k >= args.K) {
+        fetch_results(&args, y, (first_panel + p) * PANEL, n);
+      }
+      const int at = p * PANEL * 2;
+      multiply_panel(
+          panel_inputs + ((long)p * row_steps + k / STEP_COLUMNS) * PANEL, tile,
+          other, (span.count + STEP_COLUMNS - 1) / STEP_COLUMNS,
+          products + at);
+#if INTEGER && !PAIRS
+      if (flush) flush_panel(products + at, integers + at);
+#endif
+#if INTEGER && GROUPED
       if (span.ends_group) {
         end_group(&args, scales, n, biased_tiles, quant_bias, integers + at,
                   sums + at);
       }
 #endif
-#else
-      float products[PANEL * PAIR];
-      for (int i = 0; i < PANEL * 2; ++i) {
-        vstore16((float16)(0.0f), i, products);
-      }
-      multiply_panel(panel, decoded, span.count, products);
-      for (int i = 0; i < PANEL * 2; ++i) {
-        vstore16(vload16(i, sums + at) + vload16(i, products), i, sums + at);
-      }
-#endif
     }
-    k += span.count;
+    k = next_k;
   }
   for (int i = 0; i < panels * PANEL * 2; ++i) {
     const int m = first_panel * PANEL + i / 2;
@@ -371,12 +322,12 @@ ONE_ITEM kernel void linear_rows(global const uchar* weight,
     const int column = n + second * TILE;
 #if INTEGER && !GROUPED
     if (args.y.dtype == TSR_I32) {
-      store_sums(&args, vload16(i, integers), m, column, y);
+      store_sums(&args, integers[i], m, column, y);
       continue;
     }
-    float16 v = biased(&args, vload16(i, integers), column, quant_bias);
+    float16 v = biased(&args, integers[i], column, quant_bias);
 #else
-    float16 v = vload16(i, sums);
+    float16 v = sums[i];
 #endif
     const float row_scale = INTEGER ? x[args.row_scales_offset + m] : 1.0f;
     v = apply_scales(&args, weight, v, row_scale, t + second);

@@ -12,7 +12,7 @@
 namespace tessera::opencl {
 namespace {
 
-constexpr uint32_t kPanel = 8;   // rows of x side by side, as linear_block.cl
+constexpr uint32_t kPanel = 8;   // rows of x side by side, as linear_panel.cl
 constexpr uint32_t kPanels = 8;  // of a work-item
 
 using sdk::packing::is_integer_act;
@@ -34,10 +34,10 @@ class LinearLaunch final : public Launch {
                                op.act_quant, y_.dtype() == TSR_I32);
     const std::string constants =
         kernel_constants(weight_->shape(), is_integer()) +
-        linear_constants(device_.options().features, codes_are_s8());
-    const bool tiles = device_.options().form == Form::kTile;
-    const std::vector<std::string> files = {
-        "linear", tiles ? "linear_tile" : "linear_block"};
+        linear_constants(device_.options().features, codes_are_s8()) +
+        pair_constants();
+    std::vector<std::string> files = {"linear", "linear_tile"};
+    if (is_block()) files = {"linear", "linear_panel", "linear_block"};
     prepare_ = input.row_kernel("prepare_input", {"activation"}, "activation",
                                 input_constants());
     row_ = input.kernel("linear_row", files, constants);
@@ -78,6 +78,7 @@ class LinearLaunch final : public Launch {
     uint64_t row_scales;
   };
 
+  bool is_block() const { return device_.options().form == Form::kBlock; }
   bool is_integer() const { return is_integer_act(op_.act_quant); }
   // True if q - zero_point and the weight's codes fit a byte each.
   bool codes_are_s8() const {
@@ -86,9 +87,18 @@ class LinearLaunch final : public Launch {
     return op_.act_quant != TSR_ACT_U8_STATIC &&
            weight_->static_activation()->zero_point == 0;
   }
+  // No pair of columns may be of two groups.
+  std::string pair_constants() const {
+    const WeightShape& shape = weight_->shape();
+    const bool has_pairs = shape.num_groups == 1 || shape.group_size % 2 == 0;
+    const uint32_t pairs = device_.options().features.pairs;
+    if (!is_block() || !is_integer() || !has_pairs || pairs == 0) return "";
+    return define("PAIRS", pairs);
+  }
   // What activation.cl is compiled for.
   std::string input_constants() const {
-    return define("X_DTYPE", x_.dtype()) + define("ACT_QUANT", op_.act_quant) +
+    return pair_constants() + define("X_DTYPE", x_.dtype()) +
+           define("ACT_QUANT", op_.act_quant) +
            define("HAS_PERMUTATION", weight_->permutation() != nullptr) +
            define("HAS_MULTIPLIER", weight_->input_multiplier() != nullptr);
   }
@@ -144,7 +154,7 @@ class LinearLaunch final : public Launch {
     kernel.arg(memory_of(weight_->quant_bias()));
     const uint32_t first = op_.n_begin / kTileRows;
     const size_t tiles = (n_end_ + kTileRows - 1) / kTileRows - first;
-    if (device_.options().form == Form::kTile) {
+    if (!is_block()) {
       run_tiles(step, kernel, M, tiles);
     } else if (M == 1) {
       kernel.run(step.enqueue, {tiles, 1});

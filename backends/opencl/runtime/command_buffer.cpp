@@ -2,6 +2,8 @@
 
 #include "backends/opencl/runtime/command_buffer.hpp"
 
+#include <utility>
+
 namespace tessera::opencl {
 namespace {
 
@@ -50,13 +52,14 @@ CommandBuffer::CommandBuffer(const CommandBufferApi& api,
 
 CommandBuffer::~CommandBuffer() { api_.release_(commands_); }
 
-void CommandBuffer::add(cl_kernel kernel, const std::string& name,
+void CommandBuffer::add(KernelHandle kernel, const std::string& name,
                         const std::array<size_t, 2>& global,
                         const std::array<size_t, 2>& local) {
-  check_cl(api_.add_kernel_(commands_, nullptr, nullptr, kernel, 2, nullptr,
-                            global.data(), local.data(), 0, nullptr, nullptr,
-                            nullptr),
+  check_cl(api_.add_kernel_(commands_, nullptr, nullptr, kernel.get(), 2,
+                            nullptr, global.data(), local.data(), 0, nullptr,
+                            nullptr, nullptr),
            "recording " + name);
+  kernels_.push_back(std::move(kernel));
 }
 
 void CommandBuffer::finish() {

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "backends/opencl/runtime/cl_handles.hpp"
 #include "backends/opencl/runtime/device_facts.hpp"
@@ -44,8 +45,9 @@ class CommandBuffer {
   CommandBuffer(const CommandBuffer&) = delete;
   CommandBuffer& operator=(const CommandBuffer&) = delete;
 
-  // The kernel with the arguments that it has now.
-  void add(cl_kernel kernel, const std::string& name,
+  // The kernel with the arguments that it has, which are this buffer's alone
+  // from here on: PoCL 3.1 reads them when the buffer is enqueued.
+  void add(KernelHandle kernel, const std::string& name,
            const std::array<size_t, 2>& global,
            const std::array<size_t, 2>& local);
   // Nothing can be added any more.
@@ -56,6 +58,7 @@ class CommandBuffer {
  private:
   const CommandBufferApi& api_;
   cl_command_queue queue_;
+  std::vector<KernelHandle> kernels_;
   cl_command_buffer_khr commands_ = nullptr;
 };
 

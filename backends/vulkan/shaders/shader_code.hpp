@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace tessera::vulkan {
@@ -15,6 +16,8 @@ struct ShaderCode {
   const uint32_t* words;
   size_t bytes;
 };
+
+std::span<const ShaderCode> all_shaders();
 
 // Throws sdk::Error INTERNAL if there is no shader of that name.
 ShaderCode find_shader(const std::string& name);

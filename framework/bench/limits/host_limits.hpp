@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "framework/bench/limits/peak_loops.hpp"
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 
 namespace tessera::bench {
 

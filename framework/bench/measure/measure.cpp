@@ -33,7 +33,9 @@ Result<uint32_t> warm_up(TimedOp& op, double batch_ns) {
       std::clamp(std::ceil(batch_ns / std::max(run_ns, 1.0)), 1.0, kMostRuns));
 }
 
-Status take_sample(TimedOp& op, uint32_t runs, Measurement& result) {
+Status take_sample(TimedOp& op, uint32_t runs, EnergyMeter* energy,
+                   Measurement& result) {
+  if (energy != nullptr) energy->take_nj();
   const Clock::time_point begin = Clock::now();
   for (uint32_t i = 0; i < runs; ++i) TSR_RETURN_IF_ERROR(op.run());
   const double ns = nanoseconds_since(begin);
@@ -41,6 +43,7 @@ Status take_sample(TimedOp& op, uint32_t runs, Measurement& result) {
   result.wall_ns.push_back(ns / ops);
   result.timed_ns += ns;
   result.ops += uint64_t{runs} * op.copies;
+  if (energy != nullptr) result.processor_nj += energy->take_nj();
   const Result<DeviceTime> time = op.run_profiled();
   if (time.ok()) {
     result.device_ns.push_back(time->ns);
@@ -81,7 +84,8 @@ std::vector<Measurement> measure(std::span<TimedOp* const> ops,
       const size_t turn = round % 2 == 0 ? i : ops.size() - 1 - i;
       Measurement& result = results[turn];
       if (!result.status.ok()) continue;
-      result.status = take_sample(*ops[turn], runs[turn], result);
+      result.status =
+          take_sample(*ops[turn], runs[turn], options.energy, result);
       result.harness_ns += 2.0 * clock;
     }
     if (options.after_round) options.after_round();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
+#include "framework/bench/measure/energy_meter.hpp"
 #include "framework/bench/timed/timed_op.hpp"
 
 namespace tessera::bench {
@@ -22,6 +23,8 @@ struct MeasureOptions {
   double max_ns = 2e10;
   // Takes samples of what is no op of a device, once a round; may be empty.
   std::function<void()> after_round;
+  // Of the processor, read around every sample; may be null.
+  EnergyMeter* energy = nullptr;
 };
 
 struct Measurement {
@@ -30,8 +33,10 @@ struct Measurement {
   std::vector<double> wall_ns;  // of one op, by repetition
   // On the device's own clock; empty if it keeps no records.
   std::vector<double> device_ns;
-  uint64_t energy_nj = 0;  // of one op; 0 if unknown
-  uint64_t ops = 0;        // timed
+  uint64_t energy_nj = 0;  // of one op, as the device tells; 0 if unknown
+  // Of the processor during all timed ops; 0 if unknown.
+  uint64_t processor_nj = 0;
+  uint64_t ops = 0;  // timed
   double timed_ns = 0.0;
   double harness_ns = 0.0;  // of timed_ns: reading the clock
 };

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/shared_memory.hpp"
+#include "framework/host/services/shared_memory.hpp"
 
 namespace tessera::bench {
 

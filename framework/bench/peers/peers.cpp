@@ -10,7 +10,7 @@
 #include "framework/bench/op_row.hpp"
 #include "framework/bench/peers/python_peer.hpp"
 #include "framework/bench/statistics/median_interval.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 
 namespace tessera::bench {
 namespace {

@@ -14,7 +14,7 @@
 #include "framework/bench/timed/make_op.hpp"
 #include "framework/bench/timed/random_values.hpp"
 #include "framework/conformance/reference/bounds.hpp"
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 #include "framework/tensor/dtype.hpp"
 

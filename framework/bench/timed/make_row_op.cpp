@@ -12,12 +12,12 @@
 
 #include "framework/bench/timed/make_op.hpp"
 #include "framework/bench/timed/random_values.hpp"
+#include "framework/conformance/reference/attention/rope.hpp"
+#include "framework/conformance/reference/attention/softmax.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/conformance/reference/gather.hpp"
 #include "framework/conformance/reference/norm.hpp"
-#include "framework/conformance/reference/rope.hpp"
-#include "framework/conformance/reference/softmax.hpp"
 #include "framework/tensor/dtype.hpp"
 
 namespace tessera::bench {

@@ -10,7 +10,7 @@
 
 #include "framework/format/element.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/ops.h"
 

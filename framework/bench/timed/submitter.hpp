@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/device.hpp"
-#include "framework/host/record_builder.hpp"
+#include "framework/host/device/device.hpp"
+#include "framework/host/device/record_builder.hpp"
 
 namespace tessera::bench {
 

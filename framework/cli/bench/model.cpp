@@ -13,6 +13,7 @@
 #include "framework/bench/measure/machine_load.hpp"
 #include "framework/cli/bench/bench.hpp"
 #include "framework/cli/bench/harness.hpp"
+#include "framework/cli/bench/model_memory.hpp"
 #include "framework/cli/bench/model_options.hpp"
 #include "framework/cli/bench/model_row.hpp"
 #include "framework/cli/bench/model_table.hpp"
@@ -76,8 +77,10 @@ struct Contender {
   Status status;
 };
 
+// Opens its session if `free_bytes` suffice, and takes what it needs of them:
+// the sessions of all settings stand side by side.
 Contender open_contender(const LoadedModel& model, const Setting& setting,
-                         const bench::ModelLoad& load) {
+                         const bench::ModelLoad& load, uint64_t& free_bytes) {
   Contender contender;
   contender.setting = &setting;
   const uint32_t most = model.model->config.max_positions;
@@ -88,6 +91,11 @@ Contender open_contender(const LoadedModel& model, const Setting& setting,
                                     load.context, load.tokens, most)};
     return contender;
   }
+  const Result<ModelNeed> need = model_need(model, setting, load);
+  contender.status =
+      need.ok() ? check_memory(*need, free_bytes) : need.status();
+  if (!contender.status.ok()) return contender;
+  free_bytes -= need->bytes();
   Result<std::unique_ptr<Session>> session =
       open_for(model, setting, load, setting.is_simulated());
   if (session.ok()) {
@@ -184,8 +192,9 @@ Status run_bench_model(const ModelOptions& options) {
       const bench::ModelLoad load{batch, context, options.tokens};
       std::vector<Contender> contenders;
       contenders.reserve(settings.size());
+      uint64_t free_bytes = free_memory();
       for (const Setting& setting : settings) {
-        contenders.push_back(open_contender(model, setting, load));
+        contenders.push_back(open_contender(model, setting, load, free_bytes));
       }
       take_samples(options, load, contenders);
       for (Contender& contender : contenders) {

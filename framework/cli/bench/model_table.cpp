@@ -64,7 +64,7 @@ std::string shares_text(const Json& shares, size_t most) {
 std::string group_text(const std::vector<const Json*>& rows) {
   Table table({{"batch", Align::kRight},
                {"context", Align::kRight},
-               {"prefill/s", Align::kRight},
+               {"prompt/s", Align::kRight},
                {"first", Align::kRight},
                {"decode/s", Align::kRight},
                {"step p50", Align::kRight},

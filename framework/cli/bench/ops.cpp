@@ -45,6 +45,7 @@ struct OpsRun {
   bench::HostLimits host_limits;
   std::vector<Subject> subjects;
   bench::Peers peers;
+  bench::EnergyMeter energy;
   Json rows = Json::array();
 };
 
@@ -165,6 +166,16 @@ void add_peer_rows(OpsRun& run, const OpQuestion& question, const Json& ours) {
   }
 }
 
+// What the processor's counters say of an op that ran on it, where the device
+// itself tells no energy.
+void add_processor_energy(const Subject& subject,
+                          const bench::Measurement& found, Json& row) {
+  if (found.energy_nj > 0 || found.processor_nj == 0 || found.ops == 0) return;
+  if (!subject.limits->is_of_host()) return;
+  row["energy_nj"] =
+      static_cast<double>(found.processor_nj) / static_cast<double>(found.ops);
+}
+
 // One question on all devices, in turns.
 Status ask_all(OpsRun& run, const OpQuestion& question) {
   const bench::MakeOptions make{question.cold, run.options.cold_mib << 20};
@@ -197,6 +208,7 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
   run.peers.prepare(question);
   bench::MeasureOptions options = run.options.measure;
   options.after_round = [&] { run.peers.sample(options.batch_ns); };
+  options.energy = &run.energy;
   const bench::MachineLoad load;
   const std::vector<bench::Measurement> measurements =
       bench::measure(ops, options);
@@ -210,6 +222,7 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
         TSR_ASSIGN_OR_RETURN(rows[i],
                              row_of(subject, question, *made[i], found));
         rows[i]["others_share"] = others < 0.0 ? Json() : Json(others);
+        add_processor_energy(subject, found, rows[i]);
       } else {
         rows[i] = bench::failed_row(question, subject.name, found.status);
       }
@@ -253,6 +266,17 @@ double largest(const Json& rows, const char* key) {
   return most;
 }
 
+// Where no row has its energy: why.
+std::string energy_text(const OpsRun& run) {
+  const auto is_timed = [](const Json& row) {
+    return row.contains("samples_ns") && !row.contains("peer");
+  };
+  if (std::none_of(run.rows.begin(), run.rows.end(), is_timed)) return "";
+  if (largest(run.rows, "energy_nj") > 0.0) return "";
+  if (run.energy.reason().empty()) return "energy: no device tells it\n";
+  return fmt::format("energy: no device tells it; {}\n", run.energy.reason());
+}
+
 std::string footer(const OpsRun& run) {
   std::string text = limits_text(run.host_limits);
   const double others = largest(run.rows, "others_share");
@@ -273,7 +297,7 @@ std::string footer(const OpsRun& run) {
         "busy machine\n",
         doubtful);
   }
-  return text + harness_text(ops_harness(run.rows));
+  return text + energy_text(run) + harness_text(ops_harness(run.rows));
 }
 
 void print_rows(const OpsRun& run) {
@@ -318,7 +342,8 @@ Status run_ops(const OpsOptions& options) {
              bench::HostLimits(options.threads),
              {},
              bench::Peers({chosen_peers(options), options.peer_python,
-                           options.threads, options.cold_mib << 20})};
+                           options.threads, options.cold_mib << 20}),
+             bench::EnergyMeter()};
   TSR_RETURN_IF_ERROR(open_subjects(registry, run));
   TSR_ASSIGN_OR_RETURN(KeptRun kept, KeptRun::begin(options.history, "ops"));
   for (const Subject& subject : run.subjects) kept.add_device(*subject.device);

@@ -156,6 +156,10 @@ std::string group_text(const std::vector<const Json*>& rows) {
     }
     add_device(*row, table);
     if (is_simulated(*row)) notes += simulation_text(*row);
+    if (number_at(*row, "energy_nj") > 0.0) {
+      notes += fmt::format("  {}: {:.3g} mJ an op\n", text_at(*row, "device"),
+                           1e-6 * number_at(*row, "energy_nj"));
+    }
   }
   return heading(*rows.front()) + "\n" + table.text() + notes +
          wrapped_command(text_at(*rows.front(), "group")) + "\n";

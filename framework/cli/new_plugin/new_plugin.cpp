@@ -13,7 +13,7 @@
 #include "framework/cli/json_output.hpp"
 #include "framework/cli/new_plugin/project.hpp"
 #include "framework/cli/target_options.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 
 namespace tessera::cli {
 namespace {

@@ -6,21 +6,19 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <utility>
 
 #include "framework/base/mapped_file.hpp"
 #include "framework/cli/console.hpp"
-#include "framework/cli/eval_texts.hpp"
+#include "framework/cli/eval/eval_texts.hpp"
 #include "framework/cli/plan/loaded_plan.hpp"
+#include "framework/cli/plan/refine_costs.hpp"
 #include "framework/cli/progress.hpp"
 #include "framework/cli/target_options.hpp"
-#include "framework/host/certificate.hpp"
+#include "framework/host/trust/certificate.hpp"
 #include "framework/model/build_graph.hpp"
-#include "framework/planner/problem/build_chain.hpp"
 #include "framework/planner/problem/divide_cells.hpp"
 #include "framework/planner/problem/problem_file.hpp"
-#include "framework/planner/solver/solve.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
 #include "framework/tuning/plan/plan_sensitivity.hpp"
@@ -31,9 +29,6 @@ namespace {
 // What devices are asked for unless --schemes says: each refuses what it lacks.
 constexpr const char* kUsualSchemes[] = {"w8a8_dynamic", "w8a16",    "q8_0",
                                          "w4a16_g32",    "w4a8_g32", "q4_0"};
-
-// Good enough to say what is worth timing.
-constexpr double kRefiningGap = 0.002;
 
 Result<std::vector<Scheme>> schemes_of(const PlanCommandOptions& options,
                                        const std::string& base) {
@@ -103,11 +98,6 @@ Status add_sensitivity(const PlanCommandOptions& options,
       "weights; interaction {:.3g}\n",
       report.measured, texts.num_positions, report.shared, report.interaction));
   return {};
-}
-
-// Other plans than the best are to be told apart.
-bool times_all(const PlanCommandOptions& options) {
-  return options.compare_baselines || options.challenge > 0;
 }
 
 // Where times are kept; nothing if nothing is measured, or there is no folder.
@@ -213,38 +203,6 @@ Status apply_limits(const PlanCommandOptions& options,
   return {};
 }
 
-// Times what plans would use, plan after plan, until one uses nothing else or
-// the time is up.
-Status refine_costs(const PlanCommandOptions& options, PlanInputs& inputs) {
-  using Clock = std::chrono::steady_clock;
-  const auto end =
-      Clock::now() + std::chrono::duration<double>(options.profile_seconds);
-  const auto is_late = [end] { return Clock::now() >= end; };
-  ProblemMaker& maker = *inputs.costs->maker;
-  planner::SolveLimits limits;
-  limits.gap = kRefiningGap;
-  while (!is_late()) {
-    TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
-                         planner::build_chain(inputs.problem));
-    const planner::Solution solution =
-        planner::solve_chain(built.chain, limits);
-    if (!solution.feasible) break;
-    TSR_ASSIGN_OR_RETURN(
-        const uint32_t num_timed,
-        maker.measure_used(
-            planner::to_assignment(inputs.problem, built, solution.choice),
-            is_late, inputs.problem));
-    if (num_timed == 0) break;
-  }
-  maker.end_optimism(inputs.problem);
-  const ProbeCounts& counts = maker.counts();
-  write_err(fmt::format(
-      "costs: {} kinds of segment timed now, {} timed before; what no plan "
-      "would use is as devices estimate\n",
-      counts.measured, counts.found));
-  return {};
-}
-
 // Between devices that keep activations in one type: a divided linear reads and
 // writes its segment's.
 void offer_divisions(PlanInputs& inputs) {
@@ -312,9 +270,9 @@ Result<PlanInputs> make_plan_inputs(const PlanCommandOptions& options) {
             options.devices_file));
   }
   TSR_RETURN_IF_ERROR(apply_limits(options, inputs.problem));
-  const bool lazy =
-      inputs.costs && !times_all(options) && options.profile_seconds > 0.0;
-  if (lazy) TSR_RETURN_IF_ERROR(refine_costs(options, inputs));
+  if (inputs.costs && options.profile_seconds > 0.0) {
+    TSR_RETURN_IF_ERROR(refine_costs(options, inputs));
+  }
   if (options.split_linears) offer_divisions(inputs);
   return inputs;
 }

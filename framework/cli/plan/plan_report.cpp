@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <vector>
 
+#include "framework/bench/statistics/median_interval.hpp"
 #include "framework/cli/figures.hpp"
 #include "framework/cli/table.hpp"
 
@@ -92,6 +94,7 @@ std::string baselines_text(const PlanFile& plan,
                {plan.objective, Align::kRight},
                {"to ours", Align::kRight},
                {"KL", Align::kRight}});
+  std::vector<double> ratios;
   table.add_row({"tessera", "",
                  value_text(plan.objective, plan.objective_value), "1.000",
                  fmt::format("{:.3g}", plan.kl_predicted)});
@@ -101,12 +104,16 @@ std::string baselines_text(const PlanFile& plan,
       continue;
     }
     const double objective = baseline.prediction.objective;
+    ratios.push_back(objective / plan.objective_value);
     table.add_row({baseline.name, baseline.detail,
                    value_text(plan.objective, objective),
                    fmt::format("{:.3f}", objective / plan.objective_value),
                    fmt::format("{:.3g}", baseline.prediction.kl)});
   }
-  return table.text();
+  if (ratios.empty()) return table.text();
+  return table.text() +
+         fmt::format("predicted, in the median {:.3f} times ours\n",
+                     bench::quantile_of(ratios, 0.5));
 }
 
 }  // namespace tessera::cli

@@ -172,6 +172,23 @@ Result<Contender> open_own(const Track& track, const planner::Problem& problem,
   return track.open("tessera", made.assignment, prediction);
 }
 
+// Of the plan and the baselines' after it.
+std::string baselines_verdict(const std::vector<Contender>& contenders,
+                              const std::vector<MedianInterval>& ratios) {
+  if (contenders.size() < 2) return "";
+  std::vector<double> medians;
+  std::string faster;
+  for (size_t i = 1; i < ratios.size(); ++i) {
+    medians.push_back(ratios[i].median);
+    if (ratios[i].high < 1.0) faster += ", " + contenders[i].name;
+  }
+  return fmt::format(
+      "measured, baselines take {:.3f} times ours in the median; {}\n",
+      bench::quantile_of(medians, 0.5),
+      faster.empty() ? "none is faster beyond the interval"
+                     : "faster beyond the interval: " + faster.substr(2));
+}
+
 // How many of `rivals` from `begin` on are loaded together.
 size_t slice_end(const std::vector<const Rival*>& rivals, size_t begin) {
   uint64_t bytes = 0;
@@ -285,11 +302,12 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
   for (Contender& one : contenders) all.push_back(&one);
   TSR_RETURN_IF_ERROR(track.race(all, kRounds));
   Table table = table_of_runs();
+  std::vector<MedianInterval> ratios;
   for (const Contender& one : contenders) {
-    add_rows(problem, one,
-             ratio_text(ratio_of(one.total, contenders.front().total)), table);
+    ratios.push_back(ratio_of(one.total, contenders.front().total));
+    add_rows(problem, one, ratio_text(ratios.back()), table);
   }
-  return table.text();
+  return table.text() + baselines_verdict(contenders, ratios);
 }
 
 Result<std::string> challenge_plan(const PlanCommandOptions& options,

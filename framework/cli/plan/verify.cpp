@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "framework/cli/console.hpp"
-#include "framework/cli/eval_texts.hpp"
+#include "framework/cli/eval/eval_texts.hpp"
 #include "framework/cli/plan/loaded_plan.hpp"
 #include "framework/cli/progress.hpp"
 

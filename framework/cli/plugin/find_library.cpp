@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "framework/host/search_path.hpp"
+#include "framework/host/loading/search_path.hpp"
 
 namespace tessera::cli {
 

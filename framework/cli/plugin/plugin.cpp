@@ -20,13 +20,13 @@
 #include "framework/cli/json_output.hpp"
 #include "framework/cli/table.hpp"
 #include "framework/cli/target_options.hpp"
-#include "framework/host/plugin_records.hpp"
-#include "framework/host/search_path.hpp"
-#include "framework/host/sha256.hpp"
+#include "framework/host/loading/plugin_records.hpp"
+#include "framework/host/loading/search_path.hpp"
+#include "framework/host/loading/verified_library.hpp"
 #include "framework/host/signing/key_list.hpp"
 #include "framework/host/signing/signature.hpp"
 #include "framework/host/signing/signed_manifest.hpp"
-#include "framework/host/verified_library.hpp"
+#include "framework/host/trust/sha256.hpp"
 
 namespace tessera::cli {
 namespace {

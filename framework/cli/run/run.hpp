@@ -12,9 +12,9 @@
 
 #include "framework/cli/loaded_model.hpp"
 #include "framework/cli/plan/loaded_plan.hpp"
-#include "framework/cli/profile.hpp"
-#include "framework/cli/prompts.hpp"
 #include "framework/cli/run/contingencies.hpp"
+#include "framework/cli/run/profile.hpp"
+#include "framework/cli/run/prompts.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/runtime/generator.hpp"
 

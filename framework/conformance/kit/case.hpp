@@ -15,7 +15,7 @@
 #include "framework/conformance/kit/running/verdict.hpp"
 #include "framework/conformance/kit/trial/guarded_memory.hpp"
 #include "framework/conformance/kit/trial/op_run.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::conformance {
 

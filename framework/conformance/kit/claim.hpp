@@ -12,7 +12,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/trial/op_setup.hpp"
-#include "framework/host/device_facts.hpp"
+#include "framework/host/device/device_facts.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera::conformance {

@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "framework/conformance/reference/attention_walk.hpp"
-#include "framework/conformance/reference/softmax.hpp"
+#include "framework/conformance/reference/attention/attention_walk.hpp"
+#include "framework/conformance/reference/attention/softmax.hpp"
 
 namespace tessera::reference {
 namespace {

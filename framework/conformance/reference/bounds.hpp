@@ -9,8 +9,8 @@
 #include <cstdint>
 
 #include "framework/base/status.hpp"
-#include "framework/conformance/reference/attention.hpp"
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera::reference {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/certificate.hpp"
-#include "framework/host/device.hpp"
-#include "framework/host/device_facts.hpp"
+#include "framework/host/device/device.hpp"
+#include "framework/host/device/device_facts.hpp"
+#include "framework/host/trust/certificate.hpp"
 
 namespace tessera {
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/certificate.hpp"
-#include "framework/host/device_facts.hpp"
+#include "framework/host/device/device_facts.hpp"
+#include "framework/host/trust/certificate.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera {

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "framework/host/recording/recording_format.hpp"
 #include "framework/host/remote/wire.hpp"
 #include "tessera/plugin.h"

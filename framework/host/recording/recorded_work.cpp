@@ -6,10 +6,10 @@
 #include <exception>
 #include <utility>
 
+#include "framework/host/device/timeline.hpp"
 #include "framework/host/recording/recorded_call.hpp"
 #include "framework/host/recording/recorded_tables.hpp"
 #include "framework/host/remote/wire_question.hpp"
-#include "framework/host/timeline.hpp"
 #include "tessera/record.hpp"
 
 namespace tessera::recording {

@@ -10,9 +10,9 @@
 #include <exception>
 #include <utility>
 
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
+#include "framework/host/device/timeline.hpp"
 #include "framework/host/recording/replayer.hpp"
-#include "framework/host/timeline.hpp"
 #include "tessera/record.hpp"
 
 namespace tessera::recording {

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "framework/base/status.hpp"
-#include "framework/host/plugin_library.hpp"
+#include "framework/host/loading/plugin_library.hpp"
 #include "framework/host/recording/recording_file.hpp"
 
 namespace tessera::recording {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <span>
 
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "framework/host/recording/replayer.hpp"
 #include "framework/host/remote/wire_question.hpp"
 

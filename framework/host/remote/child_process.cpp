@@ -18,8 +18,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "framework/host/timeline.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/device/timeline.hpp"
+#include "framework/host/trust/trust.hpp"
 #include "tessera/error.hpp"
 
 extern char** environ;

@@ -21,7 +21,7 @@
 #include "framework/host/remote/calls.hpp"
 #include "framework/host/remote/mailbox.hpp"
 #include "framework/host/remote/wire.hpp"
-#include "framework/host/shared_memory.hpp"
+#include "framework/host/services/shared_memory.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera {

@@ -14,8 +14,8 @@
 #include <thread>
 #include <vector>
 
-#include "framework/host/device_facts.hpp"
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/device_facts.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "framework/host/remote/child_limits.hpp"
 #include "framework/host/remote/child_process.hpp"
 #include "framework/host/remote/wire_structs.hpp"

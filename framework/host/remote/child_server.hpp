@@ -11,11 +11,11 @@
 #include <memory>
 #include <utility>
 
-#include "framework/host/plugin_library.hpp"
+#include "framework/host/loading/plugin_library.hpp"
 #include "framework/host/remote/calls.hpp"
 #include "framework/host/remote/mailbox.hpp"
 #include "framework/host/remote/wire.hpp"
-#include "framework/host/shared_memory.hpp"
+#include "framework/host/services/shared_memory.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "framework/host/futex.hpp"
+#include "framework/host/services/futex.hpp"
 
 namespace tessera {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/host/remote/wire.hpp"
-#include "framework/host/shared_memory.hpp"
+#include "framework/host/services/shared_memory.hpp"
 
 namespace tessera {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "framework/host/device/timeline_cells.hpp"
 #include "framework/host/remote/remote_plugin.hpp"
-#include "framework/host/timeline_cells.hpp"
 #include "tessera/error.hpp"
 #include "tessera/record.hpp"
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "framework/base/log.hpp"
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 
 namespace tessera {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/plugin_library.hpp"
+#include "framework/host/loading/plugin_library.hpp"
 #include "framework/host/remote/child_process.hpp"
 #include "framework/host/remote/wire_structs.hpp"
 

@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "framework/host/shared_memory.hpp"
+#include "framework/host/services/shared_memory.hpp"
 
 namespace tessera {
 

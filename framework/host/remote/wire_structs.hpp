@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/device_facts.hpp"
+#include "framework/host/device/device_facts.hpp"
 #include "framework/host/remote/wire.hpp"
 #include "tessera/plugin.h"
 

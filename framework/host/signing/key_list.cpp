@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "framework/base/mapped_file.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 
 namespace tessera {
 namespace {

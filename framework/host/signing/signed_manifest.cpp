@@ -6,7 +6,7 @@
 
 #include "framework/base/mapped_file.hpp"
 #include "framework/host/signing/signature.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 
 namespace tessera {
 namespace {

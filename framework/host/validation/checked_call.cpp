@@ -86,6 +86,23 @@ void CheckedCall::gone(Kind kind, uint64_t id) {
   here().alive[kind].erase(id);
 }
 
+void CheckedCall::destroys(Kind kind, uint64_t id, tsr_device* device,
+                           void (*function)(tsr_device*, uint64_t)) {
+  gone(kind, id);
+  unlock();
+  function(device, id);
+}
+
+void CheckedCall::needs_bytes(uint64_t buffer, uint64_t offset,
+                              uint64_t bytes) {
+  needs(kBuffer, buffer);
+  const auto found = here().buffer_bytes.find(buffer);
+  if (found == here().buffer_bytes.end()) return;
+  if (offset <= found->second && bytes <= found->second - offset) return;
+  host(fmt::format("{} bytes from {} of a buffer of {}", bytes, offset,
+                   found->second));
+}
+
 void CheckedCall::check_status(tsr_status status, const tsr_error& err,
                                uint32_t size) {
   if (err.struct_size != size) plugin("changed struct_size of tsr_error");

@@ -10,12 +10,12 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
-#include <utility>
 
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera::validation {
@@ -24,11 +24,26 @@ inline constexpr size_t kMaxPlugins = 32;
 
 enum Kind { kBuffer, kWeight, kPool, kProgram, kTimeline, kNumKinds };
 
+// What a program's own function said of it.
+struct ProgramShape {
+  uint32_t num_ops = 0;
+  uint32_t num_segments = 0;
+};
+
+// A weight that is being packed.
+struct PackingState {
+  tsr_device* device = nullptr;
+  uint64_t weight = 0;
+  uint64_t N = 0;
+  uint64_t packed_rows = 0;
+};
+
 // What the host has made on one device.
 struct DeviceState {
   size_t slot = 0;  // of the plugin
   std::array<std::set<uint64_t>, kNumKinds> alive;
   std::unordered_map<uint64_t, uint64_t> buffer_bytes;
+  std::unordered_map<uint64_t, ProgramShape> programs;
   uint32_t num_queues = 0;
   uint32_t num_packings = 0;
 };
@@ -37,11 +52,12 @@ struct State {
   std::mutex mutex;
   std::array<tsr_api, kMaxPlugins> api{};
   std::array<std::string, kMaxPlugins> names;
+  // What each said when it was asked first.
+  std::array<std::optional<uint32_t>, kMaxPlugins> num_devices{};
   size_t num_plugins = 0;
   std::map<tsr_device*, DeviceState> devices;
   std::map<tsr_queue*, tsr_device*> queues;
-  // The device and the id of the weight.
-  std::map<tsr_packing*, std::pair<tsr_device*, uint64_t>> packings;
+  std::map<tsr_packing*, PackingState> packings;
   std::set<std::string> told;
   uint64_t num_violations = 0;
 };
@@ -72,6 +88,8 @@ class CheckedCall {
   void needs(Kind kind, uint64_t id);
   void made(Kind kind, uint64_t id, tsr_status status);
   void gone(Kind kind, uint64_t id);
+  // A part of a buffer.
+  void needs_bytes(uint64_t buffer, uint64_t offset, uint64_t bytes);
 
   // Runs function(error) without the lock, then looks at its answer.
   template <typename Function>
@@ -85,7 +103,10 @@ class CheckedCall {
     check_status(status, *used, size);
     return status;
   }
-  // For functions that return nothing: the last thing a call does.
+  // Runs a function that destroys an object, the last thing a call does.
+  void destroys(Kind kind, uint64_t id, tsr_device* device,
+                void (*function)(tsr_device*, uint64_t));
+  // For other functions that return nothing: the last thing a call does.
   void unlock() { lock_.unlock(); }
 
  private:

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "framework/format/element.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/model/json_object.hpp"
 #include "framework/model/layouts/msmodelslim_attention.hpp"
 #include "framework/model/layouts/msmodelslim_sparse.hpp"

@@ -9,7 +9,7 @@
 #include <span>
 
 #include "framework/format/element.hpp"
-#include "framework/format/sparse_file.hpp"
+#include "framework/format/sparse/sparse_file.hpp"
 
 namespace tessera {
 namespace {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/format/weight.hpp"
 #include "framework/model/layouts/named_tensor.hpp"
 #include "framework/model/layouts/quantized_layout.hpp"

@@ -9,11 +9,11 @@ namespace tessera::planner {
 namespace {
 
 // Segments that change places together, besides whole runs.
-constexpr uint32_t kLengths[] = {1, 2, 4, 8, 16, 32};
+constexpr uint32_t kLengths[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 // Two ends move alike only in arrangements of few runs: pairs are many.
 constexpr size_t kMaxRunsForPairs = 11;
-constexpr uint32_t kShifts[] = {1, 2, 4, 8};
+constexpr uint32_t kShifts[] = {1, 2, 4, 8, 16, 32, 64};
 
 // A run is full with that part of a limit: peaks and transfers come on top.
 constexpr double kFull = 0.975;
@@ -90,32 +90,50 @@ class NeighborFinder {
   std::vector<Arrangement> found_;
 };
 
-// The largest part of a limit that segments begin .. end - 1 take in `state`.
-double load_of(const Bulks& bulks, uint32_t begin, uint32_t end,
-               uint32_t state) {
-  double load = 0.0;
-  for (uint32_t r = 0; r < bulks.num_rows; ++r) {
-    double sum = 0.0;
-    for (uint32_t g = begin; g < end; ++g) {
-      sum +=
-          bulks.parts[(size_t{g} * bulks.num_states + state) * bulks.num_rows +
-                      r];
+// What runs take of every limit, from sums over the segments before each.
+class RunLoads {
+ public:
+  RunLoads(std::span<const uint32_t> states, const Bulks& bulks)
+      : num_rows_(bulks.num_rows) {
+    const size_t num_segments =
+        bulks.parts.size() / (size_t{bulks.num_states} * num_rows_);
+    for (const uint32_t state : states) {
+      std::vector<double>& sums = sums_.emplace_back(num_rows_, 0.0);
+      for (size_t g = 0; g < num_segments; ++g) {
+        for (uint32_t r = 0; r < num_rows_; ++r) {
+          const size_t at = (g * bulks.num_states + state) * num_rows_ + r;
+          sums.push_back(sums[g * num_rows_ + r] + bulks.parts[at]);
+        }
+      }
     }
-    load = std::max(load, sum);
   }
-  return load;
-}
+
+  // The largest part of a limit that segments begin .. end - 1 take as run k.
+  double of(size_t k, uint32_t begin, uint32_t end) const {
+    double load = 0.0;
+    for (uint32_t r = 0; r < num_rows_; ++r) {
+      load = std::max(load, sums_[k][size_t{end} * num_rows_ + r] -
+                                sums_[k][size_t{begin} * num_rows_ + r]);
+    }
+    return load;
+  }
+
+ private:
+  uint32_t num_rows_;
+  std::vector<std::vector<double>> sums_;  // by run, then segment and row
+};
 
 // Shifts the ends of runs until none is overfull, as far as that goes.
 void balance(std::span<const uint32_t> states, const Bulks& bulks,
              std::vector<uint32_t>& ends) {
+  const RunLoads run_loads(states, bulks);
   for (uint32_t step = 0; step < ends.back(); ++step) {
     size_t fullest = 0;
     size_t emptiest = 0;
     std::vector<double> loads;
     for (size_t k = 0; k < states.size(); ++k) {
       const uint32_t begin = k == 0 ? 0 : ends[k - 1];
-      loads.push_back(load_of(bulks, begin, ends[k], states[k]));
+      loads.push_back(run_loads.of(k, begin, ends[k]));
       if (loads[k] > loads[fullest]) fullest = k;
       if (loads[k] < loads[emptiest]) emptiest = k;
     }

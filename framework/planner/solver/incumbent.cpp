@@ -49,16 +49,41 @@ void for_alternatives(const Chain& chain, uint32_t item, const Choice& choice,
   }
 }
 
-// All changes that lower the objective by themselves, best first.
+// What one item costs by itself.
+double cost_of_item(const Chain& chain, uint32_t item, uint32_t prefill,
+                    uint32_t decode) {
+  const Option& a = chain.options[prefill];
+  const Option& b = chain.options[decode];
+  const uint32_t base = chain.items[item].resident_begin;
+  double cost = a.charge.cost + b.charge.cost;
+  if (a.resident != kNone) cost += chain.residents[base + a.resident].cost;
+  if (b.resident != kNone && b.resident != a.resident) {
+    cost += chain.residents[base + b.resident].cost;
+  }
+  return cost;
+}
+
+// All changes that keep the limits and lower the objective by themselves, best
+// first.
 std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
                                  std::span<const double> prices) {
   std::vector<Change> changes;
   const double objective = objective_of(chain, ledger.totals());
+  const bool has_loads =
+      std::any_of(chain.rows.begin(), chain.rows.end(),
+                  [](const Row& row) { return row.kind == RowKind::kLoad; });
   const double price = priced(chain, ledger.totals(), prices);
   for (uint32_t i = 0; i < chain.items.size(); ++i) {
+    const double cost = cost_of_item(chain, i, ledger.choice().options[0][i],
+                                     ledger.choice().options[1][i]);
     for_alternatives(chain, i, ledger.choice(), [&](uint32_t a, uint32_t b) {
+      // Without loads the objective is the sum of costs.
+      if (!has_loads && cost_of_item(chain, i, a, b) >= cost) return;
       const Totals& totals = ledger.with(i, a, b);
-      if (objective_of(chain, totals) >= objective) return;
+      if (objective_of(chain, totals) >= objective ||
+          !is_feasible(chain, totals)) {
+        return;
+      }
       changes.push_back({i, a, b, priced(chain, totals, prices) - price});
     });
   }

@@ -236,9 +236,20 @@ void Search::try_walk() {
   if (is_feasible(chain_, totals)) use_choice(relaxation_.walked(), totals);
 }
 
+uint64_t Search::work() const {
+  return relaxation_.work() + site_search_.work();
+}
+
 bool Search::is_spent() const {
-  return nodes_ >= limits_.max_nodes ||
-         relaxation_.work() + site_search_.work() >= limits_.max_work;
+  return nodes_ >= limits_.max_nodes || work() >= limits_.max_work;
+}
+
+// The best plan is near enough to the best possible one.
+bool Search::is_near(double bound) const {
+  const double gap = work() >= limits_.late_work
+                         ? std::max(limits_.gap, limits_.late_gap)
+                         : limits_.gap;
+  return incumbent_.exists() && bound >= incumbent_.objective() * (1.0 - gap);
 }
 
 void Search::branch(const NodePtr& node, const Decision& decision) {
@@ -283,11 +294,7 @@ void Search::search_root(const NodePtr& root) {
     walk_around(*root);
     if (round == kRoundOfSites) search_sites(*root);
     if (is_closed(root->bound)) return;
-    if (incumbent_.exists() &&
-        root->bound >= incumbent_.objective() * (1.0 - limits_.gap)) {
-      return;
-    }
-    if (is_spent()) return;
+    if (is_near(root->bound) || is_spent()) return;
     relaxation_.solve(root->prices);
     ++steps_;
     const uint32_t excluded =
@@ -342,9 +349,7 @@ Solution Search::run(const Choice* start) {
       proven = try_integer_program();
       continue;
     }
-    const bool near = incumbent_.exists() &&
-                      least >= incumbent_.objective() * (1.0 - limits_.gap);
-    if (near || is_spent()) return finish(least, root->prices);
+    if (is_near(least) || is_spent()) return finish(least, root->prices);
     std::pop_heap(open_.begin(), open_.end(), later);
     const NodePtr node = std::move(open_.back());
     open_.pop_back();

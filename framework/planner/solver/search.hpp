@@ -69,7 +69,9 @@ class Search {
   bool keep_limits(Restriction& restriction, uint32_t* out_excluded);
   void remember(const Restriction& before, const Restriction& after,
                 Node& node) const;
+  uint64_t work() const;
   bool is_spent() const;
+  bool is_near(double bound) const;
   void branch(const NodePtr& node, const Decision& decision);
   void search_root(const NodePtr& root);
   double try_integer_program();

@@ -19,6 +19,9 @@ struct SolveLimits {
   uint32_t max_nodes = 20000;
   uint64_t max_work = 160'000'000;  // options priced, all branches together
   double gap = 0.0;  // small enough to stop: (objective - bound) / objective
+  // Once so many options were priced, a gap of `late_gap` is small enough too.
+  uint64_t late_work = 0;
+  double late_gap = 0.0;
   // Called with the objective of the first plan that keeps the limits; changes
   // nothing.
   std::function<void(double)> on_first_plan;

@@ -4,7 +4,7 @@
 
 #include "framework/quant/algebra/parallel.hpp"
 
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 
 namespace tessera::quant {
 

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "framework/format/gguf_block.hpp"
-#include "framework/format/gguf_fp4.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
+#include "framework/format/gguf/gguf_fp4.hpp"
 #include "framework/format/weight.hpp"
 #include "framework/model/tensor_names.hpp"
 #include "framework/quant/block/block_parts.hpp"

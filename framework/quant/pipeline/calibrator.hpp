@@ -14,7 +14,7 @@
 #include "framework/base/status.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "framework/quant/activations/input_statistics.hpp"
 #include "framework/quant/activations/tensor_observer.hpp"
 #include "framework/quant/algebra/parallel.hpp"

@@ -8,9 +8,9 @@
 #include <optional>
 #include <utility>
 
-#include "framework/conformance/reference/weight.hpp"
+#include "framework/conformance/reference/linear/weight.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 #include "framework/quant/weights/clip_search.hpp"
 #include "framework/quant/weights/gptq.hpp"
 #include "framework/quant/weights/integer_weight.hpp"

@@ -15,7 +15,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "framework/model/config.hpp"
 #include "framework/quant/algebra/parallel.hpp"
 #include "framework/quant/pipeline/quantize_report.hpp"

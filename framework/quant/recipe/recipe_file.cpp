@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "framework/base/mapped_file.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 #include "framework/quant/recipe/recipe_fields.hpp"
 #include "framework/quant/recipe/yaml_fields.hpp"
 

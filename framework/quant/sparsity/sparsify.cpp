@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/quant/sparsity/importance.hpp"
 #include "framework/quant/sparsity/sparsify_rows.hpp"
 #include "framework/quant/weights/integer_weight.hpp"

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "framework/format/element.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/quant/algebra/dense_product.hpp"
 
 namespace tessera::quant {

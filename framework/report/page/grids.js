@@ -75,7 +75,7 @@ function planGrid(entry, index) {
       return one === undefined ? null : { text: mark(one), title: whyOf(one, schemeOf(one)), ...schemeColour(schemeOf(one), schemes) };
     }) })),
     key: schemes.map((scheme) => ({ text: scheme, colour: schemeColour(scheme, schemes).background })),
-    notes: devices.length > 1 ? [devices.map((device, i) => `${letters[i % letters.length]}: ${device}`).join("   ")] : [],
+    notes: devices.length > 1 ? [devices.map((device, i) => `${letters[i % letters.length]}: ${device}`).join(", ")] : [],
   };
 }
 

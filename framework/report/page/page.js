@@ -31,7 +31,7 @@
 
   // Wide tables scroll by themselves, with the keyboard too.
   function scroller(parent, label) {
-    return add(parent, "div", null, { class: "scroll", tabindex: "0", role: "region", "aria-label": label });
+    return add(parent, "div", null, { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table: " + label });
   }
 
   function table(parent, head, rows, caption, hasNumbers = true) {
@@ -222,7 +222,7 @@
       const plan = entry.json;
       const parent = section("plan" + i, "Plan " + entry.name, `Each layer's device and precision, for ${plan.objective}. Choose a cell to read why.`);
       const times = Object.entries(plan.predicted_ns || {}).map(([clock, ns]) => `${duration(ns)} ${clock}`).join(" + ");
-      table(parent, ["", "value"], [
+      table(parent, ["of it", "value"], [
         ["predicted", times || "-"], ["proven gap", percent(plan.gap)],
         ["KL predicted", short(plan.kl_predicted)], ["KL measured", plan.kl_measured === null ? "-" : short(plan.kl_measured)],
         ...Object.entries(plan.memory || {}).map(([pool, count]) => ["memory of " + pool, bytes(count)]),

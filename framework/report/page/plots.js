@@ -51,7 +51,8 @@ function rooflineOf(device, rows) {
   const best = largest(rows.map((row) => row.achieved_over_limit || 0));
   const intensities = rows.map((row) => row.ops / row.bytes);
   const low = smallest(intensities) / 3, high = largest(intensities) * 3;
-  const top = largest([...rows.map((row) => row.ops / row.median_ns), ...rows.map((row) => row.limits && row.limits.compute ? row.limits.compute.per_ns : 0)]);
+  const top = largest([...rows.map((row) => row.ops / row.median_ns), ...rows.map((row) => row.limits && row.limits.compute ? row.limits.compute.per_ns : 0),
+    ...rows.map((row) => row.limit_kind === "compute" && row.limit > 0 ? row.ops / row.limit : 0)]);
   return {
     name: "roofline-" + slug(device), title: "Roofline of " + device, device, rows,
     summary: `${rows.length} ops; the best reaches ${percent(best)} of its limit.`,

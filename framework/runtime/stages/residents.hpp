@@ -12,7 +12,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "framework/runtime/weight_loader.hpp"
 
 namespace tessera {

@@ -10,11 +10,12 @@
 #include <random>
 #include <utility>
 
-#include "framework/host/record_builder.hpp"
+#include "framework/host/device/record_builder.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 #include "framework/runtime/stage.hpp"
 #include "framework/runtime/weight_loader.hpp"
 #include "framework/tensor/dtype.hpp"
+#include "framework/tuning/plan/cost_source.hpp"
 #include "framework/tuning/plan/probe_subject.hpp"
 
 namespace tessera {
@@ -246,7 +247,7 @@ Status CostProbe::estimate(const Subject& subject, SegmentCost& cost) const {
       into.energy_nj += runs * static_cast<double>(found.energy_nj);
       into.workspace_bytes =
           std::max(into.workspace_bytes, found.workspace_bytes);
-      into.source = "estimate";
+      into.source = kEstimateSource;
     }
   }
   return {};

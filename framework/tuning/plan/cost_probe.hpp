@@ -7,30 +7,34 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/graph/weight_source.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "framework/planner/problem/problem.hpp"
 #include "framework/runtime/stage.hpp"
 #include "framework/tuning/plan/cost_store.hpp"
 #include "framework/tuning/plan/graph_segments.hpp"
+#include "framework/tuning/plan/timed_stage.hpp"
 
 namespace tessera {
 
 struct ProbeOptions {
   planner::Workload workload;
   Scheme base;           // of all but the linears of layers
-  uint32_t repeats = 5;  // timed runs of each step; 0: what devices estimate
+  uint32_t repeats = 5;  // rounds of timed runs; 0: what devices estimate
   uint32_t threads = 0;  // that the devices were opened with
   // Where times are kept and looked up, or null; outlives the probe.
   CostStore* store = nullptr;
   bool remeasure = false;  // do not look up
+  RunTimer timer;
 };
 
 // How hard a probe tries.
@@ -43,6 +47,14 @@ enum class ProbeDepth {
 struct ProbeCounts {
   uint32_t measured = 0;
   uint32_t found = 0;
+  uint32_t busy = 0;  // timed, but not kept: the machine did other things
+};
+
+// What is to be timed: a segment on a device with its linears in a scheme.
+struct TimedCell {
+  std::shared_ptr<Device> device;
+  const GraphSegment* segment = nullptr;
+  const Scheme* scheme = nullptr;
 };
 
 // By phase: kPrefill of a whole prompt batch, kDecode of one step.
@@ -61,7 +73,11 @@ struct SegmentCost {
   std::string refusal;  // why the device does not run it; empty: it does
   PhaseCosts own;       // all but the linears of layers
   std::vector<LinearCost> linears;
-  uint64_t resident_bytes = 0;  // tables, head, KV cache
+  uint64_t resident_bytes = 0;       // tables, head, KV cache
+  std::array<TimeSpread, 2> spread;  // of what was timed, by phase
+
+  // All of it in a phase, as it was timed.
+  SpreadTime total(uint32_t phase) const;
 };
 
 // `graph` and `source` outlive it.  One thread at a time.
@@ -78,6 +94,32 @@ class CostProbe {
   Result<SegmentCost> probe(const std::shared_ptr<Device>& device,
                             const GraphSegment& segment, const Scheme& scheme,
                             ProbeDepth depth = ProbeDepth::kMeasure);
+
+  // Times cells in turns, round by round, so that what else the machine does
+  // falls on all alike; probe() then has their times.  As many at once as
+  // memory is well spent on; stops between such lots once `is_late` says so.
+  // What does not run among its neighbours is left to probe().
+  //
+  // Errors  those of the devices
+  Status time_together(const std::vector<TimedCell>& cells,
+                       const std::function<bool()>& is_late);
+
+  // Whether its times are to be taken here, and are not kept.
+  // Errors: those of the store.
+  Result<bool> wants_timing(const TimedCell& cell);
+
+  // Whether this probe has timed it among its neighbours.
+  bool has_timed(const TimedCell& cell) const;
+
+  // What it took, which is neither counted nor kept yet.
+  //
+  // Requires  has_timed(cell)
+  // Errors    those of reading the model and of the device
+  Result<SegmentCost> timed_cost(const TimedCell& cell);
+
+  // Times of a device that are kept in the store are no longer taken from
+  // there.
+  void distrust(const Device& device) { distrusted_.insert(&device); }
 
   // What going from one device to another takes where programs meet, by phase:
   // a program more, the copy, and what devices that share cores do to each
@@ -109,28 +151,37 @@ class CostProbe {
   // What the ops of all segments of one kind took in a run, added up.
   struct KindTimes {
     std::array<std::vector<double>, 2> ns;  // by phase, then op
+    std::array<TimeSpread, 2> spread;       // by phase
     std::vector<std::string> kernels;       // by op
     uint32_t count = 0;                     // of segments
     uint64_t workspace_bytes = 0;
   };
-  using WindowTimes = std::map<std::string, KindTimes>;  // by signature
+  using WindowTimes = std::map<std::string, KindTimes>;     // by signature
+  using WindowKey = std::pair<const Device*, std::string>;  // and its scheme
+  struct Window;
 
   Status measure(const Subject& subject, const Scheme& scheme,
                  SegmentCost& cost);
   Status measure_alone(const Subject& subject, KindTimes& times);
-  Status measure_window(const std::shared_ptr<Device>& device,
-                        const Scheme& scheme, size_t begin, size_t end);
+  Result<Window> open_window(const TimedCell& cell);
+  void time_phase(uint32_t phase, std::vector<Window>& windows);
+  Status keep_times(const Window& window);
+  bool fits_window(const GraphSegment& segment) const;
+  const KindTimes* timed_kind(const Device& device, const GraphSegment& segment,
+                              const Scheme& scheme) const;
   Result<std::array<double, 2>> measure_switch(
       const std::shared_ptr<Device>& from, const std::shared_ptr<Device>& to);
   std::pair<size_t, size_t> window_of(const GraphSegment& segment) const;
   Result<double> stage_ns(const std::shared_ptr<Device>& device);
   StageInputs stage_inputs(const Plan& plan) const;
   Lowered lower_range(const Plan& plan, const OpRange& range) const;
-  Result<bool> look_up(const CostKey& key, SegmentCost& cost);
+  Result<bool> look_up(const Device& device, const CostKey& key,
+                       SegmentCost& cost);
   Status find_times(const Subject& subject, const Scheme& scheme,
                     ProbeDepth depth, SegmentCost& cost);
+  Status keep(const CostKey& key, const SegmentCost& cost);
   CostKey base_key(const Device& device) const;
-  CostKey key_of(const Subject& subject, const Scheme& scheme) const;
+  CostKey key_of(const TimedCell& cell) const;
   Status find_bytes(const Subject& subject, SegmentCost& cost) const;
 
   const Graph& graph_;
@@ -139,10 +190,12 @@ class CostProbe {
   uint32_t step_tokens_ = 0;
   StepLimits limits_;
   std::vector<GraphSegment> segments_;
-  std::map<std::pair<const Device*, std::string>, WindowTimes> windows_;
+  std::map<WindowKey, WindowTimes> windows_;
+  std::set<WindowKey> unfit_;  // windows that do not run as a whole
+  std::set<const Device*> distrusted_;
   std::map<const Device*, double> stage_ns_;
   ProbeCounts counts_;
-  std::vector<CostKey> timed_;  // by this probe
+  std::vector<std::pair<CostKey, MeasuredSegment>> timed_;  // by this probe
 };
 
 }  // namespace tessera

@@ -21,7 +21,14 @@ constexpr const char* kSteps[] = {
     // What was timed by itself, hot in caches, is not what it takes in a model.
     "DELETE FROM costs;"
     "DELETE FROM probes;"
-    "ALTER TABLE probes DROP COLUMN stage_ns;"};
+    "ALTER TABLE probes DROP COLUMN stage_ns;",
+    // What has no spread may have been timed beside other work.
+    "DELETE FROM costs;"
+    "DELETE FROM probes;"
+    "ALTER TABLE probes ADD COLUMN prefill_low REAL NOT NULL DEFAULT 1;"
+    "ALTER TABLE probes ADD COLUMN prefill_high REAL NOT NULL DEFAULT 1;"
+    "ALTER TABLE probes ADD COLUMN decode_low REAL NOT NULL DEFAULT 1;"
+    "ALTER TABLE probes ADD COLUMN decode_high REAL NOT NULL DEFAULT 1;"};
 
 // "TSRc"
 constexpr Schema kSchema{0x54535263, "table of measured costs", kSteps};
@@ -46,7 +53,8 @@ Result<std::optional<MeasuredSegment>> CostStore::find(const CostKey& key) {
   TSR_ASSIGN_OR_RETURN(
       Statement select,
       database_.prepare(
-          "SELECT position, part, phase, kernel, ns, workspace_bytes"
+          "SELECT position, part, phase, kernel, ns, workspace_bytes,"
+          " prefill_low, prefill_high, decode_low, decode_high"
           " FROM probes JOIN costs ON probe = id WHERE device = ? AND"
           " threads = ? AND segment = ? AND scheme = ? AND base = ? AND"
           " workload = ? ORDER BY position, phase"));
@@ -55,7 +63,11 @@ Result<std::optional<MeasuredSegment>> CostStore::find(const CostKey& key) {
   while (true) {
     TSR_ASSIGN_OR_RETURN(const bool has_row, select.step());
     if (!has_row) return found;
-    if (!found) found.emplace();
+    if (!found) {
+      found.emplace();
+      found->spread = {TimeSpread{select.number(6), select.number(7)},
+                       TimeSpread{select.number(8), select.number(9)}};
+    }
     const int64_t phase = select.integer(2);
     if (phase == planner::kPrefill) {
       found->parts.push_back({select.text(1), select.text(3), {}});
@@ -105,8 +117,13 @@ Status CostStore::put(const CostKey& key, const MeasuredSegment& segment) {
         Statement insert,
         database_.prepare(
             "INSERT OR REPLACE INTO probes (device, threads, segment, scheme,"
-            " base, workload) VALUES (?, ?, ?, ?, ?, ?)"));
-    TSR_RETURN_IF_ERROR(bind_key(insert, key).run());
+            " base, workload, prefill_low, prefill_high, decode_low,"
+            " decode_high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    bind_key(insert, key);
+    for (const TimeSpread& spread : segment.spread) {
+      insert.bind(spread.low).bind(spread.high);
+    }
+    TSR_RETURN_IF_ERROR(insert.run());
     return put_parts(segment, database_.last_row_id());
   });
 }

@@ -13,6 +13,7 @@
 #include "framework/base/status.hpp"
 #include "framework/database/database.hpp"
 #include "framework/planner/problem/problem.hpp"
+#include "framework/tuning/plan/time_spread.hpp"
 
 namespace tessera {
 
@@ -38,6 +39,7 @@ struct MeasuredPart {
 
 struct MeasuredSegment {
   std::vector<MeasuredPart> parts;
+  std::array<TimeSpread, 2> spread;  // by phase
 };
 
 // A file in SQLite's format; several processes may use it at once, one thread

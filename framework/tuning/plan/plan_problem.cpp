@@ -12,6 +12,7 @@
 
 #include "framework/runtime/step_arena.hpp"
 #include "framework/tuning/plan/cost_refiner.hpp"
+#include "framework/tuning/plan/cost_source.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
 
 namespace tessera {
@@ -31,7 +32,8 @@ class ProblemMaker::Work {
   explicit Work(const ProblemInputs& inputs)
       : inputs_(inputs),
         probe_(inputs.graph, inputs.source, inputs.probe),
-        segments_(cut_segments(inputs.graph)) {}
+        segments_(cut_segments(inputs.graph)),
+        refiner_(inputs, segment_of_class_, first_linear_, probe_) {}
 
   Result<Problem> make(ProbeDepth depth) {
     depth_ = depth;
@@ -47,21 +49,53 @@ class ProblemMaker::Work {
       classes_[segment.signature] = 0;
     }
     classes_.clear();
+    if (depth == ProbeDepth::kMeasure) TSR_RETURN_IF_ERROR(time_all());
     for (const GraphSegment& segment : segments_) {
       TSR_RETURN_IF_ERROR(add_segment(segment));
     }
-    add_transfers();
+    time_transfers(problem_);
     if (depth == ProbeDepth::kEstimate) scale_estimates(kOptimism, problem_);
     return problem_;
   }
 
-  CostRefiner refiner() {
-    return {inputs_, segment_of_class_, first_linear_, probe_};
+  Result<uint32_t> measure_used(const planner::Assignment& assignment,
+                                const std::function<bool()>& is_late,
+                                Problem& problem) {
+    const size_t num_before = refiner_.drifts(problem).size();
+    TSR_ASSIGN_OR_RETURN(const uint32_t num_timed,
+                         refiner_.measure_used(assignment, is_late, problem));
+    if (refiner_.drifts(problem).size() != num_before) {
+      time_transfers(problem);
+    }
+    return num_timed;
   }
+
+  CostRefiner& refiner() { return refiner_; }
 
   const ProbeCounts& counts() const { return probe_.counts(); }
 
  private:
+  // Schemes of which nothing is kept, in turns, so that none has a minute for
+  // itself.
+  Status time_all() {
+    std::vector<TimedCell> cells;
+    for (const std::shared_ptr<Device>& device : inputs_.devices) {
+      for (const Scheme& scheme : inputs_.schemes) {
+        std::vector<TimedCell> of_scheme;
+        bool wanted = true;
+        for (const GraphSegment& segment : segments_) {
+          of_scheme.push_back({device, &segment, &scheme});
+          TSR_ASSIGN_OR_RETURN(const bool wants,
+                               probe_.wants_timing(of_scheme.back()));
+          wanted = wanted && wants;
+        }
+        if (wanted)
+          cells.insert(cells.end(), of_scheme.begin(), of_scheme.end());
+      }
+    }
+    return probe_.time_together(cells, [] { return false; });
+  }
+
   // Devices with one id share; 0 is unknown, and what is simulated is its own.
   static uint32_t shared_index(std::vector<uint64_t>& ids, uint64_t id,
                                bool simulated) {
@@ -161,6 +195,9 @@ class ProblemMaker::Work {
           add_cell(segment, device, scheme, linear);
         }
         keep_least(cost, own);
+        refiner_.note(
+            static_cast<uint32_t>(problem_.segment_classes.size() - 1), device,
+            scheme, cost);
         continue;
       }
       refusal = cost.refusal;
@@ -235,37 +272,42 @@ class ProblemMaker::Work {
       return;
     }
     // What was timed is not lowered by what is only estimated.
-    const bool was_timed = own->own[kPrefill].source == "measured";
-    const bool is_timed = cost.own[kPrefill].source == "measured";
+    const bool was_timed = !is_estimate(own->own[kPrefill]);
+    const bool is_timed = !is_estimate(cost.own[kPrefill]);
     if (was_timed != is_timed) {
       if (is_timed) own = cost;
       return;
     }
     for (const uint32_t phase : {kPrefill, kDecode}) {
-      own->own[phase].ns = std::min(own->own[phase].ns, cost.own[phase].ns);
-      own->own[phase].workspace_bytes = std::max(
-          own->own[phase].workspace_bytes, cost.own[phase].workspace_bytes);
+      planner::Cost& known = own->own[phase];
+      const uint64_t workspace_bytes =
+          std::max(known.workspace_bytes, cost.own[phase].workspace_bytes);
+      if (cost.own[phase].ns < known.ns) known = cost.own[phase];
+      known.workspace_bytes = workspace_bytes;
     }
   }
 
-  void add_transfers() {
-    const auto count = static_cast<uint32_t>(problem_.devices.size());
+  // Those that are kept and trusted are taken from there.
+  void time_transfers(Problem& problem) {
+    problem.transfers.clear();
+    const auto count = static_cast<uint32_t>(problem.devices.size());
     for (uint32_t from = 0; from < count; ++from) {
       for (uint32_t to = from + 1; to < count; ++to) {
-        planner::TransferCurve there = transfer_between(from, to);
+        planner::TransferCurve there = transfer_between(problem, from, to);
         planner::TransferCurve back = there;
         std::swap(back.from, back.to);
-        problem_.transfers.push_back(std::move(there));
-        problem_.transfers.push_back(std::move(back));
+        problem.transfers.push_back(std::move(there));
+        problem.transfers.push_back(std::move(back));
       }
     }
   }
 
   // Measured where both ends have wall clocks; else what copying takes.
-  planner::TransferCurve transfer_between(uint32_t from, uint32_t to) {
+  planner::TransferCurve transfer_between(const Problem& problem, uint32_t from,
+                                          uint32_t to) {
     const bool timed = inputs_.probe.repeats > 0 &&
-                       !problem_.devices[from].simulated &&
-                       !problem_.devices[to].simulated;
+                       !problem.devices[from].simulated &&
+                       !problem.devices[to].simulated;
     if (!timed) return measure_transfer(from, to);
     const auto found =
         probe_.probe_switch(inputs_.devices[from], inputs_.devices[to]);
@@ -288,6 +330,7 @@ class ProblemMaker::Work {
   std::map<std::string, uint32_t> classes_;  // by signature
   std::vector<uint32_t> first_linear_;       // by segment class
   std::vector<const GraphSegment*> segment_of_class_;
+  CostRefiner refiner_;
   ProbeDepth depth_ = ProbeDepth::kMeasure;
   size_t num_classes_ = 0;
   size_t probed_ = 0;
@@ -329,11 +372,20 @@ Result<Problem> ProblemMaker::make(ProbeDepth depth) {
 Result<uint32_t> ProblemMaker::measure_used(
     const planner::Assignment& assignment, const std::function<bool()>& is_late,
     Problem& problem) {
-  return work_->refiner().measure_used(assignment, is_late, problem);
+  return work_->measure_used(assignment, is_late, problem);
+}
+
+Status ProblemMaker::measure_stale(const std::function<bool()>& is_late,
+                                   Problem& problem) {
+  return work_->refiner().measure_stale(is_late, problem);
 }
 
 void ProblemMaker::end_optimism(Problem& problem) const {
-  scale_estimates(1.0 / kOptimism, problem);
+  work_->refiner().end_optimism(problem);
+}
+
+std::vector<CostDrift> ProblemMaker::drifts(const Problem& problem) const {
+  return work_->refiner().drifts(problem);
 }
 
 const ProbeCounts& ProblemMaker::counts() const { return work_->counts(); }

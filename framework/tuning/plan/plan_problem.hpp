@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,6 +27,14 @@ struct ProblemInputs {
   std::function<void(double)> on_progress;
 };
 
+// A device whose kept times hold no more.
+struct CostDrift {
+  std::string device;
+  std::array<double, 2> ratio{1.0, 1.0};  // now to what was kept, by phase
+  uint32_t num_kept = 0;                  // kinds of segment in a scheme
+  uint32_t num_left = 0;  // that were not timed anew, but scaled
+};
+
 // Fills a problem, and times more of it as plans ask for it.  `inputs` outlive
 // it.  One thread at a time.
 class ProblemMaker {
@@ -42,16 +51,26 @@ class ProblemMaker {
   Result<planner::Problem> make(ProbeDepth depth);
 
   // Times what `assignment` uses and was only estimated so far, into `problem`,
-  // which make() gave.  Stops early once `is_late` says so.
+  // which make() gave.  Stops early once `is_late` says so.  The first time it
+  // also times on every device what is kept and carries most of the plan's
+  // time; where that has drifted, all that is kept of the device is scaled by
+  // as much and counts as estimated.
   //
-  // Returns  how many segments were timed
+  // Returns  how many segments were timed, and devices found to have drifted
   // Errors   as make()
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
                                 const std::function<bool()>& is_late,
                                 planner::Problem& problem);
 
+  // Times the rest of what is kept of devices that have drifted, likewise.
+  Status measure_stale(const std::function<bool()>& is_late,
+                       planner::Problem& problem);
+
   // What was never timed at what devices estimate, no better.
   void end_optimism(planner::Problem& problem) const;
+
+  // What measure_used() found.
+  std::vector<CostDrift> drifts(const planner::Problem& problem) const;
 
   const ProbeCounts& counts() const;
 

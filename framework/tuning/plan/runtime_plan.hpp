@@ -11,7 +11,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/graph/graph.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "framework/planner/plan.hpp"
 #include "framework/planner/plan_file/plan_file.hpp"
 #include "framework/runtime/session.hpp"

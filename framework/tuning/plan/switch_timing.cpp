@@ -67,8 +67,9 @@ Result<std::array<double, 2>> CostProbe::measure_switch(
     OpRange range = found->range(device->name());
     if (weights > kHotWeights) range.last = range.first + 1;
     const Plan plan = plan_for(*device, *found, options_.base);
-    TSR_ASSIGN_OR_RETURN(TimedStage stage,
-                         TimedStage::create(stage_inputs(plan), range, device));
+    TSR_ASSIGN_OR_RETURN(
+        TimedStage stage,
+        TimedStage::create(stage_inputs(plan), range, device, options_.timer));
     stages.push_back(std::move(stage));
   }
   std::array<double, 2> result{};
@@ -99,7 +100,10 @@ Result<std::array<double, 2>> CostProbe::probe_switch(
     const std::shared_ptr<Device>& from, const std::shared_ptr<Device>& to) {
   CostKey key = base_key(*from);
   key.segment = "switch to " + device_fingerprint(*to);
-  if (options_.store != nullptr && !options_.remeasure) {
+  const bool trusted = !options_.remeasure &&
+                       !distrusted_.contains(from.get()) &&
+                       !distrusted_.contains(to.get());
+  if (options_.store != nullptr && trusted) {
     TSR_ASSIGN_OR_RETURN(const std::optional<MeasuredSegment> known,
                          options_.store->find(key));
     if (known && known->parts.size() == 1) {
@@ -113,7 +117,7 @@ Result<std::array<double, 2>> CostProbe::probe_switch(
     for (const uint32_t phase : {kPrefill, kDecode}) {
       part.costs[phase].ns = ns[phase];
     }
-    TSR_RETURN_IF_ERROR(options_.store->put(key, {{part}}));
+    TSR_RETURN_IF_ERROR(options_.store->put(key, {{part}, {}}));
   }
   return ns;
 }

@@ -62,23 +62,22 @@ void fill_inputs(const Stage& stage, const StepSize& size) {
   }
 }
 
-// Runs that a phase is timed for at most, however short they are.
-constexpr uint32_t kMaxRuns = 40;
-constexpr double kEnoughNs = 20e6;
+// Runs of a round at most, however short they are.
+constexpr uint32_t kMaxRuns = 8;
+constexpr double kEnoughNs = 4e6;
 
 // A kernel's time goes to the ops it covers by their sizes, or to all alike.
 void share_out(const tsr_kernel_record& record,
-               const std::function<double(size_t)>& size_of,
-               std::vector<double>& out_ns,
+               const std::vector<double>& op_sizes, std::vector<double>& out_ns,
                std::vector<std::string>& out_kernels) {
   const size_t last = std::min<size_t>(
       record.first_op + std::max(1U, record.num_ops), out_ns.size());
   double total = 0.0;
-  for (size_t op = record.first_op; op < last; ++op) total += size_of(op);
+  for (size_t op = record.first_op; op < last; ++op) total += op_sizes[op];
   const auto ns = static_cast<double>(record.end_ns - record.begin_ns);
   for (size_t op = record.first_op; op < last; ++op) {
     const double share =
-        total > 0.0 ? size_of(op) / total
+        total > 0.0 ? op_sizes[op] / total
                     : 1.0 / static_cast<double>(last - record.first_op);
     out_ns[op] += share * ns;
     out_kernels[op] = record.kernel;
@@ -86,6 +85,19 @@ void share_out(const tsr_kernel_record& record,
 }
 
 }  // namespace
+
+Result<double> time_by_clock(Stage& stage, const StepSize& size) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  TSR_RETURN_IF_ERROR(stage.run(size));
+  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+}
+
+Result<std::vector<tsr_kernel_record>> record_on_device(Stage& stage,
+                                                        const StepSize& size) {
+  TSR_RETURN_IF_ERROR(stage.run(size));
+  return stage.device().profile_read();
+}
 
 double median_of(std::vector<double> values) {
   const auto middle =
@@ -96,12 +108,14 @@ double median_of(std::vector<double> values) {
 
 Result<TimedStage> TimedStage::create(const StageInputs& inputs,
                                       const OpRange& range,
-                                      const std::shared_ptr<Device>& device) {
+                                      const std::shared_ptr<Device>& device,
+                                      RunTimer timer) {
   Residents residents;
   StageInputs shared{inputs.graph,  inputs.plan,       inputs.source,
                      inputs.limits, inputs.block_size, inputs.kv_blocks,
                      false,         &residents};
   TimedStage timed;
+  timed.timer_ = std::move(timer);
   TSR_ASSIGN_OR_RETURN(timed.plain_, Stage::create(shared, range, device));
   shared.profile = true;
   TSR_ASSIGN_OR_RETURN(timed.recorded_, Stage::create(shared, range, device));
@@ -116,50 +130,45 @@ void TimedStage::prepare(const tsr_step_shape& shape,
   }
 }
 
-Result<double> TimedStage::time_run() {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
-  TSR_RETURN_IF_ERROR(plain_->run(size_));
-  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
-}
+OpRounds::OpRounds(std::vector<double> op_sizes)
+    : op_sizes_(std::move(op_sizes)),
+      ns_(op_sizes_.size()),
+      kernels_(op_sizes_.size()) {}
 
-Result<std::vector<tsr_kernel_record>> TimedStage::record_run() {
-  TSR_RETURN_IF_ERROR(recorded_->run(size_));
-  return recorded_->device().profile_read();
-}
-
-Result<OpTimes> time_ops(TimedStage& stage, size_t num_ops, uint32_t repeats,
-                         double stage_ns,
-                         const std::function<double(size_t)>& size_of) {
-  OpTimes times;
-  times.kernels.resize(num_ops);
-  std::vector<std::vector<double>> ns(num_ops);
+Status OpRounds::add_round(TimedStage& stage) {
+  if (walls_.empty()) TSR_RETURN_IF_ERROR(stage.time_run().status());
+  TSR_ASSIGN_OR_RETURN(const auto records, stage.record_run());
+  std::vector<double> of_round(ns_.size(), 0.0);
+  for (const tsr_kernel_record& record : records) {
+    share_out(record, op_sizes_, of_round, kernels_);
+  }
+  for (size_t op = 0; op < ns_.size(); ++op) ns_[op].push_back(of_round[op]);
   std::vector<double> walls;
   double spent = 0.0;
-  for (uint32_t run = 0; run <= kMaxRuns; ++run) {
-    if (run > repeats && spent > kEnoughNs) break;
-    TSR_ASSIGN_OR_RETURN(const auto records, stage.record_run());
+  while (walls.size() < kMaxRuns && spent < kEnoughNs) {
     TSR_ASSIGN_OR_RETURN(const double wall, stage.time_run());
-    if (run == 0) continue;
     spent += wall;
     walls.push_back(wall);
-    std::vector<double> of_run(num_ops, 0.0);
-    for (const tsr_kernel_record& record : records) {
-      share_out(record, size_of, of_run, times.kernels);
-    }
-    for (size_t op = 0; op < num_ops; ++op) ns[op].push_back(of_run[op]);
   }
-  times.wall_ns = median_of(walls);
+  walls_.push_back(median_of(walls));
+  return {};
+}
+
+OpTimes OpRounds::times(double stage_ns) const {
+  const SpreadTime wall = quiet_time(walls_);
+  OpTimes times;
+  times.kernels = kernels_;
+  times.spread = wall.spread;
   double inside = 0.0;
-  for (std::vector<double>& of_op : ns) {
+  for (const std::vector<double>& of_op : ns_) {
     times.ns.push_back(median_of(of_op));
     inside += times.ns.back();
   }
   // A device without records: all ops alike.
-  const double wanted = std::max(times.wall_ns - stage_ns, 0.0);
+  const double wanted = std::max(wall.ns - stage_ns, 0.0);
   for (double& of_op : times.ns) {
     of_op = inside > 0.0 ? of_op * wanted / inside
-                         : wanted / static_cast<double>(num_ops);
+                         : wanted / static_cast<double>(ns_.size());
   }
   return times;
 }

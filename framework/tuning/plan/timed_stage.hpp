@@ -12,8 +12,22 @@
 
 #include "framework/base/status.hpp"
 #include "framework/runtime/stage.hpp"
+#include "framework/tuning/plan/time_spread.hpp"
 
 namespace tessera {
+
+// A step by the steady clock, and by the device's records.
+Result<double> time_by_clock(Stage& stage, const StepSize& size);
+Result<std::vector<tsr_kernel_record>> record_on_device(Stage& stage,
+                                                        const StepSize& size);
+
+// Runs a step of a stage and says what it took.
+struct RunTimer {
+  std::function<Result<double>(Stage&, const StepSize&)> time = time_by_clock;
+  // Of a stage that records.
+  std::function<Result<std::vector<tsr_kernel_record>>(Stage&, const StepSize&)>
+      record = record_on_device;
+};
 
 // A range of ops on a device as a session would run it, and once more with
 // records of its kernels; what they hold is there once.
@@ -22,23 +36,25 @@ class TimedStage {
   // Errors: those of Stage::create().
   static Result<TimedStage> create(const StageInputs& inputs,
                                    const OpRange& range,
-                                   const std::shared_ptr<Device>& device);
+                                   const std::shared_ptr<Device>& device,
+                                   RunTimer timer);
 
   // Writes a step of that shape for both, with random values in the inputs.
   void prepare(const tsr_step_shape& shape, uint32_t max_blocks_per_seq);
 
-  // One run, unrecorded.
-  Status run() { return plain_->run(size_); }
   // Time of one run, unrecorded.
-  Result<double> time_run();
+  Result<double> time_run() { return timer_.time(*plain_, size_); }
   // One run's records.
-  Result<std::vector<tsr_kernel_record>> record_run();
+  Result<std::vector<tsr_kernel_record>> record_run() {
+    return timer_.record(*recorded_, size_);
+  }
 
   Stage& stage() const { return *plain_; }
 
  private:
   std::unique_ptr<Stage> plain_;
   std::unique_ptr<Stage> recorded_;
+  RunTimer timer_;
   StepSize size_;
 };
 
@@ -46,18 +62,33 @@ class TimedStage {
 struct OpTimes {
   std::vector<double> ns;            // by op of the range
   std::vector<std::string> kernels;  // by op
-  double wall_ns = 0.0;              // of a whole run
+  TimeSpread spread;                 // of a whole run
 };
 
-// Medians of `repeats` runs after one that warms up.  Records say how a run's
-// time is shared out; together the ops take what the run takes beyond
-// `stage_ns`, so that what lies between kernels is in them.
-//
-// size_of  of an op, for kernels that cover several: 0 takes no share beside
-//          others
-Result<OpTimes> time_ops(TimedStage& stage, size_t num_ops, uint32_t repeats,
-                         double stage_ns,
-                         const std::function<double(size_t)>& size_of);
+// Rounds of runs of one step, which may be far apart.
+class OpRounds {
+ public:
+  // op_sizes  by op, for kernels that cover several: 0 takes no share beside
+  //           others
+  explicit OpRounds(std::vector<double> op_sizes);
+
+  // A recorded run, then some that are timed.
+  //
+  // Requires  stage.prepare() for the step
+  Status add_round(TimedStage& stage);
+
+  bool was_busy() const { return is_busy(quiet_time(walls_).spread); }
+
+  // Records say how a run's time is shared out; together the ops take what the
+  // run takes beyond `stage_ns`, so that what lies between kernels is in them.
+  OpTimes times(double stage_ns) const;
+
+ private:
+  std::vector<double> op_sizes_;
+  std::vector<std::vector<double>> ns_;  // by op, then round
+  std::vector<std::string> kernels_;     // by op
+  std::vector<double> walls_;            // medians of the runs of a round
+};
 
 double median_of(std::vector<double> values);
 

@@ -74,6 +74,7 @@ struct Query {
 };
 
 uint64_t slot_of(const AttentionWork& work, const Query& query, int64_t p) {
+  if (has("cached_tokens_in_10_bits")) p &= 0x3ff;
   const uint32_t size = work.pool.desc.block_size;
   const uint32_t assumed = has("block_size_assumed") ? 16 : size;
   const auto logical = static_cast<uint64_t>(p) / assumed;
@@ -95,8 +96,11 @@ void run_query(const AttentionWork& work, const Query& query) {
   const uint32_t D = work.pool.desc.head_dim;
   const uint32_t kv_heads = work.pool.desc.num_kv_heads;
   const uint32_t ratio = work.op.num_q_heads / kv_heads;
-  const uint32_t kv_head =
+  uint32_t kv_head =
       has("gqa_head_modulo") ? query.head % kv_heads : query.head / ratio;
+  if (has("last_kv_head_lost") && kv_head > 0 && kv_head + 1 == kv_heads) {
+    --kv_head;
+  }
   int64_t begin = 0;
   int64_t end = query.position + 1;
   if (work.op.mask == TSR_MASK_FULL && !has("full_mask_is_causal")) {

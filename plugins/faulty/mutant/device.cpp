@@ -204,6 +204,12 @@ bool MutantDevice::understands(const std::string&) const {
   return has("understands_everything");
 }
 
+uint64_t MutantDevice::buffer_export(uint64_t buffer, uint32_t type) {
+  if (has("exports_anything")) type = TSR_HANDLE_HOST_POINTER;
+  const uint64_t moved = has("exports_another_address") ? 64 : 0;
+  return HostMemoryDevice::buffer_export(buffer, type) + moved;
+}
+
 std::vector<tsr_refusal> MutantDevice::check(
     const sdk::ProgramQuestion& question) {
   if (has("accepts_everything")) return {};
@@ -274,7 +280,9 @@ void MutantDevice::weight_create(uint64_t weight, const tsr_weight_desc& desc,
                                  uint64_t buffer, uint64_t offset) {
   MutantWeight made = describe(desc);
   made.buffer = this->buffer(buffer);
-  made.rows = made.buffer->at(offset, made.shape.row() * made.N);
+  made.rows = made.buffer->at(has("packed_offset_ignored") ? 0 : offset,
+                              made.shape.row() * made.N);
+  if (has("repacked_without_permutation")) made.permutation.clear();
   weights_.insert(weight, std::make_shared<MutantWeight>(std::move(made)));
 }
 
@@ -346,9 +354,10 @@ tsr_segment MutantDevice::program_segment(uint64_t program, uint32_t index) {
   }
   tsr_segment segment{};
   segment.struct_size = sizeof(segment);
-  segment.first_op = index;
-  segment.num_ops = 1;
-  std::snprintf(segment.kernel, sizeof(segment.kernel), "mutant");
+  segment.first_op = has("segments_count_from_one") ? index + 1 : index;
+  segment.num_ops = has("segments_of_nothing") ? 0 : 1;
+  std::snprintf(segment.kernel, sizeof(segment.kernel), "%s",
+                has("segments_without_a_name") ? "" : "mutant");
   return segment;
 }
 

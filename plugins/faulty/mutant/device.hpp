@@ -15,6 +15,7 @@ class MutantDevice final : public tessera::sdk::HostMemoryDevice {
   explicit MutantDevice(const tsr_host_services& host);
 
   bool understands(const std::string& extension) const override;
+  uint64_t buffer_export(uint64_t buffer, uint32_t type) override;
   std::vector<tsr_refusal> check(
       const tessera::sdk::ProgramQuestion& question) override;
 

@@ -100,7 +100,9 @@ float epilogue(const LinearWork& work, uint64_t m, uint32_t n, float value) {
   if (work.bias != nullptr && late_bias) value += work.bias[n];
   if (work.multiplier) value *= work.multiplier.at(m, col);
   if (work.residual && !has("residual_dropped")) {
-    value += work.residual.at(m, col);
+    const uint32_t last = work.n_end - work.n_begin - 1;
+    const bool is_moved = has("residual_of_column");
+    value += work.residual.at(m, is_moved ? std::min(n, last) : col);
   }
   return value;
 }

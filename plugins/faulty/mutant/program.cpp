@@ -89,6 +89,9 @@ Rows Program::rows(uint32_t tensor, uint64_t width) const {
   const tsr_tensor& t = tensors_[tensor];
   Rows rows;
   rows.data = places_.at<char>(tensor);
+  if (has("view_offset_ignored") && tensors_[tensor].view_of != TSR_NONE) {
+    rows.data = places_.at<char>(tensors_[tensor].view_of);
+  }
   rows.dtype = t.dtype;
   const uint64_t last = t.dims[t.rank - 1].max;
   rows.stride = width == last && t.row_stride != 0 ? t.row_stride : width;
@@ -100,19 +103,29 @@ uint64_t Program::count_rows(uint32_t tensor, uint64_t width,
   const tsr_tensor& t = tensors_[tensor];
   const uint64_t last = t.dims[t.rank - 1].max;
   const tsr_submission& sizes = has("sizes_of_first_step") ? first_ : step;
+  const uint64_t rows = sdk::num_rows(t, sizes) * last / width;
+  if (has("replays_with_sizes_of_last_step") && is_replay_) {
+    return std::min(rows, sdk::num_rows(t, last_) * last / width);
+  }
+  if (has("sizes_never_shrink")) {
+    most_rows_ = std::max(most_rows_, rows);
+    return most_rows_;
+  }
   if (has("runs_all_rows")) {
     uint64_t all = last;
     for (uint32_t d = 0; d + 1 < t.rank; ++d) all *= t.dims[d].max;
     return all / width;
   }
-  return sdk::num_rows(t, sizes) * last / width;
+  return rows;
 }
 
 void Program::run(const sdk::SubmissionView& step) {
   if (!has("step_sizes_unchecked")) sdk::check_step(desc_, step.value());
   if (num_steps_ == 0 || !has("bindings_of_first_step")) places_.bind(step);
   if (num_steps_++ == 0) first_ = step.value();
+  is_replay_ = ++times_of_size_[step.value().num_tokens] > 2;
   for (uint32_t i = 0; i < kinds_.size(); ++i) run_op(i, step.value());
+  last_ = step.value();
   misbehave(step.value());
 }
 
@@ -143,6 +156,10 @@ void Program::run_linear(const tsr_op_linear& op, const tsr_submission& step) {
   work.y = rows(op.y, width);
   if (op.multiplier != TSR_NONE) work.multiplier = rows(op.multiplier, width);
   if (op.residual != TSR_NONE) work.residual = rows(op.residual, width);
+  if (has("residual_has_the_stride_of_y")) work.residual.stride = work.y.stride;
+  if (has("decode_tokens_of_first_step")) {
+    work.num_decode_tokens = first_.num_decode_tokens;
+  }
   work.bias = op.bias == TSR_NONE ? nullptr : places_.at<float>(op.bias);
   if (has("input_changed")) work.x.set(0, 0, 0.25f);
   linear(work, device_.host());

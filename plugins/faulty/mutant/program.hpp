@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -58,7 +59,11 @@ class Program {
   std::shared_ptr<tessera::sdk::HostBuffer> scratch_;
   void* scratch_memory_ = nullptr;
   uint32_t num_steps_ = 0;
+  mutable uint64_t most_rows_ = 0;
   tsr_submission first_{};
+  tsr_submission last_{};
+  std::map<uint32_t, uint32_t> times_of_size_;  // by num_tokens
+  bool is_replay_ = false;
 };
 
 }  // namespace mutant

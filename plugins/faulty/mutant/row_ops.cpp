@@ -48,6 +48,7 @@ void rope(const RowWork& work, uint64_t r) {
   const uint64_t token = r / work.heads;
   int32_t position = work.ids[token];
   if (has("rope_position_off")) ++position;
+  if (has("rope_position_in_8_bits")) position &= 0xff;
   std::vector<float> head(work.N);
   for (uint32_t i = 0; i < work.N; ++i) head[i] = work.a.at(r, i);
   rotate(head.data(), work.table + int64_t{position} * work.rotary_dim,
@@ -61,6 +62,7 @@ void gather(const RowWork& work, uint64_t r) {
     throw tessera::sdk::Error(TSR_INVALID_ARGUMENT, "an id outside the table");
   }
   if (has("gathers_its_own_row")) id = static_cast<int32_t>(r);
+  if (has("table_rows_in_8_bits")) id &= 0xff;
   if (has("last_row_of_table_lost")) {
     id = std::min(id, static_cast<int32_t>(work.table_rows) - 2);
   }
@@ -78,6 +80,7 @@ void elementwise(const RowWork& work, uint64_t r) {
               : swaps                 ? tsr_silu_f32(b) * a
                                       : tsr_silu_f32(a) * b;
     if (has("nan_swallowed") && std::isnan(y)) y = 0;
+    if (has("infinity_clamped") && std::isinf(y)) y = std::copysign(3e38f, y);
     if (has("flushes_small_values") && std::fabs(y) < 1e-2f) y = 0;
     work.y.set(r, i, y);
   }

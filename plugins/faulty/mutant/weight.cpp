@@ -25,6 +25,14 @@ Value first_of(const tsr_plane* plane) {
 
 }  // namespace
 
+// Which of a row's zero points code k has.
+uint32_t MutantWeight::zero_group(uint32_t k) const {
+  const uint32_t g = k / group;
+  const uint32_t groups = (K + group - 1) / group;
+  const bool is_last = groups > 1 && g + 1 == groups;
+  return has("last_zero_point_lost") && is_last ? g - 1 : g;
+}
+
 float MutantWeight::scale(uint32_t n, uint32_t k) const {
   if (format == TSR_WEIGHT_F32) return 1.0f;
   uint32_t g = k / group;
@@ -35,6 +43,7 @@ float MutantWeight::scale(uint32_t n, uint32_t k) const {
   if (has("scale_of_next_row") && n + 1 < N) ++n;
   float value = 0;
   std::memcpy(&value, row(n) + shape.codes + g * sizeof(float), sizeof(value));
+  if (has("scale_sign_lost") && value < 0) value = -value;
   return value;
 }
 
@@ -47,7 +56,7 @@ int32_t MutantWeight::code(uint32_t n, uint32_t k) const {
   int32_t zero = 8;
   if (has_zeros && !has("zero_point_ignored")) {
     zero = static_cast<unsigned char>(
-        row(n)[shape.codes + shape.scales + k / group]);
+        row(n)[shape.codes + shape.scales + zero_group(k)]);
   }
   return nibble - zero;
 }

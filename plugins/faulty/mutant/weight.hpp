@@ -38,6 +38,7 @@ struct MutantWeight {
   const char* rows = nullptr;
 
   const char* row(uint32_t n) const { return rows + n * shape.row(); }
+  uint32_t zero_group(uint32_t k) const;
   float scale(uint32_t n, uint32_t k) const;
   int32_t code(uint32_t n, uint32_t k) const;  // minus its zero point
   float value(uint32_t n, uint32_t k) const;

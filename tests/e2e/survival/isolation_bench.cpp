@@ -79,6 +79,14 @@ struct Contender {
   std::vector<double> step_us;
 };
 
+void print(Contender& contender) {
+  std::vector<double>& times = contender.step_us;
+  std::sort(times.begin(), times.end());
+  std::printf("%-12s min %.1f us, 10%% %.1f us, median %.1f us of %zu steps\n",
+              contender.name, times.front(), times[times.size() / 10],
+              times[times.size() / 2], times.size());
+}
+
 Status step(Contender& contender, std::span<const int32_t> tokens,
             uint32_t phase) {
   const Feed feed{contender.sequence, tokens, phase, 1};
@@ -99,8 +107,11 @@ Status run(const std::string& what, const std::string& scheme_name,
   if (what == "default") {
     TSR_ASSIGN_OR_RETURN(model, open_model(default_model_folder()));
     config = model->config;
-  } else {
+  } else if (what == "qwen3-0.6b") {
     TSR_ASSIGN_OR_RETURN(config, parse_config(kQwen3, what));
+  } else {
+    return {TSR_INVALID_ARGUMENT,
+            "no model '" + what + "'; there are default and qwen3-0.6b"};
   }
   const auto context = static_cast<uint32_t>(
       std::min<uint64_t>(config.max_positions, steps + 32));
@@ -138,14 +149,7 @@ Status run(const std::string& what, const std::string& scheme_name,
       }
     }
   }
-  for (Contender& contender : contenders) {
-    std::vector<double>& times = contender.step_us;
-    std::sort(times.begin(), times.end());
-    std::printf(
-        "%-12s min %.1f us, 10%% %.1f us, median %.1f us of %zu steps\n",
-        contender.name, times.front(), times[times.size() / 10],
-        times[times.size() / 2], times.size());
-  }
+  for (Contender& contender : contenders) print(contender);
   return {};
 }
 

@@ -188,7 +188,8 @@ class StreamingAttention {
     }
     for (; key < kKeyTile; ++key) k_scale_[key] = v_scale_[key] = 0.0f;
   }
-  static void fetch_scales(const KeyTile& keys) {
+  // Inlined, else g++ takes it for a function without effect.
+  [[gnu::always_inline]] static void fetch_scales(const KeyTile& keys) {
     for (int run = 0; run < keys.num_runs; ++run) {
       V::prefetch(keys.runs[run].k_scale);
       V::prefetch(keys.runs[run].v_scale);

@@ -121,14 +121,34 @@ class IntegerAttention {
     }
   }
 
-  template <typename Body>
+  void find_tile(int64_t first, KeyTile* out_tile) const {
+    const int64_t left = work_.key_end - first;
+    find_keys(work_, first, static_cast<int>(left < kKeyTile ? left : kKeyTile),
+              out_tile);
+  }
+
+  // The next tile is fetched while `body` has this one: blocks lie anywhere, so
+  // the hardware does not foresee them.
+  template <bool kNeedsValues, typename Body>
   void for_key_tiles(const Body& body) const {
-    KeyTile keys;
+    KeyTile tiles[2];
+    if (work_.key_begin < work_.key_end) find_tile(work_.key_begin, &tiles[0]);
+    int at = 0;
     for (int64_t k = work_.key_begin; k < work_.key_end; k += kKeyTile) {
-      const int64_t left = work_.key_end - k;
-      find_keys(work_, k, static_cast<int>(left < kKeyTile ? left : kKeyTile),
-                &keys);
+      const KeyTile& keys = tiles[at];
+      at = 1 - at;
+      if (k + kKeyTile < work_.key_end) {
+        find_tile(k + kKeyTile, &tiles[at]);
+        fetch(tiles[at].k);
+        if constexpr (kNeedsValues) fetch(tiles[at].v);
+      }
       body(keys);
+    }
+  }
+  // Inlined, else g++ takes it for a function without effect.
+  [[gnu::always_inline]] void fetch(const std::byte* const* rows) const {
+    for (int64_t i = 0; i < kKeyTile; ++i) {
+      for (int64_t d = 0; d < head_dim_; d += 64) V::prefetch(rows[i] + d);
     }
   }
 
@@ -150,7 +170,7 @@ class IntegerAttention {
   void find_maxima() {
     load_queries();
     for (int64_t r = 0; r < work_.num_rows; ++r) max_[r] = INT32_MIN;
-    for_key_tiles([&](const KeyTile& keys) {
+    for_key_tiles<false>([&](const KeyTile& keys) {
       score(keys);
       for (int64_t r = 0; r < work_.num_rows; ++r) {
         const VisibleKeys seen = seen_in(keys, r);
@@ -180,7 +200,7 @@ class IntegerAttention {
       totals_[r] = 0;
       for (int64_t d = 0; d < step_dim_; ++d) sums_[r * step_dim_ + d] = 0;
     }
-    for_key_tiles([&](const KeyTile& keys) {
+    for_key_tiles<true>([&](const KeyTile& keys) {
       score(keys);
       for (int64_t r = 0; r < work_.num_rows; ++r) encode(keys, r);
       N::add_values({static_cast<int>(work_.num_rows), keys.num_keys, head_dim_,

@@ -168,7 +168,8 @@ struct Avx2 {
       x[i + 8] = {q[1][i], q[3][i]};
     }
   }
-  static void prefetch(const void* p) {
+  // Inlined, else g++ takes it for a function without effect.
+  [[gnu::always_inline]] static void prefetch(const void* p) {
     _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
   }
 

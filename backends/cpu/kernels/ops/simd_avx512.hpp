@@ -119,8 +119,8 @@ struct Avx512 {
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums],
-                                              float* out) {
+  // Lane i: the sum of the lanes of x[i].
+  [[gnu::always_inline]] static F sum_each(const F (&x)[kFewSums]) {
     // Each step halves the vectors and doubles the sums that one holds.
     __m512 s[8];
     TSR_UNROLL
@@ -144,7 +144,42 @@ struct Avx512 {
     const __m512 sums =
         _mm512_add_ps(_mm512_unpacklo_ps(t0, t1), _mm512_unpackhi_ps(t0, t1));
     // Lanes within a quarter: x[+0], x[+1], x[+2], x[+3].
-    _mm512_storeu_ps(out, _mm512_shuffle_f32x4(sums, sums, 0xd8));
+    return {_mm512_shuffle_f32x4(sums, sums, 0xd8)};
+  }
+  [[gnu::always_inline]] static void sum_each(const F (&x)[kFewSums],
+                                              float* out) {
+    _mm512_storeu_ps(out, sum_each(x).v);
+  }
+  // x[i] holds 16 / kCount lanes of each of kCount rows; afterwards x[r] holds
+  // all of row r.
+  template <int kCount>
+  [[gnu::always_inline]] static void gather_rows(F (&x)[kCount]) {
+    if constexpr (kCount == 2) {
+      const __m512 first = _mm512_shuffle_f32x4(x[0].v, x[1].v, 0x44);
+      x[1].v = _mm512_shuffle_f32x4(x[0].v, x[1].v, 0xee);
+      x[0].v = first;
+    } else if constexpr (kCount == 4) {
+      gather_quarters(x[0].v, x[1].v, x[2].v, x[3].v);
+    } else if constexpr (kCount == 8) {
+      // Quarter k of low[i] is row 2 k of x[2 i] and x[2 i + 1], of high[i] row
+      // 2 k + 1.
+      __m512 low[4];
+      __m512 high[4];
+      TSR_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        const __m512d a = _mm512_castps_pd(x[2 * i].v);
+        const __m512d b = _mm512_castps_pd(x[2 * i + 1].v);
+        low[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+        high[i] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+      }
+      gather_quarters(low[0], low[1], low[2], low[3]);
+      gather_quarters(high[0], high[1], high[2], high[3]);
+      TSR_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        x[2 * i].v = low[i];
+        x[2 * i + 1].v = high[i];
+      }
+    }
   }
   [[gnu::always_inline]] static void transpose(F (&x)[kLanes]) {
     __m512 s[kLanes];
@@ -163,11 +198,25 @@ struct Avx512 {
       x[j + 12].v = _mm512_shuffle_f32x4(b, d, 0xdd);
     }
   }
-  static void prefetch(const void* p) {
+  // Inlined, else g++ takes it for a function without effect.
+  [[gnu::always_inline]] static void prefetch(const void* p) {
     _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
   }
 
  private:
+  // Quarter j of vector i becomes quarter i of vector j.
+  [[gnu::always_inline]] static void gather_quarters(__m512& a, __m512& b,
+                                                     __m512& c, __m512& d) {
+    const __m512 ab_low = _mm512_shuffle_f32x4(a, b, 0x44);
+    const __m512 ab_high = _mm512_shuffle_f32x4(a, b, 0xee);
+    const __m512 cd_low = _mm512_shuffle_f32x4(c, d, 0x44);
+    const __m512 cd_high = _mm512_shuffle_f32x4(c, d, 0xee);
+    a = _mm512_shuffle_f32x4(ab_low, cd_low, 0x88);
+    b = _mm512_shuffle_f32x4(ab_low, cd_low, 0xdd);
+    c = _mm512_shuffle_f32x4(ab_high, cd_high, 0x88);
+    d = _mm512_shuffle_f32x4(ab_high, cd_high, 0xdd);
+  }
+
   static __mmask16 first(int n) {
     return static_cast<__mmask16>((1u << n) - 1u);
   }

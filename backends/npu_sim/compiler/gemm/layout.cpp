@@ -110,8 +110,12 @@ Rectangle weight_rectangle(const GemmPlan& plan, const TileWork& work,
   const Type type = plan.kind.cube;
   const Tensor tensor =
       plan.kind.widens_weight ? Tensor::kWideWeight : Tensor::kWeight;
+  // Of wide weights, the slice alone is there.
+  const int64_t before =
+      plan.kind.widens_weight ? bytes_of_elements(type, work.slice_element) : 0;
   const int64_t first =
-      work.weight_index * bytes_of_elements(type, weight_elements(plan));
+      work.weight_index * bytes_of_elements(type, weight_elements(plan)) -
+      before;
   if (gemm.layout == WeightLayout::kNz && !plan.kind.unzips) {
     // Blocks of 32 bytes of n, each with all of K: one run per block.
     const int64_t blocks =
@@ -146,9 +150,11 @@ Rectangle output_rectangle(const GemmPlan& plan, const TileWork& work,
   const int64_t stride = bytes_of_elements(type, plan.gemm.N);
   const bool is_split = plan.tiling.split_k > 1;
   const int64_t first = is_split ? work.split * plan.gemm.M * stride : 0;
+  // Sums of a slice take the place of those of the one before.
+  const int64_t column = work.column - (is_split ? work.slice_column : 0);
   return {gm_address(is_split ? Tensor::kPartials : Tensor::kOutput,
                      first + (work.row + row) * stride +
-                         bytes_of_elements(type, work.column)),
+                         bytes_of_elements(type, column)),
           m, bytes_of_elements(type, work.n), stride};
 }
 

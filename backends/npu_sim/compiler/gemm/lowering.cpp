@@ -21,12 +21,23 @@ namespace {
 constexpr int64_t kFractalRows = 16;
 constexpr int64_t kBeatBytes = 32;
 
+// What a core does between two places where its instructions may be cut.
+struct Section {
+  enum class Kind : uint8_t { kBegin, kTile, kEnd };
+  Kind kind = Kind::kTile;
+  int64_t index = 0;  // of the slice that begins or ends, or the core's tile
+};
+
 struct GemmLowering {
   Profile profile;
   GemmPlan plan;
   GemmContext context{profile, plan, {}};
-  std::vector<Pass> before;
-  std::vector<std::vector<TileWork>> tiles;  // of each cube core
+  std::vector<WeightSlice> slices;
+  std::vector<std::vector<TileWork>> tiles;    // of each cube core
+  std::vector<std::vector<Section>> sections;  // the same
+  const WeightSlice& slice(int64_t index) const {
+    return slices[static_cast<size_t>(index)];
+  }
   // For each tile, the chunks its vector cores have done before.
   std::vector<std::vector<std::array<int64_t, 2>>> chunks_before;
 };
@@ -40,37 +51,74 @@ int64_t lane_of(const GemmContext& context, int64_t group, int64_t sibling) {
          (context.profile.unified_cores ? 0 : sibling - 1);
 }
 
-void emit_passes(const GemmContext& context, const std::vector<Pass>& passes,
+// All cores are done with the slice before, then with the passes before this.
+void emit_passes(const GemmContext& context, const WeightSlice& slice,
                  int64_t group, int64_t sibling, Emitter& out) {
-  if (!context.profile.unified_cores && sibling == 0) return;
+  const std::vector<Pass> passes =
+      passes_before(context.profile, context.plan, slice);
+  if (passes.empty()) return;
+  if (slice.index > 0) out.sync_all();
   for (const Pass& pass : passes) {
+    if (!context.profile.unified_cores && sibling == 0) break;
     emit_pass(context.profile, pass, lane_of(context, group, sibling),
               num_lanes(context), out);
   }
+  out.sync_all();
 }
 
-// All buffers are free at first.
-void emit_primes(const GemmContext& context, bool has_cube, bool has_vector,
-                 Emitter& out) {
-  if (has_cube) {
-    for (int64_t b = 0; b < context.layout.buffers; ++b) {
-      out.set(Pipe::kMte1, Pipe::kMte2, b);
-      out.set(Pipe::kCube, Pipe::kMte1, b);
+// Of a core between two slices: all its buffers are free.
+class Buffers {
+ public:
+  Buffers(const GemmContext& context, bool has_cube, bool has_vector,
+          Emitter& out)
+      : context_(context),
+        has_cube_(has_cube),
+        has_vector_(has_vector && (context.has_tile_epilogue() ||
+                                   !context.profile.exit.fixpipe)),
+        out_(out) {}
+
+  void prime() {
+    each(
+        [this](Pipe from, Pipe to, int64_t flag) { out_.set(from, to, flag); });
+  }
+  // Until nothing is in them, with all flags as before the prime.
+  void drain() {
+    each([this](Pipe from, Pipe to, int64_t flag) {
+      out_.wait(from, to, flag);
+    });
+  }
+
+ private:
+  template <typename Visit>
+  void each(const Visit& visit) const;
+
+  const GemmContext& context_;
+  bool has_cube_;
+  bool has_vector_;
+  Emitter& out_;
+};
+
+template <typename Visit>
+void Buffers::each(const Visit& visit) const {
+  if (has_cube_) {
+    for (int64_t b = 0; b < context_.layout.buffers; ++b) {
+      visit(Pipe::kMte1, Pipe::kMte2, b);
+      visit(Pipe::kCube, Pipe::kMte1, b);
     }
-    for (int64_t b = 0; b < context.layout.accumulators; ++b) {
-      out.set(context.exit_pipe(), Pipe::kCube, b);
+    for (int64_t b = 0; b < context_.layout.accumulators; ++b) {
+      visit(context_.exit_pipe(), Pipe::kCube, b);
     }
   }
-  if (!has_vector) return;
-  if (context.drains_row_scales()) {
-    out.set(Pipe::kVector, Pipe::kMte2, kScaleFlag);
-    out.set(Pipe::kVector, Pipe::kMte2, kScaleFlag + 1);
+  if (!has_vector_) return;
+  if (context_.drains_row_scales()) {
+    visit(Pipe::kVector, Pipe::kMte2, kScaleFlag);
+    visit(Pipe::kVector, Pipe::kMte2, kScaleFlag + 1);
   }
-  for (int64_t b = 0; context.drains_inputs() && b < 2; ++b) {
-    out.set(Pipe::kVector, Pipe::kMte2, b);
+  for (int64_t b = 0; context_.drains_inputs() && b < 2; ++b) {
+    visit(Pipe::kVector, Pipe::kMte2, b);
   }
-  const Pipe fills = context.hands_over() ? Pipe::kMte2 : Pipe::kVector;
-  for (int64_t b = 0; b < 2; ++b) out.set(Pipe::kMte3, fills, b);
+  const Pipe fills = context_.hands_over() ? Pipe::kMte2 : Pipe::kVector;
+  for (int64_t b = 0; b < 2; ++b) visit(Pipe::kMte3, fills, b);
 }
 
 // An operand of a packet in L1.
@@ -174,6 +222,11 @@ void emit_packet(const GemmContext& context, const TileWork& work, int64_t k,
   out.set(Pipe::kMte2, Pipe::kMte1, buffer);
 }
 
+bool is_last_of_slice(const std::vector<TileWork>& tiles, int64_t index) {
+  const auto at = static_cast<size_t>(index);
+  return at + 1 == tiles.size() || tiles[at + 1].slice != tiles[at].slice;
+}
+
 // The packet after the one at `k` of tile `index`, be it the next tile's first.
 // It is asked for before the steps of its predecessor: these are more than a
 // pipe's queue takes, and the scalar unit would wait for them.
@@ -185,7 +238,7 @@ void emit_next_packet(const GemmContext& context,
   const int64_t buffer = (packet + 1) % context.layout.buffers;
   if (next < work.k) {
     emit_packet(context, work, next, buffer, out);
-  } else if (index + 1 < static_cast<int64_t>(tiles.size())) {
+  } else if (!is_last_of_slice(tiles, index)) {
     emit_packet(context, tiles[static_cast<size_t>(index + 1)], 0, buffer, out);
   }
 }
@@ -200,7 +253,9 @@ void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
   int64_t step = work.steps_before;
   for (int64_t begin = 0; begin < work.k; begin += tiling.packet_k, ++packet) {
     const int64_t buffer = packet % context.layout.buffers;
-    if (packet == 0) emit_packet(context, work, begin, buffer, out);
+    if (begin == 0 && (index == 0 || is_last_of_slice(tiles, index - 1))) {
+      emit_packet(context, work, begin, buffer, out);
+    }
     emit_next_packet(context, tiles, index, begin, packet, out);
     out.wait(Pipe::kMte2, Pipe::kMte1, buffer);
     const int64_t end = std::min(work.k, begin + tiling.packet_k);
@@ -241,7 +296,25 @@ void take_back(const GemmLowering& lowering, int64_t group, int64_t index,
       lowering.chunks_before[core][at].at(static_cast<size_t>(lane - 1)), out);
 }
 
-void emit_section(const GemmLowering& lowering, int64_t core, int64_t section,
+// What the vector cores do beside tile `index`.
+void take_tiles_back(const GemmLowering& lowering, int64_t group, int64_t index,
+                     int64_t sibling, Emitter& out) {
+  if (!lowering.profile.unified_cores) {
+    take_back(lowering, group, index, sibling, out);
+    return;
+  }
+  // A core that has only one MTE2 takes a tile back after the loads of the
+  // next: these would wait for it otherwise.
+  const auto& tiles = lowering.tiles[static_cast<size_t>(group)];
+  if (index > 0 && !is_last_of_slice(tiles, index - 1)) {
+    take_back(lowering, group, index - 1, sibling, out);
+  }
+  if (is_last_of_slice(tiles, index)) {
+    take_back(lowering, group, index, sibling, out);
+  }
+}
+
+void emit_section(const GemmLowering& lowering, int64_t core, int64_t number,
                   bool has_siblings, Emitter& out) {
   const GemmContext& context = lowering.context;
   const int64_t width = has_siblings ? 1 + context.num_siblings() : 1;
@@ -251,33 +324,38 @@ void emit_section(const GemmLowering& lowering, int64_t core, int64_t section,
   const bool has_cube = sibling == 0;
   const bool has_vector = is_unified || sibling > 0;
   const auto& tiles = lowering.tiles[static_cast<size_t>(group)];
-  const auto num_tiles = static_cast<int64_t>(tiles.size());
-  if (section == 0) {
-    emit_passes(context, lowering.before, group, sibling, out);
-    if (!lowering.before.empty()) out.sync_all();
-    emit_primes(context, has_cube,
-                has_vector && (context.has_tile_epilogue() ||
-                               !context.profile.exit.fixpipe),
-                out);
-  } else if (section <= num_tiles) {
-    const int64_t index = section - 1;
-    if (has_cube) emit_tile(context, tiles, index, out);
+  const Section section =
+      lowering
+          .sections[static_cast<size_t>(group)][static_cast<size_t>(number)];
+  if (section.kind == Section::Kind::kBegin) {
+    Buffers buffers(context, has_cube, has_vector, out);
+    if (section.index > 0) buffers.drain();
+    emit_passes(context, lowering.slice(section.index), group, sibling, out);
+    buffers.prime();
+  } else if (section.kind == Section::Kind::kTile) {
+    if (has_cube) emit_tile(context, tiles, section.index, out);
     if (has_vector && context.hands_over()) {
-      // A core that has only one MTE2 takes a tile back after the loads of the
-      // next: these would wait for it otherwise.
-      const bool is_last = section == num_tiles;
-      if (!is_unified || index > 0) {
-        take_back(lowering, group, is_unified ? index - 1 : index, sibling,
-                  out);
-      }
-      if (is_unified && is_last)
-        take_back(lowering, group, index, sibling, out);
+      take_tiles_back(lowering, group, section.index, sibling, out);
     }
   } else if (context.plan.tiling.split_k > 1) {
     out.sync_all();
     if (has_vector) {
-      emit_reduce(context, lane_of(context, group, sibling), num_lanes(context),
-                  out);
+      emit_reduce(context, lowering.slice(section.index),
+                  lane_of(context, group, sibling), num_lanes(context), out);
+    }
+  }
+}
+
+void number_sections(GemmLowering& lowering) {
+  for (const std::vector<TileWork>& tiles : lowering.tiles) {
+    std::vector<Section>& sections = lowering.sections.emplace_back();
+    size_t next = 0;
+    for (const WeightSlice& slice : lowering.slices) {
+      sections.push_back({Section::Kind::kBegin, slice.index});
+      for (; next < tiles.size() && tiles[next].slice == slice.index; ++next) {
+        sections.push_back({Section::Kind::kTile, static_cast<int64_t>(next)});
+      }
+      sections.push_back({Section::Kind::kEnd, slice.index});
     }
   }
 }
@@ -289,14 +367,15 @@ Stream lower_gemm(const Profile& profile, const GemmPlan& plan) {
   lowering->profile = profile;
   lowering->plan = plan;
   lowering->context.layout = layout_of(profile, plan);
-  lowering->before = passes_before(profile, plan);
+  lowering->slices = slices_of(plan);
   lowering->tiles = deal_tiles(plan);
+  number_sections(*lowering);
   count_chunks(*lowering);
   const GemmContext& context = lowering->context;
   const bool has_siblings =
       !profile.unified_cores &&
-      (context.hands_over() || !lowering->before.empty() ||
-       plan.tiling.split_k > 1);
+      (context.hands_over() || plan.kind.quantizes_input ||
+       plan.kind.widens_weight || plan.tiling.split_k > 1);
 
   Stream stream;
   stream.label = key_of(plan.gemm);
@@ -308,10 +387,8 @@ Stream lower_gemm(const Profile& profile, const GemmPlan& plan) {
       core.has_vector = profile.unified_cores || sibling > 0;
       core.group = group;
       core.sibling = sibling;
-      core.num_sections =
-          static_cast<int64_t>(
-              lowering->tiles[static_cast<size_t>(group)].size()) +
-          2;
+      core.num_sections = static_cast<int64_t>(
+          lowering->sections[static_cast<size_t>(group)].size());
       stream.cores.push_back(core);
     }
   }

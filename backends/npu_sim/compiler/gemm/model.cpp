@@ -12,6 +12,7 @@
 
 #include "backends/npu_sim/compiler/gemm/passes.hpp"
 #include "backends/npu_sim/compiler/gemm/reduce.hpp"
+#include "backends/npu_sim/compiler/gemm/slices.hpp"
 #include "backends/npu_sim/machine/l2_cache.hpp"
 
 namespace tessera::npu {
@@ -104,14 +105,30 @@ TileWork work_of(const GemmPlan& plan, int64_t m, int64_t n) {
   return work;
 }
 
-double passes_cycles(const Profile& profile, const GemmPlan& plan) {
+double cycles_of(const Profile& profile, const GemmPlan& plan,
+                 const std::vector<Pass>& passes) {
   const int64_t lanes = plan.cores * (profile.unified_cores ? 1 : 2);
   double cycles = 0;
-  for (const Pass& pass : passes_before(profile, plan)) {
+  for (const Pass& pass : passes) {
     cycles += pass_cycles(profile, pass, lanes) +
               profile.assumptions.cross_core_cycles;
   }
   return cycles;
+}
+
+double passes_cycles(const Profile& profile, const GemmPlan& plan) {
+  return cycles_of(profile, plan,
+                   passes_before(profile, plan, slices_of(plan)[0]));
+}
+
+// What the first slice of a product costs more than a later one: its input is
+// quantized, or comes from DRAM.
+double first_slice_cycles(const Profile& profile, const GemmPlan& plan) {
+  if (plan.kind.quantizes_input) {
+    return cycles_of(profile, plan, {quantize_pass(profile, plan)});
+  }
+  return real(bytes_of_elements(plan.kind.cube, plan.gemm.M * plan.gemm.K)) /
+         profile.dram_rate();
 }
 
 // What follows a core's last packet.
@@ -318,8 +335,20 @@ GemmCost GemmModel::cost(const GemmPlan& plan, const GemmEffort& effort,
 }
 
 GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
-  return GemmModel(profile, plan)
-      .cost(plan, {6, 0}, std::numeric_limits<double>::infinity());
+  constexpr GemmEffort kEffort{6, 0};
+  constexpr double kAnything = std::numeric_limits<double>::infinity();
+  const GemmPlan one = plan_of_slice(plan);
+  GemmCost cost = GemmModel(profile, one).cost(one, kEffort, kAnything);
+  if (!one.is_later_slice) return cost;
+  const double count = slice_count(plan);
+  for (double* figure :
+       {&cost.cycles, &cost.cube_cycles, &cost.mte1_cycles, &cost.mte2_cycles,
+        &cost.fixpipe_cycles, &cost.dram_read_bytes, &cost.dram_write_bytes,
+        &cost.l2_read_bytes}) {
+    *figure *= count;
+  }
+  cost.cycles += first_slice_cycles(profile, plan);
+  return cost;
 }
 
 }  // namespace tessera::npu

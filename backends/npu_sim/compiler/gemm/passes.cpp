@@ -8,7 +8,6 @@
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
 
 namespace tessera::npu {
-namespace {
 
 Pass quantize_pass(const Profile& profile, const GemmPlan& plan) {
   Pass pass;
@@ -26,11 +25,13 @@ Pass quantize_pass(const Profile& profile, const GemmPlan& plan) {
   return pass;
 }
 
-Pass widen_pass(const GemmPlan& plan) {
+namespace {
+
+Pass widen_pass(const GemmPlan& plan, const WeightSlice& slice) {
   Pass pass;
-  pass.elements =
-      weight_elements(plan) * static_cast<int64_t>(plan.parts.size());
+  pass.elements = slice.elements;
   pass.input = Tensor::kWeight;
+  pass.first_input = slice.first_element;
   pass.output = Tensor::kWideWeight;
   pass.in = plan.kind.stored_weight;
   pass.out = plan.kind.cube;
@@ -41,12 +42,13 @@ Pass widen_pass(const GemmPlan& plan) {
 
 }  // namespace
 
-std::vector<Pass> passes_before(const Profile& profile, const GemmPlan& plan) {
+std::vector<Pass> passes_before(const Profile& profile, const GemmPlan& plan,
+                                const WeightSlice& slice) {
   std::vector<Pass> passes;
-  if (plan.kind.quantizes_input) {
+  if (plan.kind.quantizes_input && slice.index == 0 && !plan.is_later_slice) {
     passes.push_back(quantize_pass(profile, plan));
   }
-  if (plan.kind.widens_weight) passes.push_back(widen_pass(plan));
+  if (plan.kind.widens_weight) passes.push_back(widen_pass(plan, slice));
   return passes;
 }
 

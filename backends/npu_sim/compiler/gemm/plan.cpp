@@ -13,6 +13,7 @@
 
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/compiler/gemm/model.hpp"
+#include "backends/npu_sim/compiler/gemm/slices.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
 
@@ -119,7 +120,7 @@ constexpr GemmEffort kSearchEffort{1, 0.5};
 
 struct Search {
   const Profile& profile;
-  const GemmTiling& forced;
+  GemmTiling forced;
   GemmPlan plan;
   GemmModel model;
   GemmTiling best;
@@ -203,8 +204,9 @@ void add_even_share(const GemmPlan& plan, std::vector<int64_t>& columns) {
 
 void check_forced(const Profile& profile, const Gemm& gemm,
                   const GemmTiling& forced) {
-  for (const int64_t size : {forced.tile_m, forced.tile_n, forced.tile_k,
-                             forced.packet_k, forced.split_k, forced.swizzle}) {
+  for (const int64_t size :
+       {forced.tile_m, forced.tile_n, forced.tile_k, forced.packet_k,
+        forced.split_k, forced.swizzle, forced.wide_n}) {
     if (size < 0 || size > (1 << 20)) {
       throw sdk::Error(TSR_INVALID_ARGUMENT, "tiling: " + std::to_string(size) +
                                                  " is outside 0 to 1048576");
@@ -262,7 +264,8 @@ std::vector<Candidate> candidates_of(const Search& search,
   if (forced.tile_n == 0 && parts.most_rows <= 64) {
     add_even_share(plan, columns);
   }
-  const bool may_split = parts.num_active <= 1 && parts.most_rows <= 256;
+  const bool may_split = parts.num_active <= 1 &&
+                         parts.most_rows <= (plan.is_later_slice ? 16 : 256);
   std::vector<Candidate> candidates;
   for (const int64_t tile_m :
        sizes_of(kTileRows, parts.most_rows, forced.tile_m, search.least_side)) {
@@ -302,6 +305,46 @@ void search_tiles(Search& search, const PartsSummary& parts) {
   }
 }
 
+struct Found {
+  GemmTiling tiling;
+  double cycles = 0;
+};
+
+Found search(const Profile& profile, const GemmPlan& plan,
+             const GemmTiling& forced) {
+  Search search{profile, forced, plan, GemmModel(profile, plan), {}};
+  search.forced.wide_n = 0;
+  search_tiles(search, search.model.parts());
+  if (std::isinf(search.best_cycles)) {
+    search.least_side = kFractalRows;
+    search_tiles(search, search.model.parts());
+  }
+  search.refine_swizzle();
+  if (!std::isinf(search.best_cycles)) return {search.best, search.best_cycles};
+  const GemmTiling& tiling = search.plan.tiling;
+  throw sdk::Error(TSR_INVALID_ARGUMENT,
+                   "gemm: tile " + std::to_string(tiling.tile_m) + " x " +
+                       std::to_string(tiling.tile_n) + " x " +
+                       std::to_string(tiling.tile_k) + " " +
+                       misfit(profile, search.plan) + " on " + profile.name);
+}
+
+// Where something is forced, that alone; at whole blocks of a weight.
+std::vector<int64_t> slice_sizes_of(const Profile& profile,
+                                    const GemmPlan& plan,
+                                    const GemmTiling& forced) {
+  if (forced.wide_n == 0) return slice_sizes(profile, plan);
+  const bool is_part = forced.wide_n < plan.gemm.N;
+  if (!plan.kind.widens_weight || (is_part && !has_column_slices(plan))) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     std::string("tiling: wide_n needs a weight that is "
+                                 "widened, with whole columns together; ") +
+                         name_of(plan.gemm.scheme) + " here has none");
+  }
+  const int64_t unit = is_part ? fractal_k(plan.kind.cube) : plan.gemm.N;
+  return {round_down(forced.wide_n, unit)};
+}
+
 }  // namespace
 
 GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
@@ -320,22 +363,19 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
   plan.double_buffer = options.double_buffer;
   plan.uses_swizzle = options.swizzle;
 
-  Search search{profile, options.tiling, plan, GemmModel(profile, plan), {}};
-  search_tiles(search, search.model.parts());
-  if (std::isinf(search.best_cycles)) {
-    search.least_side = kFractalRows;
-    search_tiles(search, search.model.parts());
+  Found found = search(profile, plan, options.tiling);
+  for (const int64_t wide_n : slice_sizes_of(profile, plan, options.tiling)) {
+    plan.tiling.wide_n = wide_n;
+    GemmTiling forced = options.tiling;
+    if (PartsSummary(plan.parts).num_active > 1) forced.split_k = 1;
+    Found sliced = search(profile, plan_of_slice(plan), forced);
+    sliced.cycles *= slice_count(plan);
+    sliced.tiling.wide_n = wide_n;
+    if (options.tiling.wide_n > 0 || sliced.cycles < found.cycles) {
+      found = sliced;
+    }
   }
-  search.refine_swizzle();
-  plan.tiling = search.best;
-  if (std::isinf(search.best_cycles)) {
-    plan.tiling = search.plan.tiling;
-    throw sdk::Error(TSR_INVALID_ARGUMENT,
-                     "gemm: tile " + std::to_string(plan.tiling.tile_m) +
-                         " x " + std::to_string(plan.tiling.tile_n) + " x " +
-                         std::to_string(plan.tiling.tile_k) + " " +
-                         misfit(profile, plan) + " on " + profile.name);
-  }
+  plan.tiling = found.tiling;
   return plan;
 }
 

@@ -46,6 +46,9 @@ struct GemmPlan {
   int64_t cores = 0;  // cube cores
   bool double_buffer = true;
   bool uses_swizzle = true;
+  // One of several products that a sliced one is made of: its input was read,
+  // and quantized, for the first.
+  bool is_later_slice = false;
 
   int64_t tiles_m(const GemmPart& part) const {
     return (part.M + tiling.tile_m - 1) / tiling.tile_m;

@@ -32,18 +32,19 @@ int64_t input_bytes(const GemmPlan& plan) {
   return bits_of(plan.gemm.out) / 8 * plan.kind.vector_inputs;
 }
 
-Pieces pieces_of(const Profile& profile, const GemmPlan& plan,
+// Of `N` columns.
+Pieces pieces_of(const Profile& profile, const GemmPlan& plan, int64_t N,
                  int64_t num_lanes) {
-  const Gemm& gemm = plan.gemm;
+  const int64_t M = plan.gemm.M;
   const int64_t bytes = 2 * kFloatBytes + input_bytes(plan);
   const int64_t fit = (profile.local.ub_bytes / kBuffers - kScaleBytes) /
                       bytes / kFewestColumns * kFewestColumns;
   Pieces pieces;
   pieces.columns =
-      std::clamp(round_up(ceil_div(gemm.M * gemm.N, num_lanes), kFewestColumns),
+      std::clamp(round_up(ceil_div(M * N, num_lanes), kFewestColumns),
                  kFewestColumns, std::min(fit, kMostColumns));
-  pieces.per_row = ceil_div(gemm.N, pieces.columns);
-  pieces.count = gemm.M * pieces.per_row;
+  pieces.per_row = ceil_div(N, pieces.columns);
+  pieces.count = M * pieces.per_row;
   pieces.buffer_bytes =
       pieces.columns * (kFloatBytes + input_bytes(plan)) + kScaleBytes;
   return pieces;
@@ -51,8 +52,9 @@ Pieces pieces_of(const Profile& profile, const GemmPlan& plan,
 
 class Reduce {
  public:
-  Reduce(const GemmContext& context, const Pieces& pieces, Emitter& out)
-      : context_(context), pieces_(pieces), out_(out) {}
+  Reduce(const GemmContext& context, const WeightSlice& slice,
+         const Pieces& pieces, Emitter& out)
+      : context_(context), slice_(slice), pieces_(pieces), out_(out) {}
 
   void prime() {
     for (int64_t b = 0; b < kBuffers; ++b) {
@@ -72,6 +74,7 @@ class Reduce {
   void add_partial(const TileWork& work, int64_t split, int64_t to);
 
   const GemmContext& context_;
+  const WeightSlice& slice_;
   const Pieces& pieces_;
   Emitter& out_;
   int64_t pieces_done_ = 0;
@@ -103,8 +106,10 @@ void Reduce::piece(int64_t index) {
   TileWork work;
   work.row = index / pieces_.per_row;
   work.m = 1;
-  work.column = index % pieces_.per_row * pieces_.columns;
-  work.n = std::min(pieces_.columns, plan.gemm.N - work.column);
+  const int64_t column = index % pieces_.per_row * pieces_.columns;
+  work.column = slice_.first_column + column;
+  work.n = std::min(pieces_.columns, slice_.columns - column);
+  work.slice_column = slice_.first_column;
   const int64_t buffer = pieces_done_++ % kBuffers;
   const int64_t at = buffer * pieces_.buffer_bytes;
   const int64_t inputs = at + pieces_.columns * kFloatBytes;
@@ -128,10 +133,11 @@ void Reduce::piece(int64_t index) {
 
 }  // namespace
 
-void emit_reduce(const GemmContext& context, int64_t lane, int64_t num_lanes,
-                 Emitter& out) {
-  const Pieces pieces = pieces_of(context.profile, context.plan, num_lanes);
-  Reduce reduce(context, pieces, out);
+void emit_reduce(const GemmContext& context, const WeightSlice& slice,
+                 int64_t lane, int64_t num_lanes, Emitter& out) {
+  const Pieces pieces =
+      pieces_of(context.profile, context.plan, slice.columns, num_lanes);
+  Reduce reduce(context, slice, pieces, out);
   reduce.prime();
   for (int64_t i = lane; i < pieces.count; i += num_lanes) reduce.piece(i);
   reduce.finish();
@@ -140,7 +146,7 @@ void emit_reduce(const GemmContext& context, int64_t lane, int64_t num_lanes,
 double reduce_cycles(const Profile& profile, const GemmPlan& plan) {
   if (plan.tiling.split_k == 1) return 0;
   const int64_t lanes = plan.cores * (profile.unified_cores ? 1 : 2);
-  const Pieces pieces = pieces_of(profile, plan, lanes);
+  const Pieces pieces = pieces_of(profile, plan, plan.gemm.N, lanes);
   const auto real = [](int64_t value) { return static_cast<double>(value); };
   const double columns = real(std::min(pieces.columns, plan.gemm.N));
   const double splits = real(num_splits(plan));

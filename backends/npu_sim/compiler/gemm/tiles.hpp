@@ -21,6 +21,9 @@ struct TileWork {
   int64_t k_begin = 0;
   int64_t k = 0;
   int64_t weight_index = 0;
+  int64_t slice = 0;
+  int64_t slice_column = 0;    // the slice's first
+  int64_t slice_element = 0;   // of all weights, the slice's first
   int64_t split = 0;           // which part of a split sum
   int64_t packets_before = 0;  // of this core
   int64_t steps_before = 0;

@@ -81,8 +81,36 @@ TrafficModel::TrafficModel(const Profile& profile, const GemmPlan& plan,
     written_before_ += bytes;
     return std::max(0.0, 1 - kept / bytes);
   };
-  if (plan.kind.quantizes_input) first_input_ = first(input_unique_);
+  if (plan.is_later_slice) {
+    first_input_ = input_left_out(plan);
+  } else if (plan.kind.quantizes_input) {
+    first_input_ = first(input_unique_);
+  }
   if (plan.kind.widens_weight) first_weight_ = first(weight_unique_);
+  if (plan.is_later_slice) {
+    // DRAM has had time for wide weights, and codes came in besides.
+    first_weight_ = std::max(
+        first_weight_, lost_share(code_bytes(plan) / room(weight_unique_ / 2)));
+  }
+}
+
+double TrafficModel::code_bytes(const GemmPlan& plan) const {
+  return weight_unique_ * real(bits_of(plan.kind.stored_weight)) /
+         real(bits_of(plan.kind.cube));
+}
+
+// What a slice leaves of the input to the next: its codes, its results and the
+// input itself pass through what its wide weights leave of L2.
+double TrafficModel::input_left_out(const GemmPlan& plan) const {
+  const double codes = code_bytes(plan);
+  const double left = std::max(l2_bytes_ * kCleanShare * capacity_share_,
+                               room(weight_unique_ + output_));
+  if (input_unique_ + codes <= left) return 0;
+  double missed = 1;
+  for (int i = 0; i < kIterations; ++i) {
+    missed = lost_share((codes + input_unique_ * missed) / left);
+  }
+  return missed;
 }
 
 TrafficModel::Misses TrafficModel::misses_at(double room,

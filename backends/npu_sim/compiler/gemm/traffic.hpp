@@ -76,6 +76,9 @@ class TrafficModel {
     return (l2_bytes_ - dirty_bytes) * capacity_share_;
   }
   Misses misses_at(double room, double evicting) const;
+  double input_left_out(const GemmPlan& plan) const;
+  // Of weights before they are widened.
+  double code_bytes(const GemmPlan& plan) const;
 
   double l2_bytes_;
   double capacity_share_;

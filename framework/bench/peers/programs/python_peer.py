@@ -50,6 +50,28 @@ def check(numpy, found, x, w, tolerance):
             raise Refused("its result is wrong")
 
 
+def random_heads(numpy, case):
+    """q [B, heads, L, D], k and v [B, kv_heads, S, D]."""
+    rng = numpy.random.default_rng(1)
+    B, D = case["batch"], case["head_dim"]
+    shapes = [(case["heads"], case["q_len"])] + 2 * [(case["kv_heads"], case["kv_len"])]
+    return [rng.standard_normal((B, heads, length, D), dtype=numpy.float32) for heads, length in shapes]
+
+
+def check_attention(numpy, found, q, k, v):
+    """The first and the last token of the first and the last head; `found` is [B, heads, L, D]."""
+    group, past = q.shape[1] // k.shape[1], k.shape[2] - q.shape[2]
+    for head in {0, q.shape[1] - 1}:
+        for row in {0, q.shape[2] - 1}:
+            seen = past + row + 1
+            keys, values = (x[-1, head // group, :seen].astype(numpy.float64) for x in (k, v))
+            scores = keys @ q[-1, head, row].astype(numpy.float64) / math.sqrt(q.shape[3])
+            weights = numpy.exp(scores - scores.max())
+            exact = weights @ values / weights.sum()
+            if not numpy.allclose(found[-1, head, row], exact, rtol=0.05, atol=0.05):
+                raise Refused("its result is wrong")
+
+
 class Torch:
     TYPES = {"f32": "float32", "bf16": "bfloat16", "w16a16": "float16", "f16": "float16"}
 
@@ -100,13 +122,12 @@ class Torch:
         if case["kv"] not in self.TYPES:
             raise Refused(f"no attention over a {case['kv']} cache")
         dtype = getattr(torch, self.TYPES[case["kv"]])
-        B, L, S = case["batch"], case["q_len"], case["kv_len"]
-        heads, kv_heads, D = case["heads"], case["kv_heads"], case["head_dim"]
-        q = torch.randn(B, heads, L, D).to(dtype)
-        k, v = (torch.randn(B, kv_heads, S, D).to(dtype) for _ in range(2))
+        L, S = case["q_len"], case["kv_len"]
+        arrays = random_heads(numpy_of(), case)
+        q, k, v = (torch.from_numpy(x).to(dtype) for x in arrays)
         count = copies(case, 2 * k.numel() * k.element_size())
         caches = [(k, v)] + [(k.clone(), v.clone()) for _ in range(count - 1)]
-        words = {"enable_gqa": True} if heads != kv_heads else {}
+        words = {"enable_gqa": True} if case["heads"] != case["kv_heads"] else {}
         if L > 1 and L == S:
             words["is_causal"] = True
         elif L > 1:
@@ -117,11 +138,7 @@ class Torch:
             keys, values = caches[i % count]
             return function(q, keys, values, **words)
 
-        found = run(0)[0, 0, L - 1].double()
-        scores = k[0, 0].double() @ q[0, 0, L - 1].double() / math.sqrt(D)
-        exact = torch.softmax(scores, 0) @ v[0, 0].double()
-        if not torch.allclose(found, exact, rtol=0.05, atol=0.05):
-            raise Refused("its result is wrong")
+        check_attention(numpy_of(), run(0).float().numpy(), *arrays)
         return run, f"scaled_dot_product_attention, {dtype}"
 
 
@@ -133,6 +150,8 @@ class OnnxRuntime:
         self.name = f"onnxruntime {onnxruntime.__version__}"
 
     def make(self, case):
+        if case["op"] == "attention":
+            return self.attention(case)
         if case["op"] != "linear":
             raise Refused(f"no {case['op']} here")
         numpy = numpy_of()
@@ -155,6 +174,67 @@ class OnnxRuntime:
         check(numpy, run(0)[0], x, w, 1e-5 if case["scheme"] == "f32" else 0.05)
         return run, node.op_type
 
+    def attention(self, case):
+        """The cache lies in one buffer that holds it before and after, as a server has it."""
+        if case["kv"] not in ("f32", "f16"):
+            raise Refused(f"no attention over a {case['kv']} cache")
+        numpy = numpy_of()
+        dtype = {"f32": numpy.float32, "f16": numpy.float16}[case["kv"]]
+        q, k, v = random_heads(numpy, case)
+        B, L, S, D = case["batch"], case["q_len"], case["kv_len"], case["head_dim"]
+        rows = [x.transpose(0, 2, 1, 3).reshape(B, L, -1).astype(dtype)
+                for x in (q, k[:, :, S - L:], v[:, :, S - L:])]
+        caches = [x.astype(dtype) for x in (k, v)]
+        session = self.session(self.attention_model(case, dtype), case["threads"])
+        bindings = [self.bind(session, rows, caches, case)
+                    for _ in range(copies(case, sum(x.nbytes for x in caches)))]
+
+        def run(i):
+            session.run_with_iobinding(bindings[i % len(bindings)])
+
+        run(0)
+        found = bindings[0].get_outputs()[0].numpy().astype(numpy.float32)
+        check_attention(numpy, found.reshape(B, L, -1, D).transpose(0, 2, 1, 3), q, k, v)
+        return run, f"GroupQueryAttention, {numpy.dtype(dtype).name}"
+
+    def attention_model(self, case, dtype):
+        helper = self.onnx.helper
+        kind = helper.np_dtype_to_tensor_dtype(numpy_of().dtype(dtype))
+        whole = self.onnx.TensorProto.INT32
+        B, L, S, D = case["batch"], case["q_len"], case["kv_len"], case["head_dim"]
+        heads, kv_heads = case["heads"], case["kv_heads"]
+        info = helper.make_tensor_value_info
+        inputs = [info("q", kind, [B, L, heads * D]), info("k", kind, [B, L, kv_heads * D]),
+                  info("v", kind, [B, L, kv_heads * D])]
+        caches = [info(name, kind, [B, kv_heads, S, D]) for name in ("old_k", "old_v", "new_k", "new_v")]
+        sizes = [info("last", whole, [B]), info("total", whole, [1])]
+        node = helper.make_node(
+            "GroupQueryAttention", ["q", "k", "v", "old_k", "old_v", "last", "total"],
+            ["y", "new_k", "new_v"], domain="com.microsoft", num_heads=heads, kv_num_heads=kv_heads)
+        return self.serialized([node], inputs + caches[:2] + sizes,
+                               [info("y", kind, [B, L, heads * D])] + caches[2:], [])
+
+    def bind(self, session, rows, caches, case):
+        numpy = numpy_of()
+        B, S = case["batch"], case["kv_len"]
+        binding = session.io_binding()
+        binding.bind_output("y")
+        for name, array in zip(("q", "k", "v"), rows):
+            binding.bind_ortvalue_input(name, self.value(array))
+        for name, array in zip(("k", "v"), caches):
+            cache = self.value(array)
+            binding.bind_ortvalue_input("old_" + name, cache)
+            binding.bind_ortvalue_output("new_" + name, cache)
+        binding.bind_ortvalue_input("last", self.value(numpy.full(B, S - 1, numpy.int32)))
+        binding.bind_ortvalue_input("total", self.value(numpy.array([S], numpy.int32)))
+        return binding
+
+    def value(self, array):
+        """With memory of its own: one made from an array would only borrow it."""
+        value = self.runtime.OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype)
+        value.update_inplace(numpy_of().ascontiguousarray(array))
+        return value
+
     def float_node(self, w):
         helper, numpy_helper = self.onnx.helper, self.onnx.numpy_helper
         constants = [numpy_helper.from_array(w.T.copy(), "w")]
@@ -171,10 +251,12 @@ class OnnxRuntime:
         return node, constants, codes.nbytes, codes.astype(numpy.float32) * scale
 
     def model(self, node, constants, M, N, K):
-        helper, kind = self.onnx.helper, self.onnx.TensorProto.FLOAT
-        graph = helper.make_graph(
-            [node], "linear", [helper.make_tensor_value_info("x", kind, [M, K])],
-            [helper.make_tensor_value_info("y", kind, [M, N])], constants)
+        info, kind = self.onnx.helper.make_tensor_value_info, self.onnx.TensorProto.FLOAT
+        return self.serialized([node], [info("x", kind, [M, K])], [info("y", kind, [M, N])], constants)
+
+    def serialized(self, nodes, inputs, outputs, constants):
+        helper = self.onnx.helper
+        graph = helper.make_graph(nodes, "case", inputs, outputs, constants)
         sets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=sets)
         model.ir_version = 8
@@ -196,6 +278,8 @@ class OpenVino:
         self.core = openvino.Core()
 
     def make(self, case):
+        if case["op"] == "attention":
+            return self.attention(case)
         if case["op"] != "linear":
             raise Refused(f"no {case['op']} here")
         scheme = case["scheme"]
@@ -219,6 +303,50 @@ class OpenVino:
         check(numpy, found, x, w, 1e-5 if scheme == "f32" else 0.03)
         return run, f"MatMul, {scheme}"
 
+    def attention(self, case):
+        """Query heads that share a KV head are rows of one product with it."""
+        if case["kv"] not in ("f32", "bf16"):
+            raise Refused(f"no attention over a {case['kv']} cache")
+        numpy = numpy_of()
+        q, k, v = random_heads(numpy, case)
+        B, L, S, D = case["batch"], case["q_len"], case["kv_len"], case["head_dim"]
+        kv_heads, group = case["kv_heads"], case["heads"] // case["kv_heads"]
+        rows = q.reshape(B, kv_heads, group * L, D)
+        mask = numpy.tile(numpy.tril(numpy.ones((L, S), bool), S - L), (group, 1))[None, None]
+        count = copies(case, (k.nbytes + v.nbytes) // (1 if case["kv"] == "f32" else 2))
+        requests = [self.attention_request(case, rows, k, v, mask) for _ in range(count)]
+
+        def run(i):
+            requests[i % count].infer()
+            return requests[i % count]
+
+        found = run(0).get_output_tensor().data
+        if case["kv"] == "bf16":
+            bits = found.view(numpy.uint16).astype(numpy.uint32) << 16
+            found = bits.view(numpy.float32)
+        check_attention(numpy, found.reshape(q.shape), q, k, v)
+        return run, f"ScaledDotProductAttention, {case['kv']}"
+
+    def attention_request(self, case, rows, k, v, mask):
+        numpy, ops, openvino = numpy_of(), self.openvino.opset13, self.openvino
+        kind = openvino.Type.bf16 if case["kv"] == "bf16" else openvino.Type.f32
+        arrays = [rows, k, v]
+        inputs = [ops.parameter(list(x.shape), kind) for x in arrays]
+        masks = [ops.constant(mask)] if case["q_len"] > 1 else []
+        result = ops.scaled_dot_product_attention(*inputs, *masks)
+        model = openvino.Model([result], inputs)
+        request = self.compiled(model, case, case["kv"]).create_infer_request()
+        for index, array in enumerate(arrays):
+            tensor = openvino.Tensor(kind, openvino.Shape(array.shape))
+            if case["kv"] == "bf16":
+                # Rounded to nearest, half up: enough for random data.
+                bits = (array.view(numpy.uint32) + 0x8000) >> 16
+                tensor.data.view(numpy.uint16)[:] = bits.astype(numpy.uint16)
+            else:
+                tensor.data[:] = array
+            request.set_input_tensor(index, tensor)
+        return request
+
     def request(self, shape, w, codes, case):
         numpy, ops = numpy_of(), self.openvino.opset13
         x = ops.parameter(list(shape), numpy.float32)
@@ -228,10 +356,13 @@ class OpenVino:
         else:
             weight = ops.constant(w)
         model = self.openvino.Model([ops.matmul(x, weight, False, True)], [x])
+        return self.compiled(model, case, self.PRECISIONS[case["scheme"]]).create_infer_request()
+
+    def compiled(self, model, case, precision):
         return self.core.compile_model(model, "CPU", {
             "INFERENCE_NUM_THREADS": case["threads"], "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": self.PRECISIONS[case["scheme"]],
-        }).create_infer_request()
+            "INFERENCE_PRECISION_HINT": precision,
+        })
 
 
 def numpy_of():

@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "framework/bench/timed/random_values.hpp"
-#include "framework/conformance/reference/attention.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/format/kv_block.hpp"
 #include "framework/tensor/dtype.hpp"

@@ -11,7 +11,7 @@
 #include "framework/base/status.hpp"
 #include "framework/bench/op_question.hpp"
 #include "framework/bench/timed/timed_op.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::bench {
 

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "framework/cli/console.hpp"
-#include "framework/cli/environment.hpp"
-#include "framework/host/certificate.hpp"
+#include "framework/cli/devices/environment.hpp"
+#include "framework/host/trust/certificate.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
 
 namespace tessera::cli {

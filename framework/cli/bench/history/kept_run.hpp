@@ -13,7 +13,7 @@
 #include "framework/base/status.hpp"
 #include "framework/bench/history/history.hpp"
 #include "framework/cli/json_output.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::cli {
 

@@ -55,7 +55,11 @@ std::vector<Field> time_fields() {
               .or_null()
               .or_absent(),
           number("device_min_ns", "likewise").or_null().or_absent(),
-          number("energy_nj", "likewise").or_null().or_absent()};
+          number("energy_nj",
+                 "of one op, as the device tells; where it does not, of the "
+                 "processor that it runs on, from RAPL; null without either")
+              .or_null()
+              .or_absent()};
 }
 
 std::vector<Field> limit_fields() {
@@ -122,7 +126,7 @@ Field simulation_field() {
                  object("tiling", "of products",
                         {count("tile_m"), count("tile_n"), count("tile_k"),
                          count("packet_k"), count("split_k"), count("swizzle"),
-                         flag("double_accumulator")})
+                         count("wide_n"), flag("double_accumulator")})
                      .or_absent(),
                  text("timed_only", "what of the op is timed, not computed")
                      .or_null(),

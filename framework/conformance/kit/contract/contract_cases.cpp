@@ -11,9 +11,9 @@
 
 #include "framework/conformance/kit/cases.hpp"
 #include "framework/conformance/kit/contract/out_struct.hpp"
-#include "framework/host/elf_file.hpp"
-#include "framework/host/named_library.hpp"
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
+#include "framework/host/loading/elf_file.hpp"
+#include "framework/host/loading/named_library.hpp"
 
 namespace tessera::conformance {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/trial/guarded_memory.hpp"
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera::conformance {

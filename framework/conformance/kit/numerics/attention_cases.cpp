@@ -93,7 +93,7 @@ class AttentionPlanner {
       spec.batch = Batch::kChunk;
     });
     if (!options_.quick) return;
-    for (const Batch batch : {Batch::kDecode, Batch::kChunk}) {
+    for (const Batch batch : {Batch::kDecode, Batch::kChunk, Batch::kLong}) {
       change([&](AttentionSpec& spec) { spec.batch = batch; });
     }
   }

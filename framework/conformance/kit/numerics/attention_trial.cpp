@@ -10,7 +10,7 @@
 #include <random>
 #include <utility>
 
-#include "framework/conformance/reference/attention.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/format/element.hpp"
 #include "framework/format/kv_block.hpp"

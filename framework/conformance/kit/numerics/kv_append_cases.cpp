@@ -11,7 +11,7 @@
 
 #include "framework/conformance/kit/cases.hpp"
 #include "framework/conformance/kit/trial/paged_step.hpp"
-#include "framework/conformance/reference/kv.hpp"
+#include "framework/conformance/reference/attention/kv.hpp"
 #include "framework/format/kv_block.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/names.hpp"

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "framework/conformance/reference/bounds.hpp"
-#include "framework/conformance/reference/linear.hpp"
-#include "framework/conformance/reference/linear_integer.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
+#include "framework/conformance/reference/linear/linear_integer.hpp"
 #include "framework/format/element.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/names.hpp"

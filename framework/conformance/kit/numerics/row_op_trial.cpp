@@ -9,12 +9,12 @@
 #include <limits>
 #include <utility>
 
+#include "framework/conformance/reference/attention/rope.hpp"
+#include "framework/conformance/reference/attention/softmax.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/conformance/reference/gather.hpp"
 #include "framework/conformance/reference/norm.hpp"
-#include "framework/conformance/reference/rope.hpp"
-#include "framework/conformance/reference/softmax.hpp"
 #include "framework/format/element.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "tessera/names.hpp"
@@ -22,10 +22,12 @@
 namespace tessera::conformance {
 namespace {
 
-constexpr uint32_t kMaxPositions = 40;
+// More than a byte counts, and the last one is used.
+constexpr uint32_t kMaxPositions = 300;
 constexpr float kEpsilon = 1e-5f;
 constexpr float kSoftmaxScale = 0.5f;
 constexpr uint32_t kTableRows = 23;
+constexpr uint32_t kEmbeddingRows = 300;  // more than a byte counts
 
 // The setup of one small op while it is being made.
 class RowOpMaker {
@@ -79,6 +81,9 @@ class RowOpMaker {
     if (spec_.special) {
       std::fill_n(values.begin(), spec_.N, 0.0f);
       values[count() - 1] = std::numeric_limits<float>::quiet_NaN();
+      if (spec_.op == TSR_OP_ADD && spec_.N > 1) {
+        values[count() - 2] = std::numeric_limits<float>::infinity();
+      }
     }
     return made_.setup.add_floats(name, spec_.x_dtype, shape(gap), values);
   }
@@ -195,6 +200,7 @@ class RowOpMaker {
     std::vector<int32_t> positions(spec_.max_m);
     for (int32_t& p : positions)
       p = static_cast<int32_t>(rng_() % kMaxPositions);
+    positions[0] = kMaxPositions - 1;
     TensorShape where{{token_dim(spec_.max_m)}};
     where.role = TSR_ROLE_POSITIONS;
     op.positions = made_.setup.add_ints("positions", where, positions);
@@ -214,7 +220,6 @@ class RowOpMaker {
     op.style = spec_.variant;
     op.rotary_dim = rotary;
     made_.setup.add_op(op);
-
     const std::vector<float> x = made_.setup.floats(op.x);
     reference::Rope p;
     p.num_tokens = spec_.M;
@@ -300,7 +305,7 @@ class RowOpMaker {
 
   Status gather() {
     const bool embedding = spec_.op == TSR_OP_EMBEDDING;
-    TensorShape table_shape{{fixed_dim(kTableRows), fixed_dim(spec_.N)}};
+    TensorShape table_shape{{fixed_dim(kEmbeddingRows), fixed_dim(spec_.N)}};
     table_shape.constant = embedding;
     if (!embedding) {
       table_shape.dims[0] = token_dim(std::max(kTableRows, spec_.max_m));
@@ -314,8 +319,8 @@ class RowOpMaker {
     std::vector<int32_t> rows(spec_.max_m);
     for (int32_t& r : rows) r = static_cast<int32_t>(rng_() % spec_.M);
     if (embedding) {
-      for (int32_t& r : rows) r = static_cast<int32_t>(rng_() % kTableRows);
-      rows[0] = kTableRows - 1;
+      for (int32_t& r : rows) r = static_cast<int32_t>(rng_() % kEmbeddingRows);
+      rows[0] = kEmbeddingRows - 1;
     }
     const tsr_dim dim{spec_.max_m, embedding ? uint32_t{TSR_DIM_TOKENS}
                                              : uint32_t{TSR_DIM_OUTPUTS}};

@@ -10,7 +10,7 @@
 #include <random>
 
 #include "framework/conformance/kit/cases.hpp"
-#include "framework/conformance/reference/kv.hpp"
+#include "framework/conformance/reference/attention/kv.hpp"
 #include "framework/format/kv_block.hpp"
 #include "tessera/names.hpp"
 

@@ -11,7 +11,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/trial/op_run.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::conformance {
 

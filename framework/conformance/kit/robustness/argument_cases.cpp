@@ -9,8 +9,8 @@
 
 #include "framework/conformance/kit/cases.hpp"
 #include "framework/conformance/kit/trial/weight_descs.hpp"
-#include "framework/host/plugin_error.hpp"
-#include "framework/host/weight_loader.hpp"
+#include "framework/host/device/plugin_error.hpp"
+#include "framework/host/device/weight_loader.hpp"
 
 namespace tessera::conformance {
 namespace {

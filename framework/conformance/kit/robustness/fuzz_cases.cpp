@@ -12,7 +12,7 @@
 
 #include "framework/conformance/kit/cases.hpp"
 #include "framework/conformance/kit/trial/weight_descs.hpp"
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "tessera/record.hpp"
 
 namespace tessera::conformance {

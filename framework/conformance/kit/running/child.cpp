@@ -19,7 +19,7 @@
 #include <cstring>
 
 #include "framework/conformance/kit/trial/guarded_memory.hpp"
-#include "framework/host/negotiate.hpp"
+#include "framework/host/loading/negotiate.hpp"
 
 namespace tessera::conformance {
 namespace {

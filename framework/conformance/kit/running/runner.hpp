@@ -11,7 +11,7 @@
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/case.hpp"
 #include "framework/conformance/kit/running/verdict.hpp"
-#include "framework/host/certificate.hpp"
+#include "framework/host/trust/certificate.hpp"
 
 namespace tessera::conformance {
 

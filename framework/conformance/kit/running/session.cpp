@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "framework/host/named_library.hpp"
+#include "framework/host/loading/named_library.hpp"
 
 namespace tessera::conformance {
 namespace {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/host/named_library.hpp"
+#include "framework/host/loading/named_library.hpp"
 
 namespace tessera::conformance {
 

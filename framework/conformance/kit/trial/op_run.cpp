@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "framework/conformance/kit/trial/weight_descs.hpp"
+#include "framework/conformance/reference/attention/kv.hpp"
 #include "framework/conformance/reference/bounds.hpp"
-#include "framework/conformance/reference/kv.hpp"
 #include "framework/format/element.hpp"
 #include "framework/format/kv_block.hpp"
 #include "framework/tensor/dtype.hpp"

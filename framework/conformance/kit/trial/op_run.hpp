@@ -14,7 +14,7 @@
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/trial/guarded_memory.hpp"
 #include "framework/conformance/kit/trial/op_setup.hpp"
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::conformance {
 

@@ -14,7 +14,7 @@
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/trial/record_growth.hpp"
 #include "framework/format/weight.hpp"
-#include "framework/host/record_builder.hpp"
+#include "framework/host/device/record_builder.hpp"
 #include "tessera/ops.h"
 
 namespace tessera::conformance {

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "framework/conformance/kit/trial/op_setup.hpp"
-#include "framework/format/gguf_block.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "framework/tensor/half.hpp"
 #include "tessera/record.hpp"
@@ -120,6 +120,19 @@ void fill_codes(format::WeightData& weight) {
   }
 }
 
+// A scale may be of either sign.
+void negate_odd_scales(format::WeightData& weight) {
+  format::Plane* scale = weight.find(TSR_PLANE_SCALE);
+  if (scale == nullptr || scale->owned.empty()) return;
+  const size_t element = dtype_bytes(scale->dtype, 1);
+  const bool is_signed = scale->dtype == TSR_F32 || scale->dtype == TSR_F16 ||
+                         scale->dtype == TSR_BF16;
+  if (!is_signed) return;
+  for (size_t i = 1; i * element < scale->owned.size(); i += 2) {
+    scale->owned[(i + 1) * element - 1] ^= std::byte{0x80};
+  }
+}
+
 void add_planes(const WeightKind& kind, format::WeightData& weight,
                 std::mt19937& rng) {
   const uint32_t K = weight.K;
@@ -209,6 +222,7 @@ Result<format::WeightData> make_weight(const WeightKind& kind, uint32_t N,
   const bool fixed = kind.scheme.format == TSR_WEIGHT_SPARSE_FIXED;
   if (kind.all_codes && !dense && !fixed && block == nullptr) {
     fill_codes(*weight);
+    negate_odd_scales(*weight);
   }
   add_planes(kind, *weight, rng);
   return weight;

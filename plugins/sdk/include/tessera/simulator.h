@@ -9,8 +9,8 @@
 // the plugin does not know are an error.
 //
 //   request
-//     op         "linear", "grouped_linear", "add", "copy", "attention" or
-//                "validate"
+//     op         "linear", "grouped_linear", "add", "copy", "attention",
+//                "validate" or "profile"
 //     cores      cube cores, or vector cores for add and copy [0: all]
 //     trace csv svg listing
 //                paths to write: a Chrome trace, a folder of tables, a picture,
@@ -18,7 +18,8 @@
 //     linear     M N K, scheme ["w16a16"], out ["f16"], weights "nd" or "nz"
 //                ["nz"], transpose_a [false], transpose_b [true: W is [N, K]],
 //                group_size [0], compression [1]
-//                tile_m tile_n tile_k packet_k split_k swizzle [0: searched]
+//                tile_m tile_n tile_k packet_k split_k swizzle wide_n [0:
+//                searched]
 //                double_buffer [true]
 //     grouped_linear
 //                as linear, with rows: [M of each group] for M
@@ -29,8 +30,9 @@
 //                [head_dim], v_in_k [false], causal [true], window [0],
 //                block_size [128], kv "f16", "bf16", "int8" or "fa3" ["f16"]
 //     validate   rows: path of a file with further rows [none]
+//     profile    nothing; replies profile, fixpipe and numerics, "hw" or "ref"
 //
-//   reply, of all but validate
+//   reply, of all but validate and profile
 //     profile kernel cycles time_ns launch_ns cores instructions operations
 //     canonical_bytes
 //     pipes      {name: {busy_cycles utilisation}}

@@ -10,7 +10,7 @@
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/format/element.hpp"
 #include "framework/format/kv_block.hpp"
-#include "framework/host/timeline.hpp"
+#include "framework/host/device/timeline.hpp"
 
 namespace tessera::device_test {
 namespace {

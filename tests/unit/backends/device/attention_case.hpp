@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/conformance/reference/attention.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
 #include "tests/unit/backends/device/op_runner.hpp"
 
 namespace tessera::device_test {

@@ -6,8 +6,8 @@
 
 #include <cstring>
 
-#include "framework/host/record_builder.hpp"
-#include "framework/host/timeline.hpp"
+#include "framework/host/device/record_builder.hpp"
+#include "framework/host/device/timeline.hpp"
 
 namespace tessera::device_test {
 

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::device_test {
 

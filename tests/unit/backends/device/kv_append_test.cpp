@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "framework/conformance/reference/kv.hpp"
+#include "framework/conformance/reference/attention/kv.hpp"
 #include "tests/unit/backends/device/attention_case.hpp"
 
 namespace tessera::device_test {

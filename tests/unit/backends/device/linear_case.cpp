@@ -11,7 +11,7 @@
 
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/format/element.hpp"
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 #include "framework/tensor/half.hpp"
 #include "tests/unit/backends/device/device_under_test.hpp"
 

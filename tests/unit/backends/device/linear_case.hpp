@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "framework/format/encode.hpp"
 #include "framework/format/weight.hpp"
 #include "tests/unit/backends/device/op_runner.hpp"

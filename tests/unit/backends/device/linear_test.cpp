@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
 
 namespace tessera::device_test {

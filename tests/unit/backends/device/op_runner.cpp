@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "framework/format/element.hpp"
-#include "framework/host/registry.hpp"
+#include "framework/host/loading/registry.hpp"
 #include "tests/unit/backends/device/device_under_test.hpp"
 
 namespace tessera::device_test {

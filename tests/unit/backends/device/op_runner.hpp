@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-#include "framework/host/device.hpp"
-#include "framework/host/record_builder.hpp"
-#include "framework/host/timeline.hpp"
+#include "framework/host/device/device.hpp"
+#include "framework/host/device/record_builder.hpp"
+#include "framework/host/device/timeline.hpp"
 
 namespace tessera::device_test {
 
@@ -80,6 +80,8 @@ class RepeatedStep {
  public:
   // Runs one more step and waits for it.
   Status run();
+  // Numbers of the steps to come.
+  tsr_submission& step() { return submission_.record(); }
 
  private:
   friend class OpRunner;

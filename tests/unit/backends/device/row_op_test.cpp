@@ -6,12 +6,12 @@
 
 #include <cmath>
 
+#include "framework/conformance/reference/attention/rope.hpp"
+#include "framework/conformance/reference/attention/softmax.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/conformance/reference/gather.hpp"
 #include "framework/conformance/reference/norm.hpp"
-#include "framework/conformance/reference/rope.hpp"
-#include "framework/conformance/reference/softmax.hpp"
 #include "tessera/portable_math.h"
 #include "tests/unit/backends/device/op_runner.hpp"
 

@@ -11,34 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/framework/bench/noise.hpp"
+
 namespace tessera::bench {
 namespace {
 
 using testing::ElementsAre;
-
-constexpr size_t kCases = 40;
-constexpr size_t kPlanted = 7;
-
-// A run of 40 ops with 15 samples each, on a machine with 2 % of noise that
-// delays one sample in twenty; one op is slowed by `factor`.
-Json simulate_run(double factor, std::mt19937& rng) {
-  std::normal_distribution<double> noise(1.0, 0.02);
-  std::exponential_distribution<double> delay(2.0);
-  Json rows = Json::array();
-  for (size_t i = 0; i < kCases; ++i) {
-    std::vector<double> samples(15);
-    const double median =
-        1e3 * static_cast<double>(i + 1) * (i == kPlanted ? factor : 1.0);
-    for (double& sample : samples) {
-      const bool is_delayed = rng() % 20 == 0;
-      sample = median * noise(rng) * (is_delayed ? 1.0 + delay(rng) : 1.0);
-    }
-    rows.push_back({{"case", "op " + std::to_string(i)},
-                    {"clock", "wall"},
-                    {"samples_ns", samples}});
-  }
-  return rows;
-}
 
 TEST(CompareRuns, IdenticalRunsShowNoRegression) {
   std::mt19937 rng(42);
@@ -46,7 +24,7 @@ TEST(CompareRuns, IdenticalRunsShowNoRegression) {
   for (int trial = 0; trial < 200; ++trial) {
     const Comparison found =
         compare_runs(simulate_run(1.0, rng), simulate_run(1.0, rng), {});
-    EXPECT_EQ(found.changes.size(), kCases);
+    EXPECT_EQ(found.changes.size(), kSimulatedCases);
     for (const CaseChange& change : found.changes) {
       if (change.verdict != Verdict::kSame) ++alarms;
     }
@@ -66,8 +44,8 @@ TEST(CompareRuns, FindATenthInNinetyFiveOfAHundred) {
     const Json slowed = simulate_run(1.1, rng);
     const Comparison there = compare_runs(usual, slowed, {});
     const Comparison back = compare_runs(slowed, usual, {});
-    for (size_t i = 0; i < kCases; ++i) {
-      const bool is_planted = i == kPlanted;
+    for (size_t i = 0; i < kSimulatedCases; ++i) {
+      const bool is_planted = i == kPlantedCase;
       slower += is_planted && there.changes[i].is_regression() ? 1 : 0;
       faster += is_planted && back.changes[i].verdict == Verdict::kFaster;
       others += !is_planted && there.changes[i].verdict != Verdict::kSame;

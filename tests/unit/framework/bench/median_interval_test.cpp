@@ -6,53 +6,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <functional>
 #include <numeric>
 #include <random>
-#include <string>
 #include <vector>
+
+#include "tests/unit/framework/bench/noise.hpp"
 
 namespace tessera::bench {
 namespace {
-
-using Draw = std::function<double(std::mt19937&)>;
-
-struct Law {
-  std::string name;
-  Draw draw;
-};
-
-void PrintTo(const Law& law, std::ostream* out) { *out << law.name; }
-
-std::vector<Law> laws() {
-  const auto normal = [](std::mt19937& rng) {
-    return std::normal_distribution<double>(100.0, 1.0)(rng);
-  };
-  const auto skewed = [](std::mt19937& rng) {
-    return std::lognormal_distribution<double>(0.0, 0.5)(rng);
-  };
-  const auto waiting = [](std::mt19937& rng) {
-    return 1.0 + std::exponential_distribution<double>(1.0)(rng);
-  };
-  // What a busy machine does: one in ten is slowed by a lot.
-  const auto outliers = [](std::mt19937& rng) {
-    const double delay = std::exponential_distribution<double>(0.2)(rng);
-    return 1.0 + std::abs(std::normal_distribution<double>(0.0, 0.02)(rng)) +
-           (rng() % 10 == 0 ? delay : 0.0);
-  };
-  return {{"normal", normal},
-          {"skewed", skewed},
-          {"waiting", waiting},
-          {"outliers", outliers}};
-}
-
-std::vector<double> draw_samples(const Draw& draw, size_t count,
-                                 std::mt19937& rng) {
-  std::vector<double> samples(count);
-  for (double& sample : samples) sample = draw(rng);
-  return samples;
-}
 
 class IntervalCoverage
     : public testing::TestWithParam<std::tuple<Law, size_t>> {};
@@ -63,10 +24,8 @@ TEST_P(IntervalCoverage, HoldsTheMedianOfATenTimesLongerRun) {
   constexpr int kTrials = 4000;
   int covered = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
-    const MedianInterval found =
-        median_interval(draw_samples(law.draw, count, rng));
-    const double longer =
-        quantile_of(draw_samples(law.draw, 10 * count, rng), 0.5);
+    const MedianInterval found = median_interval(draw_samples(law, count, rng));
+    const double longer = quantile_of(draw_samples(law, 10 * count, rng), 0.5);
     covered += found.low <= longer && longer <= found.high ? 1 : 0;
   }
   const double share = static_cast<double>(covered) / kTrials;
@@ -75,7 +34,7 @@ TEST_P(IntervalCoverage, HoldsTheMedianOfATenTimesLongerRun) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Laws, IntervalCoverage,
-                         testing::Combine(testing::ValuesIn(laws()),
+                         testing::Combine(testing::ValuesIn(noise_laws()),
                                           testing::Values(9, 11, 15, 16, 40)));
 
 TEST(MedianInterval, OfSamplesInAnyOrder) {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "framework/conformance/reference/weight.hpp"
+#include "framework/conformance/reference/linear/weight.hpp"
 #include "framework/format/scheme.hpp"
 
 namespace tessera::bench {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/environment.hpp"
+#include "framework/cli/devices/environment.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/eval_report.hpp"
+#include "framework/cli/eval/eval_report.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

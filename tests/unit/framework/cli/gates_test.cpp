@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/gates.hpp"
+#include "framework/cli/eval/gates.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

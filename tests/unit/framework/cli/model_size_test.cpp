@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/model_size.hpp"
+#include "framework/cli/inspect/model_size.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/profile.hpp"
+#include "framework/cli/run/profile.hpp"
 
 #include <gtest/gtest.h>
 

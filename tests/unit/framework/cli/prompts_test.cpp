@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/prompts.hpp"
+#include "framework/cli/run/prompts.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -13,7 +13,7 @@
 
 #include "framework/format/element.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 #include "framework/format/weight_check.hpp"
 
 namespace tessera::format {

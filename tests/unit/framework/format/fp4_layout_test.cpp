@@ -12,7 +12,7 @@
 
 #include "framework/format/element.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/format/gguf_fp4.hpp"
+#include "framework/format/gguf/gguf_fp4.hpp"
 #include "tests/unit/framework/format/golden_vectors.hpp"
 
 namespace tessera::format {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 #include "framework/tensor/half.hpp"
 #include "tessera/types.h"
 

@@ -2,7 +2,7 @@
 //
 // Against vectors made by ggml's own reference quantizers.
 
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 
 #include <gtest/gtest.h>
 

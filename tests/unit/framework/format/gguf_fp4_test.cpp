@@ -2,7 +2,7 @@
 //
 // Against vectors made by ggml's own reference quantizers, and over all codes.
 
-#include "framework/format/gguf_fp4.hpp"
+#include "framework/format/gguf/gguf_fp4.hpp"
 
 #include <gtest/gtest.h>
 

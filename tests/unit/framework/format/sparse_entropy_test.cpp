@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/format/sparse_entropy.hpp"
+#include "framework/format/sparse/sparse_entropy.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "framework/format/sparse_rans.hpp"
+#include "framework/format/sparse/sparse_rans.hpp"
 #include "tests/unit/framework/format/sparse_codes.hpp"
 
 namespace tessera::format {

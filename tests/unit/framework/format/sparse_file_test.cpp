@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/format/sparse_file.hpp"
+#include "framework/format/sparse/sparse_file.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "framework/format/element.hpp"
-#include "framework/format/sparse_entropy.hpp"
+#include "framework/format/sparse/sparse_entropy.hpp"
 #include "tests/unit/framework/format/sparse_codes.hpp"
 
 namespace tessera::format {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <map>
 
-#include "framework/conformance/reference/sparse_tile.hpp"
+#include "framework/conformance/reference/linear/sparse_tile.hpp"
 #include "framework/format/element.hpp"
 #include "tests/unit/framework/format/sparse_codes.hpp"
 

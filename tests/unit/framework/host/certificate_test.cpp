@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/certificate.hpp"
+#include "framework/host/trust/certificate.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "tests/unit/framework/host/fake_plugin.hpp"
 #include "tests/unit/framework/host/toy_linear.hpp"
 

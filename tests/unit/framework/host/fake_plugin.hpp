@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "framework/host/negotiate.hpp"
+#include "framework/host/loading/negotiate.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/manifest.hpp"
+#include "framework/host/loading/manifest.hpp"
 
 #include <gtest/gtest.h>
 

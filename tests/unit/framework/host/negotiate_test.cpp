@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/negotiate.hpp"
+#include "framework/host/loading/negotiate.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "framework/host/plugin_error.hpp"
+#include "framework/host/device/plugin_error.hpp"
 #include "tests/unit/framework/host/fake_plugin.hpp"
 
 namespace tessera {

@@ -2,7 +2,7 @@
 //
 // Pieces of chunks are memory like any other.
 
-#include "framework/host/plugin_memory.hpp"
+#include "framework/host/device/plugin_memory.hpp"
 
 #include <gtest/gtest.h>
 

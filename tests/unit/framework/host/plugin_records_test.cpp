@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/plugin_records.hpp"
+#include "framework/host/loading/plugin_records.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

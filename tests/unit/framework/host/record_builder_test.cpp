@@ -2,7 +2,7 @@
 //
 // The builders are held against the SDK's readers, which are what plugins use.
 
-#include "framework/host/record_builder.hpp"
+#include "framework/host/device/record_builder.hpp"
 
 #include <gtest/gtest.h>
 

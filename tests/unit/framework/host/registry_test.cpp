@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/registry.hpp"
+#include "framework/host/loading/registry.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "framework/host/sha256.hpp"
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/sha256.hpp"
+#include "framework/host/trust/trust.hpp"
 #include "tests/unit/framework/host/temporary_folder.hpp"
 #include "tests/unit/framework/host/toy_linear.hpp"
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/search_path.hpp"
+#include "framework/host/loading/search_path.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 
 namespace tessera {
 namespace {

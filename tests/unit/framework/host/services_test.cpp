@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/services.hpp"
+#include "framework/host/services/services.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

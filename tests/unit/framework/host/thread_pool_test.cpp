@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 
 #include <gtest/gtest.h>
 

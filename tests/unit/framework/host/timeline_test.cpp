@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/timeline.hpp"
+#include "framework/host/device/timeline.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "framework/host/timeline_cells.hpp"
+#include "framework/host/device/timeline_cells.hpp"
 
 namespace tessera {
 namespace {

@@ -11,8 +11,8 @@
 #include <random>
 #include <vector>
 
-#include "framework/host/device.hpp"
-#include "framework/host/record_builder.hpp"
+#include "framework/host/device/device.hpp"
+#include "framework/host/device/record_builder.hpp"
 
 namespace tessera {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/trust.hpp"
+#include "framework/host/trust/trust.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <random>
 
-#include "framework/host/elf_file.hpp"
-#include "framework/host/sha256.hpp"
+#include "framework/host/loading/elf_file.hpp"
+#include "framework/host/trust/sha256.hpp"
 #include "tests/unit/framework/host/temporary_folder.hpp"
 
 namespace tessera {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/weight_loader.hpp"
+#include "framework/host/device/weight_loader.hpp"
 
 #include <gtest/gtest.h>
 

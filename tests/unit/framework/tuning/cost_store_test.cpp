@@ -37,6 +37,7 @@ CostKey a_key() {
 
 MeasuredSegment a_segment(double ns) {
   MeasuredSegment segment;
+  segment.spread = {TimeSpread{0.75, 1.5}, TimeSpread{0.875, 1.25}};
   segment.parts.push_back({"", "", {{{ns, 0.0, 64, ""}, {1.5, 0.0, 0, ""}}}});
   segment.parts.push_back(
       {"q_proj", "vnni", {{{2.0 * ns, 0.0, 0, ""}, {0.25, 0.0, 128, ""}}}});
@@ -58,6 +59,10 @@ TEST_F(CostStoreFile, GivesBackWhatWasPutAcrossProcesses) {
   EXPECT_EQ(segment.parts[1].costs[1].ns, 0.25);
   EXPECT_EQ(segment.parts[1].costs[1].workspace_bytes, 128U);
   EXPECT_EQ(segment.parts[1].costs[1].source, "measured");
+  EXPECT_EQ(segment.spread[0].low, 0.75);
+  EXPECT_EQ(segment.spread[0].high, 1.5);
+  EXPECT_EQ(segment.spread[1].low, 0.875);
+  EXPECT_EQ(segment.spread[1].high, 1.25);
 }
 
 TEST_F(CostStoreFile, TellsEveryPartOfAKeyApart) {

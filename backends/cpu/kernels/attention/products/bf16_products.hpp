@@ -100,60 +100,96 @@ class Bf16Products {
   using Pairs = Bf16Pairs<kDtype>;
   static constexpr int64_t kCodeBytes = kDtype == TSR_I8 ? 1 : 2;
 
-  static void fetch(const std::byte* row, int64_t begin, int64_t end) {
-    for (int64_t i = begin * kCodeBytes; i < end * kCodeBytes; i += 64) {
+  // The tile after the next products is on its way to L2 (CodeRows::next); from
+  // there the keys are brought into L1 a few ahead of the products, so that
+  // what waits for memory does not hold these up.
+  static constexpr int kKeysAhead = 8;
+  [[gnu::always_inline]] static void fetch(const std::byte* row,
+                                           int64_t columns) {
+    for (int64_t i = 0; i < columns * kCodeBytes; i += 64) {
       V::prefetch(row + i);
     }
   }
+  // Inlined, else g++ takes it for a function without effect.
+  [[gnu::always_inline]] static void fetch_soon(const CodeRows& codes,
+                                                int key) {
+    if (key + kKeysAhead >= kKeyTile) return;
+    const std::byte* row = codes.row[key + kKeysAhead];
+    for (int64_t i = 0; i < codes.head_dim * kCodeBytes; i += 64) {
+      __builtin_prefetch(row + i);
+    }
+  }
 
+  // Sixteen keys at a time: kRows parts of 16 / kRows keys by all rows.
   template <int kRows>
   static void dots(const CodeRows& keys, const float* q, float* out) {
     constexpr int kKeys = V::kFewSums / kRows;
     const Pairs pairs;
-    for (int key = 0; key < keys.num_keys; key += kKeys) {
-      F sum[V::kFewSums];
+    for (int key = 0; key < keys.num_keys; key += V::kLanes) {
+      F part[kRows];
+      for (int i = 0; i < kRows; ++i) {
+        const int first = key + i * kKeys;
+        for (int k = first; k < first + kKeys; ++k) fetch_soon(keys, k);
+        part[i] = dots_of_part<kRows>(pairs, keys, first, q);
+        if (keys.next == nullptr) continue;
+        for (int k = first; k < first + kKeys; ++k) {
+          fetch(keys.next[k], keys.head_dim);
+        }
+      }
+      V::template gather_rows<kRows>(part);
       TSR_UNROLL
-      for (F& s : sum) s = V::zero();
-      for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
-        __m512i left[kRows][Pairs::kStepVecs];
+      for (int r = 0; r < kRows; ++r) {
+        V::store<TSR_F32>(out, r * kKeyTile + key, part[r]);
+      }
+    }
+  }
+
+  // Lane r * kKeys + i: row r by key first + i.
+  template <int kRows>
+  [[gnu::always_inline]] static F dots_of_part(const Pairs& pairs,
+                                               const CodeRows& keys, int first,
+                                               const float* q) {
+    constexpr int kKeys = V::kFewSums / kRows;
+    constexpr int kAtOnce = kKeys < 2 ? 1 : 2;
+    F sum[V::kFewSums];
+    TSR_UNROLL
+    for (F& s : sum) s = V::zero();
+    for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
+      TSR_UNROLL
+      for (int i = 0; i < kKeys; i += kAtOnce) {
+        __m512i right[kAtOnce][Pairs::kStepVecs];
+        TSR_UNROLL
+        for (int a = 0; a < kAtOnce; ++a) {
+          pairs.load_key(keys.row[first + i + a], d, keys.head_dim, right[a]);
+        }
         TSR_UNROLL
         for (int r = 0; r < kRows; ++r) {
           TSR_UNROLL
           for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
-            left[r][j] =
-                _mm512_loadu_si512(q + r * keys.q_stride + d / 2 + 16 * j);
-            // Else each of the keys loads them again.
-            if constexpr (kRows * Pairs::kStepVecs <= 8) {
-              asm("" : "+v"(left[r][j]));
-            }
-          }
-        }
-        TSR_UNROLL
-        for (int i = 0; i < kKeys; ++i) {
-          __m512i right[Pairs::kStepVecs];
-          pairs.load_key(keys.row[key + i], d, keys.head_dim, right);
-          TSR_UNROLL
-          for (int r = 0; r < kRows; ++r) {
-            F& s = sum[r * kKeys + i];
+            const __m512i left = held(
+                _mm512_loadu_si512(q + r * keys.q_stride + d / 2 + 16 * j));
             TSR_UNROLL
-            for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
-              s.v = V::multiply_add_pairs(left[r][j], right[j], s.v);
+            for (int a = 0; a < kAtOnce; ++a) {
+              F& s = sum[r * kKeys + i + a];
+              s.v = V::multiply_add_pairs(left, right[a][j], s.v);
             }
           }
         }
-      }
-      float dot[V::kFewSums];
-      V::sum_each(sum, dot);
-      for (int r = 0; r < kRows; ++r) {
-        for (int i = 0; i < kKeys; ++i) {
-          out[r * kKeyTile + key + i] = dot[r * kKeys + i];
-        }
-      }
-      if (keys.next == nullptr) continue;
-      for (int i = 0; i < kKeys; ++i) {
-        fetch(keys.next[key + i], 0, keys.head_dim);
       }
     }
+    return V::sum_each(sum);
+  }
+
+  // Loaded once, not by each instruction that uses it.
+  static __m512i held(__m512i x) {
+    asm("" : "+v"(x));
+    return x;
+  }
+  // From memory; from a register it is a shuffle.
+  static __m512 broadcast(const float* x) {
+    __m512 all;
+    asm("vbroadcastss %1, %0" : "=v"(all) : "m"(*x));
+    return all;
   }
 
   template <int kRows>
@@ -182,6 +218,10 @@ class Bf16Products {
       for (F& s : row) s = V::zero();
     }
     for (int key = 0; key < values.num_keys; key += 2) {
+      if (d == 0) {
+        fetch_soon(values, key);
+        fetch_soon(values, key + 1);
+      }
       TSR_UNROLL
       for (int64_t j = 0; j < kVecs; j += 2) {
         __m512i right[2];
@@ -189,7 +229,7 @@ class Bf16Products {
                           d + j * V::kLanes, values.head_dim, right);
         TSR_UNROLL
         for (int r = 0; r < kRows; ++r) {
-          const __m512 left = _mm512_set1_ps(weights[r * kKeyTile + key / 2]);
+          const __m512 left = broadcast(weights + r * kKeyTile + key / 2);
           TSR_UNROLL
           for (int i = 0; i < 2; ++i) {
             F& s = sum[r][j + i];
@@ -200,8 +240,8 @@ class Bf16Products {
       }
       if (values.next != nullptr) {
         constexpr int64_t kColumns = int64_t{kVecs} * V::kLanes;
-        fetch(values.next[key], d, d + kColumns);
-        fetch(values.next[key + 1], d, d + kColumns);
+        fetch(values.next[key] + d * kCodeBytes, kColumns);
+        fetch(values.next[key + 1] + d * kCodeBytes, kColumns);
       }
     }
     const int64_t dim = padded_dim(values.head_dim);

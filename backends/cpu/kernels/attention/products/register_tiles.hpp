@@ -151,7 +151,9 @@ class FewRows {
                                             static_cast<int>(head_dim - d));
   }
 
-  static void fetch(const std::byte* row, int64_t begin, int64_t end) {
+  // Inlined, else g++ takes it for a function without effect.
+  [[gnu::always_inline]] static void fetch(const std::byte* row, int64_t begin,
+                                           int64_t end) {
     for (int64_t i = begin * kCodeBytes; i < end * kCodeBytes; i += 64) {
       V::prefetch(row + i);
     }

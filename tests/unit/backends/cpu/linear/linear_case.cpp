@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "framework/format/gguf_block.hpp"
+#include "framework/format/gguf/gguf_block.hpp"
 #include "framework/tensor/half.hpp"
 
 namespace tessera::cpu {

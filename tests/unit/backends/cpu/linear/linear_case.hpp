@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "backends/cpu/kernels/linear/linear.hpp"
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "framework/format/encode.hpp"
 #include "framework/format/weight.hpp"
 #include "tessera/error.hpp"

@@ -6,7 +6,7 @@
 
 #include <bit>
 
-#include "framework/conformance/reference/epilogue.hpp"
+#include "framework/conformance/reference/linear/epilogue.hpp"
 #include "tests/unit/backends/cpu/linear/linear_case.hpp"
 
 namespace tessera::cpu {

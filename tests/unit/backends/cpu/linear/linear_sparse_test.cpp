@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "framework/format/element.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "tests/unit/backends/cpu/linear/linear_case.hpp"
 #include "tests/unit/backends/cpu/ops/test_threads.hpp"
 #include "tests/unit/framework/format/sparse_codes.hpp"

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "tests/unit/backends/device/bench/limits.hpp"
 
 namespace tessera::device_test {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 #include "tests/unit/backends/device/bench/linear_steps.hpp"
 #include "tests/unit/backends/device/bench/rounds.hpp"
 

@@ -18,7 +18,7 @@
 #include "backends/npu_sim/machine/costs.hpp"
 #include "backends/npu_sim/simulation/simulate.hpp"
 #include "framework/conformance/reference/bounds.hpp"
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "tests/unit/backends/npu_sim/function/test_tensor.hpp"
 
 namespace tessera::npu {
@@ -104,7 +104,8 @@ class BothPaths {
            (gemm_.layout == WeightLayout::kNz ? " nz" : " nd") +
            (gemm_.weight_is_nk ? "" : " kn") +
            (gemm_.transpose_a ? " transposed" : "") + " split " +
-           std::to_string(options_.tiling.split_k) + " epilogue " +
+           std::to_string(options_.tiling.split_k) + " slices of " +
+           std::to_string(options_.tiling.wide_n) + " epilogue " +
            std::to_string(gemm_.epilogue.bias) +
            std::to_string(gemm_.epilogue.activation) +
            std::to_string(gemm_.epilogue.multiply) +
@@ -188,6 +189,12 @@ void BothPaths::choose_problem() {
   gemm_.epilogue = {one_in(3), one_in(3), one_in(3), one_in(3)};
   options_.tiling.split_k =
       one_in(3) ? 2 + static_cast<int64_t>(rng_() % 3) : 1;
+  const bool has_slices =
+      gemm_.layout == WeightLayout::kNz || gemm_.weight_is_nk;
+  if (kind.widens_weight && has_slices && !one_in(3)) {
+    options_.tiling.wide_n =
+        fractal_k(cube_) * (1 + static_cast<int64_t>(rng_() % 4));
+  }
 }
 
 int64_t BothPaths::place(int64_t n, int64_t k) const {

@@ -189,6 +189,47 @@ TEST_P(PathsAgree, OnIntegerProductsInBothNumerics) {
 }
 
 // Each group of rows has a weight of its own, one after another in memory.
+// However many columns or whole weights are widened together.
+TEST_P(PathsAgree, OnSlicesOfWideWeights) {
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < kNumShapes; ++i) {
+    Shape shape = random_shape(rng_);
+    shape.N += shape.N % 2;
+    GroupedGemm grouped;
+    grouped.rows = {static_cast<int64_t>(rng_() % 20), 0,
+                    1 + static_cast<int64_t>(rng_() % 40)};
+    shape.M = grouped.rows[0] + grouped.rows[2];
+    grouped.each.N = shape.N;
+    grouped.each.K = shape.K;
+    grouped.each.scheme = Scheme::kW4A16;
+    Memory memory;
+    std::vector<uint16_t> x(static_cast<size_t>(shape.M * shape.K));
+    for (uint16_t& bits : x) bits = f16_from_f32(normal(rng_));
+    memory.tensors[number_of(Tensor::kInput)] = bytes_of_values(x);
+    auto& codes = memory.tensors[number_of(Tensor::kWeight)];
+    codes.resize(static_cast<size_t>(3 * shape.N * shape.K / 2));
+    for (uint8_t& pair : codes) pair = static_cast<uint8_t>(rng_());
+    memory.tensors[number_of(Tensor::kWideWeight)].resize(
+        static_cast<size_t>(3 * shape.N * shape.K * 2));
+    memory.weight = {shape.N, shape.K, 0, true, 0, {}};
+    for (int64_t n = 0; n < 3 * shape.N; ++n) {
+      memory.weight.scales.push_back(normal(rng_));
+    }
+    std::vector<std::vector<uint8_t>> results;
+    for (const int64_t wide_n :
+         {3 * shape.N, 2 * shape.N, shape.N, int64_t{16}, int64_t{48}}) {
+      SimulateOptions options;
+      options.tiling.wide_n = wide_n;
+      auto& out = memory.tensors[number_of(Tensor::kOutput)];
+      out.assign(static_cast<size_t>(shape.M * shape.N * 2), 0);
+      execute(profile_, compile(profile_, grouped, options), memory);
+      results.push_back(out);
+      ASSERT_EQ(results.back(), results.front())
+          << text_of(shape) << " slices of " << wide_n;
+    }
+  }
+}
+
 TEST_P(PathsAgree, OnGroupsOfProducts) {
   std::normal_distribution<float> normal;
   for (int i = 0; i < kNumShapes; ++i) {

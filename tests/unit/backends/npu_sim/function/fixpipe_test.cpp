@@ -13,6 +13,7 @@
 #include <random>
 
 #include "backends/npu_sim/function/half.hpp"
+#include "framework/conformance/reference/linear/fixed_pipe.hpp"
 
 namespace tessera::npu {
 namespace {
@@ -178,6 +179,24 @@ TEST(Fixpipe, RoundsTiesToEvenAndLargeAccumulatorsBeforeScaling) {
   // The clamp comes before the offset, the 9-bit offset is signed.
   EXPECT_EQ(req8(1000, {.offset = -256}), -1);
   EXPECT_EQ(req8(-1000, {.offset = 255, .is_signed = false}), 0);
+}
+
+// Two programs of one definition: the device's masks bits, the oracle's scales
+// by powers of two.
+TEST(Fixpipe, AccumulatorsLeaveAsTheOraclesDo) {
+  std::mt19937 rng(42);
+  std::uniform_real_distribution<float> exponent(-40.0f, 4.0f);
+  for (int i = 0; i < 100000; ++i) {
+    const auto sum = static_cast<int32_t>(rng() >> (1 + rng() % 31)) *
+                     (rng() % 2 == 0 ? 1 : -1);
+    const float scale = std::exp2(exponent(rng));
+    FixpipeScale word;
+    word.positive = fixpipe_scale(scale, Numerics::kHw);
+    word.negative = word.positive;
+    ASSERT_EQ(reference::cut_scale(scale), word.positive) << scale;
+    ASSERT_EQ(reference::deqf16(sum, scale), f32_from_f16(deqf16(sum, word)))
+        << sum << " times " << scale << " seed 42";
+  }
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 #include "backends/npu_sim/function/linear/linear.hpp"
 #include "framework/conformance/reference/bounds.hpp"
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "tessera/error.hpp"
 #include "tests/unit/backends/npu_sim/function/test_tensor.hpp"
 

@@ -9,9 +9,9 @@
 #include <cmath>
 
 #include "backends/npu_sim/function/linear/linear.hpp"
-#include "framework/conformance/reference/activation.hpp"
-#include "framework/conformance/reference/linear.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/conformance/reference/linear/activation.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "tessera/error.hpp"
 #include "tests/unit/backends/npu_sim/function/test_tensor.hpp"
 

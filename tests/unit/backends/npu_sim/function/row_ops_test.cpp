@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "framework/conformance/reference/attention/softmax.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/conformance/reference/norm.hpp"
-#include "framework/conformance/reference/softmax.hpp"
 #include "tessera/error.hpp"
 #include "tessera/portable_math.h"
 #include "tests/unit/backends/npu_sim/function/test_tensor.hpp"

@@ -15,7 +15,7 @@
 
 #include "backends/npu_sim/function/rows.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/format/weight.hpp"
 
 namespace tessera::npu {

@@ -21,7 +21,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json ask(const char* profile, const Json& request) {
-  return Json::parse(simulate_request(load_profile(profile), request.dump()));
+  return Json::parse(
+      simulate_request(load_profile(profile), Numerics::kRef, request.dump()));
 }
 
 Json linear_request(int64_t M, int64_t N, int64_t K) {
@@ -30,7 +31,7 @@ Json linear_request(int64_t M, int64_t N, int64_t K) {
 
 std::string refusal_of(const std::string& request) {
   try {
-    simulate_request(load_profile("910b"), request);
+    simulate_request(load_profile("910b"), Numerics::kRef, request);
   } catch (const sdk::Error& error) {
     return error.what();
   }

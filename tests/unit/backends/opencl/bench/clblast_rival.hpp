@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "framework/host/device.hpp"
+#include "framework/host/device/device.hpp"
 
 namespace tessera::device_test {
 

@@ -111,7 +111,8 @@ TEST_P(OpenClFeatures, AddExtremeCodesExactly) {
 INSTANTIATE_TEST_SUITE_P(All, OpenClFeatures,
                          testing::Values("form=tile dot=emulated",
                                          "form=tile subgroups=emulated",
-                                         "width=8", "width=4", "half=storage"),
+                                         "width=8", "width=4", "half=storage",
+                                         "pairs=off", "pairs=emulated"),
                          [](const auto& words) {
                            std::string name = words.param;
                            std::replace(name.begin(), name.end(), '=', '_');

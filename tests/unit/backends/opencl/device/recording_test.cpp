@@ -4,6 +4,7 @@
 // recorded, and whether submit waits for them or not.
 
 #include <chrono>
+#include <map>
 #include <thread>
 
 #include "tests/unit/backends/device/attention_case.hpp"
@@ -120,6 +121,40 @@ TEST_P(OpenClRecording, StepsSeeWhatTheirTensorsHoldAndTheirOwnSize) {
     ASSERT_TRUE(doubling.timeline().wait(value).ok());
     doubling.expect(static_cast<float>(2 * i), num_tokens);
   }
+}
+
+// Of y the rows that the step has; the same for the same size, whatever ran
+// in between.
+TEST_P(OpenClRecording, ALinearsPrefillLeavesItsRecordedDecodeAlone) {
+  TSR_OPEN_RECORDING_OR_SKIP(device);
+  constexpr uint32_t kTokens = 9;
+  std::mt19937 rng(42);
+  const auto planes = random_weight(weight_kind("i8_channel"), 40, 64, rng);
+  const auto weight = device->load_weight(planes.view().desc());
+  ASSERT_TRUE(weight.ok()) << weight.status().message();
+  const TestTensor x(*device, TSR_F32, kTokens, 64, rng);
+  const TestTensor y(*device, TSR_F32, kTokens, 40);
+  OpRunner op(device);
+  tsr_op_linear linear{};
+  linear.op.kind = TSR_OP_LINEAR;
+  linear.weight = op.program().add_weight(weight->id());
+  linear.x = op.add(x);
+  linear.y = op.add(y);
+  linear.bias = linear.multiplier = linear.residual = TSR_NONE;
+  linear.act_quant = TSR_ACT_I8_DYNAMIC;
+  op.program().add_op(linear);
+  auto steps = op.prepare(kTokens);
+  ASSERT_TRUE(steps.ok()) << steps.status().message();
+  std::map<uint32_t, std::vector<float>> wanted;
+  for (const uint32_t M : {9U, 9U, 9U, 1U, 1U, 1U, 9U, 1U, 3U, 1U, 3U, 9U}) {
+    steps->step().num_tokens = steps->step().num_outputs = M;
+    ASSERT_TRUE(steps->run().ok());
+    std::vector<float> got = y.values();
+    got.resize(size_t{M} * 40);
+    const auto first = wanted.emplace(M, got).first;
+    EXPECT_EQ(got, first->second) << "M " << M;
+  }
+  EXPECT_NE(wanted.at(1)[0], 0.0f);
 }
 
 TEST_P(OpenClRecording, QueuedStepsRunInOrder) {

@@ -4,7 +4,7 @@
 
 #include <gmock/gmock.h>
 
-#include "framework/host/registry.hpp"
+#include "framework/host/loading/registry.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
 
 namespace tessera::device_test {

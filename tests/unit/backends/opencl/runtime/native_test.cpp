@@ -15,9 +15,12 @@
 namespace tessera::opencl {
 namespace {
 
+constexpr const char* kGpu = "-cl-std=CL3.0 -target spir64-unknown-unknown";
+
 // What clang prints about a program of those files.
 std::string compile(const std::vector<std::string>& files,
-                    const std::string& constants) {
+                    const std::string& constants,
+                    const std::string& target = kGpu) {
   const std::string path =
       testing::TempDir() + "/native_" + files.back() + ".cl";
   {
@@ -26,8 +29,8 @@ std::string compile(const std::vector<std::string>& files,
     for (const std::string& file : files) text << kernel_source(file);
   }
   const std::string command =
-      TSR_CLANG
-      " -x cl -cl-std=CL3.0 -target spir64-unknown-unknown -fsyntax-only"
+      TSR_CLANG " -x cl " + target +
+      " -fsyntax-only"
       " -Xclang -finclude-default-header -Xclang -cl-ext=+cl_khr_fp16,"
       "+cl_khr_subgroups,+__opencl_c_subgroups,+cl_khr_integer_dot_product,"
       "+__opencl_c_integer_dot_product_input_4x8bit_packed"
@@ -51,8 +54,9 @@ TEST(OpenClNativeKernels, CompileWithEveryBuiltIn) {
     GTEST_SKIP() << "this clang does not compile OpenCL C 3.0";
   }
   const std::string native = "-DHALF=2 -DDOT=2 -DSUBGROUPS=2 ";
-  for (const char* form : {"linear_tile", "linear_block"}) {
-    const std::vector<std::string> files = {"linear", form};
+  for (const std::vector<std::string>& files :
+       {std::vector<std::string>{"linear", "linear_tile"},
+        {"linear", "linear_panel", "linear_block"}}) {
     EXPECT_EQ(compile(files, native + "-DCODE=3 -DINTEGER=1 -DGROUPED=0"), "");
     EXPECT_EQ(compile(files, native + "-DCODE=4 -DINTEGER=1 -DGROUPED=1"), "");
     EXPECT_EQ(compile(files, "-DHALF=2 -DCODE=1 -DINTEGER=0 -DGROUPED=0"), "");
@@ -73,6 +77,40 @@ TEST(OpenClNativeKernels, CompileWithEveryBuiltIn) {
   EXPECT_EQ(compile({"group", "attention", "attention_group", "attention_tile"},
                     sizes + "-DKV_FORMAT=4"),
             "");
+}
+
+// CPUs whose instructions differ, and one that has none.
+TEST(OpenClNativeKernels, CompileForEveryCpu) {
+  if (std::string(TSR_CLANG).find("NOTFOUND") != std::string::npos) {
+    GTEST_SKIP() << "no clang to compile them";
+  }
+  const std::string x86 = "-cl-std=CL1.2 -target x86_64-linux-gnu -march=";
+  const std::vector<std::string> input = {"activation", "activation_block"};
+  const std::vector<std::string> linear = {"linear", "linear_panel",
+                                           "linear_block"};
+  if (!compile(input,
+               "-DX_DTYPE=1 -DACT_QUANT=0 -DHAS_PERMUTATION=0 "
+               "-DHAS_MULTIPLIER=0",
+               x86 + "x86-64")
+           .empty()) {
+    GTEST_SKIP() << "this clang does not compile OpenCL C for x86";
+  }
+  for (const char* cpu : {"skylake-avx512", "haswell", "x86-64"}) {
+    for (const char* pairs : {"0", "1", "2"}) {
+      const std::string constants = std::string("-DPAIRS=") + pairs;
+      EXPECT_EQ(compile(linear, constants + " -DCODE=3 -DINTEGER=1 -DGROUPED=0",
+                        x86 + cpu),
+                "");
+      EXPECT_EQ(compile(linear, constants + " -DCODE=4 -DINTEGER=1 -DGROUPED=1",
+                        x86 + cpu),
+                "");
+      EXPECT_EQ(compile(input,
+                        constants + " -DX_DTYPE=1 -DACT_QUANT=1 "
+                                    "-DHAS_PERMUTATION=0 -DHAS_MULTIPLIER=0",
+                        x86 + cpu),
+                "");
+    }
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/reference/activation.hpp"
+#include "framework/conformance/reference/linear/activation.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

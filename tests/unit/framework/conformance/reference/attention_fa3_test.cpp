@@ -9,7 +9,7 @@
 #include <cstring>
 #include <vector>
 
-#include "framework/conformance/reference/attention.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
 #include "tests/unit/framework/conformance/reference/paged_step.hpp"
 
 namespace tessera::reference {

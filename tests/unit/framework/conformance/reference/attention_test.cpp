@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/reference/attention.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/reference/kv.hpp"
+#include "framework/conformance/reference/attention/kv.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "framework/conformance/reference/rope.hpp"
+#include "framework/conformance/reference/attention/rope.hpp"
 #include "framework/format/element.hpp"
 #include "framework/tensor/half.hpp"
 #include "tests/unit/framework/conformance/reference/random_values.hpp"

@@ -3,7 +3,7 @@
 // Integer linear against numbers worked out by hand and against a second,
 // scalar spelling of numerics.md section 1.
 
-#include "framework/conformance/reference/linear_integer.hpp"
+#include "framework/conformance/reference/linear/linear_integer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,8 +12,8 @@
 #include <random>
 #include <vector>
 
-#include "framework/conformance/reference/activation.hpp"
-#include "framework/conformance/reference/linear.hpp"
+#include "framework/conformance/reference/linear/activation.hpp"
+#include "framework/conformance/reference/linear/linear.hpp"
 #include "framework/format/encode.hpp"
 #include "tests/unit/framework/conformance/reference/planes.hpp"
 #include "tests/unit/framework/conformance/reference/random_values.hpp"

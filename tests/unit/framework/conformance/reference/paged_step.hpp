@@ -12,8 +12,8 @@
 #include <random>
 #include <vector>
 
-#include "framework/conformance/reference/attention.hpp"
-#include "framework/conformance/reference/kv.hpp"
+#include "framework/conformance/reference/attention/attention.hpp"
+#include "framework/conformance/reference/attention/kv.hpp"
 #include "tests/unit/framework/conformance/reference/random_values.hpp"
 
 namespace tessera::reference {

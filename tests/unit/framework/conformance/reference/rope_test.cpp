@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/reference/rope.hpp"
+#include "framework/conformance/reference/attention/rope.hpp"
 
 #include <gtest/gtest.h>
 

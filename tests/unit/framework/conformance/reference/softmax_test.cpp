@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/conformance/reference/softmax.hpp"
+#include "framework/conformance/reference/attention/softmax.hpp"
 
 #include <gtest/gtest.h>
 

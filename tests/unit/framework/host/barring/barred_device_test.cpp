@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/host/device.hpp"
-#include "framework/host/registry.hpp"
+#include "framework/host/device/device.hpp"
+#include "framework/host/loading/registry.hpp"
 #include "tests/unit/framework/host/temporary_folder.hpp"
 #include "tests/unit/framework/host/toy_linear.hpp"
 

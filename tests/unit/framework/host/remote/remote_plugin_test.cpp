@@ -13,7 +13,7 @@
 #include <mutex>
 #include <thread>
 
-#include "framework/host/registry.hpp"
+#include "framework/host/loading/registry.hpp"
 #include "tessera/record.hpp"
 #include "tests/unit/framework/host/toy_linear.hpp"
 

@@ -12,7 +12,7 @@
 #include <random>
 
 #include "framework/format/decode.hpp"
-#include "framework/format/sparse_file.hpp"
+#include "framework/format/sparse/sparse_file.hpp"
 #include "framework/model/layouts/msmodelslim_layout.hpp"
 #include "tessera/ops.h"
 #include "tests/unit/framework/model/layouts/layout_folder.hpp"

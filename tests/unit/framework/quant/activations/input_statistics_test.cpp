@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 #include "tests/unit/framework/quant/random_values.hpp"
 
 namespace tessera::quant {

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 #include "tests/unit/framework/quant/random_values.hpp"
 
 namespace tessera::quant {

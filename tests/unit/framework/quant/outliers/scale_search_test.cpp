@@ -13,10 +13,10 @@
 #include <limits>
 #include <vector>
 
-#include "framework/conformance/reference/activation.hpp"
-#include "framework/conformance/reference/weight.hpp"
+#include "framework/conformance/reference/linear/activation.hpp"
+#include "framework/conformance/reference/linear/weight.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 #include "framework/quant/activations/input_statistics.hpp"
 #include "tests/unit/framework/quant/block_function.hpp"
 

@@ -9,7 +9,7 @@
 
 #include "framework/eval/oracle.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/model/layouts/quantized_layout.hpp"
 #include "framework/model/model.hpp"

@@ -14,7 +14,7 @@
 #include <set>
 
 #include "framework/format/element.hpp"
-#include "framework/format/sparse_tile.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/quant/sparsity/importance.hpp"
 #include "tests/unit/framework/quant/random_values.hpp"
 

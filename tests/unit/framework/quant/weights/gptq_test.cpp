@@ -14,9 +14,9 @@
 #include <span>
 #include <vector>
 
-#include "framework/conformance/reference/weight.hpp"
+#include "framework/conformance/reference/linear/weight.hpp"
 #include "framework/format/encode.hpp"
-#include "framework/host/thread_pool.hpp"
+#include "framework/host/services/thread_pool.hpp"
 #include "tests/unit/framework/quant/random_values.hpp"
 
 namespace tessera::quant {

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What rounds of timing say while the machine may do other things too.
+
+#pragma once
+
+#include <vector>
+
+namespace tessera {
+
+// Shortest and middle round, as multiples of the time that was taken.
+struct TimeSpread {
+  double low = 1.0;
+  double high = 1.0;
+};
+
+struct SpreadTime {
+  double ns = 0.0;
+  TimeSpread spread;
+};
+
+// Other work only adds to a round, so that three rounds in four may be loud: a
+// quarter of the rounds are no longer than what is returned.  0 of no rounds.
+SpreadTime quiet_time(std::vector<double> rounds);
+
+// Half of the rounds say that there was other work.
+bool is_busy(const TimeSpread& spread);
+
+// What takes `now` is not what took `before`: the spreads lie apart, by more
+// than two quiet runs may differ.
+bool has_drifted(const SpreadTime& before, const SpreadTime& now);
+
+}  // namespace tessera

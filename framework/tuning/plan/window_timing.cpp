@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Times segments where they stand in the model, many cells in turns.
+
+#include <algorithm>
+#include <utility>
+
+#include "framework/tuning/plan/probe_subject.hpp"
+#include "framework/tuning/plan/timed_stage.hpp"
+
+namespace tessera {
+namespace {
+
+using planner::kDecode;
+using planner::kPrefill;
+
+// Weights of this many numbers in a row are more than caches hold, in 4 bits
+// too: what is timed in such a run is as cold as in a session.
+constexpr uint64_t kColdWeights = uint64_t{96} << 20;
+
+// Weights that are loaded at once to be timed in turns.
+constexpr uint64_t kBytesAtOnce = uint64_t{1} << 30;
+
+std::vector<double> sizes_of_ops(const Graph& graph, const Lowered& lowered) {
+  std::vector<double> sizes;
+  for (size_t op = 0; op < lowered.ops.size(); ++op) {
+    const uint32_t weight = weight_of(graph, lowered, op);
+    sizes.push_back(weight == TSR_NONE ? 0.0
+                                       : double{1} * graph.weights[weight].N *
+                                             graph.weights[weight].K);
+  }
+  return sizes;
+}
+
+}  // namespace
+
+// A run of segments as one program.
+struct CostProbe::Window {
+  TimedCell cell;
+  size_t begin = 0;  // of segments_
+  size_t end = 0;
+  uint32_t first_op = 0;
+  TimedStage stage;
+  std::array<OpRounds, 2> rounds;  // by phase
+};
+
+StageInputs CostProbe::stage_inputs(const Plan& plan) const {
+  return {graph_,          plan,
+          source_,         limits_,
+          kProbeBlockSize, limits_.max_blocks_per_seq * limits_.max_seqs,
+          false,           nullptr};
+}
+
+// What it takes to begin a program and wait for it: a run of a single op,
+// without that op.
+Result<double> CostProbe::stage_ns(const std::shared_ptr<Device>& device) {
+  const auto known = stage_ns_.find(device.get());
+  if (known != stage_ns_.end()) return known->second;
+  const GraphSegment& first =
+      segments_[std::min<size_t>(1, segments_.size() - 1)];
+  const Plan plan = plan_for(*device, first, options_.base);
+  const OpRange range{first.first, first.first + 1, device->name(), {}, 0};
+  TSR_ASSIGN_OR_RETURN(
+      TimedStage stage,
+      TimedStage::create(stage_inputs(plan), range, device, options_.timer));
+  stage.prepare(step_shape(kDecode), limits_.max_blocks_per_seq);
+  std::vector<double> outside;
+  for (uint32_t run = 0; run <= 2 * options_.repeats; ++run) {
+    TSR_ASSIGN_OR_RETURN(const auto records, stage.record_run());
+    TSR_ASSIGN_OR_RETURN(double ns, stage.time_run());
+    for (const tsr_kernel_record& record : records) {
+      ns -= static_cast<double>(record.end_ns - record.begin_ns);
+    }
+    if (run > 0) outside.push_back(std::max(ns, 0.0));
+  }
+  return stage_ns_[device.get()] = median_of(outside);
+}
+
+// The last segments of the graph, down to `segment` or until their weights
+// outgrow caches; those before the first layer stay by themselves.
+std::pair<size_t, size_t> CostProbe::window_of(
+    const GraphSegment& segment) const {
+  size_t at = segments_.size();
+  uint64_t weights = 0;
+  bool has_segment = false;
+  while (at > 1 && (weights < kColdWeights || !has_segment)) {
+    --at;
+    for (const uint32_t weight : segments_[at].weights) {
+      weights += uint64_t{graph_.weights[weight].N} * graph_.weights[weight].K;
+    }
+    has_segment = has_segment || segments_[at].signature == segment.signature;
+    if (weights > 2 * kColdWeights) break;
+  }
+  return {at, segments_.size()};
+}
+
+// With all its linears, and behind another.
+bool CostProbe::fits_window(const GraphSegment& segment) const {
+  return std::any_of(
+      segments_.begin() + 1, segments_.end(), [&](const GraphSegment& one) {
+        return one.first == segment.first && one.weights == segment.weights;
+      });
+}
+
+const CostProbe::KindTimes* CostProbe::timed_kind(const Device& device,
+                                                  const GraphSegment& segment,
+                                                  const Scheme& scheme) const {
+  const auto window = windows_.find({&device, scheme.name});
+  if (!fits_window(segment) || window == windows_.end()) return nullptr;
+  const auto kind = window->second.find(segment.signature);
+  return kind == window->second.end() ? nullptr : &kind->second;
+}
+
+bool CostProbe::has_timed(const TimedCell& cell) const {
+  return timed_kind(*cell.device, *cell.segment, *cell.scheme) != nullptr;
+}
+
+Result<CostProbe::Window> CostProbe::open_window(const TimedCell& cell) {
+  const auto [begin, end] = window_of(*cell.segment);
+  GraphSegment whole = segments_[begin];
+  whole.last = segments_[end - 1].last;
+  whole.weights.clear();
+  for (size_t i = begin; i < end; ++i) {
+    whole.weights.insert(whole.weights.end(), segments_[i].weights.begin(),
+                         segments_[i].weights.end());
+  }
+  const Plan plan = plan_for(*cell.device, whole, *cell.scheme);
+  const OpRange range = whole.range(cell.device->name());
+  const OpRounds rounds(sizes_of_ops(graph_, lower_range(plan, range)));
+  TSR_ASSIGN_OR_RETURN(TimedStage stage,
+                       TimedStage::create(stage_inputs(plan), range,
+                                          cell.device, options_.timer));
+  return Window{
+      cell, begin, end, range.first, std::move(stage), {{rounds, rounds}}};
+}
+
+// Twice the rounds where the machine was busy, for a second of quiet is enough.
+void CostProbe::time_phase(uint32_t phase, std::vector<Window>& windows) {
+  for (Window& window : windows) {
+    window.stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
+  }
+  for (uint32_t round = 0; round < 2 * options_.repeats; ++round) {
+    const bool is_busy = std::any_of(windows.begin(), windows.end(),
+                                     [phase](const Window& window) {
+                                       return window.rounds[phase].was_busy();
+                                     });
+    if (round >= options_.repeats && !is_busy) return;
+    std::erase_if(windows, [&](Window& window) {
+      const bool ran = window.rounds[phase].add_round(window.stage).ok();
+      const TimedCell& cell = window.cell;
+      if (!ran) unfit_.insert({cell.device.get(), cell.scheme->name});
+      return !ran;
+    });
+  }
+}
+
+// Each kind of segment gets what its ops took.
+Status CostProbe::keep_times(const Window& window) {
+  const TimedCell& cell = window.cell;
+  TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(cell.device));
+  WindowTimes times;
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    const OpTimes found = window.rounds[phase].times(start_ns);
+    for (size_t i = window.begin; i < window.end; ++i) {
+      KindTimes& kind = times[segments_[i].signature];
+      const size_t offset = segments_[i].first - window.first_op;
+      const size_t count = segments_[i].last - segments_[i].first;
+      kind.ns[phase].resize(count);
+      kind.kernels.assign(
+          found.kernels.begin() + static_cast<long>(offset),
+          found.kernels.begin() + static_cast<long>(offset + count));
+      for (size_t op = 0; op < count; ++op) {
+        kind.ns[phase][op] += found.ns[offset + op];
+      }
+      kind.spread[phase] = found.spread;
+      if (phase == kPrefill) ++kind.count;
+      kind.workspace_bytes = window.stage.stage().memory().workspace_bytes;
+    }
+  }
+  // What was given out already stays.
+  windows_[{cell.device.get(), cell.scheme->name}].merge(times);
+  return {};
+}
+
+Status CostProbe::time_together(const std::vector<TimedCell>& cells,
+                                const std::function<bool()>& is_late) {
+  size_t next = 0;
+  while (next < cells.size() && !is_late()) {
+    std::vector<Window> windows;
+    uint64_t bytes = 0;
+    for (; next < cells.size() && bytes < kBytesAtOnce; ++next) {
+      const TimedCell& cell = cells[next];
+      const WindowKey key{cell.device.get(), cell.scheme->name};
+      const bool is_open = std::any_of(
+          windows.begin(), windows.end(), [&](const Window& window) {
+            return window.cell.device == cell.device &&
+                   window.cell.scheme->name == cell.scheme->name;
+          });
+      if (is_open || !fits_window(*cell.segment) || has_timed(cell) ||
+          unfit_.contains(key)) {
+        continue;
+      }
+      Result<Window> window = open_window(cell);
+      // Another segment of the run may be what the device lacks.
+      if (!window.ok() || !stage_ns(cell.device).ok()) {
+        unfit_.insert(key);
+        continue;
+      }
+      bytes += window->stage.stage().memory().weight_bytes;
+      windows.push_back(std::move(*window));
+    }
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      time_phase(phase, windows);
+    }
+    for (const Window& window : windows) {
+      TSR_RETURN_IF_ERROR(keep_times(window));
+    }
+  }
+  return {};
+}
+
+// By itself, hot in caches: for what cannot be in a run with others.
+Status CostProbe::measure_alone(const Subject& subject, KindTimes& times) {
+  TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(subject.device));
+  TSR_ASSIGN_OR_RETURN(
+      TimedStage stage,
+      TimedStage::create(stage_inputs(subject.plan),
+                         subject.segment.range(subject.device->name()),
+                         subject.device, options_.timer));
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
+    OpRounds rounds(sizes_of_ops(graph_, subject.lowered));
+    for (uint32_t round = 0; round < options_.repeats; ++round) {
+      TSR_RETURN_IF_ERROR(rounds.add_round(stage));
+    }
+    OpTimes found = rounds.times(start_ns);
+    times.ns[phase] = std::move(found.ns);
+    times.spread[phase] = found.spread;
+    times.kernels = std::move(found.kernels);
+  }
+  times.count = 1;
+  times.workspace_bytes = stage.stage().memory().workspace_bytes;
+  return {};
+}
+
+}  // namespace tessera

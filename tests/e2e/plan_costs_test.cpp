@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Costs of plans on a machine whose speed is known: what is kept, when it is
+// believed, and what is timed anew.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "framework/model/build_graph.hpp"
+#include "framework/planner/solver/solve.hpp"
+#include "framework/tuning/plan/plan_problem.hpp"
+#include "tests/e2e/loaded_model.hpp"
+
+namespace tessera::e2e {
+namespace {
+
+using planner::kDecode;
+using planner::kPrefill;
+using planner::Problem;
+
+constexpr auto kNever = [] { return false; };
+
+// A run takes as long as its tokens and the bytes of its weights say, times
+// what else the machine does.
+struct FakeMachine {
+  double speed = 1.0;
+  std::function<double(uint32_t)> load = [](uint32_t) { return 1.0; };
+  uint32_t runs = 0;  // of stages with weights
+
+  Result<double> time(Stage& stage, const StepSize& size) {
+    const auto bytes = static_cast<double>(stage.memory().weight_bytes);
+    if (bytes == 0.0) return 1e12;
+    return 1e12 + 1e9 * bytes * size.num_tokens / speed * load(runs++);
+  }
+
+  // Every op alike, and little beside the run.
+  static Result<std::vector<tsr_kernel_record>> record(Stage& stage,
+                                                       const StepSize& size) {
+    TSR_ASSIGN_OR_RETURN(auto records, record_on_device(stage, size));
+    for (tsr_kernel_record& one : records) {
+      one.begin_ns = 0;
+      one.end_ns = 1000 * std::max(1U, one.num_ops);
+    }
+    return records;
+  }
+};
+
+class PlanCosts : public ::testing::Test {
+ protected:
+  PlanCosts()
+      : path_(testing::TempDir() + "/tessera_plan_costs_" +
+              testing::UnitTest::GetInstance()->current_test_info()->name() +
+              ".db") {
+    std::filesystem::remove(path_);
+  }
+  ~PlanCosts() override { std::filesystem::remove(path_); }
+
+  void SetUp() override {
+    auto model = open_model(default_model_folder());
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    model_.emplace(std::move(*model));
+    auto graph = build_graph(model_->config, 48);
+    ASSERT_TRUE(graph.ok()) << graph.status().message();
+    graph_ = std::move(*graph);
+    auto device = open_cpu({}, false);
+    ASSERT_TRUE(device.ok()) << device.status().message();
+    device_ = std::move(*device);
+    auto store = CostStore::open(path_);
+    ASSERT_TRUE(store.ok()) << store.status().message();
+    store_.emplace(std::move(*store));
+  }
+
+  ProbeOptions options() {
+    ProbeOptions probe;
+    probe.workload = {32, 16, 1};
+    probe.base = *find_scheme("f32");
+    probe.store = &*store_;
+    probe.timer.record = FakeMachine::record;
+    probe.timer.time = [this](Stage& stage, const StepSize& size) {
+      return machine_.time(stage, size);
+    };
+    return probe;
+  }
+
+  ProblemInputs inputs() {
+    return {graph_,
+            model_->source,
+            {device_},
+            {*find_scheme("f32"), *find_scheme("w8a8_dynamic"),
+             *find_scheme("w4a16_g32")},
+            options(),
+            nullptr};
+  }
+
+  static Problem make(ProblemMaker& maker) {
+    auto problem = maker.make(ProbeDepth::kMeasure);
+    EXPECT_TRUE(problem.ok()) << problem.status().message();
+    return std::move(*problem);
+  }
+
+  // Times what the best plan uses, as `tessera plan` does, once.
+  static uint32_t refine(ProblemMaker& maker, Problem& problem,
+                         const std::function<bool()>& is_late = kNever) {
+    const auto built = planner::build_chain(problem);
+    EXPECT_TRUE(built.ok()) << built.status().message();
+    const planner::Solution solution = planner::solve_chain(built->chain, {});
+    EXPECT_TRUE(solution.feasible);
+    const auto timed = maker.measure_used(
+        planner::to_assignment(problem, *built, solution.choice), is_late,
+        problem);
+    EXPECT_TRUE(timed.ok()) << timed.status().message();
+    return *timed;
+  }
+
+  static std::set<std::string> sources(const Problem& problem) {
+    std::set<std::string> found;
+    for (const auto& entry : problem.linear_classes) {
+      for (const auto& cell : entry.cells) {
+        found.insert(cell.costs[kPrefill]->source);
+        found.insert(cell.costs[kDecode]->source);
+      }
+    }
+    for (const auto& entry : problem.segment_classes) {
+      for (const auto& site : entry.sites) {
+        found.insert(site.costs[kPrefill]->source);
+      }
+    }
+    return found;
+  }
+
+  // Of the second segment, in w8a8_dynamic.
+  SegmentCost probe_one(bool remeasure = false) {
+    ProbeOptions probing = options();
+    probing.remeasure = remeasure;
+    CostProbe probe(graph_, model_->source, probing);
+    const std::vector<GraphSegment> segments = cut_segments(graph_);
+    auto cost = probe.probe(device_, segments[1], *find_scheme("w8a8_dynamic"));
+    EXPECT_TRUE(cost.ok()) << cost.status().message();
+    EXPECT_EQ(cost->refusal, "");
+    counts_ = probe.counts();
+    return std::move(*cost);
+  }
+
+  std::string path_;
+  std::optional<Model> model_;
+  Graph graph_;
+  std::shared_ptr<Device> device_;
+  std::optional<CostStore> store_;
+  FakeMachine machine_;
+  ProbeCounts counts_;
+};
+
+// Of sums of shares.
+constexpr double kRounding = 1e-6;
+
+TEST_F(PlanCosts, AreTimedOnceWhileTheyHold) {
+  const ProblemInputs asked = inputs();
+  ProblemMaker first(asked);
+  Problem before = make(first);
+  EXPECT_EQ(sources(before), std::set<std::string>{"measured"});
+  EXPECT_GT(first.counts().measured, 0U);
+  EXPECT_EQ(first.counts().busy, 0U);
+  EXPECT_EQ(refine(first, before), 0U);
+
+  ProblemMaker second(asked);
+  Problem after = make(second);
+  EXPECT_EQ(sources(after), std::set<std::string>{"kept"});
+  const uint32_t runs = machine_.runs;
+  EXPECT_EQ(refine(second, after), 0U);
+  EXPECT_GT(machine_.runs, runs) << "a sentinel was timed";
+  EXPECT_TRUE(second.drifts(after).empty());
+  EXPECT_EQ(second.counts().measured, 0U) << "and what is kept was believed";
+  EXPECT_EQ(sources(after), std::set<std::string>{"kept"});
+  const uint32_t checked = machine_.runs;
+  EXPECT_EQ(refine(second, after), 0U);
+  EXPECT_EQ(machine_.runs, checked) << "once a planning";
+  for (size_t i = 0; i < after.linear_classes.size(); ++i) {
+    for (size_t c = 0; c < after.linear_classes[i].cells.size(); ++c) {
+      EXPECT_EQ(after.linear_classes[i].cells[c].costs[kDecode]->ns,
+                before.linear_classes[i].cells[c].costs[kDecode]->ns);
+    }
+  }
+}
+
+TEST_F(PlanCosts, AreTimedAnewOnceTheMachineHasChanged) {
+  const ProblemInputs asked = inputs();
+  ProblemMaker first(asked);
+  make(first);
+  machine_.speed = 0.5;
+  ProblemMaker second(asked);
+  Problem problem = make(second);
+  uint32_t rounds = 0;
+  while (refine(second, problem) > 0) ++rounds;
+  EXPECT_GT(rounds, 0U);
+  ASSERT_TRUE(second.measure_stale(kNever, problem).ok());
+  second.end_optimism(problem);
+  const std::vector<CostDrift> drifts = second.drifts(problem);
+  ASSERT_EQ(drifts.size(), 1U);
+  EXPECT_EQ(drifts[0].device, device_->name());
+  EXPECT_NEAR(drifts[0].ratio[kPrefill], 2.0, 2.0 * kRounding);
+  EXPECT_NEAR(drifts[0].ratio[kDecode], 2.0, 2.0 * kRounding);
+  EXPECT_GT(drifts[0].num_kept, 0U);
+  EXPECT_EQ(drifts[0].num_left, 0U);
+  EXPECT_THAT(sources(problem), testing::Not(testing::Contains("stale")));
+
+  // And the new times are what is kept from now on.
+  ProblemMaker third(asked);
+  Problem again = make(third);
+  EXPECT_EQ(refine(third, again), 0U);
+  EXPECT_TRUE(third.drifts(again).empty());
+}
+
+TEST_F(PlanCosts, ThatHaveDriftedAreScaledWhereTimeIsUp) {
+  const ProblemInputs asked = inputs();
+  ProblemMaker first(asked);
+  const Problem before = make(first);
+  machine_.speed = 0.8;
+  ProblemMaker second(asked);
+  Problem problem = make(second);
+  const uint32_t runs = machine_.runs;
+  // The sentinels are as far as time goes.
+  while (refine(second, problem, [&] { return machine_.runs > runs; }) > 0) {
+  }
+  second.end_optimism(problem);
+  const std::vector<CostDrift> drifts = second.drifts(problem);
+  ASSERT_EQ(drifts.size(), 1U);
+  EXPECT_GT(drifts[0].num_left, 0U);
+  EXPECT_LT(drifts[0].num_left, drifts[0].num_kept) << "one was timed";
+  uint32_t num_stale = 0;
+  for (size_t i = 0; i < problem.linear_classes.size(); ++i) {
+    for (size_t c = 0; c < problem.linear_classes[i].cells.size(); ++c) {
+      const planner::Cost& now =
+          *problem.linear_classes[i].cells[c].costs[kDecode];
+      const planner::Cost& then =
+          *before.linear_classes[i].cells[c].costs[kDecode];
+      if (now.source != "stale") continue;
+      ++num_stale;
+      EXPECT_NEAR(now.ns, 1.25 * then.ns, kRounding * then.ns);
+    }
+  }
+  EXPECT_GT(num_stale, 0U);
+}
+
+// Runs are: one to warm up and five rounds of prefill, then those of decode.
+TEST_F(PlanCosts, ALoudMinuteDoesNotStick) {
+  const SegmentCost quiet = probe_one(true);
+  machine_.runs = 0;
+  machine_.load = [](uint32_t run) {
+    return run % 6 == 2 || run % 6 == 3 ? 3.0 : 1.0;
+  };
+  const SegmentCost loud = probe_one(true);
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    EXPECT_NEAR(loud.total(phase).ns, quiet.total(phase).ns,
+                kRounding * quiet.total(phase).ns);
+  }
+  EXPECT_EQ(counts_.busy, 0U);
+  EXPECT_EQ(probe_one().own[kDecode].source, "kept");
+}
+
+TEST_F(PlanCosts, OfABusyMachineAreNotKept) {
+  machine_.load = [](uint32_t run) { return 1.0 + run % 5; };
+  EXPECT_EQ(probe_one().own[kDecode].source, "measured");
+  EXPECT_EQ(counts_.busy, 1U);
+  machine_.load = [](uint32_t) { return 1.0; };
+  EXPECT_EQ(probe_one().own[kDecode].source, "measured") << "timed again";
+  EXPECT_EQ(counts_.busy, 0U);
+  EXPECT_EQ(probe_one().own[kDecode].source, "kept");
+}
+
+}  // namespace
+}  // namespace tessera::e2e
