@@ -102,7 +102,7 @@ class KnownFailureTest(CommandCase):
         report = json.loads(tessera("conform", self.library, "--level", "1", "--json").stdout)
         failing = [failure["case"] for failure in report["failures"]]
         self.assertTrue(failing)
-        self.assertTrue(all(name.startswith("L1/rms_norm/") for name in failing), failing)
+        self.assertTrue(all("rms_norm" in name.split("/") for name in failing), failing)
         known = self.folder / "known.txt"
         known.write_text("".join(f"expected_failure {name} #7 epsilon is not read\n" for name in failing))
         text = self.done("conform", self.library, "--level", "1", "--declare", known).stdout
