@@ -8,6 +8,7 @@
 #include <exception>
 #include <optional>
 #include <set>
+#include <string_view>
 
 #include "tessera/capability.hpp"
 
@@ -20,13 +21,24 @@ tsr_array array_of(std::span<const Element> elements) {
           sizeof(Element)};
 }
 
-// "linear_q_i8" of "L1/linear_q_i8/M5_N17_K96" and "L1/coverage/linear_q_i8";
-// "" of a case that is of no kernel of `facts`.
-std::string kernel_of_case(const DeviceFacts& facts, const std::string& id) {
-  constexpr size_t kLevel = sizeof("L1/") - 1;
-  if (id.rfind("L1/", 0) != 0) return "";
-  std::string name = id.substr(kLevel, id.find('/', kLevel) - kLevel);
-  if (name == "coverage") name = id.substr(kLevel + sizeof("coverage"));
+// Cases that try one thing with each kernel: "L1/coverage/linear_q_i8".
+constexpr std::string_view kGroups[] = {"changing_sizes", "changing_steps",
+                                        "coverage", "packed_again"};
+
+// The kernel that a case tries: "linear_q_i8" of "L1/linear_q_i8/M5_N17_K96"
+// and of "L1/coverage/linear_q_i8"; "" of a case that is of no kernel of
+// `facts`.
+std::string kernel_of_case(const DeviceFacts& facts, std::string_view id) {
+  constexpr std::string_view kLevel = "L1/";
+  if (!id.starts_with(kLevel)) return "";
+  id.remove_prefix(kLevel.size());
+  for (const std::string_view group : kGroups) {
+    if (id.starts_with(group) && id.substr(group.size()).starts_with('/')) {
+      id.remove_prefix(group.size() + 1);
+      break;
+    }
+  }
+  const std::string name(id.substr(0, id.find('/')));
   const bool known =
       std::any_of(facts.kernels.begin(), facts.kernels.end(),
                   [&](const tsr_kernel_desc& row) { return name == row.name; });

@@ -177,6 +177,7 @@ bool has_several_tokens(const Case& one) {
 
 }  // namespace
 
+// Groups named "L1/GROUP/KERNEL" stand in barred_kernels.cpp too.
 void add_object_cases(CaseList& cases) {
   CaseList added;
   const auto add = [&](const std::string& id, CaseBody body) {

@@ -49,18 +49,24 @@ TEST_F(ToyWithKnownFailures, AreRefusedTheKernelByCheck) {
 }
 
 TEST_F(ToyWithKnownFailures, RunNoProgramOnTheKernel) {
-  const auto device = open("L1/linear_f32_i8c/float/M5");
-  ASSERT_TRUE(device.ok()) << device.status().message();
-  const Result<Weight> weight = (*device)->load_weight(data_.desc());
-  ASSERT_TRUE(weight.ok()) << weight.status().message();
-  const auto sums = run_linear(*device, *weight, N, K);
-  EXPECT_EQ(sums.status().code(), TSR_UNIMPLEMENTED);
-  EXPECT_THAT(sums.status().message(), HasSubstr("linear_f32_i8c is barred"));
+  for (const char* id :
+       {"L1/linear_f32_i8c/float/M5", "L1/coverage/linear_f32_i8c",
+        "L1/changing_sizes/linear_f32_i8c", "L1/changing_steps/linear_f32_i8c",
+        "L1/packed_again/linear_f32_i8c"}) {
+    const auto device = open(id);
+    ASSERT_TRUE(device.ok()) << device.status().message();
+    const Result<Weight> weight = (*device)->load_weight(data_.desc());
+    ASSERT_TRUE(weight.ok()) << weight.status().message();
+    const auto sums = run_linear(*device, *weight, N, K);
+    EXPECT_EQ(sums.status().code(), TSR_UNIMPLEMENTED) << id;
+    EXPECT_THAT(sums.status().message(), HasSubstr("linear_f32_i8c is barred"));
+  }
 }
 
 TEST_F(ToyWithKnownFailures, OfACaseThatNamesNoKernelAreNotOpened) {
   for (const char* id :
        {"L0/records/weight", "L1/transfer/copy", "L1/refuse/linear/K1",
+        "L1/transfer/linear_f32_i8c", "L1/coverage", "L1/coverage/other",
         "L2/threads", "L3/linear/rank", "L4/model"}) {
     const Status status = open(id).status();
     EXPECT_EQ(status.code(), TSR_FAILED_PRECONDITION) << id;
