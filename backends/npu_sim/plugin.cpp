@@ -7,8 +7,8 @@
 
 #include <memory>
 
-#include "backends/npu_sim/device.hpp"
-#include "backends/npu_sim/device_table.hpp"
+#include "backends/npu_sim/device/device.hpp"
+#include "backends/npu_sim/device/device_table.hpp"
 
 namespace {
 

@@ -105,4 +105,9 @@ std::vector<std::vector<TileWork>> deal_tiles(const GemmPlan& plan) {
   return dealer.take();
 }
 
+bool is_last_of_slice(const std::vector<TileWork>& tiles, int64_t index) {
+  const auto at = static_cast<size_t>(index);
+  return at + 1 == tiles.size() || tiles[at + 1].slice != tiles[at].slice;
+}
+
 }  // namespace tessera::npu

@@ -33,6 +33,9 @@ struct TileWork {
 // cores stand in a rectangle of tiles that shares inputs through L2.
 std::vector<std::vector<TileWork>> deal_tiles(const GemmPlan& plan);
 
+// Whether no tile of the same slice follows number `index` of a core's.
+bool is_last_of_slice(const std::vector<TileWork>& tiles, int64_t index);
+
 inline int64_t ceil_div(int64_t value, int64_t by) {
   return (value + by - 1) / by;
 }

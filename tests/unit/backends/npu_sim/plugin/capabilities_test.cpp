@@ -3,7 +3,7 @@
 // What a chip runs follows from its profile, and a refusal names what the
 // hardware lacks.
 
-#include "backends/npu_sim/capabilities.hpp"
+#include "backends/npu_sim/device/capabilities.hpp"
 
 #include <gtest/gtest.h>
 

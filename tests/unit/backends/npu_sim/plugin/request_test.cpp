@@ -2,7 +2,7 @@
 //
 // The simulator extension: what it takes, what it refuses, what it answers.
 
-#include "backends/npu_sim/request.hpp"
+#include "backends/npu_sim/questions/request.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 #include <sstream>
 #include <string>
 
-#include "backends/npu_sim/simulator.hpp"
+#include "backends/npu_sim/questions/simulator.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::npu {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/weights.hpp"
+#include "backends/npu_sim/device/weights.hpp"
 
 #include "backends/npu_sim/function/linear/planes.hpp"
 #include "tessera/record.hpp"

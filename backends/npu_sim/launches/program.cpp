@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/program.hpp"
+#include "backends/npu_sim/launches/program.hpp"
 
 #include <cstdio>
 
-#include "backends/npu_sim/device.hpp"
+#include "backends/npu_sim/device/device.hpp"
 
 namespace tessera::npu {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/simulator.hpp"
+#include "backends/npu_sim/questions/simulator.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "backends/npu_sim/request.hpp"
+#include "backends/npu_sim/questions/report.hpp"
+#include "backends/npu_sim/questions/request.hpp"
 #include "backends/npu_sim/trace/views.hpp"
 #include "backends/npu_sim/validation/speed.hpp"
 #include "backends/npu_sim/validation/validate.hpp"
@@ -20,128 +21,6 @@ namespace tessera::npu {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json pipes_json(const Simulation& simulation) {
-  Json pipes = Json::object();
-  for (int i = 0; i < kNumPipes; ++i) {
-    const auto index = static_cast<size_t>(i);
-    if (simulation.busy_cycles[index] <= 0) continue;
-    pipes[name_of(static_cast<Pipe>(i))] = {
-        {"busy_cycles", simulation.busy_cycles[index]},
-        {"utilisation", simulation.utilisation[index]}};
-  }
-  return pipes;
-}
-
-Json bytes_json(const Simulation& simulation) {
-  return {{"dram_read", simulation.counters.dram_read_bytes},
-          {"dram_write", simulation.counters.dram_write_bytes},
-          {"l2_read", simulation.counters.l2_read_bytes},
-          {"l2_write", simulation.counters.l2_write_bytes},
-          {"l1_read", simulation.counters.l1_read_bytes},
-          {"l1_write", simulation.counters.l1_write_bytes},
-          {"l0", simulation.counters.l0_bytes},
-          {"ub", simulation.counters.ub_bytes},
-          {"unzip", simulation.counters.unzip_bytes}};
-}
-
-Json energy_json(const EnergyEstimate& energy) {
-  return {{"low", energy.joules[0]},
-          {"mid", energy.joules[1]},
-          {"high", energy.joules[2]},
-          {"static_mid", energy.static_joules[1]},
-          {"note", "estimate"}};
-}
-
-Json tiling_json(const GemmTiling& tiling) {
-  return {{"tile_m", tiling.tile_m},
-          {"tile_n", tiling.tile_n},
-          {"tile_k", tiling.tile_k},
-          {"packet_k", tiling.packet_k},
-          {"split_k", tiling.split_k},
-          {"swizzle", tiling.swizzle},
-          {"wide_n", tiling.wide_n},
-          {"double_accumulator", tiling.double_accumulator}};
-}
-
-// Multiply-accumulates a cycle of one cube for the problem's type; 0 if it
-// multiplies nothing.
-int64_t macs_of(const Profile& profile, const Problem& problem) {
-  if (const auto* attention = std::get_if<Attention>(&problem)) {
-    return attention->kv == KvType::kFa3 ? profile.cube.macs_s8
-                                         : profile.cube.macs_f16;
-  }
-  const Gemm* gemm = std::get_if<Gemm>(&problem);
-  const auto* grouped = std::get_if<GroupedGemm>(&problem);
-  if (grouped != nullptr) gemm = &grouped->each;
-  if (gemm == nullptr) return 0;
-  switch (gemm->scheme) {
-    case Scheme::kW16A16:
-    case Scheme::kBf16:
-    case Scheme::kW8A16:
-    case Scheme::kW4A16:
-      return profile.cube.macs_f16;
-    case Scheme::kW4A4:
-      return profile.cube.macs_s4;
-    case Scheme::kFp8:
-      return profile.cube.macs_f8;
-    default:
-      return profile.cube.macs_s8;
-  }
-}
-
-// The roofline's two sides.
-struct Limits {
-  double memory_ns = 0;
-  double compute_ns = 0;
-  double longer() const { return std::max(memory_ns, compute_ns); }
-};
-
-Limits limits_of(const Profile& profile, const Problem& problem) {
-  Limits limits;
-  limits.memory_ns =
-      canonical_bytes_of(problem) /
-      (profile.global.dram_gbps * profile.global.dram_efficiency);
-  const int64_t macs = macs_of(profile, problem);
-  if (macs > 0) {
-    limits.compute_ns =
-        operations_of(problem) / (profile.cube_tops(macs) * 1e3);
-  }
-  return limits;
-}
-
-Json report_json(const Profile& profile, const Problem& problem,
-                 const Simulation& simulation) {
-  Json reply;
-  reply["profile"] = profile.name;
-  reply["clock"] = "simulated";
-  reply["kernel"] = simulation.kernel;
-  reply["cycles"] = simulation.cycles;
-  reply["time_ns"] = simulation.time_ns;
-  reply["launch_ns"] = simulation.launch_ns;
-  reply["cores"] = simulation.cores;
-  reply["instructions"] = simulation.counters.instructions;
-  reply["operations"] = simulation.operations;
-  reply["canonical_bytes"] = canonical_bytes_of(problem);
-  reply["pipes"] = pipes_json(simulation);
-  reply["bytes"] = bytes_json(simulation);
-  reply["l2_hit_rate"] = simulation.l2_hit_rate;
-  reply["cube_utilisation"] = simulation.cube_utilisation;
-  reply["vendor_utilisation"] = simulation.vendor_utilisation;
-  reply["energy"] = energy_json(simulation.energy);
-  const bool is_product = std::holds_alternative<Gemm>(problem) ||
-                          std::holds_alternative<GroupedGemm>(problem);
-  if (is_product) reply["tiling"] = tiling_json(simulation.tiling);
-  const std::string timed = timed_only(problem);
-  reply["timed_only"] = timed.empty() ? Json() : Json(timed);
-  reply["estimate_ns"] = estimate(profile, problem).time_ns;
-  const Limits limits = limits_of(profile, problem);
-  reply["limit_ns"] = limits.longer();
-  reply["trace_events_left_out"] = simulation.trace_events_left_out;
-  reply["limit_kind"] =
-      limits.memory_ns >= limits.compute_ns ? "memory" : "compute";
-  return reply;
-}
 
 void write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary);

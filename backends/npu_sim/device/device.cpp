@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/device.hpp"
+#include "backends/npu_sim/device/device.hpp"
 
 #include <charconv>
 #include <cstdio>
 #include <string>
 
-#include "backends/npu_sim/kernel_trace.hpp"
-#include "backends/npu_sim/program.hpp"
-#include "backends/npu_sim/queue.hpp"
-#include "backends/npu_sim/simulator.hpp"
+#include "backends/npu_sim/device/kernel_trace.hpp"
+#include "backends/npu_sim/device/queue.hpp"
+#include "backends/npu_sim/launches/program.hpp"
+#include "backends/npu_sim/questions/simulator.hpp"
 #include "tessera/capability.hpp"
 
 namespace tessera::npu {

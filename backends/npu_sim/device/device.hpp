@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "backends/npu_sim/device_table.hpp"
+#include "backends/npu_sim/device/device_table.hpp"
+#include "backends/npu_sim/device/timing.hpp"
+#include "backends/npu_sim/device/weights.hpp"
 #include "backends/npu_sim/function/attention/kv_pool.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
 #include "backends/npu_sim/function/parallel.hpp"
-#include "backends/npu_sim/timing.hpp"
-#include "backends/npu_sim/weights.hpp"
 #include "tessera/host_memory.hpp"
 
 namespace tessera::npu {

@@ -2,13 +2,14 @@
 //
 // Attention and kv_append over a pool of this device.
 
+#include "backends/npu_sim/function/attention/attention.hpp"
+
 #include <string>
 
-#include "backends/npu_sim/device.hpp"
-#include "backends/npu_sim/function/attention/attention.hpp"
+#include "backends/npu_sim/device/device.hpp"
 #include "backends/npu_sim/function/attention/kv_append.hpp"
-#include "backends/npu_sim/launch.hpp"
-#include "backends/npu_sim/problem_of.hpp"
+#include "backends/npu_sim/launches/launch.hpp"
+#include "backends/npu_sim/launches/problem_of.hpp"
 
 namespace tessera::npu {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/request.hpp"
+#include "backends/npu_sim/questions/request.hpp"
 
 #include <cmath>
 #include <nlohmann/json.hpp>

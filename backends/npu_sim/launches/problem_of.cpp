@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/problem_of.hpp"
+#include "backends/npu_sim/launches/problem_of.hpp"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/timing.hpp"
+#include "backends/npu_sim/device/timing.hpp"
 
 #include <algorithm>
 #include <utility>

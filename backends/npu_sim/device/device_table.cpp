@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/device_table.hpp"
+#include "backends/npu_sim/device/device_table.hpp"
 
 #include <cstdio>
 #include <cstring>
 
-#include "backends/npu_sim/simulator.hpp"
+#include "backends/npu_sim/questions/simulator.hpp"
 #include "tessera/host_memory.hpp"
 #include "tessera/requests.hpp"
 

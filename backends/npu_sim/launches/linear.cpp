@@ -2,14 +2,15 @@
 //
 // Linear over a weight of this device.
 
+#include "backends/npu_sim/function/linear/linear.hpp"
+
 #include <map>
 #include <string>
 #include <variant>
 
-#include "backends/npu_sim/device.hpp"
-#include "backends/npu_sim/function/linear/linear.hpp"
-#include "backends/npu_sim/launch.hpp"
-#include "backends/npu_sim/problem_of.hpp"
+#include "backends/npu_sim/device/device.hpp"
+#include "backends/npu_sim/launches/launch.hpp"
+#include "backends/npu_sim/launches/problem_of.hpp"
 
 namespace tessera::npu {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/kernel_trace.hpp"
+#include "backends/npu_sim/device/kernel_trace.hpp"
 
 #include <fstream>
 #include <nlohmann/json.hpp>

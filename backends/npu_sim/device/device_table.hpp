@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/npu_sim/capabilities.hpp"
+#include "backends/npu_sim/device/capabilities.hpp"
 #include "backends/npu_sim/profile/profile.hpp"
 #include "tessera/plugin.hpp"
 

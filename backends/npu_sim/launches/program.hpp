@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/npu_sim/launch.hpp"
+#include "backends/npu_sim/launches/launch.hpp"
 #include "tessera/places.hpp"
 #include "tessera/record.hpp"
 

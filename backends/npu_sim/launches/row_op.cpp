@@ -6,10 +6,10 @@
 #include <string>
 #include <utility>
 
-#include "backends/npu_sim/device.hpp"
+#include "backends/npu_sim/device/device.hpp"
 #include "backends/npu_sim/function/row_ops.hpp"
-#include "backends/npu_sim/launch.hpp"
-#include "backends/npu_sim/problem_of.hpp"
+#include "backends/npu_sim/launches/launch.hpp"
+#include "backends/npu_sim/launches/problem_of.hpp"
 
 namespace tessera::npu {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/capabilities.hpp"
+#include "backends/npu_sim/device/capabilities.hpp"
 
 #include <algorithm>
 #include <string>

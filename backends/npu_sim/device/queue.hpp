@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "backends/npu_sim/device.hpp"
+#include "backends/npu_sim/device/device.hpp"
 #include "tessera/host_memory.hpp"
 
 namespace tessera::npu {

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "backends/npu_sim/device.hpp"
-#include "backends/npu_sim/problem_of.hpp"
+#include "backends/npu_sim/device/device.hpp"
+#include "backends/npu_sim/launches/problem_of.hpp"
 
 namespace tessera::npu {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/queue.hpp"
+#include "backends/npu_sim/device/queue.hpp"
 
 #include <cstring>
 #include <string>
 
-#include "backends/npu_sim/program.hpp"
+#include "backends/npu_sim/launches/program.hpp"
 
 namespace tessera::npu {
 namespace {

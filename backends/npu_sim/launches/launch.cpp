@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "backends/npu_sim/launch.hpp"
+#include "backends/npu_sim/launches/launch.hpp"
 
 #include <string>
 

@@ -94,7 +94,7 @@ struct LaunchInput {
 // Throws INVALID_ARGUMENT, UNIMPLEMENTED or NOT_FOUND, saying why.
 std::unique_ptr<Launch> make_launch(const LaunchInput& input);
 
-// One per kind, in launch_<kind>.cpp.
+// One per kind, in the file of that name.
 std::unique_ptr<Launch> make_linear(const LaunchInput& input);
 std::unique_ptr<Launch> make_attention(const LaunchInput& input);
 std::unique_ptr<Launch> make_kv_append(const LaunchInput& input);
