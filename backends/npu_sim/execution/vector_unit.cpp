@@ -32,6 +32,7 @@ class VectorWork {
   void widen();
   void finish();
   void accumulate();
+  void add_group();
   void add();
 
  private:
@@ -41,6 +42,7 @@ class VectorWork {
   void write_code(uint64_t offset, size_t index, int32_t code);
   float weight_scale(size_t index) const;
   float finished(size_t row, size_t column, uint64_t sum);
+  float scale_at(size_t row, size_t channel);
   float activated(float value) const;
   size_t count() const { return size_t{one_.m} * one_.n; }
 
@@ -180,8 +182,12 @@ float VectorWork::activated(float value) const {
 
 // A sum with its scales.
 float VectorWork::finished(size_t row, size_t column, uint64_t sum) {
-  if (one_.type != Type::kS32) return read(Type::kF32, sum, 0);
+  const bool is_of_groups = one_.function == VectorFunction::kFinishSums;
+  if (one_.type != Type::kS32 && !is_of_groups) {
+    return read(Type::kF32, sum, 0);
+  }
   const size_t channel = static_cast<size_t>(one_.src2) + column;
+  if (is_of_groups) return read(Type::kF32, sum, 0) * scale_at(row, channel);
   const auto value = load_value<int32_t>(at(sum, 4));
   if (gm_.vector_cuts_scales && gm_.numerics == Numerics::kHw) {
     if (channel >= gm_.fixpipe_words.size()) {
@@ -193,13 +199,17 @@ float VectorWork::finished(size_t row, size_t column, uint64_t sum) {
     return f32_from_f16(deqf16(
         value, read_fixpipe_word(gm_.fixpipe_words[channel], gm_.numerics)));
   }
+  return static_cast<float>(value) * scale_at(row, channel);
+}
+
+float VectorWork::scale_at(size_t row, size_t channel) {
   if (channel >= gm_.scales.size()) {
     throw sdk::Error(TSR_INVALID_ARGUMENT,
                      "memory: no scale of channel " + std::to_string(channel));
   }
-  float scale = gm_.scales[channel];
-  if (gm_.has_row_scales) scale = read(Type::kF32, one_.scales, row) * scale;
-  return static_cast<float>(value) * scale;
+  const float scale = gm_.scales[channel];
+  return gm_.has_row_scales ? read(Type::kF32, one_.scales, row) * scale
+                            : scale;
 }
 
 void VectorWork::finish() {
@@ -241,6 +251,31 @@ void VectorWork::accumulate() {
   }
 }
 
+void VectorWork::add_group() {
+  const StoredWeight& weight = gm_.weight;
+  const auto groups = static_cast<size_t>(
+      weight.group_size > 0
+          ? (weight.K + weight.group_size - 1) / weight.group_size
+          : 1);
+  const size_t pitch = round_to(4 * size_t{one_.n}, kBeatBytes);
+  for (size_t row = 0; row < one_.m; ++row) {
+    for (size_t j = 0; j < one_.n; ++j) {
+      const size_t place =
+          (static_cast<size_t>(one_.src2) + j) * groups + one_.k;
+      if (place >= weight.scales.size()) {
+        throw sdk::Error(TSR_INVALID_ARGUMENT,
+                         "memory: no scale of group " + std::to_string(place));
+      }
+      const uint64_t at_row = row * pitch + 4 * j;
+      const auto value =
+          static_cast<float>(load_value<int32_t>(at(one_.src + at_row, 4)));
+      uint8_t* sum = at(one_.dst + at_row, 4);
+      const float before = one_.accumulate ? load_value<float>(sum) : 0;
+      store_value(sum, std::fma(value, weight.scales[place], before));
+    }
+  }
+}
+
 void VectorWork::add() {
   for (size_t i = 0; i < count(); ++i) {
     float sum = read(one_.type, one_.src, i);
@@ -274,7 +309,11 @@ std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
       unit.widen();
       break;
     case VectorFunction::kFinish:
+    case VectorFunction::kFinishSums:
       unit.finish();
+      break;
+    case VectorFunction::kAddGroup:
+      unit.add_group();
       break;
     case VectorFunction::kAccumulate:
       unit.accumulate();

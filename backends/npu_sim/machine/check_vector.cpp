@@ -120,7 +120,12 @@ std::vector<UbOperand> Operands::all() {
     case VectorFunction::kRotate:
       add_flat();
       break;
+    case VectorFunction::kAddGroup:
+      add("dst", one_.dst, rows(Type::kF32));
+      add("src", one_.src, rows(Type::kS32));
+      break;
     case VectorFunction::kFinish:
+    case VectorFunction::kFinishSums:
       add("dst", one_.dst, rows(one_.out_type));
       add("src", one_.src, rows(Type::kF32));
       break;

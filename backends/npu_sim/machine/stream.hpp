@@ -62,6 +62,10 @@ enum class VectorFunction : uint8_t {
                   // is src2: scales, bias, activation, then what lies at
                   // `inputs`, one tile after another
   kAccumulate,    // dst += src, f32 or s32
+  kAddGroup,      // f32 sums dst of an [m, n] tile whose first column is src2:
+                  // dst (else 0) + s32 src by the scale of the column and group
+                  // k, in one rounding
+  kFinishSums,    // as kFinish, from what kAddGroup made
   kAdd,           // dst = src + what lies at src2, `inputs` bytes apart, k of
                   // them
   kSoftmax,       // weights dst from scores src, [m, n] keys; maxima at src2,

@@ -145,12 +145,22 @@ Scheme scheme_of(const std::string& name) {
                    "scheme '" + name + "' is not one of " + known);
 }
 
+bool has_group_sums(const Gemm& gemm) {
+  const bool is_integer =
+      gemm.scheme == Scheme::kW8A8 || gemm.scheme == Scheme::kW8A8Dynamic ||
+      gemm.scheme == Scheme::kW4A8 || gemm.scheme == Scheme::kW4A4;
+  return is_integer && gemm.group_size > 0 && gemm.group_size < gemm.K;
+}
+
 namespace {
 
 std::string timed_only_one(const Gemm& gemm) {
   if (gemm.scheme == Scheme::kFp8) return "fp8 products are not computed";
-  if (gemm.scheme == Scheme::kW4A8 && gemm.group_size > 0) {
-    return "sums of groups of w4a8 leave the cube as one";
+  // A fractal of the cube is 32 bytes of K.
+  const int64_t fractal = gemm.scheme == Scheme::kW4A4 ? 64 : 32;
+  if (has_group_sums(gemm) && gemm.group_size % fractal != 0) {
+    return "groups of " + std::to_string(gemm.group_size) +
+           " do not end with fractals of " + std::to_string(fractal);
   }
   return {};
 }

@@ -65,6 +65,10 @@ struct Gemm {
   int64_t cores = 0;  // cube cores; 0: all
 };
 
+// Whether sums of integers end with each group of the weight, whose scale they
+// take.  Floats take the scales of groups with the weight.
+bool has_group_sums(const Gemm& gemm);
+
 // One Gemm for each entry of `rows`, each with its own weight.
 struct GroupedGemm {
   Gemm each;  // M is ignored

@@ -151,7 +151,6 @@ std::string gaps() {
          "* An int8 KV cache is widened by the vector cores, tile by tile in "
          "decode and once in prefill, at rates of the vector unit that no "
          "measurement of attention confirms.\n"
-         "* w4a8 with scales of groups is timed as with scales of channels.\n"
          "* The estimate takes the works of an attention core as equally long: "
          "where short ones with much output come last (long MLA prefill), it "
          "lies low.\n"

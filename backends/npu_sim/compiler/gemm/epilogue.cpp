@@ -70,7 +70,7 @@ void emit_fixpipe(const GemmContext& context, const TileWork& work, int64_t l0c,
 void emit_handing_over(const GemmContext& context, const TileWork& work,
                        const TileWork* before_previous, int64_t index,
                        int64_t l0c, Emitter& out) {
-  // The place of the tile before the previous one is used again.
+  // The place of the sum before the previous one is used again.
   for (int64_t sibling = 1; sibling <= context.num_siblings(); ++sibling) {
     if (before_previous == nullptr ||
         chunks_of(context, *before_previous, sibling) == 0) {
@@ -112,18 +112,54 @@ Type sum_type(const GemmPlan& plan) {
 void emit_finish(const GemmContext& context, const FinishPlace& place,
                  Emitter& out) {
   const double rate = context.profile.vector.bytes_per_cycle / kFloatBytes;
+  const bool has_sums = context.plan.kind.sum_k > 0;
   for (int64_t i = 0; i < context.plan.kind.vector_passes; ++i) {
     Instruction& one = out.vector(place.at, place.rows * place.n, rate);
     one.m = static_cast<uint32_t>(place.rows);
     one.n = static_cast<uint32_t>(place.n);
-    one.type = sum_type(context.plan);
+    one.type = has_sums ? Type::kF32 : sum_type(context.plan);
     one.out_type = context.plan.gemm.out;
-    one.function = i == 0 ? VectorFunction::kFinish : VectorFunction::kPart;
     one.src2 = static_cast<uint64_t>(place.column);
     one.inputs = static_cast<uint32_t>(place.inputs);
     one.scales = static_cast<uint32_t>(place.scales);
+    if (i > 0) {
+      one.function = VectorFunction::kPart;
+      continue;
+    }
+    one.function =
+        has_sums ? VectorFunction::kFinishSums : VectorFunction::kFinish;
+    if (has_sums) one.src = static_cast<uint64_t>(place.sums);
   }
 }
+
+namespace {
+
+// Sums of a group in UB, converted and scaled, onto those before it.
+void emit_add_group(const GemmContext& context, const FinishPlace& place,
+                    const TileSum& sum, Emitter& out) {
+  const double rate = context.profile.vector.bytes_per_cycle / kFloatBytes;
+  for (int64_t i = 0; i < kGroupPasses; ++i) {
+    Instruction& one = out.vector(place.sums, place.rows * place.n, rate);
+    one.src = static_cast<uint64_t>(place.at);
+    one.m = static_cast<uint32_t>(place.rows);
+    one.n = static_cast<uint32_t>(place.n);
+    one.k = static_cast<uint32_t>(sum.group);
+    one.type = Type::kS32;
+    one.out_type = Type::kF32;
+    one.src2 = static_cast<uint64_t>(place.column);
+    one.accumulate = sum.group > 0;
+    one.function = i == 0 ? VectorFunction::kAddGroup : VectorFunction::kPart;
+  }
+}
+
+// What becomes of a chunk of a sum: a result, or a share of one.
+void emit_take(const GemmContext& context, const FinishPlace& place,
+               const TileSum& sum, Emitter& out) {
+  if (sum.is_group) emit_add_group(context, place, sum, out);
+  if (sum.is_last) emit_finish(context, place, out);
+}
+
+}  // namespace
 
 void emit_other_inputs(const GemmContext& context, const Rectangle& like,
                        int64_t at, Emitter& out) {
@@ -148,17 +184,10 @@ void emit_row_scales(const TileWork& work, int64_t row, int64_t m, int64_t at,
 
 namespace {
 
-// Between the two buffers of chunks and the end of UB.
-int64_t drain_buffer_bytes(const GemmContext& context) {
-  const GemmPlan& plan = context.plan;
-  return round_up(plan.tiling.tile_m, kFractalRows) *
-         context.layout.epilogue_columns *
-         (kFloatBytes + bits_of(plan.gemm.out) / 8 * plan.kind.vector_inputs);
-}
-
-int64_t drained_scales_at(const GemmContext& context, int64_t index) {
-  return kBuffers * drain_buffer_bytes(context) +
-         index % kBuffers * context.layout.row_scale_bytes;
+// Behind the two buffers of chunks.
+int64_t drained_scales_at(const GemmContext& context, int64_t tile) {
+  return kBuffers * context.layout.chunk_bytes +
+         tile % kBuffers * context.layout.row_scale_bytes;
 }
 
 TileWork part_of(const TileWork& work, const DrainChunk& chunk) {
@@ -185,55 +214,56 @@ void emit_drain_inputs(const GemmContext& context, const TileWork& work,
 }
 
 void emit_drain_chunk(const GemmContext& context, const TileWork& work,
-                      int64_t index, int64_t l0c, const DrainChunk& chunk,
+                      const TileSum& sum, int64_t l0c, const DrainChunk& chunk,
                       Emitter& out) {
   const int64_t rows = round_up(work.m, kFractalRows);
-  const bool is_sum = context.plan.tiling.split_k > 1;
+  const bool is_partial = context.plan.tiling.split_k > 1;
+  const bool takes_inputs = context.drains_inputs() && sum.is_last;
   const TileWork part = part_of(work, chunk);
   out.wait(Pipe::kMte3, Pipe::kVector, chunk.buffer);
   Instruction& drain = out.drain(
       chunk.ub, l0c + chunk.column * rows * kFloatBytes, work.m, part.n);
   drain.type = sum_type(context.plan);
   drain.k = static_cast<uint32_t>(rows);
-  if (context.drains_inputs()) {
-    out.wait(Pipe::kMte2, Pipe::kVector, chunk.buffer);
-  }
-  if (!is_sum) {
-    emit_finish(
+  if (takes_inputs) out.wait(Pipe::kMte2, Pipe::kVector, chunk.buffer);
+  if (!is_partial) {
+    emit_take(
         context,
         {chunk.ub, work.m, part.n, part.column, drained_inputs_at(work, chunk),
-         drained_scales_at(context, index)},
-        out);
+         drained_scales_at(context, sum.tile),
+         context.layout.sums_at + chunk.column * rows * kFloatBytes},
+        sum, out);
   }
-  if (context.drains_inputs()) {
-    out.set(Pipe::kVector, Pipe::kMte2, chunk.buffer);
-  }
+  if (takes_inputs) out.set(Pipe::kVector, Pipe::kMte2, chunk.buffer);
   out.set(Pipe::kVector, Pipe::kMte3, chunk.buffer);
   out.wait(Pipe::kVector, Pipe::kMte3, chunk.buffer);
-  out.copy_out(chunk.ub, output_rectangle(context.plan, part, 0, work.m,
-                                          exit_type(context)));
+  if (sum.is_last) {
+    out.copy_out(chunk.ub, output_rectangle(context.plan, part, 0, work.m,
+                                            exit_type(context)));
+  }
   out.set(Pipe::kMte3, Pipe::kVector, chunk.buffer);
 }
 
 void emit_drains(const GemmContext& context, const TileWork& work,
-                 int64_t index, int64_t l0c, Emitter& out) {
+                 const TileSum& sum, int64_t l0c, Emitter& out) {
   const int64_t columns = context.layout.epilogue_columns;
-  const int64_t ub_bytes = drain_buffer_bytes(context);
-  const bool has_scales = context.drains_row_scales();
-  const int64_t flag = kScaleFlag + index % kBuffers;
-  // Buffers take turns over all tiles.
-  const int64_t before = index * ceil_div(context.plan.tiling.tile_n, columns);
+  const bool has_scales = context.drains_row_scales() && sum.is_last;
+  const int64_t flag = kScaleFlag + sum.tile % kBuffers;
+  // Buffers take turns over all sums.
+  const int64_t before =
+      sum.index * ceil_div(context.plan.tiling.tile_n, columns);
   const auto chunk_at = [&](int64_t column) {
     const int64_t buffer = (before + column / columns) % kBuffers;
-    return DrainChunk{column, columns, buffer * ub_bytes, buffer};
+    return DrainChunk{column, columns, buffer * context.layout.chunk_bytes,
+                      buffer};
   };
-  emit_drain_inputs(context, work, chunk_at(0), out);
+  if (sum.is_last) emit_drain_inputs(context, work, chunk_at(0), out);
   if (has_scales) out.wait(Pipe::kMte2, Pipe::kVector, flag);
   for (int64_t column = 0; column < work.n; column += columns) {
-    if (column + columns < work.n) {
+    if (sum.is_last && column + columns < work.n) {
       emit_drain_inputs(context, work, chunk_at(column + columns), out);
     }
-    emit_drain_chunk(context, work, index, l0c, chunk_at(column), out);
+    emit_drain_chunk(context, work, sum, l0c, chunk_at(column), out);
   }
   if (has_scales) out.set(Pipe::kVector, Pipe::kMte2, flag);
 }
@@ -256,49 +286,49 @@ int64_t chunks_of(const GemmContext& context, const TileWork& work,
 }
 
 void emit_exit(const GemmContext& context, const TileWork& work,
-               const TileWork* before_previous, int64_t index, Emitter& out) {
-  const int64_t slot = index % context.layout.accumulators;
+               const TileWork* before_previous, const TileSum& sum,
+               Emitter& out) {
+  const int64_t slot = sum.index % context.layout.accumulators;
   const int64_t l0c = slot * context.layout.accumulator_bytes;
   const Pipe pipe = context.exit_pipe();
   out.set(Pipe::kCube, pipe, slot);
   out.wait(Pipe::kCube, pipe, slot);
   if (context.hands_over()) {
-    emit_handing_over(context, work, before_previous, index, l0c, out);
+    emit_handing_over(context, work, before_previous, sum.index, l0c, out);
   } else if (pipe == Pipe::kFixpipe) {
     emit_fixpipe(
         context, work, l0c, 0,
         output_rectangle(context.plan, work, 0, work.m, exit_type(context)),
         out);
   } else {
-    emit_drains(context, work, index, l0c, out);
+    emit_drains(context, work, sum, l0c, out);
   }
   out.set(pipe, Pipe::kCube, slot);
 }
 
 int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
-                         int64_t index, int64_t sibling, int64_t chunks,
+                         const TileSum& sum, int64_t sibling, int64_t chunks,
                          Emitter& out) {
   const int64_t siblings = context.num_siblings();
+  const int64_t index = sum.index;
   const int64_t rows = context.layout.epilogue_rows;
   const int64_t n = context.plan.tiling.tile_n;
   const int64_t element = bits_of(context.plan.gemm.out) / 8;
   const int64_t inputs = rows * n * kFloatBytes;
   const int64_t scales =
       inputs + rows * n * element * context.plan.kind.vector_inputs;
-  const int64_t ub_bytes =
-      scales + (context.plan.kind.per_token ? rows * kFloatBytes : 0);
   const int64_t total = num_chunks(context, work);
   for (int64_t chunk = sibling - 1; chunk < total; chunk += siblings) {
     const int64_t buffer = chunks++ % kBuffers;
-    const int64_t ub = buffer * ub_bytes;
+    const int64_t ub = buffer * context.layout.chunk_bytes;
     const Rectangle source =
         handed_rectangle(context, work, work.core, index, chunk);
     const Rectangle target = output_rectangle(
         context.plan, work, chunk * rows, source.rows, context.plan.gemm.out);
     out.wait(Pipe::kMte3, Pipe::kMte2, buffer);
     // What else the tile needs is there before its sums are.
-    emit_other_inputs(context, target, ub + inputs, out);
-    if (context.plan.kind.per_token) {
+    if (sum.is_last) emit_other_inputs(context, target, ub + inputs, out);
+    if (sum.is_last && context.plan.kind.per_token) {
       emit_row_scales(work, chunk * rows, source.rows, ub + scales, out);
     }
     if (context.profile.unified_cores) {
@@ -316,12 +346,14 @@ int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
     }
     out.set(Pipe::kMte2, Pipe::kVector, buffer);
     out.wait(Pipe::kMte2, Pipe::kVector, buffer);
-    emit_finish(
+    emit_take(
         context,
-        {ub, source.rows, work.n, work.column, ub + inputs, ub + scales}, out);
+        {ub, source.rows, work.n, work.column, ub + inputs, ub + scales,
+         context.layout.sums_at + chunk / siblings * rows * n * kFloatBytes},
+        sum, out);
     out.set(Pipe::kVector, Pipe::kMte3, buffer);
     out.wait(Pipe::kVector, Pipe::kMte3, buffer);
-    out.copy_out(ub, target);
+    if (sum.is_last) out.copy_out(ub, target);
     out.set(Pipe::kMte3, Pipe::kMte2, buffer);
   }
   return chunks;

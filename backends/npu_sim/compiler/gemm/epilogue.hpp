@@ -37,6 +37,27 @@ struct GemmContext {
   int64_t num_siblings() const { return profile.unified_cores ? 1 : 2; }
 };
 
+// One of the sums of a core's tile, which leaves L0C by itself: of all of K, or
+// of a group of the weight.
+struct TileSum {
+  TileSum(const GemmContext& context, const TileWork& work, int64_t tile_index,
+          int64_t group_index)
+      : tile(tile_index),
+        group(group_index),
+        index(work.sums_before + group),
+        is_group(context.plan.kind.sum_k > 0),
+        is_last(group + 1 == context.plan.kind.num_sums(work.k)) {}
+
+  int64_t tile;   // of the core
+  int64_t group;  // of the tile
+  int64_t index;  // of the core's sums
+  bool is_group;  // added to those before it in UB
+  bool is_last;   // of its tile: the result follows
+};
+
+// Vector instructions over the sums of a group: to f32, and onto the others.
+inline constexpr int64_t kGroupPasses = 2;
+
 // Of UB slots for the scales of a tile's rows: two from here, both ways.
 inline constexpr int64_t kScaleFlag = 4;
 
@@ -48,6 +69,7 @@ struct FinishPlace {
   int64_t column = 0;  // of the output, the first
   int64_t inputs = 0;  // where further tensors lie
   int64_t scales = 0;  // and the scales of rows
+  int64_t sums = 0;    // and the sums over groups, where there are several
 };
 
 Type sum_type(const GemmPlan& plan);
@@ -63,17 +85,19 @@ void emit_row_scales(const TileWork& work, int64_t row, int64_t m, int64_t at,
 void emit_scales_ahead(const GemmContext& context, const TileWork& work,
                        int64_t index, Emitter& out);
 
-// Tile `index` of the core; its sums are complete on the cube pipe.
+// A sum of a tile that is complete on the cube pipe.  `before_previous` is the
+// tile of the core's sum before the last; null if there is none.
 void emit_exit(const GemmContext& context, const TileWork& work,
-               const TileWork* before_previous, int64_t index, Emitter& out);
+               const TileWork* before_previous, const TileSum& sum,
+               Emitter& out);
 
-// The vector core's part of a tile that the cube core hands over.  `chunks` is
+// The vector core's part of a sum that the cube core hands over.  `chunks` is
 // the number that this vector core has done; returns it counted on.
 int64_t emit_handed_over(const GemmContext& context, const TileWork& work,
-                         int64_t index, int64_t sibling, int64_t chunks,
+                         const TileSum& sum, int64_t sibling, int64_t chunks,
                          Emitter& out);
 
-// How many chunks of a tile the vector core takes.
+// How many chunks of one sum of a tile the vector core takes.
 int64_t chunks_of(const GemmContext& context, const TileWork& work,
                   int64_t sibling);
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "backends/npu_sim/compiler/gemm/plan.hpp"
+#include "backends/npu_sim/compiler/gemm/tiles.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
 
@@ -124,8 +125,12 @@ GemmKind kind_of(const Profile& profile, const Gemm& gemm) {
   const Epilogue& epilogue = gemm.epilogue;
   kind.vector_inputs =
       (epilogue.multiply ? 1 : 0) + (epilogue.residual ? 1 : 0);
+  if (has_group_sums(gemm)) {
+    kind.sum_k = round_up(gemm.group_size, fractal_k(kind.cube));
+  }
   kind.vector_epilogue = per_token || !profile.exit.fixpipe || epilogue.bias ||
-                         epilogue.activation || kind.vector_inputs > 0;
+                         epilogue.activation || kind.vector_inputs > 0 ||
+                         kind.sum_k > 0;
   // Convert, scale; scale per token; silu as exp, add, divide on half rate.
   kind.vector_passes = (bits_of(kind.cube) < 16 ? 2 : 1) + (per_token ? 1 : 0) +
                        (epilogue.bias ? 1 : 0) + (epilogue.activation ? 6 : 0) +

@@ -56,6 +56,46 @@ int64_t fractal_bytes(int64_t rows, int64_t k, Type type) {
          kFractalBytes;
 }
 
+namespace {
+
+// A tile leaves by rows through GM, or by columns on the core's own vector
+// pipe.
+void lay_out_epilogue(const Profile& profile, const GemmPlan& plan,
+                      GemmLayout& layout) {
+  const GemmTiling& tiling = plan.tiling;
+  const int64_t rows = round_up(tiling.tile_m, kFractalRows);
+  const int64_t bytes =
+      4 + bits_of(plan.gemm.out) / 8 * plan.kind.vector_inputs;
+  layout.epilogue_rows = std::max(
+      kFractalRows,
+      round_up(ceil_div(tiling.tile_m, kEpilogueChunks), kFractalRows));
+  if (plan.kind.per_token) {
+    layout.row_scale_bytes = round_up(4 * tiling.tile_m, kBeatBytes);
+  }
+  const int64_t elements =
+      std::min(kMostChunkElements, profile.local.ub_bytes / 2 / bytes);
+  layout.epilogue_columns =
+      std::max(kFractalRows, elements / rows / kFractalRows * kFractalRows);
+
+  int64_t sums = 4 * rows * round_up(tiling.tile_n, kFractalRows);
+  if (profile.exit.fixpipe) {
+    if (!plan.kind.vector_epilogue || tiling.split_k > 1) return;
+    const int64_t chunk_rows = layout.epilogue_rows;
+    const int64_t lanes = profile.unified_cores ? 1 : 2;
+    layout.chunk_bytes = chunk_rows * tiling.tile_n * bytes +
+                         (plan.kind.per_token ? 4 * chunk_rows : 0);
+    layout.sums_at = 2 * layout.chunk_bytes;
+    sums = ceil_div(ceil_div(tiling.tile_m, chunk_rows), lanes) * chunk_rows *
+           tiling.tile_n * 4;
+  } else {
+    layout.chunk_bytes = rows * layout.epilogue_columns * bytes;
+    layout.sums_at = 2 * (layout.chunk_bytes + layout.row_scale_bytes);
+  }
+  layout.ub_bytes = layout.sums_at + (plan.kind.sum_k > 0 ? sums : 0);
+}
+
+}  // namespace
+
 GemmLayout layout_of(const Profile& profile, const GemmPlan& plan) {
   const GemmTiling& tiling = plan.tiling;
   const Type type = plan.kind.cube;
@@ -70,19 +110,7 @@ GemmLayout layout_of(const Profile& profile, const GemmPlan& plan) {
   layout.b_step_bytes = fractal_bytes(tiling.tile_n, tiling.tile_k, type);
   layout.accumulator_bytes = 4 * round_up(tiling.tile_m, kFractalRows) *
                              round_up(tiling.tile_n, kFractalRows);
-  layout.epilogue_rows = std::max(
-      kFractalRows,
-      round_up(ceil_div(tiling.tile_m, kEpilogueChunks), kFractalRows));
-  if (plan.kind.per_token) {
-    layout.row_scale_bytes = round_up(4 * tiling.tile_m, kBeatBytes);
-  }
-  const int64_t bytes =
-      4 + bits_of(plan.gemm.out) / 8 * plan.kind.vector_inputs;
-  const int64_t elements =
-      std::min(kMostChunkElements, profile.local.ub_bytes / 2 / bytes);
-  layout.epilogue_columns =
-      std::max(kFractalRows, elements / round_up(tiling.tile_m, kFractalRows) /
-                                 kFractalRows * kFractalRows);
+  lay_out_epilogue(profile, plan, layout);
   return layout;
 }
 

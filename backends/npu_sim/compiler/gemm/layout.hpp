@@ -23,6 +23,11 @@ struct GemmLayout {
   int64_t epilogue_rows = 0;     // of a chunk on separate vector cores
   int64_t epilogue_columns = 0;  // of a chunk on the core itself
   int64_t row_scale_bytes = 0;   // of a tile, where rows have scales
+  // Of UB: a chunk of a tile with what else it needs, of which there are two;
+  // where sums over groups begin; and all of it.
+  int64_t chunk_bytes = 0;
+  int64_t sums_at = 0;
+  int64_t ub_bytes = 0;
 
   int64_t l1_bytes() const {
     return buffers * (a_packet_bytes + b_packet_bytes);

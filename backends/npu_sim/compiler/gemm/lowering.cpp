@@ -33,7 +33,7 @@ struct GemmLowering {
   const WeightSlice& slice(int64_t index) const {
     return slices[static_cast<size_t>(index)];
   }
-  // For each tile, the chunks its vector cores have done before.
+  // For each tile, the chunks of sums its vector cores have done before.
   std::vector<std::vector<std::array<int64_t, 2>>> chunks_before;
 };
 
@@ -125,38 +125,52 @@ void count_chunks(GemmLowering& lowering) {
       before.push_back(done);
       for (int64_t sibling = 1; sibling <= context.num_siblings(); ++sibling) {
         done.at(static_cast<size_t>(sibling - 1)) +=
-            chunks_of(context, work, sibling);
+            chunks_of(context, work, sibling) *
+            lowering.plan.kind.num_sums(work.k);
       }
     }
   }
 }
 
-// The vector part of tile `index` of a group.
+// The vector part of a sum of tile `index` of a group.
 void take_back(const GemmLowering& lowering, int64_t group, int64_t index,
-               int64_t sibling, Emitter& out) {
+               int64_t sum, int64_t lane, Emitter& out) {
   const auto at = static_cast<size_t>(index);
-  const int64_t lane = lowering.profile.unified_cores ? 1 : sibling;
   const auto core = static_cast<size_t>(group);
-  emit_handed_over(
-      lowering.context, lowering.tiles[core][at], index, lane,
-      lowering.chunks_before[core][at].at(static_cast<size_t>(lane - 1)), out);
+  const TileWork& work = lowering.tiles[core][at];
+  const GemmContext& context = lowering.context;
+  const int64_t before =
+      lowering.chunks_before[core][at].at(static_cast<size_t>(lane - 1)) +
+      sum * chunks_of(context, work, lane);
+  emit_handed_over(context, work, TileSum(context, work, index, sum), lane,
+                   before, out);
 }
 
-// What the vector cores do beside tile `index`.
-void take_tiles_back(const GemmLowering& lowering, int64_t group, int64_t index,
-                     int64_t sibling, Emitter& out) {
-  if (!lowering.profile.unified_cores) {
-    take_back(lowering, group, index, sibling, out);
-    return;
+// What a vector core does beside tile `index`.
+void take_tile_back(const GemmLowering& lowering, int64_t group, int64_t index,
+                    int64_t sibling, Emitter& out) {
+  const TileWork& work =
+      lowering.tiles[static_cast<size_t>(group)][static_cast<size_t>(index)];
+  for (int64_t sum = 0; sum < lowering.plan.kind.num_sums(work.k); ++sum) {
+    take_back(lowering, group, index, sum, sibling, out);
   }
-  // A core that has only one MTE2 takes a tile back after the loads of the
-  // next: these would wait for it otherwise.
+}
+
+// A core that has only one MTE2 takes a sum back after the loads for the next:
+// these would wait for it otherwise.
+void take_back_late(const GemmLowering& lowering, int64_t group,
+                    const TileSum& sum, Emitter& out) {
+  constexpr int64_t kOnlyLane = 1;
   const auto& tiles = lowering.tiles[static_cast<size_t>(group)];
-  if (index > 0 && !is_last_of_slice(tiles, index - 1)) {
-    take_back(lowering, group, index - 1, sibling, out);
+  if (sum.group > 0) {
+    take_back(lowering, group, sum.tile, sum.group - 1, kOnlyLane, out);
+  } else if (sum.tile > 0 && !is_last_of_slice(tiles, sum.tile - 1)) {
+    const TileWork& before = tiles[static_cast<size_t>(sum.tile - 1)];
+    take_back(lowering, group, sum.tile - 1,
+              lowering.plan.kind.num_sums(before.k) - 1, kOnlyLane, out);
   }
-  if (is_last_of_slice(tiles, index)) {
-    take_back(lowering, group, index, sibling, out);
+  if (sum.is_last && is_last_of_slice(tiles, sum.tile)) {
+    take_back(lowering, group, sum.tile, sum.group, kOnlyLane, out);
   }
 }
 
@@ -179,9 +193,16 @@ void emit_section(const GemmLowering& lowering, int64_t core, int64_t number,
     emit_passes(context, lowering.slice(section.index), group, sibling, out);
     buffers.prime();
   } else if (section.kind == Section::Kind::kTile) {
-    if (has_cube) emit_tile(context, tiles, section.index, out);
-    if (has_vector && context.hands_over()) {
-      take_tiles_back(lowering, group, section.index, sibling, out);
+    const bool takes_back = has_vector && context.hands_over();
+    if (has_cube) {
+      emit_tile(
+          context, tiles, section.index,
+          [&](const TileSum& sum) {
+            if (takes_back) take_back_late(lowering, group, sum, out);
+          },
+          out);
+    } else if (takes_back) {
+      take_tile_back(lowering, group, section.index, sibling, out);
     }
   } else if (context.plan.tiling.split_k > 1) {
     out.sync_all();

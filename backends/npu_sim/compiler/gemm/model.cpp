@@ -52,28 +52,36 @@ double packets_cycles(const GemmContext& context, const TileTimes& tile,
                   tile.turns * packet.through / real(context.layout.buffers));
 }
 
-// One tile after another on one core.
+// A sum's place in GM is free when the vector cores have read it, chunks that
+// follow each other as they come; of two places, half of that shows.
+double handed_cycles(const Profile& profile, const TileTimes& tile) {
+  if (tile.chunks == 0) return 0;
+  const double last = std::max(
+      tile.exit, tile.exit / tile.chunks + (tile.chunks - 1) * tile.chunk);
+  return (last + tile.hand_over + tile.read_back +
+          profile.assumptions.cross_core_cycles) /
+         2;
+}
+
+// One tile after another on one core: its sums, each of a share of its packets.
 double steady_tile(const GemmContext& context, const TileTimes& tile,
                    const PacketTimes& packet) {
   const Profile& profile = context.profile;
   const double buffers = real(context.layout.buffers);
-  const double packets = packets_cycles(context, tile, packet);
+  const double count = tile.packets / tile.sums;
+  const double packets = packets_cycles(context, tile, packet) / tile.sums;
   const double exposed =
       context.layout.accumulators > 1
           ? 0
           : tile.exit + profile.cube.latency_cycles - profile.cube.issue_cycles;
   // While the accumulators are emptied, the loads go on two packets ahead.
   const double hidden = std::min(
-      exposed, buffers * std::max(0.0, packets / tile.packets - tile.compute));
-  const double loads = tile.packets * packet.mte2 +
-                       (profile.unified_cores ? tile.other_reads : 0);
-  // A tile's place in GM is free when the vector cores have read it.
-  const double handed =
-      tile.chunks > 0 ? (tile.exit + 2 * tile.hand_over + tile.siblings()) / 2
-                      : 0;
-  return std::max({packets + exposed - hidden,
-                   tile.packets * tile.compute + exposed, loads, tile.exit,
-                   tile.siblings(), handed});
+      exposed, buffers * std::max(0.0, packets / count - tile.compute));
+  const double loads =
+      count * packet.mte2 + (profile.unified_cores ? tile.other_reads : 0);
+  return tile.sums * std::max({packets + exposed - hidden,
+                               count * tile.compute + exposed, loads, tile.exit,
+                               tile.siblings(), handed_cycles(profile, tile)});
 }
 
 // How far the last row and column of tiles are full, to whole fractals.
@@ -210,8 +218,8 @@ double dirty_at_most(const Profile& profile, const TrafficModel& traffic) {
 double least_cycles(const TileTimes& tile, const Deal& deal) {
   const double hits = tile.input.cycles(0, 1) + tile.weight.cycles(0, 1);
   return (deal.whole(deal.edges.rows, deal.edges.columns) - 1) *
-         std::max({tile.packets * std::max(hits, tile.compute), tile.exit,
-                   tile.siblings()});
+         std::max({tile.packets * std::max(hits, tile.compute),
+                   tile.sums * tile.exit, tile.sums * tile.siblings()});
 }
 
 // The product itself, in stretches: results that DRAM has no time for stay in
@@ -273,10 +281,11 @@ void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
     const double steady = steady_tile(context, tile, packet);
     const double count = share * tiles(traffic, steady);
     double cycles = count * steady;
-    // Nothing is emptied yet while the first tile is computed.
+    // Nothing is emptied yet while the first sum is computed.
     if (i == 0) {
-      cycles += cold.mte2 - steady +
-                packets_cycles(context, tile, packet) * (1 - 1 / tile.packets);
+      cycles += cold.mte2 - steady / tile.sums +
+                packets_cycles(context, tile, packet) *
+                    std::max(0.0, 1 / tile.sums - 1 / tile.packets);
     }
     const double reads = share * traffic.dram();
     const double spare = std::max(0.0, rate * cycles - reads);
@@ -287,7 +296,7 @@ void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
     cost.cube_cycles += count * tile.packets * tile.step_cube * tile.steps;
     cost.mte1_cycles += count * tile.packets * tile.step_mte1 * tile.steps;
     cost.mte2_cycles += count * tile.packets * packet.mte2;
-    cost.fixpipe_cycles += count * tile.exit;
+    cost.fixpipe_cycles += count * tile.sums * tile.exit;
     cost.dram_read_bytes += reads;
     cost.dram_write_bytes += forced;
     cost.l2_read_bytes += share * (traffic.input.bytes + traffic.weight.bytes);

@@ -11,6 +11,7 @@
 #include <limits>
 #include <string>
 
+#include "backends/npu_sim/compiler/gemm/fit.hpp"
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/compiler/gemm/model.hpp"
 #include "backends/npu_sim/compiler/gemm/slices.hpp"
@@ -21,80 +22,10 @@ namespace tessera::npu {
 namespace {
 
 constexpr int64_t kFractalRows = 16;
-constexpr int64_t kLineBytes = 512;
-constexpr int64_t kMostPacketBytes = 4096;  // of a row in L1
 constexpr std::array<int64_t, 7> kTileRows = {16, 32, 64, 96, 128, 192, 256};
 constexpr std::array<int64_t, 10> kTileColumns = {16,  32,  64,  96,  128,
                                                   160, 192, 256, 384, 512};
 constexpr std::array<int64_t, 4> kSplits = {1, 2, 4, 8};
-
-// The largest multiple of `unit` that is at most `most`; at least one unit.
-int64_t round_down(int64_t most, int64_t unit) {
-  return std::max(unit, most / unit * unit);
-}
-
-// The largest power of two of units that is at most `most`.
-int64_t power_of_units(int64_t most, int64_t unit) {
-  int64_t size = unit;
-  while (size * 2 <= most) size *= 2;
-  return size;
-}
-
-// Chooses along K for a tile, whatever is still 0.
-void choose_depth(const Profile& profile, const GemmPlan& plan,
-                  GemmTiling& tiling) {
-  const Type type = plan.kind.cube;
-  const int64_t k0 = fractal_k(type);
-  const int64_t K = round_up(plan.gemm.K, k0);
-  const int64_t buffers = plan.double_buffer ? 2 : 1;
-  const int64_t rows_a = round_up(tiling.tile_m, kFractalRows);
-  const int64_t rows_b = round_up(tiling.tile_n, kFractalRows);
-  const auto elements = [&](int64_t bytes) {
-    return bytes * 8 / bits_of(type);
-  };
-  if (tiling.tile_k == 0) {
-    const int64_t most =
-        std::min(elements(profile.local.l0a_bytes / buffers) / rows_a,
-                 elements(profile.local.l0b_bytes / buffers) / rows_b);
-    tiling.tile_k = std::min(K, power_of_units(most, k0));
-  }
-  if (tiling.packet_k == 0) {
-    const int64_t most =
-        std::min(elements(profile.local.l1_bytes / buffers) / (rows_a + rows_b),
-                 elements(kMostPacketBytes));
-    int64_t packet = round_down(most, tiling.tile_k);
-    // Whole lines of L2, or a half or quarter: no packet begins off a line.
-    const int64_t line = std::max(elements(kLineBytes), tiling.tile_k);
-    packet = packet > line ? packet / line * line
-                           : power_of_units(packet, tiling.tile_k);
-    // Equal packets: a short last one leaves the buffer of a long one idle.
-    const int64_t unit = packet > line ? line : tiling.tile_k;
-    const int64_t even = round_up(ceil_div(K, ceil_div(K, packet)), unit);
-    tiling.packet_k = std::min({packet, even, round_up(K, tiling.tile_k)});
-  }
-}
-
-std::string misfit(const Profile& profile, const GemmPlan& plan) {
-  const GemmLayout layout = layout_of(profile, plan);
-  const auto check = [](const char* name, int64_t needed, int64_t there) {
-    return needed <= there
-               ? std::string()
-               : std::string("needs ") + std::to_string(needed) + " bytes of " +
-                     name + ", which has " + std::to_string(there);
-  };
-  const LocalMemories& local = profile.local;
-  std::string why =
-      check("l0a", layout.buffers * layout.a_step_bytes, local.l0a_bytes);
-  if (why.empty()) {
-    why = check("l0b", layout.buffers * layout.b_step_bytes, local.l0b_bytes);
-  }
-  if (why.empty()) {
-    why = check("l0c", layout.accumulators * layout.accumulator_bytes,
-                local.l0c_bytes);
-  }
-  if (why.empty()) why = check("l1", layout.l1_bytes(), local.l1_bytes);
-  return why;
-}
 
 int64_t most_tile_rows(const GemmPlan& plan) {
   int64_t rows = 1;
@@ -220,6 +151,23 @@ void check_forced(const Profile& profile, const Gemm& gemm,
   }
 }
 
+// Steps and packets that are forced end where sums do.
+void check_sums(const GemmKind& kind, const GemmTiling& forced) {
+  if (kind.sum_k == 0) return;
+  const auto refuse = [&](const char* name, int64_t value) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     std::string("tiling: ") + name + " " +
+                         std::to_string(value) +
+                         " does not go with sums of groups of " +
+                         std::to_string(kind.sum_k));
+  };
+  if (forced.split_k > 1) refuse("split_k", forced.split_k);
+  if (forced.tile_k > 0 && kind.sum_k % forced.tile_k != 0) {
+    refuse("tile_k", forced.tile_k);
+  }
+  if (forced.packet_k % kind.sum_k != 0) refuse("packet_k", forced.packet_k);
+}
+
 struct Candidate {
   int64_t tile_m = 0;
   int64_t tile_n = 0;
@@ -264,7 +212,7 @@ std::vector<Candidate> candidates_of(const Search& search,
   if (forced.tile_n == 0 && parts.most_rows <= 64) {
     add_even_share(plan, columns);
   }
-  const bool may_split = parts.num_active <= 1 &&
+  const bool may_split = parts.num_active <= 1 && plan.kind.sum_k == 0 &&
                          parts.most_rows <= (plan.is_later_slice ? 16 : 256);
   std::vector<Candidate> candidates;
   for (const int64_t tile_m :
@@ -354,6 +302,7 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
   plan.gemm = gemm;
   plan.kind = kind_of(profile, gemm);
   check_forced(profile, gemm, options.tiling);
+  check_sums(plan.kind, options.tiling);
   int64_t begin = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     plan.parts.push_back({rows[i], begin, static_cast<int64_t>(i)});

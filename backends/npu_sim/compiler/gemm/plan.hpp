@@ -25,6 +25,13 @@ struct GemmKind {
   bool vector_epilogue = false;  // a pass over each tile of accumulators
   int64_t vector_inputs = 0;     // [M, N] tensors that this pass reads
   int64_t vector_passes = 0;     // vector instructions over 32-bit elements
+  // K of one sum of integers: groups of a weight leave the cube one by one, for
+  // each has scales of its own.  0: the sum takes all of K.
+  int64_t sum_k = 0;
+
+  int64_t num_sums(int64_t k) const {
+    return sum_k == 0 ? 1 : (k + sum_k - 1) / sum_k;
+  }
 };
 
 // Errors  throws sdk::Error UNIMPLEMENTED, naming the profile, for a type that

@@ -40,6 +40,14 @@ void from_l1(Instruction& load, Type type, const Operand& operand,
   load.row_stride = static_cast<uint64_t>(stride);
 }
 
+// K that the step at `k` of a tile takes; steps end with packets, and sums with
+// steps.
+int64_t step_k(const GemmContext& context, const TileWork& work, int64_t k) {
+  const GemmTiling& tiling = context.plan.tiling;
+  return std::min(
+      {tiling.tile_k, work.k - k, tiling.packet_k - k % tiling.packet_k});
+}
+
 void emit_step(const GemmContext& context, const TileWork& work, int64_t k,
                int64_t step, int64_t packet_buffer, Emitter& out) {
   const GemmLayout& layout = context.layout;
@@ -47,8 +55,7 @@ void emit_step(const GemmContext& context, const TileWork& work, int64_t k,
   const Type type = context.plan.kind.cube;
   const int64_t l0 = step % layout.buffers;
   const int64_t in_packet = k % tiling.packet_k;
-  const int64_t count =
-      std::min({tiling.tile_k, work.k - k, tiling.packet_k - in_packet});
+  const int64_t count = step_k(context, work, k);
   const int64_t packet = std::min(tiling.packet_k, work.k - (k - in_packet));
   const Operand operand_a{work.m, is_input_transposed(context.plan), true};
   const Operand operand_b{work.n, is_weight_transposed(context.plan),
@@ -66,20 +73,41 @@ void emit_step(const GemmContext& context, const TileWork& work, int64_t k,
   out.wait(Pipe::kMte1, Pipe::kCube, l0);
 }
 
+TileSum sum_at(const GemmContext& context, const TileWork& work, int64_t index,
+               int64_t k) {
+  const int64_t sum_k = context.plan.kind.sum_k;
+  return {context, work, index, sum_k > 0 ? k / sum_k : 0};
+}
+
+bool ends_sum(const GemmContext& context, const TileWork& work, int64_t k) {
+  const int64_t next = k + step_k(context, work, k);
+  const int64_t sum_k = context.plan.kind.sum_k;
+  return next == work.k || (sum_k > 0 && next % sum_k == 0);
+}
+
+// The tile, at or before number `index` of a core, that has the core's sum of
+// that number; null for a negative one.
+const TileWork* tile_of_sum(const std::vector<TileWork>& tiles, int64_t index,
+                            int64_t sum) {
+  if (sum < 0) return nullptr;
+  while (tiles[static_cast<size_t>(index)].sums_before > sum) --index;
+  return &tiles[static_cast<size_t>(index)];
+}
+
 void emit_mmad(const GemmContext& context, const TileWork& work, int64_t k,
-               int64_t step, int64_t slot, Emitter& out) {
+               int64_t step, const TileSum& sum, Emitter& out) {
   const GemmLayout& layout = context.layout;
-  const GemmTiling& tiling = context.plan.tiling;
   const int64_t l0 = step % layout.buffers;
-  const int64_t count = std::min(
-      {tiling.tile_k, work.k - k, tiling.packet_k - k % tiling.packet_k});
-  if (k == 0) out.wait(context.exit_pipe(), Pipe::kCube, slot);
-  Instruction& mmad =
-      out.mmad(slot * layout.accumulator_bytes, work.m, work.n, count);
+  const int64_t slot = sum.index % layout.accumulators;
+  const int64_t sum_k = context.plan.kind.sum_k;
+  const bool is_first = sum_k > 0 ? k % sum_k == 0 : k == 0;
+  if (is_first) out.wait(context.exit_pipe(), Pipe::kCube, slot);
+  Instruction& mmad = out.mmad(slot * layout.accumulator_bytes, work.m, work.n,
+                               step_k(context, work, k));
   mmad.type = context.plan.kind.cube;
   mmad.src = static_cast<uint64_t>(l0 * layout.a_step_bytes);
   mmad.src2 = static_cast<uint64_t>(l0 * layout.b_step_bytes);
-  mmad.accumulate = k > 0;
+  mmad.accumulate = !is_first;
   out.set(Pipe::kCube, Pipe::kMte1, l0);
 }
 
@@ -135,10 +163,9 @@ void emit_next_packet(const GemmContext& context,
 }  // namespace
 
 void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
-               int64_t index, Emitter& out) {
+               int64_t index, const AfterSum& after_sum, Emitter& out) {
   const TileWork& work = tiles[static_cast<size_t>(index)];
   const GemmTiling& tiling = context.plan.tiling;
-  const int64_t slot = index % context.layout.accumulators;
   emit_scales_ahead(context, work, index, out);
   int64_t packet = work.packets_before;
   int64_t step = work.steps_before;
@@ -152,13 +179,15 @@ void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
     const int64_t end = std::min(work.k, begin + tiling.packet_k);
     for (int64_t k = begin; k < end; k += tiling.tile_k, ++step) {
       emit_step(context, work, k, step, buffer, out);
-      emit_mmad(context, work, k, step, slot, out);
+      const TileSum sum = sum_at(context, work, index, k);
+      emit_mmad(context, work, k, step, sum, out);
+      if (!ends_sum(context, work, k)) continue;
+      emit_exit(context, work, tile_of_sum(tiles, index, sum.index - 2), sum,
+                out);
+      after_sum(sum);
     }
     out.set(Pipe::kMte1, Pipe::kMte2, buffer);
   }
-  const TileWork* before_previous =
-      index < 2 ? nullptr : &tiles[static_cast<size_t>(index - 2)];
-  emit_exit(context, work, before_previous, index, out);
 }
 
 }  // namespace tessera::npu

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "backends/npu_sim/compiler/emitter.hpp"
@@ -13,9 +14,12 @@
 
 namespace tessera::npu {
 
+// Called behind each sum of a tile.
+using AfterSum = std::function<void(const TileSum& sum)>;
+
 // Tile `index` of a core's `tiles`, and the first packet of the one after it if
 // both are of a slice.
 void emit_tile(const GemmContext& context, const std::vector<TileWork>& tiles,
-               int64_t index, Emitter& out);
+               int64_t index, const AfterSum& after_sum, Emitter& out);
 
 }  // namespace tessera::npu

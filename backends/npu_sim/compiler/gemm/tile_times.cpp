@@ -103,9 +103,15 @@ void add_products(const GemmContext& context, const TileWork& work,
 }
 
 double vector_instruction(const Profile& profile, double elements,
-                          int64_t passes) {
+                          double passes) {
   const double rate = profile.vector.bytes_per_cycle / kFloatBytes;
-  return real(passes) * (elements / rate + profile.vector.issue_cycles);
+  return passes * (elements / rate + profile.vector.issue_cycles);
+}
+
+// Over one of the sums of a tile, in the mean; the last is finished too.
+double passes_of(const GemmPlan& plan, const TileTimes& times) {
+  return real(plan.kind.vector_passes) / times.sums +
+         (plan.kind.sum_k > 0 ? real(kGroupPasses) : 0);
 }
 
 // Further inputs of `elements`, all from DRAM.
@@ -144,18 +150,20 @@ void add_drain(const GemmContext& context, const TileWork& work,
   const double chunks = real(work.n) / real(columns);
   const double elements = real(work.m * columns);
   const double write = write_cycles(context, work.m, columns,
-                                    is_sum ? Type::kF32 : plan.gemm.out);
+                                    is_sum ? Type::kF32 : plan.gemm.out) /
+                       times.sums;
   double vector = elements * kFloatBytes / profile.exit.l0c_to_ub_rate +
                   profile.vector.issue_cycles;
   if (!is_sum) {
-    vector += vector_instruction(profile, elements, plan.kind.vector_passes);
+    vector += vector_instruction(profile, elements, passes_of(plan, times));
   }
   // A buffer is written out before it takes the next chunk but one.
   const double once = vector + profile.vector.latency_cycles + write;
   double chunk = std::max({vector, write, once / kBuffers});
   if (!is_sum && plan.kind.vector_inputs > 0) {
     const double read =
-        other_inputs(context, work.m, columns).cycles(1, dram_rate);
+        other_inputs(context, work.m, columns).cycles(1, dram_rate) /
+        times.sums;
     times.other_reads = chunks * read;
     const double wait = profile.global.read_latency_cycles + read;
     chunk = std::max({chunk, read, (wait + vector) / kBuffers});
@@ -194,15 +202,18 @@ void add_siblings(const GemmContext& context, const TileWork& work,
   const Instruction sums = copy_of({gm_address(Tensor::kAccumulators, 0), rows,
                                     work.n * 4, plan.tiling.tile_n * 4});
   const Transfer others = other_inputs(context, rows, work.n);
-  double read = transfer_of(profile, sums).cycles(0, 1) +
-                others.cycles(1, dram_rate / real(context.num_siblings()));
+  double read =
+      transfer_of(profile, sums).cycles(0, 1) +
+      others.cycles(1, dram_rate / real(context.num_siblings())) / times.sums;
   if (plan.kind.per_token) read += profile.global.dma_issue_cycles;
   const double vector =
-      vector_instruction(profile, elements, plan.kind.vector_passes);
-  const double write = write_cycles(context, rows, work.n, plan.gemm.out);
+      vector_instruction(profile, elements, passes_of(plan, times));
+  const double write =
+      write_cycles(context, rows, work.n, plan.gemm.out) / times.sums;
   const double latency = others.bytes > 0
                              ? profile.global.read_latency_cycles
                              : profile.assumptions.l2_latency_cycles;
+  times.read_back = read + latency;
   const double through =
       read + latency + vector + profile.vector.latency_cycles + write;
   times.chunks = std::ceil(std::ceil(real(work.m) / real(rows)) /
@@ -231,6 +242,7 @@ TileTimes tile_times(const GemmContext& context, const TileWork& work,
   times.turns = count % 2 == 0 ? real(count) : times.packets;
   add_loads(context, work, packet, times);
   add_products(context, work, packet, times);
+  times.sums = real(context.plan.kind.num_sums(work.k));
   if (context.profile.exit.fixpipe) {
     add_fixpipe(context, work, times);
   } else {

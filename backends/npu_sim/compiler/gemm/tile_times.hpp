@@ -44,17 +44,19 @@ struct TileTimes {
   double compute = 0;  // of one packet in L1, cube and MTE1 together
   Transfer input;      // of one packet
   Transfer weight;
-  double exit = 0;  // L0C is emptied
+  double sums = 1;  // that leave L0C one after another
+  double exit = 0;  // L0C is emptied, of one of them
   // The epilogue on vector cores, if tiles pass through GM: a chunk when they
   // follow each other, and from the cube's flag to the result's last byte.
   double chunks = 0;  // of one vector core
   double chunk = 0;
   double hand_over = 0;   // from the exit to the first chunk's read
+  double read_back = 0;   // of one chunk
   double last_chunk = 0;  // with its further inputs there
   // MTE2 of a unified core reads for the epilogue, or waits for its buffers.
   double other_reads = 0;
 
-  double siblings() const { return chunks * chunk; }
+  double siblings() const { return chunks * chunk; }  // for a sum
 };
 
 // With `dram_rate` bytes a cycle of DRAM for this core.

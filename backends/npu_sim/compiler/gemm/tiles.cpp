@@ -57,6 +57,7 @@ void Dealer::add(TileWork work) {
     work.packets_before =
         last.packets_before + ceil_div(last.k, tiling.packet_k);
     work.steps_before = last.steps_before;
+    work.sums_before = last.sums_before + plan_.kind.num_sums(last.k);
     for (int64_t at = 0; at < last.k; at += tiling.packet_k) {
       work.steps_before +=
           ceil_div(std::min(tiling.packet_k, last.k - at), tiling.tile_k);

@@ -27,6 +27,7 @@ struct TileWork {
   int64_t split = 0;           // which part of a split sum
   int64_t packets_before = 0;  // of this core
   int64_t steps_before = 0;
+  int64_t sums_before = 0;
 };
 
 // The tiles of each core.  Tiles are dealt out wave by wave; in one wave the

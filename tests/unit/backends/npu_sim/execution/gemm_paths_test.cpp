@@ -45,6 +45,10 @@ std::vector<SchemeCase> scheme_cases(const Profile& profile) {
        {.format = TSR_WEIGHT_I8},
        TSR_ACT_I8_DYNAMIC},
       {"w4a8", Scheme::kW4A8, {.format = TSR_WEIGHT_I4}, TSR_ACT_I8_DYNAMIC},
+      {"w4a8 of groups",
+       Scheme::kW4A8,
+       {.format = TSR_WEIGHT_I4, .group_size = 64},
+       TSR_ACT_I8_DYNAMIC},
   };
   if (profile.cube.macs_s4 > 0) {
     cases.push_back(
@@ -162,6 +166,7 @@ void BothPaths::choose_problem() {
             1 + static_cast<int64_t>(rng_() % 500)};
   if (one_in(4)) shape_.K += 1024;
   gemm_.scheme = test_.scheme;
+  gemm_.group_size = test_.weight.group_size;
   const GemmKind kind = kind_of(profile_, [&] {
     Gemm gemm = gemm_;
     gemm.M = gemm.N = gemm.K = 1;
@@ -187,8 +192,9 @@ void BothPaths::choose_problem() {
     gemm_.cores = 1 + static_cast<int64_t>(rng_() % 3);
   }
   gemm_.epilogue = {one_in(3), one_in(3), one_in(3), one_in(3)};
-  options_.tiling.split_k =
-      one_in(3) ? 2 + static_cast<int64_t>(rng_() % 3) : 1;
+  options_.tiling.split_k = !has_group_sums(gemm_) && one_in(3)
+                                ? 2 + static_cast<int64_t>(rng_() % 3)
+                                : 1;
   const bool has_slices =
       gemm_.layout == WeightLayout::kNz || gemm_.weight_is_nk;
   if (kind.widens_weight && has_slices && !one_in(3)) {
@@ -313,9 +319,9 @@ void BothPaths::give_scales(Memory& memory) const {
   if (bits_of(stored_) == 16) return;
   for (int64_t n = 0; n < shape_.N; ++n) {
     const auto row = static_cast<uint32_t>(n);
-    const float scale = oracle_->scale(row, 0) * (is_static ? kActScale : 1);
-    memory.scales.push_back(is_static ? kActScale * oracle_->scale(row, 0)
-                                      : scale);
+    // Sums of groups have taken their scales.
+    const float scale = has_group_sums(gemm_) ? 1 : oracle_->scale(row, 0);
+    memory.scales.push_back(is_static ? kActScale * scale : scale);
     FixpipeScale word;
     word.positive = word.negative = memory.scales.back();
     memory.fixpipe_words.push_back(make_fixpipe_word(word));

@@ -77,7 +77,10 @@ TEST(NpuSimulatorRequest, SaysWhatIsTimedOnly) {
   request["scheme"] = "w4a8";
   EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
   request["group_size"] = 64;
-  EXPECT_FALSE(ask("910b", request).at("timed_only").is_null());
+  EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
+  request["group_size"] = 48;
+  EXPECT_EQ(ask("910b", request).at("timed_only"),
+            "groups of 48 do not end with fractals of 32");
 }
 
 TEST(NpuSimulatorRequest, TakesEveryOp) {
