@@ -23,33 +23,72 @@ double real(int64_t value) { return static_cast<double>(value); }
 // One packet after another; what one takes all the way through.
 struct PacketTimes {
   double mte2 = 0;
-  double steady = 0;   // as the slowest pipe allows
+  double steady = 0;   // until the next, in the mean
   double through = 0;  // of one buffer, until it is free again
 };
 
+// A packet whose operands nobody has read before, or somebody has.
+struct PacketCase {
+  double share = 1;  // of all packets
+  OperandTraffic input;
+  OperandTraffic weight;
+};
+
 PacketTimes packet_times(const GemmContext& context, const TileTimes& tile,
-                         const Traffic& traffic, double cores) {
+                         const PacketCase& packet, double cores) {
   const Profile& profile = context.profile;
   const double rate = profile.dram_rate();
   PacketTimes times;
-  times.mte2 = tile.input.cycles(traffic.input, rate, cores) +
-               tile.weight.cycles(traffic.weight, rate, cores);
+  times.mte2 = tile.input.cycles(packet.input, rate, cores) +
+               tile.weight.cycles(packet.weight, rate, cores);
   // A packet is there when the slower of its operands is.
-  const double misses =
-      std::max(traffic.input.misses(), traffic.weight.misses());
+  const double misses = std::max(packet.input.misses(), packet.weight.misses());
   const double latency = profile.assumptions.l2_latency_cycles +
                          misses * (profile.global.read_latency_cycles -
                                    profile.assumptions.l2_latency_cycles);
   times.through = times.mte2 + latency + tile.compute;
-  times.steady = std::max(times.mte2, tile.compute);
+  const double all_through = tile.turns * times.through /
+                             (tile.packets * real(context.layout.buffers));
+  // Alone among others, a late packet keeps the cube for as long as it takes.
+  const double alone = times.through - tile.compute;
+  times.steady =
+      std::max({times.mte2, tile.compute,
+                packet.share * all_through + (1 - packet.share) * alone});
   return times;
 }
 
+// Who reads a packet first waits for DRAM for all of it; the others do not, so
+// the mean of what both take is more than what the mean takes.
+PacketTimes packet_times(const GemmContext& context, const TileTimes& tile,
+                         const Traffic& traffic, double cores) {
+  const auto part = [](const OperandTraffic& of_all, bool is_first) {
+    OperandTraffic one = of_all;
+    one.first = is_first ? 1 : 0;
+    return one;
+  };
+  PacketTimes mean;
+  for (const bool input_first : {false, true}) {
+    for (const bool weight_first : {false, true}) {
+      const double a = traffic.input.first;
+      const double b = traffic.weight.first;
+      PacketCase one{(input_first ? a : 1 - a) * (weight_first ? b : 1 - b),
+                     part(traffic.input, input_first),
+                     part(traffic.weight, weight_first)};
+      if (one.share <= 0) continue;
+      const double readers = std::max(
+          1.0, cores * ((input_first || weight_first) ? one.share : 1));
+      const PacketTimes times = packet_times(context, tile, one, readers);
+      mean.mte2 += one.share * times.mte2;
+      mean.steady += one.share * times.steady;
+      mean.through += one.share * times.through;
+    }
+  }
+  return mean;
+}
+
 // The packets of one tile.
-double packets_cycles(const GemmContext& context, const TileTimes& tile,
-                      const PacketTimes& packet) {
-  return std::max(tile.packets * packet.steady,
-                  tile.turns * packet.through / real(context.layout.buffers));
+double packets_cycles(const TileTimes& tile, const PacketTimes& packet) {
+  return tile.packets * packet.steady;
 }
 
 // A sum's place in GM is free when the vector cores have read it, chunks that
@@ -69,7 +108,7 @@ double steady_tile(const GemmContext& context, const TileTimes& tile,
   const Profile& profile = context.profile;
   const double buffers = real(context.layout.buffers);
   const double count = tile.packets / tile.sums;
-  const double packets = packets_cycles(context, tile, packet) / tile.sums;
+  const double packets = packets_cycles(tile, packet) / tile.sums;
   const double exposed =
       context.layout.accumulators > 1
           ? 0
@@ -284,7 +323,7 @@ void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
     // Nothing is emptied yet while the first sum is computed.
     if (i == 0) {
       cycles += cold.mte2 - steady / tile.sums +
-                packets_cycles(context, tile, packet) *
+                packets_cycles(tile, packet) *
                     std::max(0.0, 1 / tile.sums - 1 / tile.packets);
     }
     const double reads = share * traffic.dram();
@@ -346,17 +385,22 @@ GemmCost GemmModel::cost(const GemmPlan& plan, const GemmEffort& effort,
 GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
   constexpr GemmEffort kEffort{6, 0};
   constexpr double kAnything = std::numeric_limits<double>::infinity();
-  const GemmPlan one = plan_of_slice(plan);
-  GemmCost cost = GemmModel(profile, one).cost(one, kEffort, kAnything);
-  if (!one.is_later_slice) return cost;
-  const double count = slice_count(plan);
-  for (double* figure :
-       {&cost.cycles, &cost.cube_cycles, &cost.mte1_cycles, &cost.mte2_cycles,
-        &cost.fixpipe_cycles, &cost.dram_read_bytes, &cost.dram_write_bytes,
-        &cost.l2_read_bytes}) {
-    *figure *= count;
+  const std::vector<SliceSample> samples = sample_slices(plan);
+  GemmCost cost;
+  for (const SliceSample& sample : samples) {
+    const GemmCost one =
+        GemmModel(profile, sample.plan).cost(sample.plan, kEffort, kAnything);
+    for (double GemmCost::*figure :
+         {&GemmCost::cycles, &GemmCost::cube_cycles, &GemmCost::mte1_cycles,
+          &GemmCost::mte2_cycles, &GemmCost::fixpipe_cycles,
+          &GemmCost::dram_read_bytes, &GemmCost::dram_write_bytes,
+          &GemmCost::l2_read_bytes}) {
+      cost.*figure += sample.count * one.*figure;
+    }
   }
-  cost.cycles += first_slice_cycles(profile, plan);
+  if (samples.front().plan.is_later_slice) {
+    cost.cycles += first_slice_cycles(profile, plan);
+  }
   return cost;
 }
 

@@ -293,6 +293,27 @@ std::vector<int64_t> slice_sizes_of(const Profile& profile,
   return {round_down(forced.wide_n, unit)};
 }
 
+// The tiling that the slice with the most rows asks for, and what all cost with
+// it.
+Found search_slices(const Profile& profile, const GemmPlan& plan,
+                    const GemmTiling& options) {
+  constexpr double kAnything = std::numeric_limits<double>::infinity();
+  GemmTiling forced = options;
+  if (PartsSummary(plan.parts).num_active > 1) forced.split_k = 1;
+  std::vector<SliceSample> samples = sample_slices(plan);
+  Found found = search(profile, samples.front().plan, forced);
+  found.cycles *= samples.front().count;
+  for (size_t i = 1; i < samples.size(); ++i) {
+    GemmPlan& one = samples[i].plan;
+    one.tiling = found.tiling;
+    found.cycles +=
+        samples[i].count *
+        GemmModel(profile, one).cost(one, kSearchEffort, kAnything).cycles;
+  }
+  found.tiling.wide_n = plan.tiling.wide_n;
+  return found;
+}
+
 }  // namespace
 
 GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
@@ -315,11 +336,7 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
   Found found = search(profile, plan, options.tiling);
   for (const int64_t wide_n : slice_sizes_of(profile, plan, options.tiling)) {
     plan.tiling.wide_n = wide_n;
-    GemmTiling forced = options.tiling;
-    if (PartsSummary(plan.parts).num_active > 1) forced.split_k = 1;
-    Found sliced = search(profile, plan_of_slice(plan), forced);
-    sliced.cycles *= slice_count(plan);
-    sliced.tiling.wide_n = wide_n;
+    const Found sliced = search_slices(profile, plan, options.tiling);
     if (options.tiling.wide_n > 0 || sliced.cycles < found.cycles) {
       found = sliced;
     }

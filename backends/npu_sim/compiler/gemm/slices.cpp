@@ -5,6 +5,7 @@
 #include "backends/npu_sim/compiler/gemm/slices.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/compiler/gemm/tiles.hpp"
@@ -108,25 +109,26 @@ std::vector<int64_t> slice_sizes(const Profile& profile, const GemmPlan& plan) {
   return sizes;
 }
 
-GemmPlan plan_of_slice(const GemmPlan& plan) {
+namespace {
+
+constexpr size_t kMostSamples = 6;
+
+int64_t rows_of(const GemmPlan& plan, const WeightSlice& slice) {
+  int64_t rows = 0;
+  for (int64_t i = 0; i < slice.num_parts; ++i) {
+    rows += plan.parts[static_cast<size_t>(slice.first_part + i)].M;
+  }
+  return rows;
+}
+
+GemmPlan plan_of(const GemmPlan& plan, const WeightSlice& slice) {
   GemmPlan one = plan;
   one.tiling.wide_n = 0;
-  if (!is_sliced(plan)) return one;
   one.is_later_slice = true;
-  if (plan.tiling.wide_n >= plan.gemm.N) {
-    const auto count = static_cast<size_t>(plan.tiling.wide_n / plan.gemm.N);
-    one.parts.clear();
-    // Parts from all over, for some have many rows.
-    for (size_t i = 0; i < count; ++i) {
-      one.parts.push_back(plan.parts[i * plan.parts.size() / count]);
-    }
-  } else {
-    one.gemm.N = plan.tiling.wide_n;
-    int64_t active = 0;
-    for (const GemmPart& part : plan.parts) active += part.M > 0 ? 1 : 0;
-    one.parts = {{ceil_div(plan.gemm.M, std::max<int64_t>(1, active)), 0, 0}};
-  }
+  one.gemm.N = slice.columns;
   one.gemm.M = 0;
+  const auto first = plan.parts.begin() + slice.first_part;
+  one.parts.assign(first, first + slice.num_parts);
   for (GemmPart& part : one.parts) {
     part.row_begin = one.gemm.M;
     one.gemm.M += part.M;
@@ -134,16 +136,40 @@ GemmPlan plan_of_slice(const GemmPlan& plan) {
   return one;
 }
 
-double slice_count(const GemmPlan& plan) {
-  if (!is_sliced(plan)) return 1;
-  int64_t active = 0;
-  for (const GemmPart& part : plan.parts) active += part.M > 0 ? 1 : 0;
-  const auto real = [](int64_t value) { return static_cast<double>(value); };
-  if (plan.tiling.wide_n < plan.gemm.N) {
-    return real(active) * real(plan.gemm.N) / real(plan.tiling.wide_n);
+}  // namespace
+
+std::vector<SliceSample> sample_slices(const GemmPlan& plan) {
+  if (!is_sliced(plan)) {
+    GemmPlan one = plan;
+    one.tiling.wide_n = 0;
+    return {{one, 1}};
   }
-  return real(static_cast<int64_t>(plan.parts.size())) * real(plan.gemm.N) /
-         real(plan.tiling.wide_n);
+  // Of the columns of one weight all cost the same.
+  std::vector<std::pair<int64_t, WeightSlice>> slices;
+  for (const WeightSlice& slice : slices_of(plan)) {
+    if (slice.first_column == 0) {
+      slices.emplace_back(rows_of(plan, slice), slice);
+    }
+  }
+  std::stable_sort(
+      slices.begin(), slices.end(),
+      [](const auto& a, const auto& b) { return a.first > b.first; });
+  const double columns = plan.tiling.wide_n < plan.gemm.N
+                             ? static_cast<double>(plan.gemm.N) /
+                                   static_cast<double>(plan.tiling.wide_n)
+                             : 1;
+  // The heaviest by itself, then some of the rest, evenly.
+  const size_t rest = slices.size() - 1;
+  const size_t sampled = std::min(rest, kMostSamples - 1);
+  std::vector<SliceSample> samples = {
+      {plan_of(plan, slices.front().second), columns}};
+  for (size_t i = 0; i < sampled; ++i) {
+    const size_t at = 1 + (2 * i + 1) * rest / (2 * sampled);
+    samples.push_back(
+        {plan_of(plan, slices[at].second),
+         columns * static_cast<double>(rest) / static_cast<double>(sampled)});
+  }
+  return samples;
 }
 
 }  // namespace tessera::npu

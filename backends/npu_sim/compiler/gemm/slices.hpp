@@ -36,9 +36,15 @@ bool has_column_slices(const GemmPlan& plan);
 // weights fit L2 anyway.
 std::vector<int64_t> slice_sizes(const Profile& profile, const GemmPlan& plan);
 
-// A product of the size of one slice of `plan`, not the first.  What it costs
-// is what each of slice_count() slices costs, in the mean.
-GemmPlan plan_of_slice(const GemmPlan& plan);
-double slice_count(const GemmPlan& plan);
+// A product of the size of one slice, not the first, and how many it stands
+// for.
+struct SliceSample {
+  GemmPlan plan;
+  double count = 1;
+};
+
+// A few that stand for all, the one with the most rows first; `plan` itself if
+// nothing is sliced.
+std::vector<SliceSample> sample_slices(const GemmPlan& plan);
 
 }  // namespace tessera::npu
