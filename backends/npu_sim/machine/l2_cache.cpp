@@ -35,11 +35,17 @@ double L2Cache::write_back(double spare_bytes) {
   return taken;
 }
 
-void L2Cache::make_room(L2Access& access) {
+// `incoming` bytes from DRAM or from a core.
+void L2Cache::make_room(double incoming, L2Access& access) {
   const double most = capacity_ * (1 - kCleanShare);
-  if (dirty_ > most) {
-    access.dram_write_bytes += dirty_ - most;
-    clean_oldest(dirty_ - most);
+  const double least = capacity_ * kDrainedShare;
+  is_draining_ = dirty_ > most || (is_draining_ && dirty_ > least);
+  if (is_draining_) {
+    // A byte leaves for each that comes, besides what is beyond the mark.
+    const double leaving =
+        std::min(dirty_ - least, std::max(0.0, dirty_ - most) + incoming);
+    access.dram_write_bytes += leaving;
+    clean_oldest(leaving);
   }
   const double room = std::max(0.0, capacity_ - dirty_) / clean_cost_;
   if (clean_ <= room) return;
@@ -68,7 +74,7 @@ L2Access L2Cache::read(uint64_t region, double bytes) {
   access.dram_read_bytes = missing;
   add(clean, missing);
   clean_ += missing;
-  make_room(access);
+  make_room(missing, access);
   return access;
 }
 
@@ -95,7 +101,7 @@ L2Access L2Cache::write(uint64_t region, double bytes) {
     dirty_ += bytes;
     queue_.push_back({tensor_of(region), bytes});
   }
-  make_room(access);
+  make_room(bytes, access);
   return access;
 }
 

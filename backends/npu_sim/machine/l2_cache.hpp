@@ -11,8 +11,13 @@
 namespace tessera::npu {
 
 // Of the capacity, which dirty bytes leave to others: a set whose lines are all
-// dirty would have no room for what is read.
+// dirty would have no room for what is read.  When they fill the rest, they are
+// written back beside what is read until only a quarter is dirty: controllers
+// drain writes between a high mark and a low one.
 inline constexpr double kCleanShare = 0.25;
+inline constexpr double kDrainedShare = 0.25;
+// Dirty, in the mean, where more is written than DRAM has idle time for.
+inline constexpr double kMeanDirtyShare = (1 - kCleanShare + kDrainedShare) / 2;
 
 // What one access cost beyond L2 itself.
 struct L2Access {
@@ -27,7 +32,7 @@ struct L2Access {
 // names; tiles of one launch are cut alike, so two accesses touch the same
 // region or different ones.
 //
-// Written bytes stay until DRAM has time for them, or three quarters are dirty.
+// Written bytes stay until DRAM has time for them, or too many are dirty.
 // A clean byte takes `clean_cost` bytes: L2 is built of halves, and what cores
 // of both read lies in both.
 //
@@ -75,13 +80,14 @@ class L2Cache {
   void add(Clean& clean, double bytes) {
     clean = {left(clean) + bytes, decay_, epoch_};
   }
-  void make_room(L2Access& access);
+  void make_room(double incoming, L2Access& access);
   void clean_oldest(double bytes);
 
   double capacity_;
   double clean_cost_;
   double clean_ = 0;  // bytes, once
   double dirty_ = 0;
+  bool is_draining_ = false;
   double decay_ = 1;  // of a clean byte since the epoch began
   int64_t epoch_ = 0;
   std::unordered_map<uint64_t, Clean> regions_;

@@ -234,7 +234,8 @@ std::string validation_markdown(const Validation& validation) {
       "* L2 counts as two halves: what cores of both read lies in both "
       "(`assumptions.l2_capacity_share`).\n"
       "* Writes stay in L2 until DRAM is idle, hence an add moves more than "
-      "DRAM could.\n"
+      "DRAM could; once three quarters of L2 are dirty, they leave beside what "
+      "is read until one quarter is (assumed).\n"
       "* Widened weights pass through GM between two phases, slice by slice "
       "where L2 does not hold all, hence w4a16 gains less than its bytes.\n\n" +
       gaps();

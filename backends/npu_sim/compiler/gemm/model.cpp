@@ -309,6 +309,7 @@ double Replay::tiles(const Traffic& traffic, double steady) const {
 void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
   const Profile& profile = context.profile;
   const double most = real(profile.global.l2_bytes) * (1 - kCleanShare);
+  const double drained = real(profile.global.l2_bytes) * kMeanDirtyShare;
   const double rate = profile.dram_rate();
   const double share = 1.0 / effort.stretches;
   const PacketTimes cold = first();
@@ -329,7 +330,7 @@ void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
     const double reads = share * traffic.dram();
     const double spare = std::max(0.0, rate * cycles - reads);
     dirty = std::max(0.0, dirty + share * model.output() - spare);
-    const double forced = std::max(0.0, dirty - most);
+    const double forced = dirty > most ? dirty - drained : 0;
     dirty -= forced;
     cost.cycles += std::max(cycles, (reads + forced) / rate);
     cost.cube_cycles += count * tile.packets * tile.step_cube * tile.steps;
