@@ -16,7 +16,8 @@ EnergyEstimate energy_of(const Profile& profile, const Counters& counters,
         counters.macs_s8 * table.mac_s8_pj[i] +
         counters.macs_s4 * table.mac_s4_pj[i] +
         counters.l0_bytes * table.l0_pj_per_byte[i] +
-        (counters.l1_read_bytes + counters.l1_write_bytes + counters.ub_bytes) *
+        (counters.l1_read_bytes + counters.l1_write_bytes +
+         counters.ub_bytes()) *
             table.l1_pj_per_byte[i] +
         (counters.l2_read_bytes + counters.l2_write_bytes) *
             table.l2_pj_per_byte[i] +

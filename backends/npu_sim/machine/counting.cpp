@@ -55,7 +55,7 @@ void count(const Instruction& one, Counters& counters) {
       break;
     case Opcode::kCopyIn:
       (one.dst_space == Space::kL1 ? counters.l1_write_bytes
-                                   : counters.ub_bytes) += gm_bytes(one);
+                                   : counters.gm_to_ub_bytes) += gm_bytes(one);
       break;
     case Opcode::kUnzip:
       counters.unzip_bytes += static_cast<double>(one.n) * one.k;
@@ -67,10 +67,13 @@ void count(const Instruction& one, Counters& counters) {
       break;
     case Opcode::kVector:
       counters.vector_elements += elements;
-      counters.ub_bytes += 2 * elements * element_bytes;
+      counters.vector_read_bytes += elements * element_bytes;
+      counters.vector_write_bytes += elements * element_bytes;
       break;
     case Opcode::kCopyOut:
-      counters.ub_bytes += gm_bytes(one);
+      if (one.dst_space == Space::kL1) counters.l1_write_bytes += gm_bytes(one);
+      (one.dst_space == Space::kL1 ? counters.ub_to_l1_bytes
+                                   : counters.ub_to_gm_bytes) += gm_bytes(one);
       break;
     default:
       break;

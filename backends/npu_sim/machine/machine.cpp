@@ -146,7 +146,10 @@ void Machine::pop(PipeState& pipe) {
 
 void Machine::record(int64_t core, int pipe, const Instruction& one,
                      double begin, double end) {
-  result_.counters.busy_cycles.at(static_cast<size_t>(pipe)) += end - begin;
+  Counters& counters = result_.counters;
+  (facts(core).has_cube ? counters.busy_cycles
+                        : counters.vector_core_busy_cycles)
+      .at(static_cast<size_t>(pipe)) += end - begin;
   state(core).has_worked = true;
   if (!with_trace_) return;
   if (result_.trace.size() == kMostTraceEvents) {

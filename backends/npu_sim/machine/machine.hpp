@@ -24,7 +24,9 @@ struct TraceEvent {
 
 // What a run counted.
 struct Counters {
-  std::array<double, kNumPipes> busy_cycles{};  // all cores together
+  // Of all cores that have a cube, and of all others.
+  std::array<double, kNumPipes> busy_cycles{};
+  std::array<double, kNumPipes> vector_core_busy_cycles{};
   double dram_read_bytes = 0;
   double dram_write_bytes = 0;
   double l2_read_bytes = 0;
@@ -33,13 +35,22 @@ struct Counters {
   double l1_read_bytes = 0;
   double l1_write_bytes = 0;
   double l0_bytes = 0;
-  double ub_bytes = 0;
+  double gm_to_ub_bytes = 0;
+  double ub_to_gm_bytes = 0;
+  double ub_to_l1_bytes = 0;
+  double vector_read_bytes = 0;  // of UB
+  double vector_write_bytes = 0;
   double unzip_bytes = 0;
   double macs_f16 = 0;  // bf16 and fp8 too
   double macs_s8 = 0;
   double macs_s4 = 0;
   double vector_elements = 0;
   int64_t instructions = 0;
+
+  double ub_bytes() const {
+    return gm_to_ub_bytes + ub_to_gm_bytes + ub_to_l1_bytes +
+           vector_read_bytes + vector_write_bytes;
+  }
 };
 
 struct MachineRun {

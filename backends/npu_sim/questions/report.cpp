@@ -20,6 +20,11 @@ Json pipes_json(const Simulation& simulation) {
         {"busy_cycles", simulation.busy_cycles[index]},
         {"utilisation", simulation.utilisation[index]}};
   }
+  if (simulation.vector_mte2_busy_cycles > 0) {
+    pipes["vector_mte2"] = {
+        {"busy_cycles", simulation.vector_mte2_busy_cycles},
+        {"utilisation", simulation.vector_mte2_utilisation}};
+  }
   return pipes;
 }
 
@@ -31,7 +36,7 @@ Json bytes_json(const Simulation& simulation) {
           {"l1_read", simulation.counters.l1_read_bytes},
           {"l1_write", simulation.counters.l1_write_bytes},
           {"l0", simulation.counters.l0_bytes},
-          {"ub", simulation.counters.ub_bytes},
+          {"ub", simulation.counters.ub_bytes()},
           {"unzip", simulation.counters.unzip_bytes}};
 }
 

@@ -140,25 +140,26 @@ void fill_rates(const Profile& profile, const Problem& problem,
 }
 
 void fill_pipes(const Stream& stream, Simulation& result) {
+  if (result.cycles == 0) return;
   double cubes = 0;
-  double vectors = 0;
+  double vectors = 0;  // cores without a cube
   for (const Stream::Core& core : stream.cores) {
-    cubes += core.has_cube ? 1 : 0;
-    vectors += core.has_vector ? 1 : 0;
+    (core.has_cube ? cubes : vectors) += 1;
   }
-  for (int pipe = 0; pipe < kNumPipes; ++pipe) {
-    const auto index = static_cast<size_t>(pipe);
-    const Pipe name = static_cast<Pipe>(pipe);
-    const bool on_vector = name == Pipe::kVector || name == Pipe::kMte3;
-    const bool on_cube =
-        name == Pipe::kCube || name == Pipe::kMte1 || name == Pipe::kFixpipe;
-    const double cores = on_vector ? vectors
-                         : on_cube ? cubes
-                                   : std::max(cubes, vectors);
-    if (cores == 0 || result.cycles == 0) continue;
-    result.busy_cycles.at(index) =
-        result.counters.busy_cycles.at(index) / cores;
-    result.utilisation.at(index) = result.busy_cycles.at(index) / result.cycles;
+  const Counters& counters = result.counters;
+  for (size_t pipe = 0; pipe < kNumPipes; ++pipe) {
+    const double on_cubes =
+        cubes > 0 ? counters.busy_cycles.at(pipe) / cubes : 0;
+    const double on_vectors =
+        vectors > 0 ? counters.vector_core_busy_cycles.at(pipe) / vectors : 0;
+    const bool is_split = pipe == static_cast<size_t>(Pipe::kMte2) && cubes > 0;
+    if (is_split) {
+      result.vector_mte2_busy_cycles = on_vectors;
+      result.vector_mte2_utilisation = on_vectors / result.cycles;
+    }
+    // No other pipe is in both kinds of core.
+    result.busy_cycles.at(pipe) = on_cubes + (is_split ? 0 : on_vectors);
+    result.utilisation.at(pipe) = result.busy_cycles.at(pipe) / result.cycles;
   }
 }
 

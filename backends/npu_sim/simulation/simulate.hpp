@@ -26,8 +26,12 @@ struct Simulation {
   int64_t cores = 0;     // that had work
 
   // Mean over the cores that have the pipe, cycles and share of `cycles`.
+  // Where cube cores and vector cores work together, both have an MTE2: this
+  // one is the cube cores'.
   std::array<double, kNumPipes> busy_cycles{};
   std::array<double, kNumPipes> utilisation{};
+  double vector_mte2_busy_cycles = 0;
+  double vector_mte2_utilisation = 0;
 
   // Bytes and work, all cores.
   Counters counters;

@@ -2,6 +2,7 @@
 //
 // One function for each table; columns are named as the vendor names them.
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -21,37 +22,79 @@ std::string number(double value) {
   return text.data();
 }
 
-double busy(const Simulation& result, Pipe pipe) {
-  return result.busy_cycles.at(static_cast<size_t>(pipe));
-}
-
 double microseconds(const Profile& profile, double cycles) {
   return profile.cycles_to_ns(cycles) * 1e-3;
 }
 
-void add_pipe(const Profile& profile, const Simulation& result,
-              const std::string& name, Pipe pipe,
-              std::vector<Column>& columns) {
-  columns.push_back(
-      {name + "_time(us)", microseconds(profile, busy(result, pipe))});
-  columns.push_back(
-      {name + "_ratio", result.utilisation.at(static_cast<size_t>(pipe))});
+// Pipes of one kind of core.
+class PipeColumns {
+ public:
+  PipeColumns(const Profile& profile, const Simulation& result,
+              const std::string& core, bool works)
+      : profile_(profile), result_(result), core_(core), works_(works) {
+    const double cycles = works ? result.cycles : 0;
+    add("_time(us)", microseconds(profile, cycles));
+    add("_total_cycles", cycles * static_cast<double>(result.cores));
+  }
+
+  void add(const char* name, Pipe pipe) {
+    const auto index = static_cast<size_t>(pipe);
+    add_use(name, result_.busy_cycles.at(index), result_.utilisation.at(index));
+  }
+  void add_use(const std::string& name, double cycles, double share) {
+    add("_" + name + "_time(us)", works_ ? microseconds(profile_, cycles) : 0);
+    add("_" + name + "_ratio", works_ ? share : 0);
+  }
+  void move_to(std::vector<Column>& columns) {
+    columns.insert(columns.end(), columns_.begin(), columns_.end());
+  }
+
+ private:
+  void add(const std::string& name, double value) {
+    columns_.push_back({core_ + name, value});
+  }
+
+  const Profile& profile_;
+  const Simulation& result_;
+  std::string core_;
+  bool works_;
+  std::vector<Column> columns_;
+};
+
+bool works(const std::array<double, kNumPipes>& busy) {
+  return std::any_of(busy.begin(), busy.end(),
+                     [](double cycles) { return cycles > 0; });
 }
 
+// Cores with a cube are the profiler's aic, vector cores of their own its aiv;
+// a core that has both reports its vector pipe as the latter.
 std::vector<Column> pipe_columns(const Profile& profile,
                                  const Simulation& result) {
-  std::vector<Column> columns = {
-      {"aic_time(us)", result.time_ns * 1e-3},
-      {"aic_total_cycles", result.cycles * static_cast<double>(result.cores)}};
-  add_pipe(profile, result, "aic_cube", Pipe::kCube, columns);
-  add_pipe(profile, result, "aic_scalar", Pipe::kScalar, columns);
-  add_pipe(profile, result, "aic_mte1", Pipe::kMte1, columns);
-  add_pipe(profile, result, "aic_mte2", Pipe::kMte2, columns);
-  add_pipe(profile, result, "aic_mte3", Pipe::kMte3, columns);
-  if (profile.exit.fixpipe) {
-    add_pipe(profile, result, "aic_fixpipe", Pipe::kFixpipe, columns);
+  const Counters& counters = result.counters;
+  const bool cubes = works(counters.busy_cycles);
+  const bool vectors = works(counters.vector_core_busy_cycles);
+  PipeColumns aic(profile, result, "aic",
+                  cubes || (profile.unified_cores && vectors));
+  aic.add("cube", Pipe::kCube);
+  aic.add("scalar", Pipe::kScalar);
+  aic.add("mte1", Pipe::kMte1);
+  aic.add("mte2", Pipe::kMte2);
+  if (profile.unified_cores) aic.add("mte3", Pipe::kMte3);
+  if (profile.exit.fixpipe) aic.add("fixpipe", Pipe::kFixpipe);
+  PipeColumns aiv(profile, result, "aiv", vectors || profile.unified_cores);
+  aiv.add("vec", Pipe::kVector);
+  if (!profile.unified_cores) {
+    if (cubes) {
+      aiv.add_use("mte2", result.vector_mte2_busy_cycles,
+                  result.vector_mte2_utilisation);
+    } else {
+      aiv.add("mte2", Pipe::kMte2);
+    }
+    aiv.add("mte3", Pipe::kMte3);
   }
-  add_pipe(profile, result, "aiv_vec", Pipe::kVector, columns);
+  std::vector<Column> columns;
+  aic.move_to(columns);
+  aiv.move_to(columns);
   return columns;
 }
 
@@ -75,10 +118,21 @@ std::vector<Column> arithmetic_columns(const Profile&,
 std::vector<Column> memory_columns(const Profile&, const Simulation& result) {
   const Counters& counters = result.counters;
   const double ns = result.time_ns > 0 ? result.time_ns : 1;
-  return {{"aiv_gm_to_ub_bw(GB/s)", counters.l2_read_bytes / ns},
-          {"aiv_ub_to_gm_bw(GB/s)", counters.l2_write_bytes / ns},
+  return {{"aic_gm_to_l1_bw(GB/s)",
+           (counters.l2_read_bytes - counters.gm_to_ub_bytes) / ns},
+          {"aiv_gm_to_ub_bw(GB/s)", counters.gm_to_ub_bytes / ns},
+          {"aiv_ub_to_gm_bw(GB/s)", counters.ub_to_gm_bytes / ns},
           {"read_main_memory_datas(KB)", counters.dram_read_bytes / 1024},
           {"write_main_memory_datas(KB)", counters.dram_write_bytes / 1024}};
+}
+
+std::vector<Column> ub_columns(const Profile&, const Simulation& result) {
+  const Counters& counters = result.counters;
+  const double ns = result.time_ns > 0 ? result.time_ns : 1;
+  return {{"aiv_ub_read_bw_vector(GB/s)", counters.vector_read_bytes / ns},
+          {"aiv_ub_write_bw_vector(GB/s)", counters.vector_write_bytes / ns},
+          {"aiv_ub_read_bw_gm(GB/s)", counters.ub_to_gm_bytes / ns},
+          {"aiv_ub_write_bw_gm(GB/s)", counters.gm_to_ub_bytes / ns}};
 }
 
 std::vector<Column> l0_columns(const Profile&, const Simulation& result) {
@@ -133,11 +187,12 @@ std::string table_text(const Profile& profile,
 
 std::vector<Table> profiler_tables(const Profile& profile,
                                    const std::vector<Kernel>& kernels) {
-  const std::array<std::pair<const char*, Columns>, 6> files = {{
+  const std::array<std::pair<const char*, Columns>, 7> files = {{
       {"ArithmeticUtilization.csv", arithmetic_columns},
       {"L2Cache.csv", cache_columns},
       {"Memory.csv", memory_columns},
       {"MemoryL0.csv", l0_columns},
+      {"MemoryUB.csv", ub_columns},
       {"OpBasicInfo.csv", basic_columns},
       {"PipeUtilization.csv", pipe_columns},
   }};

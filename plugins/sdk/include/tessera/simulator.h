@@ -35,7 +35,9 @@
 //   reply, of all but validate and profile
 //     profile kernel cycles time_ns launch_ns cores instructions operations
 //     canonical_bytes
-//     pipes      {name: {busy_cycles utilisation}}
+//     pipes      {name: {busy_cycles utilisation}}, means over the cores that
+//                have the pipe; where cube cores and vector cores work together
+//                mte2 is the former's, vector_mte2 the latter's
 //     bytes      {dram_read dram_write l2_read l2_write l1_read l1_write l0 ub
 //                unzip}, l2_hit_rate
 //     cube_utilisation     of the cube's peak for the type

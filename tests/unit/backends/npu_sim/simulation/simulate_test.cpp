@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "tessera/error.hpp"
 
@@ -46,6 +47,41 @@ TEST(Simulate, DoubleBufferingEmergesFromFlags) {
   EXPECT_GT(one.cycles, 1.4 * two.cycles);
   // The same work: only its overlap differs.
   EXPECT_DOUBLE_EQ(one.counters.macs_f16, two.counters.macs_f16);
+}
+
+TEST(Simulate, NoPipeIsBusyLongerThanTheLaunch) {
+  Attention attention;
+  attention.q_lens = std::vector<int64_t>(16, 1);
+  attention.seq_lens = std::vector<int64_t>(16, 4096);
+  attention.num_q_heads = 32;
+  attention.num_kv_heads = 8;
+  attention.kv = KvType::kS8;
+  Gemm grouped = gemm_of(256, 2048, 2048, Scheme::kW4A8);
+  grouped.group_size = 128;
+  const Gemm dynamic = gemm_of(64, 4096, 4096, Scheme::kW8A8Dynamic);
+  for (const char* chip : {"910b1", "310p", "310b1"}) {
+    const Profile profile = load_profile(chip);
+    for (const Problem& problem :
+         {Problem(attention), Problem(grouped), Problem(dynamic)}) {
+      const Simulation result = simulate(profile, problem);
+      for (const double share : result.utilisation) EXPECT_LE(share, 1);
+      EXPECT_LE(result.vector_mte2_utilisation, 1);
+      // Only where vector cores are cores of their own do they have an MTE2.
+      EXPECT_EQ(result.vector_mte2_utilisation > 0, !profile.unified_cores)
+          << chip << " " << key_of(problem);
+    }
+  }
+}
+
+TEST(Simulate, SumsOfGroupsThatLeaveTheCubeTakeTime) {
+  const Profile profile = load_profile("910b1");
+  Gemm grouped = gemm_of(2048, 4096, 4096, Scheme::kW4A8);
+  const double whole = simulate(profile, grouped).cycles;
+  grouped.group_size = 128;
+  const double of_128 = simulate(profile, grouped).cycles;
+  grouped.group_size = 64;
+  EXPECT_GT(of_128, 1.5 * whole);
+  EXPECT_GT(simulate(profile, grouped).cycles, 1.5 * of_128);
 }
 
 TEST(Simulate, SwizzleSavesDramReads) {

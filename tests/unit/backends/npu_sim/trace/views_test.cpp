@@ -70,9 +70,12 @@ TEST(Views, TablesHaveTheProfilersColumns) {
       table_named(load_profile("910b1"), "PipeUtilization.csv");
   for (const char* column :
        {"aic_time(us)", "aic_total_cycles", "aic_cube_time(us)",
-        "aic_mte1_ratio", "aic_mte2_time(us)", "aic_fixpipe_ratio"}) {
+        "aic_mte1_ratio", "aic_mte2_time(us)", "aic_fixpipe_ratio",
+        "aiv_time(us)", "aiv_vec_ratio", "aiv_mte2_ratio", "aiv_mte3_ratio"}) {
     EXPECT_THAT(pipes, HasSubstr(column));
   }
+  EXPECT_THAT(table_named(load_profile("910b1"), "MemoryUB.csv"),
+              HasSubstr("aiv_ub_read_bw_vector(GB/s)"));
   EXPECT_THAT(table_named(load_profile("910b1"), "L2Cache.csv"),
               HasSubstr("aic_l2_cache_hit_rate(%)"));
 }
