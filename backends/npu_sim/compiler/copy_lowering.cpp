@@ -174,7 +174,8 @@ double copy_cycles(const Profile& profile, const Copy& copy) {
   const auto visit = [&](double misses) {
     return std::max(
         count * (misses * mean.miss_cycles + (1 - misses) * mean.hit_cycles),
-        bytes * misses / profile.dram_rate());
+        std::max(bytes * misses / profile.dram_rate(),
+                 l2_cycles(profile, bytes)));
   };
   const double first = visit(1);
   return std::max(first + mean.miss_latency,

@@ -10,6 +10,7 @@
 
 #include "backends/npu_sim/compiler/gemm/tiles.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
+#include "backends/npu_sim/machine/l2_cache.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::npu {
@@ -263,10 +264,13 @@ double pass_cycles(const Profile& profile, const Pass& pass,
                      global.write_latency_cycles;
   // What L2 cannot keep of the results has to share DRAM with the reads.
   const double total = static_cast<double>(pass.elements) / 8;
-  const double kept = static_cast<double>(global.l2_bytes);
+  const double out = total * static_cast<double>(bits_of(pass.out));
+  const double l2 = static_cast<double>(global.l2_bytes);
+  const double kept =
+      out <= l2 * (1 - kCleanShare) ? out : l2 * kMeanDirtyShare;
   const double dram =
-      total * static_cast<double>(pass.num_inputs * bits_of(pass.in)) +
-      std::max(0.0, total * static_cast<double>(bits_of(pass.out)) - kept);
+      total * static_cast<double>(pass.num_inputs * bits_of(pass.in)) + out -
+      kept;
   return std::max(all, dram / profile.dram_rate() + global.read_latency_cycles);
 }
 

@@ -122,6 +122,11 @@ double gm_bytes(const Instruction& instruction) {
   return static_cast<double>(instruction.m) * instruction.row_bytes;
 }
 
+double l2_cycles(const Profile& profile, double bytes) {
+  const double rate = profile.assumptions.l2_global_bytes_per_cycle;
+  return rate > 0 ? bytes / rate : 0;
+}
+
 double row_penalty(const Profile& profile, double row_bytes,
                    uint64_t row_stride, uint64_t first, bool many_rows) {
   const uint64_t line = static_cast<uint64_t>(kLineBytes);

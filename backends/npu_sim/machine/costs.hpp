@@ -48,6 +48,10 @@ Cost cost_of(const Profile& profile, const Instruction& instruction);
 TransferCost transfer_cost_of(const Profile& profile,
                               const Instruction& instruction);
 
+// What all of L2 takes for bytes that all cores move together; 0 if only cores
+// limit it.
+double l2_cycles(const Profile& profile, double bytes);
+
 // Time over time without penalty, of rows of row_bytes that start row_stride
 // apart: rows off a line of L2 touch one line more.
 double row_penalty(const Profile& profile, double row_bytes,

@@ -11,21 +11,40 @@ namespace {
 
 // Below it a share is nothing, and divisions by it stay finite.
 constexpr double kLeastDecay = 1e-200;
+constexpr int kPlaceBits = 20;
 
 }  // namespace
 
+double L2Cache::take(Written& tensor, double bytes) {
+  double taken = 0;
+  while (taken < bytes && !tensor.pieces.empty()) {
+    Piece& oldest = tensor.pieces.front();
+    const double part = std::min(bytes - taken, oldest.bytes);
+    taken += part;
+    oldest.bytes -= part;
+    if (oldest.bytes <= 0) tensor.pieces.pop_front();
+  }
+  return taken;
+}
+
 void L2Cache::clean_oldest(double bytes) {
-  while (bytes > 0 && !queue_.empty()) {
-    Dirty& oldest = queue_.front();
-    const double taken = std::min(bytes, oldest.bytes);
-    Written& written = written_[oldest.tensor];
-    written.dirty -= taken;
-    add(written.clean, taken);
+  while (bytes > 0) {
+    Written* oldest = nullptr;
+    for (auto& [number, tensor] : written_) {
+      if (tensor.pieces.empty()) continue;
+      if (oldest == nullptr ||
+          tensor.pieces.front().time < oldest->pieces.front().time) {
+        oldest = &tensor;
+      }
+    }
+    if (oldest == nullptr) return;
+    const double taken =
+        take(*oldest, std::min(bytes, oldest->pieces.front().bytes));
+    oldest->dirty -= taken;
+    add(oldest->clean, taken);
     dirty_ -= taken;
     clean_ += taken;
-    oldest.bytes -= taken;
     bytes -= taken;
-    if (oldest.bytes <= 0) queue_.pop_front();
   }
 }
 
@@ -58,18 +77,24 @@ void L2Cache::make_room(double incoming, L2Access& access) {
   }
 }
 
+// A place that is written again and again is read while what came last is
+// there, whatever became of what it held before.
+double L2Cache::kept_share(const Written& tensor, uint64_t region) const {
+  const double held = tensor.dirty + left(tensor.clean);
+  const auto last = last_written_.find(region >> kPlaceBits);
+  return std::clamp(
+      std::max(held / tensor.bytes,
+               last == last_written_.end() ? 0 : left(last->second)),
+      0.0, 1.0);
+}
+
 L2Access L2Cache::read(uint64_t region, double bytes) {
   L2Access access;
   const auto written = written_.find(tensor_of(region));
-  double kept_share = -1;  // of what a launch wrote
-  if (written != written_.end()) {
-    const Written& tensor = written->second;
-    const double held = tensor.dirty + left(tensor.clean);
-    kept_share = std::clamp(held / tensor.bytes, 0.0, 1.0);
-  }
-  Clean& clean = (kept_share < 0 ? regions_ : read_back_)[region];
-  const double missing =
-      std::max(0.0, bytes - left(clean)) * (1 - std::max(0.0, kept_share));
+  const bool is_written = written != written_.end();
+  const double kept = is_written ? kept_share(written->second, region) : 0;
+  Clean& clean = (is_written ? read_back_ : regions_)[region];
+  const double missing = std::max(0.0, bytes - left(clean)) * (1 - kept);
   access.miss_share = missing / std::max(bytes, 1.0);
   access.dram_read_bytes = missing;
   add(clean, missing);
@@ -91,7 +116,7 @@ L2Access L2Cache::write(uint64_t region, double bytes) {
         std::clamp(1 - tensor.dirty / tensor.bytes, 0.0, 1.0) * bytes;
     tensor.dirty += gone;
     dirty_ += gone;
-    if (gone > 0) queue_.push_back({tensor_of(region), gone});
+    tensor.pieces.push_back({writes_++, gone + take(tensor, bytes - gone)});
     const double clean = std::min(left(tensor.clean), gone);
     add(tensor.clean, -clean);
     clean_ = std::max(0.0, clean_ - clean);
@@ -99,9 +124,10 @@ L2Access L2Cache::write(uint64_t region, double bytes) {
     tensor.bytes += bytes;
     tensor.dirty += bytes;
     dirty_ += bytes;
-    queue_.push_back({tensor_of(region), bytes});
+    tensor.pieces.push_back({writes_++, bytes});
   }
   make_room(bytes, access);
+  last_written_[region >> kPlaceBits] = {1, decay_, epoch_};
   return access;
 }
 

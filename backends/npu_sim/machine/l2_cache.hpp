@@ -32,13 +32,14 @@ struct L2Access {
 // names; tiles of one launch are cut alike, so two accesses touch the same
 // region or different ones.
 //
-// Written bytes stay until DRAM has time for them, or too many are dirty.
+// Written bytes stay until DRAM has time for them, or too many are dirty; those
+// that were not written for longest leave first.
 // A clean byte takes `clean_cost` bytes: L2 is built of halves, and what cores
 // of both read lies in both.
 //
 // What a launch wrote may be read back in other pieces: such a read hits by the
-// share of the tensor's written bytes that are still held, and what it brings
-// back is a region of its own.
+// share of the tensor's written bytes that are still held, or as what was
+// written near it last; what it brings back is a region of its own.
 class L2Cache {
  public:
   L2Cache(double capacity_bytes, double clean_cost)
@@ -64,14 +65,15 @@ class L2Cache {
     double decay = 1;
     int64_t epoch = 0;
   };
+  struct Piece {
+    int64_t time = 0;  // of its last write, as a count of writes
+    double bytes = 0;
+  };
   struct Written {
     double bytes = 0;
     double dirty = 0;
     Clean clean;
-  };
-  struct Dirty {
-    uint64_t tensor = 0;
-    double bytes = 0;
+    std::deque<Piece> pieces;  // that are dirty, the oldest first
   };
 
   double left(const Clean& clean) const {
@@ -82,6 +84,9 @@ class L2Cache {
   }
   void make_room(double incoming, L2Access& access);
   void clean_oldest(double bytes);
+  // Takes bytes from the oldest pieces, as far as there are any.
+  double kept_share(const Written& tensor, uint64_t region) const;
+  static double take(Written& tensor, double bytes);
 
   double capacity_;
   double clean_cost_;
@@ -92,9 +97,11 @@ class L2Cache {
   int64_t epoch_ = 0;
   std::unordered_map<uint64_t, Clean> regions_;
   std::unordered_map<uint64_t, Written> written_;  // by tensor
+  // By the megabyte that a written region begins in: a byte of the last one.
+  std::unordered_map<uint64_t, Clean> last_written_;
   // Pieces of written tensors that came back from DRAM.
   std::unordered_map<uint64_t, Clean> read_back_;
-  std::deque<Dirty> queue_;  // oldest first
+  int64_t writes_ = 0;
 };
 
 }  // namespace tessera::npu

@@ -72,12 +72,28 @@ TEST(L2Cache, TooManyWrittenBytesLeaveBesideWhatComesUntilAQuarterIsLeft) {
   EXPECT_DOUBLE_EQ(cache.read(kA + 2, 400).dram_write_bytes, 0);
 }
 
+TEST(L2Cache, WhatIsWrittenOverAndOverStaysWhileResultsPass) {
+  constexpr uint64_t kPlace = uint64_t{3} << 40;
+  L2Cache cache(1000, 1);
+  double written = 0;
+  for (uint64_t i = 0; i < 100; ++i) {
+    written += cache.write(kPlace, 100).dram_write_bytes;
+    written += cache.write(kB + i, 100).dram_write_bytes;
+    // It is still there when it is read.
+    EXPECT_EQ(cache.read(kPlace, 100).miss_share, 0) << i;
+  }
+  // No more leaves than the 10000 bytes of results.
+  EXPECT_LE(written, 10000);
+}
+
 TEST(L2Cache, ResultsLargerThanItAreReadBackFromDram) {
   L2Cache cache(1000, 1);
-  for (uint64_t i = 0; i < 100; ++i) cache.write(kB + i, 100);
+  // Far apart: what was written next to them last says nothing about others.
+  const auto place = [](uint64_t i) { return kB + (i << 24); };
+  for (uint64_t i = 0; i < 100; ++i) cache.write(place(i), 100);
   double misses = 0;
   for (uint64_t i = 0; i < 100; ++i) {
-    misses += cache.read(kB + i, 100).dram_read_bytes;
+    misses += cache.read(place(i), 100).dram_read_bytes;
   }
   // Of 10000 bytes it held 250 to 750 dirty ones, and clean ones in the rest;
   // while pieces come back, these go.
