@@ -65,10 +65,39 @@ class NewPluginTest(CommandCase):
         self.assertEqual(self.certificate("proud"), "uncertified")
         self.assertIn("certified: level 2", self.done("conform", library).stdout)
         self.assertIn("level 2 of 20", self.certificate("proud"))
+        self.check_shipped(library)
+        self.assertEqual(tessera("conform", library, "--quick", "--declare", self.wrong()).returncode, 1)
+        self.assertEqual(self.certificate("proud"), "uncertified")
+
+    def check_shipped(self, library):
+        """Signed, the certificate counts on machines that list the vendor's key."""
+        key = self.folder / "vendor.pem"
+        line = self.done("plugin", "make-key", key).stdout.replace("NAME", "the vendor")
+        certificates = self.json("plugin", "certify", library, "--key", key)["certificates"]
+        self.assertEqual(len(certificates), 1)
+        config = self.folder / "config"
+        (config / "tessera").mkdir(parents=True)
+        elsewhere = {"XDG_STATE_HOME": str(self.folder / "elsewhere"), "XDG_CONFIG_HOME": str(config)}
+        with unittest.mock.patch.dict(os.environ, elsewhere):
+            self.assertEqual(self.certificate("proud"), "uncertified")
+            (config / "tessera" / "keys").write_text(line)
+            self.assertRegex(self.certificate("proud"), "level 2 of 20.*, signed by the vendor")
+            self.assertIn("proud: level 2 of 20", tessera("plan", "--devices", "proud,cpu", "--schemes", "f32",
+                                                          "--profile-seconds", "0").stderr)
+            text = pathlib.Path(certificates[0]).read_text()
+            pathlib.Path(certificates[0]).write_text(text.replace('"level": 2', '"level": 3'))
+            self.assertEqual(self.certificate("proud"), "uncertified")
+            self.assertIn("does not count", tessera("plugin", "verify", library).stdout)
+            pathlib.Path(certificates[0]).write_text(text)
+            self.assertIn("signed by", self.certificate("proud"))
+            self.assertEqual(tessera("conform", library, "--quick", "--declare", self.wrong()).returncode, 1)
+            self.assertEqual(self.certificate("proud"), "uncertified", "it failed here")
+
+    def wrong(self):
+        """A declaration that makes a run fail."""
         known = self.folder / "known.txt"
         known.write_text("expected_failure L0/header #1 it passes, so this is an error\n")
-        self.assertEqual(tessera("conform", library, "--declare", known).returncode, 1)
-        self.assertEqual(self.certificate("proud"), "uncertified")
+        return known
 
     def certificate(self, device):
         return next(d["certificate"] for d in self.json("devices") if d["name"] == device)

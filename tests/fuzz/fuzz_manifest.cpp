@@ -47,8 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 std::vector<std::string> tessera::fuzz_seeds() {
   Certificate certificate;
-  certificate.sha256 = kHash;
-  certificate.device = "cpu:0";
+  certificate.subject.sha256 = kHash;
+  certificate.subject.device = "cpu:0";
   certificate.level = 2;
   certificate.levels = {{0, 36, 1, 37}};
   certificate.known_failures = {{"L1/a", "b"}};

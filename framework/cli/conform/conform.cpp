@@ -84,15 +84,17 @@ Status write_reports(const ConformOptions& options,
   return {};
 }
 
-// What passes whole earns a certificate; what does not loses the one it had.
-// A machine without a place for certificates can still run the kit.
+// What passes whole earns a certificate; what fails loses it, and so does one
+// that came with the plugin.  A machine without a place for certificates can
+// still run the kit.
 std::string update_certificate(const conformance::KitReport& report) {
   const CertificateStore store = user_certificates();
-  if (!report.passed()) {
-    store.revoke(report.sha256, report.device);
-    return "";
+  if (report.subject.sha256.empty()) return "";
+  if (report.failed()) {
+    const Status revoked = store.revoke(report.subject);
+    return revoked.ok() ? "" : "\nnot remembered: " + revoked.message() + "\n";
   }
-  if (!report.is_complete()) return "";
+  if (!report.passed() || !report.is_complete()) return "";
   const Certificate certificate = report.certificate(today());
   const Status saved = store.save(certificate);
   return saved.ok() ? fmt::format(

@@ -183,7 +183,8 @@ Status run_model(const conformance::KitReport& report, std::string* out_note) {
   const std::filesystem::path library =
       std::filesystem::absolute(report.library);
   setenv("TESSERA_PLUGIN_PATH", library.parent_path().c_str(), 1);
-  TSR_ASSIGN_OR_RETURN(const Placed placed, place_somehow(report.device));
+  TSR_ASSIGN_OR_RETURN(const Placed placed,
+                       place_somehow(report.subject.device));
   const PlanInputs& inputs = placed.inputs;
   const LoadedPlan plan{
       "level 4", placed.file, inputs.base, inputs.devices, {}};

@@ -92,9 +92,10 @@ std::string report_text(const KitReport& report) {
     }
     table.add_row(std::move(cells));
   }
-  std::string text = fmt::format(
-      "{} {} on {}, seed {}, {:.1f} s\n\n{}", report.plugin, report.version,
-      report.device, report.options.cases.seed, report.seconds, table.text());
+  std::string text =
+      fmt::format("{} {} on {}, seed {}, {:.1f} s\n\n{}", report.plugin,
+                  report.version, report.subject.device,
+                  report.options.cases.seed, report.seconds, table.text());
   text += figures_text(report);
   for (const CaseResult& result : report.results) {
     if (!conformance::is_failure(result.verdict)) continue;
@@ -110,9 +111,10 @@ Json report_json(const KitReport& report) {
   json["plugin"] = report.plugin;
   json["version"] = report.version;
   json["library"] = report.library;
-  json["sha256"] = report.sha256;
-  json["device"] = report.device;
-  json["driver"] = report.driver;
+  json["sha256"] = report.subject.sha256;
+  json["device"] = report.subject.device;
+  json["hardware"] = report.subject.hardware;
+  json["driver"] = report.subject.driver;
   json["seed"] = report.options.cases.seed;
   json["quick"] = report.options.cases.quick;
   json["seconds"] = report.seconds;
@@ -213,9 +215,10 @@ std::string html_text(const KitReport& report) {
       "<table><tr><th>verdict</th><th>case</th><th>ms</th><th>reason</th></tr>"
       "\n{10}</table></html>\n",
       escaped(report.plugin), escaped(report.version),
-      report.passed() ? "conforms" : "does not conform", escaped(report.device),
-      escaped(report.driver), escaped(report.sha256), report.options.cases.seed,
-      report.seconds, heads, levels, rows);
+      report.passed() ? "conforms" : "does not conform",
+      escaped(report.subject.device), escaped(report.subject.driver),
+      escaped(report.subject.sha256), report.options.cases.seed, report.seconds,
+      heads, levels, rows);
 }
 
 }  // namespace tessera::cli

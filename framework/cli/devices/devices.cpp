@@ -29,19 +29,6 @@ struct DevicesOptions {
   bool json = false;
 };
 
-constexpr const char* kNoCertificate = "uncertified";
-
-// "level 2 of 2026-11-21, 3 known failures"
-std::string certificate_text(const DeviceEntry& entry) {
-  if (!entry.certificate) return kNoCertificate;
-  const Certificate& certificate = *entry.certificate;
-  std::string text =
-      fmt::format("level {} of {}", certificate.level, certificate.issued);
-  if (certificate.known_failures.empty()) return text;
-  return text +
-         fmt::format(", {} known failures", certificate.known_failures.size());
-}
-
 std::vector<std::string> skipped_texts(const DeviceFacts& facts) {
   std::vector<std::string> texts;
   texts.reserve(facts.skipped_kernels.size());
@@ -82,7 +69,7 @@ Json failure_json(const PluginFailure& failure) {
   device["reason"] = failure.status.message();
   device["clock"] = nullptr;
   device["memory_bytes"] = nullptr;
-  device["certificate"] = kNoCertificate;
+  device["certificate"] = "uncertified";
   device["plugin_path"] = failure.path;
   return device;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The library of a plugin that the user named, for its vendor's commands.
+// Files of a plugin that the user named, for its vendor's commands.
 
 #pragma once
 
@@ -14,5 +14,8 @@ namespace tessera::cli {
 // looked for where plugins are found.
 // Errors: NOT_FOUND, saying what to give.
 Result<std::string> find_library(const std::string& plugin);
+// Its manifest, absolute: of a name, of the manifest itself or of the library.
+// Errors: likewise.
+Result<std::string> find_manifest(const std::string& plugin);
 
 }  // namespace tessera::cli

@@ -12,6 +12,7 @@
 #include "framework/host/barring/barred_device.hpp"
 #include "framework/host/loading/search_path.hpp"
 #include "framework/host/loading/verified_library.hpp"
+#include "framework/host/signing/shipped_certificate.hpp"
 
 namespace tessera {
 namespace {
@@ -79,6 +80,23 @@ std::string quarantine_of(const std::string& manifest_path,
                      last.reason);
 }
 
+// Fills in what is certified of a device.  A key list that cannot be read has
+// no keys.
+void certify(DeviceEntry& entry) {
+  const CertifiedDevice subject{entry.plugin->sha256(), entry.name,
+                                entry.facts.info.name, entry.facts.info.driver};
+  const CertificateStore own = user_certificates();
+  entry.certificate = own.find(subject);
+  if (entry.certificate || own.is_revoked(subject)) return;
+  const Result<KeyList> keys = trusted_keys();
+  if (!keys.ok()) return;
+  std::optional<ShippedCertificate> shipped =
+      find_shipped_certificate(entry.plugin->path(), subject, *keys);
+  if (!shipped) return;
+  entry.certificate = std::move(shipped->certificate);
+  entry.certifier = std::move(shipped->signer.name);
+}
+
 // What `devices` ask of a plugin: the part after "name:", unless it is an
 // index.
 std::vector<std::string> requests_of(const std::string& name,
@@ -109,6 +127,19 @@ void name_requested(const std::string& plugin,
 }
 
 }  // namespace
+
+std::string certificate_text(const DeviceEntry& entry) {
+  if (!entry.certificate) return "uncertified";
+  const Certificate& certificate = *entry.certificate;
+  std::string text =
+      fmt::format("level {} of {}", certificate.level, certificate.issued);
+  if (!certificate.known_failures.empty()) {
+    text +=
+        fmt::format(", {} known failures", certificate.known_failures.size());
+  }
+  if (!entry.certifier.empty()) text += ", signed by " + entry.certifier;
+  return text;
+}
 
 Registry Registry::discover(const RegistryOptions& options) {
   RegistryOptions used = options;
@@ -186,10 +217,12 @@ void Registry::add_plugin(const std::string& manifest_path,
     const auto health = static_cast<tsr_status>(facts.info.health);
     Status status =
         health == TSR_OK ? Status() : Status(health, facts.info.reason);
-    std::optional<Certificate> certificate = user_certificates().find(
-        (*plugin)->sha256(), facts.name, facts.info.driver);
-    devices_.push_back({facts.name, *plugin, i, std::move(facts),
-                        std::move(status), std::move(certificate), quarantine});
+    std::string device = facts.name;
+    DeviceEntry entry{std::move(device),  *plugin, i,         std::move(facts),
+                      std::move(status),
+                      /*certificate=*/{}, "",      quarantine};
+    certify(entry);
+    devices_.push_back(std::move(entry));
   }
   plugins_.push_back(std::move(*plugin));
 }

@@ -47,12 +47,17 @@ struct DeviceEntry {
   uint32_t index = 0;
   DeviceFacts facts;
   Status status;  // OK, or why it cannot be opened
-  // What the conformance kit found here; none: uncertified.
+  // What the conformance kit found here or, unless it failed here, where the
+  // plugin came from; none: uncertified.
   std::optional<Certificate> certificate;
+  std::string certifier;  // of one that came with the plugin: who signed it
   // Why its plugin runs in a child though nobody asked for it; empty: no such
   // reason.
   std::string quarantine;
 };
+
+// "level 2 of 2026-11-21, 3 known failures, signed by NAME", "uncertified"
+std::string certificate_text(const DeviceEntry& entry);
 
 // Any thread, once made.
 class Registry {

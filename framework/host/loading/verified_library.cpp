@@ -99,6 +99,7 @@ Result<VerifiedLibrary> verify_library(const std::string& manifest_path,
   TSR_ASSIGN_OR_RETURN(TrustedFile json, open_trusted(manifest_path));
   TSR_ASSIGN_OR_RETURN(const std::string text, read_text(json.fd.get()));
   TSR_ASSIGN_OR_RETURN(Signer signer, find_signer(json.path, text, keys));
+  TSR_RETURN_IF_ERROR(check_required(signer, json.path, keys));
   TSR_ASSIGN_OR_RETURN(Manifest manifest, parse_manifest(text));
   TSR_RETURN_IF_ERROR(check_name(json.path, manifest));
   TSR_RETURN_IF_ERROR(check_abi(manifest));

@@ -8,7 +8,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/host/loading/manifest.hpp"
-#include "framework/host/signing/signed_manifest.hpp"
+#include "framework/host/signing/signed_file.hpp"
 #include "framework/host/trust/trust.hpp"
 
 namespace tessera {

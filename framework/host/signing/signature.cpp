@@ -174,7 +174,7 @@ Status check_signature(std::string_view text, const Signature& signature) {
     return {};
   }
   return {TSR_DATA_LOSS, "signature: not that of key " + signature.public_key +
-                             " for this manifest"};
+                             " for this text"};
 }
 
 Result<KeyPair> make_key_pair() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ed25519 signatures of manifests.  A manifest holds the hash of its library,
-// so its signature speaks for both.
+// Ed25519 signatures of manifests and certificates.  Both hold the hash of
+// their library, so a signature speaks for that as well.
 
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace tessera {
 
-// What the file beside a manifest, "tsr_plugin_x.json.sig", holds:
+// What the file beside the signed one, "tsr_plugin_x.json.sig", holds:
 //
 //   tessera-signature 1
 //   key <64 hex digits of the public key>

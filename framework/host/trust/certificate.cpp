@@ -2,9 +2,13 @@
 
 #include "framework/host/trust/certificate.hpp"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "framework/host/trust/state_file.hpp"
@@ -14,7 +18,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr const char* kWhat = "certificate";
 
 Status bad(const std::string& message) {
@@ -52,11 +56,12 @@ Result<std::vector<KnownFailure>> read_failures(const Json& list) {
 std::string certificate_json(const Certificate& certificate) {
   Json json;
   json["format"] = kFormat;
-  json["sha256"] = certificate.sha256;
+  json["sha256"] = certificate.subject.sha256;
   json["plugin"] = certificate.plugin;
   json["version"] = certificate.version;
-  json["device"] = certificate.device;
-  json["driver"] = certificate.driver;
+  json["device"] = certificate.subject.device;
+  json["hardware"] = certificate.subject.hardware;
+  json["driver"] = certificate.subject.driver;
   json["kit_version"] = certificate.kit_version;
   json["issued"] = certificate.issued;
   json["level"] = certificate.level;
@@ -83,11 +88,12 @@ Result<Certificate> parse_certificate(std::string_view text) {
   StateReader reader(json, kWhat);
   Certificate certificate;
   if (reader.number("format") != kFormat) return bad("another format");
-  certificate.sha256 = reader.text("sha256");
+  certificate.subject.sha256 = reader.text("sha256");
   certificate.plugin = reader.text("plugin");
   certificate.version = reader.text("version");
-  certificate.device = reader.text("device");
-  certificate.driver = reader.text("driver");
+  certificate.subject.device = reader.text("device");
+  certificate.subject.hardware = reader.text("hardware");
+  certificate.subject.driver = reader.text("driver");
   certificate.kit_version = static_cast<uint32_t>(reader.number("kit_version"));
   certificate.issued = reader.text("issued");
   certificate.level = static_cast<uint32_t>(reader.number("level"));
@@ -104,40 +110,107 @@ Result<Certificate> parse_certificate(std::string_view text) {
   return certificate;
 }
 
-std::string CertificateStore::path_of(const std::string& sha256,
-                                      const std::string& device) const {
-  std::string name = sha256 + "-" + device;
+Status check_holds(const Certificate& certificate,
+                   const CertifiedDevice& subject) {
+  const auto differ = [](const char* what, const std::string& it,
+                         const std::string& wanted) {
+    return Status(TSR_FAILED_PRECONDITION,
+                  fmt::format("{}: of {} {}, not {}", kWhat, what, it, wanted));
+  };
+  const CertifiedDevice& own = certificate.subject;
+  if (certificate.kit_version != kKitVersion) {
+    return differ("kit", std::to_string(certificate.kit_version),
+                  std::to_string(kKitVersion));
+  }
+  if (own.sha256 != subject.sha256) {
+    return differ("library", own.sha256, subject.sha256);
+  }
+  if (own.device != subject.device) {
+    return differ("device", own.device, subject.device);
+  }
+  if (own.hardware != subject.hardware) {
+    return differ("hardware", own.hardware, subject.hardware);
+  }
+  if (own.driver != subject.driver) {
+    return differ("driver", own.driver, subject.driver);
+  }
+  return {};
+}
+
+std::string certificate_file_name(const CertifiedDevice& subject) {
+  std::string name =
+      subject.sha256 + "-" + subject.device + "-" + subject.driver;
   for (char& c : name) {
     const auto byte = static_cast<unsigned char>(c);
     if (std::isalnum(byte) == 0 && c != '-') c = '_';
   }
-  return folder_ + "/" + name + ".json";
+  return name + ".json";
+}
+
+std::string CertificateStore::path_of(const CertifiedDevice& subject) const {
+  return folder_ + "/" + certificate_file_name(subject);
+}
+
+std::string CertificateStore::revoked_path(
+    const CertifiedDevice& subject) const {
+  return path_of(subject) + ".revoked";
 }
 
 Status CertificateStore::save(const Certificate& certificate) const {
-  return write_state_file(folder_,
-                          path_of(certificate.sha256, certificate.device),
-                          certificate_json(certificate), "certificates");
+  TSR_RETURN_IF_ERROR(write_state_file(folder_, path_of(certificate.subject),
+                                       certificate_json(certificate),
+                                       "certificates"));
+  unlink(revoked_path(certificate.subject).c_str());
+  return {};
 }
 
-void CertificateStore::revoke(const std::string& sha256,
-                              const std::string& device) const {
-  if (!folder_.empty()) unlink(path_of(sha256, device).c_str());
+Status CertificateStore::revoke(const CertifiedDevice& subject) const {
+  TSR_RETURN_IF_ERROR(
+      write_state_file(folder_, revoked_path(subject), "", "certificates"));
+  unlink(path_of(subject).c_str());
+  return {};
+}
+
+bool CertificateStore::is_revoked(const CertifiedDevice& subject) const {
+  struct stat info {};
+  return !folder_.empty() && lstat(revoked_path(subject).c_str(), &info) == 0;
 }
 
 std::optional<Certificate> CertificateStore::find(
-    const std::string& sha256, const std::string& device,
-    const std::string& driver) const {
-  if (folder_.empty() || sha256.empty()) return std::nullopt;
-  const Result<std::string> text = read_state_file(path_of(sha256, device));
+    const CertifiedDevice& subject) const {
+  if (folder_.empty() || subject.sha256.empty()) return std::nullopt;
+  const Result<std::string> text = read_state_file(path_of(subject));
   if (!text.ok()) return std::nullopt;
   Result<Certificate> certificate = parse_certificate(*text);
-  const bool holds = certificate.ok() && certificate->sha256 == sha256 &&
-                     certificate->device == device &&
-                     certificate->driver == driver &&
-                     certificate->kit_version == kKitVersion;
-  if (!holds) return std::nullopt;
+  if (!certificate.ok() || !check_holds(*certificate, subject).ok()) {
+    return std::nullopt;
+  }
   return std::move(*certificate);
+}
+
+std::vector<Certificate> CertificateStore::of_library(
+    const std::string& sha256) const {
+  namespace fs = std::filesystem;
+  std::vector<Certificate> found;
+  std::error_code code;
+  for (fs::directory_iterator entry(folder_, code), end; !code && entry != end;
+       entry.increment(code)) {
+    if (entry->path().filename().string().rfind(sha256, 0) != 0) continue;
+    const Result<std::string> text = read_state_file(entry->path().string());
+    if (!text.ok()) continue;
+    Result<Certificate> certificate = parse_certificate(*text);
+    if (!certificate.ok()) continue;
+    CertifiedDevice subject = certificate->subject;
+    subject.sha256 = sha256;
+    if (!check_holds(*certificate, subject).ok()) continue;
+    found.push_back(std::move(*certificate));
+  }
+  std::sort(found.begin(), found.end(),
+            [](const Certificate& a, const Certificate& b) {
+              return certificate_file_name(a.subject) <
+                     certificate_file_name(b.subject);
+            });
+  return found;
 }
 
 CertificateStore user_certificates() {

@@ -31,13 +31,21 @@ struct KnownFailure {
   std::string reason;
 };
 
-// Holds for exactly this library, device, driver and kit.
+// What the kit was run on.
+struct CertifiedDevice {
+  std::string sha256;    // of the library
+  std::string device;    // as the registry names it
+  std::string hardware;  // as tsr_device_info names it
+  std::string driver;
+
+  bool operator==(const CertifiedDevice&) const = default;
+};
+
+// Holds for exactly this library, device, hardware, driver and kit.
 struct Certificate {
-  std::string sha256;  // of the library
+  CertifiedDevice subject;
   std::string plugin;
   std::string version;
-  std::string device;  // as the registry names it
-  std::string driver;
   uint32_t kit_version = kKitVersion;
   std::string issued;  // "2026-11-21"
   uint32_t level = 0;  // all levels up to it passed
@@ -50,26 +58,36 @@ std::string certificate_json(const Certificate& certificate);
 // Errors: INVALID_ARGUMENT, saying what is wrong.
 Result<Certificate> parse_certificate(std::string_view text);
 
+// OK if `certificate` is of this kit and speaks of `subject`.
+// Errors: FAILED_PRECONDITION, saying what it is of instead.
+Status check_holds(const Certificate& certificate,
+                   const CertifiedDevice& subject);
+
+// The name of its file, in any folder: "0123...-opencl_0-PoCL_3_1.json".
+std::string certificate_file_name(const CertifiedDevice& subject);
+
 // Certificates of this user in one folder.
 class CertificateStore {
  public:
   // `folder` is state_folder() + "/certificates" as a rule; it need not exist.
   explicit CertificateStore(std::string folder) : folder_(std::move(folder)) {}
 
-  // Replaces what there was for this library and device.
+  // Replaces what there was; what was revoked is certified again.
   // Errors: FAILED_PRECONDITION if the folder or the file cannot be written.
   Status save(const Certificate& certificate) const;
-  // Removes it, if it is there.
-  void revoke(const std::string& sha256, const std::string& device) const;
-  // The certificate of this library on this device with this driver and kit;
-  // none if there is no such, or its file is not to be trusted.
-  std::optional<Certificate> find(const std::string& sha256,
-                                  const std::string& device,
-                                  const std::string& driver) const;
+  // Removes it, and remembers that the kit failed here.
+  // Errors: those of save().
+  Status revoke(const CertifiedDevice& subject) const;
+  bool is_revoked(const CertifiedDevice& subject) const;
+  // None if there is no such, it is another kit's, or its file is not to be
+  // trusted.
+  std::optional<Certificate> find(const CertifiedDevice& subject) const;
+  // All that hold for a library.
+  std::vector<Certificate> of_library(const std::string& sha256) const;
 
  private:
-  std::string path_of(const std::string& sha256,
-                      const std::string& device) const;
+  std::string path_of(const CertifiedDevice& subject) const;
+  std::string revoked_path(const CertifiedDevice& subject) const;
 
   std::string folder_;
 };

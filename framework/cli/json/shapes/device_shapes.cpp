@@ -19,7 +19,8 @@ std::vector<Field> device_fields() {
       count("memory_bytes", "0 if unknown").or_null(),
       text("certificate",
            "`uncertified`, or what `tessera conform` proved here: `level 2 of "
-           "2026-11-21, 3 known failures`"),
+           "2026-11-21, 3 known failures`; of a certificate that came with the "
+           "plugin also `signed by NAME`"),
       text("description").or_absent(),
       text("driver").or_absent(),
       count("kernels", "rows of the plugin's table").or_absent(),
@@ -46,7 +47,19 @@ Field environment_field() {
                  text("cache_folder")});
 }
 
-// What enable, disable, sign, verify and make-key did.
+// The certificates that came with a plugin.
+Field shipped_certificates() {
+  return list(
+      "certificates", "that came with the plugin",
+      {text("file"),
+       flag("counts", "a listed key signed it for this library and kit"),
+       text("reason", "why it does not count; empty if it does"),
+       text("signature", "as above"),
+       text("device", "empty, as what follows, if it does not count"),
+       text("hardware"), text("driver"), count("level")});
+}
+
+// What enable, disable, sign, certify, verify and make-key did.
 std::vector<OutputShape> plugin_acts() {
   const Field plugin = text("plugin", "as it was named");
   const std::vector<Field> switched = {
@@ -66,7 +79,14 @@ std::vector<OutputShape> plugin_acts() {
             text("signature",
                  "`not signed`, `signed by NAME`, `signed by unknown key "
                  "HEX`"),
-            flag("trusted", "a listed key signed it")}},
+            flag("trusted", "a listed key signed it"), shipped_certificates()}},
+          {"plugin certify",
+           OutputForm::kObject,
+           "",
+           {plugin, list_of("certificates",
+                            "the files that were written; "
+                            "their signatures lie beside them",
+                            text(""))}},
           {"plugin make-key",
            OutputForm::kObject,
            "",

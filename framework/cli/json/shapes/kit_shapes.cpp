@@ -19,8 +19,8 @@ OutputShape conform_shape() {
       OutputForm::kObject,
       "",
       {text("plugin"), text("version"), text("library", "path"), text("sha256"),
-       text("device"), text("driver"), count("seed"), flag("quick"),
-       number("seconds"),
+       text("device"), text("hardware", "as the device names it"),
+       text("driver"), count("seed"), flag("quick"), number("seconds"),
        flag("passed", "something was executed and nothing failed"), levels,
        map_of("figures",
               "level 3, by case and name; names ending in `_ns` are times of "

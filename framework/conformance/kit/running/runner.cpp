@@ -126,6 +126,7 @@ class KitRun {
           write("build_id " + (*session)->plugin().build_id());
           write("sha256 " + (*session)->plugin().sha256());
           write("device " + (*session)->device().name);
+          write("hardware " + std::string((*session)->device().info.name));
           write("driver " + std::string((*session)->device().info.driver));
           for (const Case& one : (*session)->cases()) {
             if (!matches(options.filter, one.id)) continue;
@@ -165,9 +166,10 @@ class KitRun {
          {std::pair<const char*, std::string*>{"plugin", &report_.plugin},
           {"version", &report_.version},
           {"build_id", &report_.build_id},
-          {"sha256", &report_.sha256},
-          {"device", &report_.device},
-          {"driver", &report_.driver}}) {
+          {"sha256", &report_.subject.sha256},
+          {"device", &report_.subject.device},
+          {"hardware", &report_.subject.hardware},
+          {"driver", &report_.subject.driver}}) {
       const std::string value = value_of(line, key);
       if (!value.empty()) *field = value;
     }
@@ -267,14 +269,18 @@ size_t KitReport::count(uint32_t level, Verdict verdict) const {
       }));
 }
 
+bool KitReport::failed() const {
+  return std::any_of(results.begin(), results.end(),
+                     [](const CaseResult& r) { return is_failure(r.verdict); });
+}
+
 bool KitReport::passed() const {
-  bool executed = false;
-  for (const CaseResult& result : results) {
-    if (is_failure(result.verdict)) return false;
-    executed = executed || (result.verdict == Verdict::kPass &&
-                            (result.level() > 0 || options.max_level == 0));
-  }
-  return executed;
+  const bool executed =
+      std::any_of(results.begin(), results.end(), [&](const CaseResult& r) {
+        return r.verdict == Verdict::kPass &&
+               (r.level() > 0 || options.max_level == 0);
+      });
+  return executed && !failed();
 }
 
 bool KitReport::is_complete() const {
@@ -284,11 +290,9 @@ bool KitReport::is_complete() const {
 
 Certificate KitReport::certificate(const std::string& issued) const {
   Certificate certificate;
-  certificate.sha256 = sha256;
+  certificate.subject = subject;
   certificate.plugin = plugin;
   certificate.version = version;
-  certificate.device = device;
-  certificate.driver = driver;
   certificate.issued = issued;
   for (uint32_t level = 0; level <= options.max_level; ++level) {
     CertifiedLevel one;

@@ -40,15 +40,14 @@ struct KitReport {
   std::string version;
   std::string build_id;
   std::string library;
-  std::string sha256;
-  std::string device;
-  std::string driver;
+  CertifiedDevice subject;
   KitOptions options;
   std::vector<CaseResult> results;  // in the order of the cases
   double seconds = 0.0;
 
   size_t count(Verdict verdict) const;
   size_t count(uint32_t level, Verdict verdict) const;
+  bool failed() const;
   // Something was executed, and nothing failed.
   bool passed() const;
   // True if every case of the levels was run: no filter, none left out.

@@ -17,11 +17,10 @@ using testing::HasSubstr;
 
 Certificate sample() {
   Certificate certificate;
-  certificate.sha256 = std::string(64, 'a');
+  certificate.subject = {std::string(64, 'a'), "npu:310p/../../x", "NPU 310P",
+                         "24.1"};
   certificate.plugin = "npu";
   certificate.version = "1.2";
-  certificate.device = "npu:310p/../../x";
-  certificate.driver = "24.1";
   certificate.issued = "2026-11-21";
   certificate.level = 2;
   certificate.levels = {{0, 36, 1, 37}, {1, 900, 4, 904}};
@@ -41,8 +40,8 @@ class Certificates : public testing::Test {
   CertificateStore store() const {
     return CertificateStore(folder_ + "/state/certificates");
   }
-  std::optional<Certificate> find(const std::string& driver = "24.1") const {
-    return store().find(sample().sha256, sample().device, driver);
+  std::optional<Certificate> find() const {
+    return store().find(sample().subject);
   }
   std::string only_file() const {
     for (const auto& entry :
@@ -64,11 +63,17 @@ TEST_F(Certificates, ComeBackAsTheyWereSaved) {
   EXPECT_THAT(only_file(), HasSubstr("/state/certificates/aaaa"));
 }
 
-TEST_F(Certificates, HoldForOneLibraryDeviceAndDriverAlone) {
+TEST_F(Certificates, HoldForOneLibraryDeviceHardwareAndDriverAlone) {
   ASSERT_TRUE(store().save(sample()).ok());
-  EXPECT_FALSE(find("24.2"));
-  EXPECT_FALSE(store().find(std::string(64, 'b'), sample().device, "24.1"));
-  EXPECT_FALSE(store().find(sample().sha256, "npu:0", "24.1"));
+  const auto finds = [&](const CertifiedDevice& subject) {
+    return store().find(subject).has_value();
+  };
+  const auto [sha256, device, hardware, driver] = sample().subject;
+  EXPECT_TRUE(finds({sha256, device, hardware, driver}));
+  EXPECT_FALSE(finds({std::string(64, 'b'), device, hardware, driver}));
+  EXPECT_FALSE(finds({sha256, "npu:0", hardware, driver}));
+  EXPECT_FALSE(finds({sha256, device, "NPU 910B", driver}));
+  EXPECT_FALSE(finds({sha256, device, hardware, "24.2"}));
 }
 
 TEST_F(Certificates, OfAnotherKitCountNoMore) {
@@ -80,8 +85,28 @@ TEST_F(Certificates, OfAnotherKitCountNoMore) {
 
 TEST_F(Certificates, AreGoneOnceRevoked) {
   ASSERT_TRUE(store().save(sample()).ok());
-  store().revoke(sample().sha256, sample().device);
+  EXPECT_FALSE(store().is_revoked(sample().subject));
+  ASSERT_TRUE(store().revoke(sample().subject).ok());
   EXPECT_FALSE(find());
+  EXPECT_TRUE(store().is_revoked(sample().subject));
+  ASSERT_TRUE(store().save(sample()).ok()) << "it passes again";
+  EXPECT_TRUE(find());
+  EXPECT_FALSE(store().is_revoked(sample().subject));
+}
+
+TEST_F(Certificates, AreListedByTheirLibrary) {
+  ASSERT_TRUE(store().save(sample()).ok());
+  Certificate second = sample();
+  second.subject.driver = "24.2";
+  ASSERT_TRUE(store().save(second).ok());
+  Certificate foreign = sample();
+  foreign.subject.sha256 = std::string(64, 'b');
+  ASSERT_TRUE(store().save(foreign).ok());
+  ASSERT_TRUE(store().revoke({sample().subject.sha256, "npu:0", "", ""}).ok());
+  const auto found = store().of_library(sample().subject.sha256);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].subject, sample().subject);
+  EXPECT_EQ(found[1].subject, second.subject);
 }
 
 TEST_F(Certificates, ThatOthersMayWriteAreNotTrusted) {
@@ -96,14 +121,17 @@ TEST_F(Certificates, ThatAreDamagedAreNone) {
     EXPECT_FALSE(parse_certificate(text.substr(0, bytes)).ok());
   }
   EXPECT_THAT(
-      parse_certificate("{\"format\":1,\"sha256\":7}").status().message(),
+      parse_certificate("{\"format\":2,\"sha256\":7}").status().message(),
       HasSubstr("sha256"));
   EXPECT_THAT(parse_certificate("[]").status().message(), HasSubstr("format"));
 }
 
 TEST_F(Certificates, NeedAFolder) {
-  EXPECT_FALSE(CertificateStore("").save(sample()).ok());
-  EXPECT_FALSE(CertificateStore("").find("a", "b", "c"));
+  const CertificateStore none("");
+  EXPECT_FALSE(none.save(sample()).ok());
+  EXPECT_FALSE(none.revoke(sample().subject).ok());
+  EXPECT_FALSE(none.find(sample().subject));
+  EXPECT_TRUE(none.of_library(sample().subject.sha256).empty());
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "framework/host/signing/shipped_certificate.hpp"
+#include "framework/host/signing/signature.hpp"
 #include "framework/host/trust/sha256.hpp"
 #include "framework/host/trust/trust.hpp"
 #include "tests/unit/framework/host/temporary_folder.hpp"
@@ -241,6 +243,94 @@ TEST_F(RegistryOf, BrokenPluginsDoNotStopTheOthers) {
   const Registry registry = discover();
   EXPECT_EQ(registry.plugins().size(), 1u);
   EXPECT_EQ(registry.failures().size(), 2u);
+}
+
+// A plugin with a certificate beside it, signed by a vendor.
+class ShippedWith : public RegistryOf {
+ protected:
+  void SetUp() override {
+    setenv("XDG_STATE_HOME", (folder_ / "state").c_str(), 1);
+    setenv("XDG_CONFIG_HOME", (folder_ / "config").c_str(), 1);
+    add("toy", toy_);
+    certificate_.subject = {sha256_of("tsr_plugin_toy.so"), "toy:0", "toy device 0",
+                            ""};
+    certificate_.issued = "2026-11-21";
+    certificate_.level = 2;
+    ship(certificate_, vendor_.private_key);
+  }
+  void TearDown() override {
+    restore("XDG_STATE_HOME", state_);
+    restore("XDG_CONFIG_HOME", config_);
+  }
+  static std::optional<std::string> environment(const char* name) {
+    const char* value = getenv(name);
+    if (value == nullptr) return std::nullopt;
+    return value;
+  }
+  static void restore(const char* name,
+                      const std::optional<std::string>& value) {
+    if (value) {
+      setenv(name, value->c_str(), 1);
+    } else {
+      unsetenv(name);
+    }
+  }
+  void ship(const Certificate& certificate, const std::string& key) {
+    const auto path =
+        ship_certificate(certificate, folder_ / "tsr_plugin_toy.so", key);
+    ASSERT_TRUE(path.ok()) << path.status().message();
+    file_ = *path;
+  }
+  void trust_vendor() const {
+    std::filesystem::create_directories(folder_ / "config/tessera");
+    folder_.write("config/tessera/keys",
+                  "key " + vendor_.public_key + " the vendor\n");
+  }
+  // What `tessera devices` says of the toy's first device.
+  std::string shown() {
+    const Registry registry = discover();
+    const auto entry = registry.find("toy:0");
+    return entry.ok() ? certificate_text(**entry) : entry.status().message();
+  }
+
+  const std::optional<std::string> state_ = environment("XDG_STATE_HOME");
+  const std::optional<std::string> config_ = environment("XDG_CONFIG_HOME");
+  const KeyPair vendor_ = *make_key_pair();
+  Certificate certificate_;
+  std::string file_;
+};
+
+TEST_F(ShippedWith, ATrustedSignatureItIsCertified) {
+  trust_vendor();
+  EXPECT_EQ(shown(), "level 2 of 2026-11-21, signed by the vendor");
+}
+
+TEST_F(ShippedWith, AnUnknownOrNoSignatureItIsNot) {
+  EXPECT_EQ(shown(), "uncertified") << "nobody is trusted";
+  trust_vendor();
+  ship(certificate_, make_key_pair()->private_key);
+  EXPECT_EQ(shown(), "uncertified") << "somebody else's";
+  std::filesystem::remove(file_ + ".sig");
+  EXPECT_EQ(shown(), "uncertified") << "none";
+}
+
+TEST_F(ShippedWith, AKnownFailureIsBarred) {
+  trust_vendor();
+  certificate_.known_failures = {{"L2/threads", "not yet"}};
+  ship(certificate_, vendor_.private_key);
+  EXPECT_THAT(shown(), HasSubstr("1 known failures, signed by the vendor"));
+  EXPECT_THAT(discover().open("toy:0").status().message(),
+              HasSubstr("barred from plans"));
+}
+
+TEST_F(ShippedWith, WhatTheKitFindsHereCountsForMore) {
+  trust_vendor();
+  ASSERT_TRUE(user_certificates().revoke(certificate_.subject).ok());
+  EXPECT_EQ(shown(), "uncertified") << "it failed here";
+  Certificate own = certificate_;
+  own.level = 1;
+  ASSERT_TRUE(user_certificates().save(own).ok());
+  EXPECT_EQ(shown(), "level 1 of 2026-11-21");
 }
 
 }  // namespace

@@ -329,7 +329,7 @@ void expect_no_false_alarm(const std::string& library) {
         << report->rerun_command(result.id);
   }
   EXPECT_TRUE(report->passed());
-  std::cout << report->device << ": " << report->count(Verdict::kPass)
+  std::cout << report->subject.device << ": " << report->count(Verdict::kPass)
             << " cases pass, " << report->count(Verdict::kUnsupported)
             << " unsupported, " << report->seconds << " s\n";
 }

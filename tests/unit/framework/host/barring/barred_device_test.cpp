@@ -101,10 +101,9 @@ TEST(Registry, BarsWhatACertificateNames) {
   setenv("XDG_STATE_HOME", state.path().c_str(), 1);
   const auto plugin = *Plugin::load(toy_manifest(), test_options());
   Certificate certificate;
-  certificate.sha256 = plugin->sha256();
+  const tsr_device_info info = (*Device::open(plugin, 0))->info();
+  certificate.subject = {plugin->sha256(), "toy:0", info.name, info.driver};
   certificate.plugin = "toy";
-  certificate.device = "toy:0";
-  certificate.driver = (*Device::open(plugin, 0))->info().driver;
   certificate.known_failures = {{"L2/threads", "not yet"}};
   ASSERT_TRUE(user_certificates().save(certificate).ok());
   RegistryOptions options;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an attacker may try beside a manifest.
+// What an attacker may try beside a signed file.
 
-#include "framework/host/signing/signed_manifest.hpp"
+#include "framework/host/signing/signed_file.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class SignedManifest : public ::testing::Test {
+class SignedFile : public ::testing::Test {
  protected:
   void SetUp() override {
     key_ = *make_key_pair();
@@ -32,7 +32,9 @@ class SignedManifest : public ::testing::Test {
   }
   Result<Signer> find(const KeyList& keys,
                       const std::string& text = kText) const {
-    return find_signer(manifest_, text, keys);
+    TSR_ASSIGN_OR_RETURN(Signer signer, find_signer(manifest_, text, keys));
+    TSR_RETURN_IF_ERROR(check_required(signer, manifest_, keys));
+    return signer;
   }
 
   static constexpr const char* kText = "{\"name\": \"x\"}";
@@ -43,14 +45,14 @@ class SignedManifest : public ::testing::Test {
   KeyList required_;
 };
 
-TEST_F(SignedManifest, NamesAListedKey) {
+TEST_F(SignedFile, NamesAListedKey) {
   sign(key_.private_key);
   const auto signer = find(required_);
   ASSERT_TRUE(signer.ok()) << signer.status().message();
   EXPECT_EQ(signer->name, "the vendor");
 }
 
-TEST_F(SignedManifest, NeedsNoSignatureUnlessTheListSaysSo) {
+TEST_F(SignedFile, NeedsNoSignatureUnlessTheListSaysSo) {
   EXPECT_TRUE(find({}).ok());
   EXPECT_TRUE(find(trusted_)->public_key.empty());
   const Status refused = find(required_).status();
@@ -58,7 +60,7 @@ TEST_F(SignedManifest, NeedsNoSignatureUnlessTheListSaysSo) {
   EXPECT_THAT(refused.message(), HasSubstr("no signature"));
 }
 
-TEST_F(SignedManifest, AWrongKeyIsUnknown) {
+TEST_F(SignedFile, AWrongKeyIsUnknown) {
   sign(make_key_pair()->private_key);
   const auto signer = find(trusted_);
   ASSERT_TRUE(signer.ok());
@@ -67,19 +69,19 @@ TEST_F(SignedManifest, AWrongKeyIsUnknown) {
 }
 
 // Even where none is required: somebody changed something.
-TEST_F(SignedManifest, AManifestChangedAfterSigningIsRefused) {
+TEST_F(SignedFile, AManifestChangedAfterSigningIsRefused) {
   sign(key_.private_key);
   EXPECT_EQ(find({}, "{\"name\": \"y\"}").status().code(), TSR_DATA_LOSS);
 }
 
-TEST_F(SignedManifest, ATrustedKeyPutOnAnothersSignatureIsRefused) {
+TEST_F(SignedFile, ATrustedKeyPutOnAnothersSignatureIsRefused) {
   Signature forged = *sign_text(kText, make_key_pair()->private_key);
   forged.public_key = key_.public_key;
   folder_.write("tsr_plugin_x.json.sig", signature_text(forged));
   EXPECT_EQ(find(trusted_).status().code(), TSR_DATA_LOSS);
 }
 
-TEST_F(SignedManifest, ATruncatedSignatureIsRefused) {
+TEST_F(SignedFile, ATruncatedSignatureIsRefused) {
   const std::string text = signature_text(*sign_text(kText, key_.private_key));
   for (const size_t length : {size_t{0}, size_t{10}, text.size() - 2}) {
     folder_.write("tsr_plugin_x.json.sig", text.substr(0, length));
@@ -87,13 +89,13 @@ TEST_F(SignedManifest, ATruncatedSignatureIsRefused) {
   }
 }
 
-TEST_F(SignedManifest, ASignatureThatOthersMayWriteIsRefused) {
+TEST_F(SignedFile, ASignatureThatOthersMayWriteIsRefused) {
   sign(key_.private_key);
   ASSERT_EQ(chmod(signature_path(manifest_).c_str(), 0666), 0);
   EXPECT_EQ(find({}).status().code(), TSR_FAILED_PRECONDITION);
 }
 
-TEST_F(SignedManifest, ADanglingLinkIsNoMissingSignature) {
+TEST_F(SignedFile, ADanglingLinkIsNoMissingSignature) {
   ASSERT_EQ(symlink("nowhere", signature_path(manifest_).c_str()), 0);
   EXPECT_FALSE(find({}).ok());
 }
