@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "framework/base/atomic_file.hpp"
@@ -22,9 +23,13 @@
 namespace tessera::cli {
 namespace {
 
+// Of a quick run; it ends within ten.
+constexpr double kQuickSeconds = 8.0;
+
 struct ConformOptions {
   std::string plugin;
   conformance::KitOptions kit;
+  std::optional<double> budget_seconds;
   std::string declarations;
   std::string one_case;
   std::string junit;
@@ -107,6 +112,8 @@ std::string update_certificate(const conformance::KitReport& report) {
 Status run_conform(ConformOptions options) {
   TSR_ASSIGN_OR_RETURN(options.kit.library, find_library(options.plugin));
   TSR_RETURN_IF_ERROR(read_declarations(options));
+  options.kit.budget_seconds = options.budget_seconds.value_or(
+      options.kit.cases.quick ? kQuickSeconds : 0.0);
   if (options.list) return list_ids(options);
   if (options.in_process) {
     options.kit.show_log = true;
@@ -160,7 +167,13 @@ Command add_conform_command(CLI::App& tessera) {
                   "performance, 4 the default model")
       ->check(CLI::Range(0, 4))
       ->capture_default_str();
-  app->add_flag("--quick", options->kit.cases.quick, "Fewer cases");
+  app->add_flag("--quick", options->kit.cases.quick,
+                "Fewer cases, and as many as there is time for");
+  app->add_option("--budget", options->budget_seconds,
+                  "Seconds after which only the first case of each kind is "
+                  "begun; 0 is no end, 8 with --quick")
+      ->check(not_negative_validator())
+      ->type_name("SECONDS");
   app->add_option("--seed", options->kit.cases.seed, "Of all random data")
       ->capture_default_str();
   app->add_option("--filter", options->kit.filter,

@@ -96,6 +96,11 @@ std::string report_text(const KitReport& report) {
       fmt::format("{} {} on {}, seed {}, {:.1f} s\n\n{}", report.plugin,
                   report.version, report.subject.device,
                   report.options.cases.seed, report.seconds, table.text());
+  if (report.left_out > 0) {
+    text +=
+        fmt::format("{} cases left out for lack of time: --budget 0 runs all\n",
+                    report.left_out);
+  }
   text += figures_text(report);
   for (const CaseResult& result : report.results) {
     if (!conformance::is_failure(result.verdict)) continue;
@@ -118,6 +123,7 @@ Json report_json(const KitReport& report) {
   json["seed"] = report.options.cases.seed;
   json["quick"] = report.options.cases.quick;
   json["seconds"] = report.seconds;
+  json["left_out"] = report.left_out;
   json["passed"] = report.passed();
   json["levels"] = Json::array();
   for (uint32_t level = 0; level <= report.options.max_level; ++level) {

@@ -93,6 +93,7 @@ std::string add_candidate(const Claim& claim, const Candidate& candidate,
     return "";
   }
   const tsr_kernel_desc* row = find_row_named(claim, answer->row);
+  one.kind = candidate.op;
   one.trial = [make, row] { return make(row); };
   one.run = [make, row](CaseContext& context) -> Status {
     TSR_ASSIGN_OR_RETURN(const Candidate::Made again, make(row));

@@ -60,6 +60,8 @@ struct Case {
   std::string id;  // "L1/linear_q_i8/M5_N17_K96"; equal on every run
   CaseBody run;
   double limit_seconds = 10.0;  // then it hangs
+  // What it stands for: the op of an L1 case, else the second part of its id.
+  std::string kind;
   // What an L1 case inside the claim runs; null for the others.
   std::function<Result<OpTrial>()> trial;
 };

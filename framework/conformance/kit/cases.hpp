@@ -65,7 +65,7 @@ void add_performance_cases(const Claim& claim, CaseList& cases);
 // part.
 struct Candidate {
   std::string what;
-  std::string op;  // "linear": where no row names it
+  std::string op;  // "linear"
   // Makes setup and expectation from the candidate's own seed.
   using Made = OpTrial;
   // `row` is the one that will run it; null: the expectation may be left out.

@@ -21,6 +21,7 @@ OutputShape conform_shape() {
       {text("plugin"), text("version"), text("library", "path"), text("sha256"),
        text("device"), text("hardware", "as the device names it"),
        text("driver"), count("seed"), flag("quick"), number("seconds"),
+       count("left_out", "cases for which `--budget` had no time"),
        flag("passed", "something was executed and nothing failed"), levels,
        map_of("figures",
               "level 3, by case and name; names ending in `_ns` are times of "

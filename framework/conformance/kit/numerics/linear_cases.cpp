@@ -20,14 +20,9 @@ constexpr uint32_t kK[] = {96, 1, 31, 32, 33, 64, 3, 128, 129, 172, 384};
 // Makes the specs of one row.
 class LinearPlanner {
  public:
-  // `is_brief`: formats and shapes alone, for rows like those before it.
   LinearPlanner(const Claim& claim, const tsr_kernel_desc& row,
-                const CaseOptions& options, bool is_brief, CaseList& cases)
-      : claim_(claim),
-        row_(row),
-        options_(options),
-        is_brief_(is_brief),
-        cases_(cases) {
+                const CaseOptions& options, CaseList& cases)
+      : claim_(claim), row_(row), options_(options), cases_(cases) {
     kinds_ = weight_kinds_of(row);
     base_.x_dtype = first_of(row.x_dtypes);
     base_.y_dtype = first_of(row.y_dtypes);
@@ -56,10 +51,8 @@ class LinearPlanner {
       const bool first = act == values_in(row_.act_quants).front();
       if (options_.quick && !first) continue;
       add_kinds(base);
-      if (!is_brief_) {
-        add_dtypes(base);
-        add_epilogues(base);
-      }
+      add_dtypes(base);
+      add_epilogues(base);
       add_outside(base);
     }
   }
@@ -277,7 +270,6 @@ class LinearPlanner {
   const Claim& claim_;
   const tsr_kernel_desc& row_;
   const CaseOptions& options_;
-  bool is_brief_;
   CaseList& cases_;
   std::vector<WeightKind> kinds_;
   LinearSpec base_;
@@ -287,14 +279,9 @@ class LinearPlanner {
 
 void add_linear_cases(const Claim& claim, const CaseOptions& options,
                       CaseList& cases) {
-  // A device that compiles a kernel for each epilogue takes its time; in a
-  // quick run the first rows stand for the others.
-  constexpr uint32_t kWholeRows = 6;
-  uint32_t num_rows = 0;
   for (const tsr_kernel_desc& row : claim.rows()) {
     if (row.op != TSR_OP_LINEAR || values_in(row.act_quants).empty()) continue;
-    const bool is_brief = options.quick && ++num_rows > kWholeRows;
-    LinearPlanner(claim, row, options, is_brief, cases).add_all();
+    LinearPlanner(claim, row, options, cases).add_all();
   }
 }
 

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <sstream>
 #include <utility>
 
+#include "framework/conformance/kit/running/budget.hpp"
 #include "framework/conformance/kit/running/child.hpp"
 #include "framework/conformance/kit/running/session.hpp"
 
@@ -24,12 +26,6 @@ std::string value_of(const std::string& line, const std::string& key) {
   return has ? line.substr(key.size() + 1) : "";
 }
 
-// What the parent knows of a case.
-struct Listed {
-  std::string id;
-  double limit_seconds;
-};
-
 // "N MILLISECONDS VERDICT REASON" after "done".
 CaseResult parse_result(const std::string& text, const std::string& id) {
   std::istringstream in(text);
@@ -43,6 +39,22 @@ CaseResult parse_result(const std::string& text, const std::string& id) {
   result.verdict = static_cast<Verdict>(verdict);
   result.seconds = milliseconds / 1000.0;
   return result;
+}
+
+std::string kind_of(const Case& one) {
+  if (!one.kind.empty()) return one.kind;
+  const size_t second = one.id.find('/') + 1;
+  return one.id.substr(second, one.id.find('/', second) - second);
+}
+
+// "SECONDS KIND ID" after "case".
+ListedCase parse_case(const std::string& text) {
+  ListedCase listed;
+  std::istringstream in(text);
+  in >> listed.limit_seconds >> listed.kind;
+  in.get();
+  std::getline(in, listed.id);
+  return listed;
 }
 
 // "NAME VALUE" after "figure".
@@ -61,15 +73,15 @@ class KitRun {
   }
 
   Result<KitReport> run() {
-    const auto begin = std::chrono::steady_clock::now();
     TSR_RETURN_IF_ERROR(list());
+    if (report_.options.budget_seconds > 0.0) put_in_order();
     size_t next = 0;
-    while (next < listed_.size() && !is_done()) {
+    while (next < listed_.size() && !is_done(next)) {
       TSR_RETURN_IF_ERROR(run_from(next));
     }
-    const std::chrono::duration<double> spent =
-        std::chrono::steady_clock::now() - begin;
-    report_.seconds = spent.count();
+    if (!has_enough_failures()) report_.left_out = listed_.size() - next;
+    sort_results();
+    report_.seconds = seconds_spent();
     return std::move(report_);
   }
 
@@ -82,16 +94,53 @@ class KitRun {
     }
     std::vector<std::string> ids;
     ids.reserve(listed_.size());
-    for (const Listed& one : listed_) ids.push_back(one.id);
+    for (const ListedCase& one : listed_) ids.push_back(one.id);
     return ids;
   }
 
  private:
-  bool is_done() const {
+  double seconds_spent() const {
+    const std::chrono::duration<double> spent =
+        std::chrono::steady_clock::now() - begin_;
+    return spent.count();
+  }
+
+  bool has_enough_failures() const {
     const auto failures = std::count_if(
         report_.results.begin(), report_.results.end(),
         [](const CaseResult& r) { return is_failure(r.verdict); });
     return static_cast<size_t>(failures) >= report_.options.max_failures;
+  }
+
+  // No case from `next` on is begun.
+  bool is_done(size_t next) const {
+    const double budget = report_.options.budget_seconds;
+    const bool is_late =
+        budget > 0.0 && next >= num_essential_ && seconds_spent() >= budget;
+    return is_late || has_enough_failures();
+  }
+
+  void put_in_order() {
+    const RunOrder order = order_by_need(listed_, report_.options.cases.seed);
+    num_essential_ = order.num_essential;
+    std::vector<ListedCase> ordered;
+    for (const size_t index : order.indexes) {
+      places_[listed_[index].id] = index;
+      ordered.push_back(listed_[index]);
+    }
+    listed_ = std::move(ordered);
+  }
+
+  // Back into the order of the list; what was not in it comes first.
+  void sort_results() {
+    const auto place_of = [this](const CaseResult& result) {
+      const auto found = places_.find(result.id);
+      return found == places_.end() ? 0 : found->second + 1;
+    };
+    std::stable_sort(report_.results.begin(), report_.results.end(),
+                     [&](const CaseResult& a, const CaseResult& b) {
+                       return place_of(a) < place_of(b);
+                     });
   }
 
   void add(CaseResult result) {
@@ -130,8 +179,9 @@ class KitRun {
           write("driver " + std::string((*session)->device().info.driver));
           for (const Case& one : (*session)->cases()) {
             if (!matches(options.filter, one.id)) continue;
-            write(fmt::format("case {} {}",
-                              one.limit_seconds * options.patience, one.id));
+            write(fmt::format("case {} {} {}",
+                              one.limit_seconds * options.patience,
+                              kind_of(one), one.id));
           }
         }));
     CaseResult load{"L0/load", Verdict::kPass, "", 0.0, {}};
@@ -174,10 +224,7 @@ class KitRun {
       if (!value.empty()) *field = value;
     }
     const std::string listed = value_of(line, "case");
-    if (listed.empty()) return;
-    const size_t space = listed.find(' ');
-    listed_.push_back({listed.substr(space + 1),
-                       std::strtod(listed.substr(0, space).c_str(), nullptr)});
+    if (!listed.empty()) listed_.push_back(parse_case(listed));
   }
 
   // Runs cases from `next` on in one child, until it ends or dies.
@@ -186,7 +233,7 @@ class KitRun {
     double limit = kLoadSeconds;
     std::string fault;
     std::vector<Figure> figures;
-    while (next < listed_.size() && !is_done()) {
+    while (next < listed_.size() && !is_done(next)) {
       const auto line = child.read_line(limit);
       if (!line) break;
       if (*line == "begin") limit = listed_[next].limit_seconds;
@@ -202,7 +249,7 @@ class KitRun {
       limit = kLoadSeconds;
     }
     const std::string end = child.finish();
-    if (next >= listed_.size() || is_done()) return {};
+    if (next >= listed_.size() || is_done(next)) return {};
     CaseResult result{listed_[next].id, Verdict::kCrash, end, 0.0, {}};
     if (child.is_late()) {
       result.verdict = Verdict::kHang;
@@ -250,133 +297,15 @@ class KitRun {
     return {};
   }
 
+  const std::chrono::steady_clock::time_point begin_ =
+      std::chrono::steady_clock::now();
   KitReport report_;
-  std::vector<Listed> listed_;
+  std::vector<ListedCase> listed_;  // in the order of running
+  size_t num_essential_ = 0;
+  std::map<std::string, size_t> places_;  // by id, if the order was changed
 };
 
 }  // namespace
-
-size_t KitReport::count(Verdict verdict) const {
-  return static_cast<size_t>(
-      std::count_if(results.begin(), results.end(),
-                    [&](const CaseResult& r) { return r.verdict == verdict; }));
-}
-
-size_t KitReport::count(uint32_t level, Verdict verdict) const {
-  return static_cast<size_t>(
-      std::count_if(results.begin(), results.end(), [&](const CaseResult& r) {
-        return r.level() == level && r.verdict == verdict;
-      }));
-}
-
-bool KitReport::failed() const {
-  return std::any_of(results.begin(), results.end(),
-                     [](const CaseResult& r) { return is_failure(r.verdict); });
-}
-
-bool KitReport::passed() const {
-  const bool executed =
-      std::any_of(results.begin(), results.end(), [&](const CaseResult& r) {
-        return r.verdict == Verdict::kPass &&
-               (r.level() > 0 || options.max_level == 0);
-      });
-  return executed && !failed();
-}
-
-bool KitReport::is_complete() const {
-  return options.filter == "*" && !options.cases.quick &&
-         options.max_failures == SIZE_MAX;
-}
-
-Certificate KitReport::certificate(const std::string& issued) const {
-  Certificate certificate;
-  certificate.subject = subject;
-  certificate.plugin = plugin;
-  certificate.version = version;
-  certificate.issued = issued;
-  for (uint32_t level = 0; level <= options.max_level; ++level) {
-    CertifiedLevel one;
-    one.level = level;
-    one.passed = count(level, Verdict::kPass);
-    one.unsupported = count(level, Verdict::kUnsupported);
-    one.total = static_cast<uint64_t>(std::count_if(
-        results.begin(), results.end(),
-        [level](const CaseResult& r) { return r.level() == level; }));
-    // A level that had nothing to run proves nothing.
-    const bool proven =
-        one.passed > 0 && (level == 0 || certificate.level + 1 == level);
-    if (proven) certificate.level = level;
-    certificate.levels.push_back(one);
-  }
-  for (const CaseResult& result : results) {
-    for (const Figure& figure : result.figures) {
-      certificate.figures[result.id + "/" + figure.name] = figure.value;
-    }
-    if (result.verdict != Verdict::kExpectedFailure) continue;
-    certificate.known_failures.push_back({result.id, result.reason});
-  }
-  return certificate;
-}
-
-std::string KitReport::rerun_command(const std::string& id) const {
-  std::string command = "tessera conform " + library;
-  if (options.device_index != 0) {
-    command += fmt::format(" --device {}", options.device_index);
-  }
-  if (options.cases.quick) command += " --quick";
-  if (options.cases.seed != CaseOptions{}.seed) {
-    command += fmt::format(" --seed {}", options.cases.seed);
-  }
-  return command + " --case '" + id + "' --in-process";
-}
-
-bool matches(const std::string& pattern, const std::string& text) {
-  size_t p = 0;
-  size_t t = 0;
-  size_t star = std::string::npos;
-  size_t resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() &&
-               (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
-Result<std::vector<DeclaredFailure>> parse_declarations(
-    const std::string& text) {
-  std::vector<DeclaredFailure> declared;
-  std::istringstream in(text);
-  std::string line;
-  for (size_t number = 1; std::getline(in, line); ++number) {
-    std::istringstream words(line);
-    std::string kind;
-    DeclaredFailure one;
-    if (!(words >> kind) || kind[0] == '#') continue;
-    words >> one.pattern >> std::ws;
-    std::getline(words, one.reason);
-    if (kind != "expected_failure" || one.pattern.empty() ||
-        one.reason.empty()) {
-      return Status(TSR_INVALID_ARGUMENT,
-                    fmt::format("line {}: not \"expected_failure PATTERN "
-                                "REASON\"",
-                                number));
-    }
-    declared.push_back(std::move(one));
-  }
-  return declared;
-}
 
 Result<KitReport> run_kit(const KitOptions& options) {
   return KitRun(options).run();

@@ -252,8 +252,8 @@ class ShippedWith : public RegistryOf {
     setenv("XDG_STATE_HOME", (folder_ / "state").c_str(), 1);
     setenv("XDG_CONFIG_HOME", (folder_ / "config").c_str(), 1);
     add("toy", toy_);
-    certificate_.subject = {sha256_of("tsr_plugin_toy.so"), "toy:0", "toy device 0",
-                            ""};
+    certificate_.subject = {sha256_of("tsr_plugin_toy.so"), "toy:0",
+                            "toy device 0", ""};
     certificate_.issued = "2026-11-21";
     certificate_.level = 2;
     ship(certificate_, vendor_.private_key);

@@ -5,7 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 namespace tessera::conformance {
 namespace {
@@ -53,6 +56,33 @@ TEST(Declarations, NameTheLineThatIsWrong) {
 
 TEST_F(Runner, NothingExecutedIsNoPass) {
   EXPECT_FALSE(run("no such case").passed());
+}
+
+// However little time there is, something of every kind is run, and the rest is
+// counted.
+TEST_F(Runner, SaysWhatItLeftOut) {
+  KitOptions options;
+  options.library = kMutant;
+  options.cases.quick = true;
+  const auto ids = list_cases(options);
+  ASSERT_TRUE(ids.ok()) << ids.status().message();
+  options.budget_seconds = 1e-9;
+  const auto report = run_kit(options);
+  ASSERT_TRUE(report.ok());
+  EXPECT_TRUE(report->passed());
+  EXPECT_FALSE(report->is_complete());
+  EXPECT_GT(report->left_out, 0U);
+  EXPECT_EQ(report->results.size() - 1 + report->left_out, ids->size());
+  for (const uint32_t level : {0U, 1U, 2U}) {
+    EXPECT_GT(report->count(level, Verdict::kPass), 0U) << level;
+  }
+  std::vector<std::string> in_order = *ids;
+  in_order.insert(in_order.begin(), "L0/load");
+  auto place = in_order.begin();
+  for (const CaseResult& result : report->results) {
+    place = std::find(place, in_order.end(), result.id);
+    ASSERT_NE(place, in_order.end()) << result.id;
+  }
 }
 
 TEST_F(Runner, GoesOnAfterACaseThatCrashes) {
