@@ -22,6 +22,10 @@ constexpr uint64_t kOnSocket = UINT64_MAX;
 // that owed it.
 constexpr uint64_t kLookAgainNs = 500'000'000;
 
+// A message that took longer than a spin and a wake-up did not come while
+// spinning, and its like will not either.
+constexpr uint64_t kWorthSpinningNs = 2 * kSpinNs;
+
 using Clock = std::chrono::steady_clock;
 
 uint64_t elapsed_ns(Clock::time_point begin) {
@@ -82,8 +86,10 @@ Arrival Mailbox::receive(int socket, uint64_t limit_ns,
   const std::atomic_ref<uint32_t> sent(in.sent);
   std::atomic_ref<uint32_t> sleeping(in.sleeping);
   const Clock::time_point begin = Clock::now();
-  for (Spinner spinner;
-       sent.load(std::memory_order_acquire) == received_ && spinner.spin();) {
+  if (last_wait_ns_ <= kWorthSpinningNs) {
+    for (Spinner spinner;
+         sent.load(std::memory_order_acquire) == received_ && spinner.spin();) {
+    }
   }
   while (sent.load() == received_) {
     if (gone.load()) return Arrival::kGone;
@@ -96,6 +102,7 @@ Arrival Mailbox::receive(int socket, uint64_t limit_ns,
     }
     sleeping.store(0);
   }
+  last_wait_ns_ = elapsed_ns(begin);
   ++received_;
   // Read once: the other end may change it at any time.
   const uint64_t bytes = std::atomic_ref<uint64_t>(in.bytes).load();

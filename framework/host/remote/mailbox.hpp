@@ -2,8 +2,9 @@
 //
 // Shared memory through which a call reaches a child, and its reply comes back:
 // both ends spin before they sleep, so a step costs no system call while it is
-// expected.  What is too large for it, or carries descriptors, follows on the
-// socket.
+// expected, unless the last message was long in coming: then a core that spins
+// would be taken from the other end's work.  What is too large for it, or
+// carries descriptors, follows on the socket.
 
 #pragma once
 
@@ -57,6 +58,7 @@ class Mailbox {
   SharedMemory memory_;
   End end_ = End::kHost;
   uint32_t received_ = 0;
+  uint64_t last_wait_ns_ = 0;  // for a message, until this end had it
 };
 
 }  // namespace tessera

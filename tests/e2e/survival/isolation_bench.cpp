@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a child process costs a decode step: the same steps in turns in this
-// process and in a child, so that a busy machine slows both alike.
+// process and in a child, so that a busy machine slows both alike.  And what it
+// costs a submission that has next to nothing to do.
 //
 // Usage: isolation_bench [default|qwen3-0.6b] [SCHEME] [STEPS] [THREADS]
 
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/host/device/record_builder.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/model/config.hpp"
 #include "framework/planner/plan.hpp"
@@ -74,6 +76,7 @@ class RandomSource {
 
 struct Contender {
   const char* name;
+  std::shared_ptr<Device> device;
   std::unique_ptr<Session> session;
   uint32_t sequence = 0;
   std::vector<double> step_us;
@@ -98,6 +101,34 @@ Status step(Contender& contender, std::span<const int32_t> tokens,
   return {};
 }
 
+// Copies 4 bytes again and again, and waits each time; the median of a
+// submission in us.
+Result<double> time_submissions(const std::shared_ptr<Device>& device) {
+  constexpr uint64_t kTimes = 4000;
+  TSR_ASSIGN_OR_RETURN(const uint32_t kind,
+                       device->memory_kind_with(TSR_MEMORY_HOST_VISIBLE));
+  TSR_ASSIGN_OR_RETURN(const Buffer buffer, device->create_buffer(4096, kind));
+  TSR_ASSIGN_OR_RETURN(Queue queue, device->create_queue());
+  Timeline timeline;
+  TSR_ASSIGN_OR_RETURN(const uint64_t id, timeline.import_into(device));
+  std::vector<double> times;
+  for (uint64_t value = 1; value <= kTimes; ++value) {
+    SubmissionBuilder work(TSR_SUBMIT_COPY);
+    work.record().src = work.record().dst = buffer.id();
+    work.record().dst_offset = 2048;
+    work.record().bytes = 4;
+    work.add_signal({id, value});
+    const auto begin = std::chrono::steady_clock::now();
+    TSR_RETURN_IF_ERROR(queue.submit(work.record()));
+    TSR_RETURN_IF_ERROR(timeline.wait(value));
+    times.push_back(std::chrono::duration<double, std::micro>(
+                        std::chrono::steady_clock::now() - begin)
+                        .count());
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
 Status run(const std::string& what, const std::string& scheme_name,
            uint64_t steps, uint32_t threads) {
   TSR_ASSIGN_OR_RETURN(const Scheme scheme, find_scheme(scheme_name));
@@ -118,13 +149,13 @@ Status run(const std::string& what, const std::string& scheme_name,
   TSR_ASSIGN_OR_RETURN(const Graph graph, build_graph(config, context));
   if (!model) random.emplace(graph, config);
   const WeightSource source = model ? model->source : random->source();
-  Contender contenders[] = {{"in process", nullptr, 0, {}},
-                            {"isolated", nullptr, 0, {}}};
+  Contender contenders[] = {{"in process", nullptr, nullptr, 0, {}},
+                            {"isolated", nullptr, nullptr, 0, {}}};
   const std::vector<int32_t> prompt(16, 5);
   for (Contender& contender : contenders) {
     LoadOptions load;
     load.num_threads = threads;
-    TSR_ASSIGN_OR_RETURN(const auto device,
+    TSR_ASSIGN_OR_RETURN(contender.device,
                          open_cpu(load, &contender == &contenders[1]));
     SessionOptions options;
     options.max_tokens = 16;
@@ -132,7 +163,7 @@ Status run(const std::string& what, const std::string& scheme_name,
     TSR_ASSIGN_OR_RETURN(
         contender.session,
         Session::create(graph, uniform_plan(graph, "cpu", scheme), source,
-                        {{"cpu", device}}, options));
+                        {{"cpu", contender.device}}, options));
     TSR_ASSIGN_OR_RETURN(contender.sequence,
                          contender.session->open_sequence());
     TSR_RETURN_IF_ERROR(step(contender, prompt, TSR_PREFILL));
@@ -149,7 +180,13 @@ Status run(const std::string& what, const std::string& scheme_name,
       }
     }
   }
-  for (Contender& contender : contenders) print(contender);
+  for (Contender& contender : contenders) {
+    print(contender);
+    TSR_ASSIGN_OR_RETURN(const double submit_us,
+                         time_submissions(contender.device));
+    std::printf("%-12s a submission of next to nothing: median %.1f us\n",
+                contender.name, submit_us);
+  }
   return {};
 }
 
