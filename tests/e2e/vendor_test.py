@@ -146,6 +146,19 @@ class KnownFailureTest(CommandCase):
                 self.assertNotIn("mutant", json.dumps(layer))
 
 
+class ModelLevelTest(CommandCase):
+    def test_every_backend_runs_the_model_that_is_planned_with_it(self):
+        for plugin in ("cpu", "npu_sim", "opencl", "vulkan"):
+            if not pathlib.Path(f"{BUILD}/plugins/tsr_plugin_{plugin}.so").exists():
+                continue
+            with self.subTest(plugin=plugin):
+                report = self.json("conform", plugin, "--level", "4", "--filter", "L4/model")
+                self.assertEqual(report["levels"][4]["passed"], 1, report["failures"] + report["unsupported"])
+                figures = report["figures"]["L4/model"]
+                self.assertGreater(figures["layers"], 0)
+                self.assertEqual(figures["tokens_of_the_oracle"], figures["tokens"])
+
+
 class ReplayTest(CommandCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())

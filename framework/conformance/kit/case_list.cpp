@@ -80,6 +80,7 @@ CaseList generate_cases(const Claim& claim, uint32_t max_level,
   if (max_level < 1) return cases;
   if (max_level < 2) return cases;
   add_queue_cases(claim, options, cases);
+  add_timeline_cases(cases);
   add_argument_cases(options, cases);
   add_fuzz_cases(options, cases);
   add_robustness_cases(claim, options, cases);

@@ -53,6 +53,7 @@ void add_robustness_cases(const Claim& claim, const CaseOptions& options,
                           CaseList& cases);
 void add_queue_cases(const Claim& claim, const CaseOptions& options,
                      CaseList& cases);
+void add_timeline_cases(CaseList& cases);
 void add_argument_cases(const CaseOptions& options, CaseList& cases);
 void add_fuzz_cases(const CaseOptions& options, CaseList& cases);
 void add_large_cases(CaseList& cases);

@@ -98,6 +98,11 @@ void run_query(const AttentionWork& work, const Query& query) {
   const uint32_t ratio = work.op.num_q_heads / kv_heads;
   uint32_t kv_head =
       has("gqa_head_modulo") ? query.head % kv_heads : query.head / ratio;
+  if (has("gqa_ratio_by_shift")) {
+    uint32_t shift = 0;
+    while (2U << shift <= ratio) ++shift;
+    kv_head = std::min(query.head >> shift, kv_heads - 1);
+  }
   if (has("last_kv_head_lost") && kv_head > 0 && kv_head + 1 == kv_heads) {
     --kv_head;
   }
@@ -112,6 +117,10 @@ void run_query(const AttentionWork& work, const Query& query) {
   }
   if (has("mask_off_by_one") && end > begin + 1) --end;
   if (has("reads_past_seq_len")) ++end;
+  if (has("full_block_lost")) {
+    const int64_t size = work.pool.desc.block_size;
+    if (end % size == 0 && end - begin > size) end -= size;
+  }
   std::vector<float> scores;
   float largest = -INFINITY;
   for (int64_t p = begin; p < end; ++p) {

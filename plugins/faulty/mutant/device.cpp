@@ -29,7 +29,8 @@ class MutantQueue final : public sdk::BlockingQueue {
   void submit(const sdk::SubmissionView& submission) override {
     const tsr_host_services& host = device_.host();
     if (has("ignores_waits") || has("runs_after_failed_wait") ||
-        has("loses_the_status")) {
+        has("loses_the_status") || has("waits_for_one_alone") ||
+        has("signals_one_alone") || has("signals_early")) {
       return submit_wrongly(submission);
     }
     if (has("never_signals")) return;
@@ -74,6 +75,7 @@ class MutantQueue final : public sdk::BlockingQueue {
         return;
       }
     }
+    if (has("closing_one_closes_all")) device_.check_alive();
     const uint64_t begin = now_ns();
     slow_down();
     const std::shared_ptr<Program> program = device_.program(value.program);
@@ -113,7 +115,7 @@ class MutantQueue final : public sdk::BlockingQueue {
   void slow_down() {
     ++num_steps_;
     if (has("steps_do_not_repeat")) sleep_ms(num_steps_ % 3 == 0 ? 0 : 10);
-    if (has("crawls")) sleep_ms(2000);
+    if (has("crawls")) sleep_ms(1000);
     if (has("compiles_in_each_step")) sleep_ms(5);
   }
 
@@ -172,16 +174,27 @@ class MutantQueue final : public sdk::BlockingQueue {
     for (uint32_t i = 0; i < submission.waits().size(); ++i) {
       const tsr_point point = submission.waits()[i];
       if (has("ignores_waits")) continue;
+      if (has("waits_for_one_alone") && i > 0) continue;
       status =
           host.timeline_wait(host.host, device_.timeline(point.timeline).get(),
                              point.value, UINT64_MAX);
     }
+    if (has("signals_early")) {
+      signal_all(submission, status);
+      sleep_ms(2);
+    }
     if (status == TSR_OK || has("runs_after_failed_wait")) {
       status = sdk::detail::guard(nullptr, [&] { run(submission); });
-    } else {
+    } else if (has("loses_the_status")) {
       status = TSR_INTERNAL;  // whatever it was
     }
+    signal_all(submission, status);
+  }
+
+  void signal_all(const sdk::SubmissionView& submission, tsr_status status) {
+    const tsr_host_services& host = device_.host();
     for (uint32_t i = 0; i < submission.signals().size(); ++i) {
+      if (has("signals_one_alone") && i > 0) return;
       const tsr_point point = submission.signals()[i];
       host.timeline_signal(host.host, device_.timeline(point.timeline).get(),
                            point.value, status);
@@ -196,9 +209,11 @@ class MutantQueue final : public sdk::BlockingQueue {
 }  // namespace
 
 MutantDevice::MutantDevice(const tsr_host_services& host)
-    : HostMemoryDevice(host) {
+    : HostMemoryDevice(host), generation_(num_closed()) {
   cache_ = std::make_shared<sdk::HostBuffer>(host, 256, 64);
 }
+
+MutantDevice::~MutantDevice() { ++num_closed(); }
 
 bool MutantDevice::understands(const std::string&) const {
   return has("understands_everything");

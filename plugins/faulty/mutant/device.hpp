@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include <atomic>
+
 #include "program.hpp"
 #include "rows.hpp"
 #include "tessera/host_memory.hpp"
@@ -13,6 +15,7 @@ namespace mutant {
 class MutantDevice final : public tessera::sdk::HostMemoryDevice {
  public:
   explicit MutantDevice(const tsr_host_services& host);
+  ~MutantDevice() override;
 
   bool understands(const std::string& extension) const override;
   uint64_t buffer_export(uint64_t buffer, uint32_t type) override;
@@ -45,9 +48,21 @@ class MutantDevice final : public tessera::sdk::HostMemoryDevice {
   std::shared_ptr<Program> program(uint64_t id) const {
     return programs_.find(id);
   }
+  // Throws once another device has closed: what devices share is gone.
+  void check_alive() const {
+    if (num_closed() != generation_) {
+      throw tessera::sdk::Error(TSR_INTERNAL, "the context is gone");
+    }
+  }
   void record(uint64_t program, uint64_t begin_ns, uint64_t end_ns);
 
  private:
+  static std::atomic<uint32_t>& num_closed() {
+    static std::atomic<uint32_t> count = 0;
+    return count;
+  }
+
+  uint32_t generation_;  // how many had closed when it was opened
   tessera::sdk::IdTable<MutantWeight> weights_{"weight"};
   tessera::sdk::IdTable<Pool> pools_{"kv pool"};
   tessera::sdk::IdTable<Program> programs_{"program"};

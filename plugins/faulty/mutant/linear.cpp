@@ -25,7 +25,10 @@ float round_code(float x) {
 
 bool quantize_dynamic(const std::vector<float>& x, Codes& codes) {
   float amax = 0;
-  for (const float v : x) amax = std::max(amax, std::fabs(v));
+  const size_t seen = has("amax_of_whole_vectors") && x.size() > 16
+                          ? x.size() / 16 * 16
+                          : x.size();
+  for (size_t k = 0; k < seen; ++k) amax = std::max(amax, std::fabs(x[k]));
   if (amax < kSmallest && !has("tiny_rows_scaled")) {
     codes.scale = 0;
     std::fill(codes.values.begin(), codes.values.end(), 0);
@@ -109,6 +112,11 @@ float epilogue(const LinearWork& work, uint64_t m, uint32_t n, float value) {
 
 void finish(const LinearWork& work, uint64_t m, uint32_t n, float value) {
   const uint32_t col = n - work.n_begin;
+  if (has("rounds_before_epilogue") && work.y.dtype == TSR_BF16) {
+    char rounded[2];
+    store(rounded, TSR_BF16, value);
+    value = load(rounded, TSR_BF16);
+  }
   const bool adds = (work.op.flags & TSR_LINEAR_ACCUMULATE) != 0;
   if (adds && !has("accumulate_overwrites")) value += work.y.at(m, col);
   Rows y = work.y;

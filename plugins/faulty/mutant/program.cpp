@@ -2,7 +2,10 @@
 
 #include "program.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cfenv>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -20,6 +23,37 @@ constexpr uint64_t kScratchBytes = 512;
 
 }  // namespace
 
+Program::Op Program::read_op(const sdk::OpRecord& record) {
+  Op op;
+  switch (record.kind()) {
+    case TSR_OP_LINEAR:
+      op.linear = record.as<tsr_op_linear>();
+      break;
+    case TSR_OP_ATTENTION:
+      op.attention = record.as<tsr_op_attention>();
+      break;
+    case TSR_OP_KV_APPEND:
+      op.append = record.as<tsr_op_kv_append>();
+      break;
+    case TSR_OP_RMS_NORM:
+      op.norm = record.as<tsr_op_norm>();
+      break;
+    case TSR_OP_ROPE:
+      op.rope = record.as<tsr_op_rope>();
+      break;
+    case TSR_OP_SOFTMAX:
+      op.softmax = record.as<tsr_op_softmax>();
+      break;
+    case TSR_OP_EMBEDDING:
+    case TSR_OP_GATHER_ROWS:
+      op.gather = record.as<tsr_op_gather>();
+      break;
+    default:
+      op.elementwise = record.as<tsr_op_elementwise>();
+  }
+  return op;
+}
+
 Program::Program(const sdk::ProgramView& program, MutantDevice& device)
     : device_(device),
       desc_(program.desc()),
@@ -27,35 +61,9 @@ Program::Program(const sdk::ProgramView& program, MutantDevice& device)
       places_(program, device) {
   for (const sdk::OpRecord& record : program.ops()) {
     kinds_.push_back(record.kind());
-    Op op;
-    switch (record.kind()) {
-      case TSR_OP_LINEAR:
-        op.linear = record.as<tsr_op_linear>();
-        break;
-      case TSR_OP_ATTENTION:
-        op.attention = record.as<tsr_op_attention>();
-        break;
-      case TSR_OP_KV_APPEND:
-        op.append = record.as<tsr_op_kv_append>();
-        break;
-      case TSR_OP_RMS_NORM:
-        op.norm = record.as<tsr_op_norm>();
-        break;
-      case TSR_OP_ROPE:
-        op.rope = record.as<tsr_op_rope>();
-        break;
-      case TSR_OP_SOFTMAX:
-        op.softmax = record.as<tsr_op_softmax>();
-        break;
-      case TSR_OP_EMBEDDING:
-      case TSR_OP_GATHER_ROWS:
-        op.gather = record.as<tsr_op_gather>();
-        break;
-      default:
-        op.elementwise = record.as<tsr_op_elementwise>();
-    }
-    ops_.push_back(op);
+    ops_.push_back(read_op(record));
   }
+  if (has("reads_record_later")) records_ = program.ops();
   for (const uint64_t id : program.weights()) {
     weights_.push_back(device.weights().find(id));
   }
@@ -77,6 +85,12 @@ Program::Program(const sdk::ProgramView& program, MutantDevice& device)
     static void* volatile lost = nullptr;
     lost = std::malloc(2048);
     std::memset(lost, 1, 2048);
+  }
+  if (has("leaks_descriptors")) (void)open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (has("leaks_threads")) {
+    std::thread([] {
+      std::this_thread::sleep_for(std::chrono::hours(1));
+    }).detach();
   }
 }
 
@@ -123,6 +137,7 @@ void Program::run(const sdk::SubmissionView& step) {
   if (!has("step_sizes_unchecked")) sdk::check_step(desc_, step.value());
   if (num_steps_ == 0 || !has("bindings_of_first_step")) places_.bind(step);
   if (num_steps_++ == 0) first_ = step.value();
+  for (size_t i = 0; i < records_.size(); ++i) ops_[i] = read_op(records_[i]);
   is_replay_ = ++times_of_size_[step.value().num_tokens] > 2;
   for (uint32_t i = 0; i < kinds_.size(); ++i) run_op(i, step.value());
   last_ = step.value();
@@ -275,6 +290,7 @@ void Program::misbehave(const tsr_submission& step) {
   if (has("crashes_on_second_step") && num_steps_ == 2) {
     *static_cast<volatile int*>(nullptr) = 1;
   }
+  if (has("rounding_left_upward")) std::fesetround(FE_UPWARD);
   if (has("hangs_on_one_token") && step.num_tokens == 1) {
     for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
   }

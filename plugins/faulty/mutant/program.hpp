@@ -37,6 +37,7 @@ class Program {
     tsr_op_softmax softmax{};
     tsr_op_gather gather{};
   };
+  static Op read_op(const tessera::sdk::OpRecord& record);
   // Rows of `width` elements.
   Rows rows(uint32_t tensor, uint64_t width) const;
   uint64_t count_rows(uint32_t tensor, uint64_t width,
@@ -53,6 +54,7 @@ class Program {
   std::vector<tsr_tensor> tensors_;
   std::vector<uint32_t> kinds_;
   std::vector<Op> ops_;
+  std::vector<tessera::sdk::OpRecord> records_;  // a fault's
   std::vector<std::shared_ptr<MutantWeight>> weights_;
   std::vector<std::shared_ptr<Pool>> pools_;
   tessera::sdk::TensorPlaces places_;

@@ -63,6 +63,7 @@ void gather(const RowWork& work, uint64_t r) {
   }
   if (has("gathers_its_own_row")) id = static_cast<int32_t>(r);
   if (has("table_rows_in_8_bits")) id &= 0xff;
+  if (has("table_rows_in_16_bits")) id &= 0xffff;
   if (has("last_row_of_table_lost")) {
     id = std::min(id, static_cast<int32_t>(work.table_rows) - 2);
   }

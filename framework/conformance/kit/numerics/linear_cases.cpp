@@ -169,6 +169,14 @@ class LinearPlanner {
           row_.fused_operands & (TSR_FUSES_MULTIPLIER | TSR_FUSES_RESIDUAL);
       if (spec.fused != kRangeAndBias) add(spec);
     }
+    // Sums are rounded to the output's type once, behind all of them.
+    for (const uint32_t dtype : values_in(row_.y_dtypes)) {
+      LinearSpec spec = base;
+      spec.y_dtype = dtype;
+      spec.fused = row_.fused_operands &
+                   (TSR_FUSES_BIAS | TSR_FUSES_MULTIPLIER | TSR_FUSES_RESIDUAL);
+      if (spec.fused != 0 && dtype != base.y_dtype) add(spec);
+    }
     for (const uint32_t activation : values_in(row_.activations)) {
       if (activation == TSR_EPILOGUE_NONE) continue;
       LinearSpec spec = base;

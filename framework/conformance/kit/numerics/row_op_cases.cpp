@@ -46,6 +46,13 @@ class RowOpPlanner {
       }
     }
     add_variants();
+    if (row_.op == TSR_OP_EMBEDDING || base_.is_rope()) {
+      // Vocabularies and contexts that 16 bits do not count.
+      change([&](RowOpSpec& spec) {
+        spec.N = fit_width(8);
+        spec.table_rows = 70000;
+      });
+    }
     change([&](RowOpSpec& spec) {
       spec.max_m = fit(row_.M, 9);
       spec.strided = !spec.is_rope() && !spec.is_gather();

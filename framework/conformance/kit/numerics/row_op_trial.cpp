@@ -22,12 +22,9 @@
 namespace tessera::conformance {
 namespace {
 
-// More than a byte counts, and the last one is used.
-constexpr uint32_t kMaxPositions = 300;
 constexpr float kEpsilon = 1e-5f;
 constexpr float kSoftmaxScale = 0.5f;
 constexpr uint32_t kTableRows = 23;
-constexpr uint32_t kEmbeddingRows = 300;  // more than a byte counts
 
 // The setup of one small op while it is being made.
 class RowOpMaker {
@@ -199,13 +196,13 @@ class RowOpMaker {
     op.y = spec_.in_place ? op.x : output();
     std::vector<int32_t> positions(spec_.max_m);
     for (int32_t& p : positions)
-      p = static_cast<int32_t>(rng_() % kMaxPositions);
-    positions[0] = kMaxPositions - 1;
+      p = static_cast<int32_t>(rng_() % spec_.table_rows);
+    positions[0] = static_cast<int32_t>(spec_.table_rows) - 1;
     TensorShape where{{token_dim(spec_.max_m)}};
     where.role = TSR_ROLE_POSITIONS;
     op.positions = made_.setup.add_ints("positions", where, positions);
-    std::vector<float> table(size_t{kMaxPositions} * rotary);
-    for (uint32_t p = 0; p < kMaxPositions; ++p) {
+    std::vector<float> table(size_t{spec_.table_rows} * rotary);
+    for (uint32_t p = 0; p < spec_.table_rows; ++p) {
       for (uint32_t i = 0; i < rotary / 2; ++i) {
         const double angle =
             p * std::pow(10000.0, -2.0 * i / static_cast<double>(rotary));
@@ -214,7 +211,7 @@ class RowOpMaker {
             static_cast<float>(std::sin(angle));
       }
     }
-    TensorShape angles{{fixed_dim(kMaxPositions), fixed_dim(rotary)}};
+    TensorShape angles{{fixed_dim(spec_.table_rows), fixed_dim(rotary)}};
     angles.constant = true;
     op.table = made_.setup.add_floats("table", TSR_F32, angles, table);
     op.style = spec_.variant;
@@ -228,7 +225,7 @@ class RowOpMaker {
     p.x = x.data();
     p.positions = positions.data();
     p.table = table.data();
-    p.max_positions = kMaxPositions;
+    p.max_positions = spec_.table_rows;
     p.style = spec_.variant;
     p.rotary_dim = rotary;
     std::vector<double> y(count());
@@ -305,7 +302,7 @@ class RowOpMaker {
 
   Status gather() {
     const bool embedding = spec_.op == TSR_OP_EMBEDDING;
-    TensorShape table_shape{{fixed_dim(kEmbeddingRows), fixed_dim(spec_.N)}};
+    TensorShape table_shape{{fixed_dim(spec_.table_rows), fixed_dim(spec_.N)}};
     table_shape.constant = embedding;
     if (!embedding) {
       table_shape.dims[0] = token_dim(std::max(kTableRows, spec_.max_m));
@@ -319,8 +316,10 @@ class RowOpMaker {
     std::vector<int32_t> rows(spec_.max_m);
     for (int32_t& r : rows) r = static_cast<int32_t>(rng_() % spec_.M);
     if (embedding) {
-      for (int32_t& r : rows) r = static_cast<int32_t>(rng_() % kEmbeddingRows);
-      rows[0] = kEmbeddingRows - 1;
+      for (int32_t& r : rows) {
+        r = static_cast<int32_t>(rng_() % spec_.table_rows);
+      }
+      rows[0] = static_cast<int32_t>(spec_.table_rows) - 1;
     }
     const tsr_dim dim{spec_.max_m, embedding ? uint32_t{TSR_DIM_TOKENS}
                                              : uint32_t{TSR_DIM_OUTPUTS}};
@@ -359,6 +358,9 @@ class RowOpMaker {
 std::string RowOpSpec::text() const {
   std::string text = fmt::format("M{}_N{}_x.{}_y.{}", M, N, dtype_name(x_dtype),
                                  dtype_name(y_dtype));
+  if (table_rows != RowOpSpec().table_rows) {
+    text += fmt::format("_table{}", table_rows);
+  }
   if (max_m != M) text += fmt::format("_of{}", max_m);
   if (heads != 1) text += fmt::format("_h{}", heads);
   if (rotary != 0) text += fmt::format("_rotary{}", rotary);

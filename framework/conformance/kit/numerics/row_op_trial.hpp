@@ -22,6 +22,8 @@ struct RowOpSpec {
   uint32_t x_dtype = TSR_F32;
   uint32_t y_dtype = TSR_F32;
   uint32_t variant = 0;  // gelu, or the rope style
+  // Of the embedding's table, or of the rotation's: more than a byte counts.
+  uint32_t table_rows = 300;
   bool strided = false;
   bool in_place = false;  // rope
   bool special = false;   // a NaN, and rows of zeros

@@ -96,9 +96,12 @@ Result<StepTimes> time_steps(const std::shared_ptr<Device>& device,
         simulated ? simulated_step(*device, *run, queue, timeline, id, value)
                   : wall_step(*run, queue, timeline, id, value);
     TSR_RETURN_IF_ERROR(step.status());
-    if (value > 2) steps.push_back(*step);  // caches are warm
+    // A step that takes so long alone is measured well enough by one.
+    const bool crawls = value > 1 && *step > kTooMuchNs;
+    if (value > 2 || crawls) steps.push_back(*step);  // caches are warm
     spent += *step;
-    const bool slow = steps.size() >= kFewestSlow && spent > kTooMuchNs;
+    const bool slow =
+        crawls || (steps.size() >= kFewestSlow && spent > kTooMuchNs);
     const bool enough =
         steps.size() >= kFewest && (simulated || spent > kEnoughNs);
     if (slow || enough) break;

@@ -6,6 +6,8 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 
 #include "framework/conformance/kit/cases.hpp"
@@ -89,7 +91,49 @@ Status run_threads(CaseContext& context, const OpTrial& trial) {
   return context.allocator().check();
 }
 
+// Devices that are opened twice share nothing that closing one takes away.
+Status close_one_of_two(CaseContext& context, const OpTrial& trial) {
+  TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> first,
+                       context.open_device());
+  TSR_ASSIGN_OR_RETURN(std::shared_ptr<Device> second, context.open_device());
+  TSR_RETURN_IF_ERROR(
+      run_trial(first, trial).annotate("beside another open device"));
+  TSR_RETURN_IF_ERROR(
+      run_trial(second, trial).annotate("opened a second time"));
+  second.reset();
+  TSR_RETURN_IF_ERROR(
+      run_trial(first, trial).annotate("once the other device was closed"));
+  return context.allocator().check();
+}
+
 // ---- Leaks
+
+// Entries of a folder of this process's, "fd" or "task".
+size_t count_own(const char* what) {
+  std::error_code code;
+  const std::filesystem::directory_iterator begin(
+      std::string("/proc/self/") + what, code);
+  return static_cast<size_t>(std::distance(begin, {}));
+}
+
+// What a process has a limited number of.
+struct Belongings {
+  size_t descriptors = count_own("fd");
+  size_t threads = count_own("task");
+};
+
+Status check_belongings(const Belongings& before, uint32_t cycles) {
+  constexpr size_t kAllowed = 32;  // of a driver, for itself
+  const Belongings after;
+  const auto check = [cycles](const char* what, size_t was, size_t is) {
+    if (is <= was + kAllowed) return Status();
+    return wrong(fmt::format("{} {} leaked in {} create and destroy cycles",
+                             is - was, what, cycles));
+  };
+  TSR_RETURN_IF_ERROR(
+      check("descriptors", before.descriptors, after.descriptors));
+  return check("threads", before.threads, after.threads);
+}
 
 size_t heap_bytes() {
 #if defined(__GLIBC__) && \
@@ -118,9 +162,11 @@ Status find_leaks(CaseContext& context, const OpTrial& trial, uint32_t cycles) {
   }
   const size_t live = context.allocator().num_live();
   const size_t heap = heap_bytes();
+  const Belongings belongings;
   for (uint32_t i = 0; i < cycles; ++i) {
     TSR_RETURN_IF_ERROR(create_and_destroy(device, trial));
   }
+  TSR_RETURN_IF_ERROR(check_belongings(belongings, cycles));
   const size_t live_after = context.allocator().num_live();
   if (live_after > live) {
     return wrong(
@@ -146,6 +192,7 @@ void add_robustness_cases(const Claim& /*claim*/, const CaseOptions& options,
   const uint32_t cycles = options.quick ? 300 : 10000;
   add_trial_cases("L2/alloc_fails", 60.0, trials, fail_allocs, cases);
   add_trial_cases("L2/threads", 30.0, trials, run_threads, cases);
+  add_trial_cases("L2/close_one", 30.0, trials, close_one_of_two, cases);
   add_trial_cases(
       "L2/leaks", 120.0, trials,
       [cycles](CaseContext& context, const OpTrial& trial) {

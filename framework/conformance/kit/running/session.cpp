@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "framework/conformance/kit/running/float_environment.hpp"
 #include "framework/host/loading/named_library.hpp"
 
 namespace tessera::conformance {
@@ -65,7 +66,10 @@ const Case* KitSession::find(const std::string& id) const {
 
 CaseResult KitSession::run(const Case& one) {
   const auto begin = std::chrono::steady_clock::now();
-  const Status status = one.run(context_);
+  Status status = one.run(context_);
+  const Status environment = check_float_environment(plugin().pool());
+  // It explains what else was found.
+  if (!environment.ok()) status = environment;
   const std::chrono::duration<double> spent =
       std::chrono::steady_clock::now() - begin;
   return {one.id, verdict_of(status), status.message(), spent.count(),

@@ -24,6 +24,8 @@ namespace {
 constexpr uint64_t kMargin = 256;
 constexpr std::byte kMarginByte{0x3c};
 
+constexpr std::byte kRuined{0xee};
+
 Status first_refusal(const std::vector<tsr_refusal>& refusals) {
   if (refusals.empty()) return {};
   const tsr_refusal& refusal = refusals.front();
@@ -106,7 +108,11 @@ Status OpRun::load_objects() {
     bindings.push_back({id, 0, buffers_[id].id(), offsets_[id]});
   }
   record_ = setup_.record(weight_ids, pool_ids, bindings);
-  TSR_ASSIGN_OR_RETURN(program_, device_->create_program(record_));
+  // A record is read during the call alone: what comes later finds nonsense.
+  given_record_ = record_;
+  Result<Program> program = device_->create_program(given_record_);
+  std::fill(given_record_.begin(), given_record_.end(), kRuined);
+  TSR_ASSIGN_OR_RETURN(program_, std::move(program));
   TSR_RETURN_IF_ERROR(program_.segments().status());
   TSR_ASSIGN_OR_RETURN(queue_, device_->create_queue());
   return {};

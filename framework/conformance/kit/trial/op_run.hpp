@@ -100,6 +100,7 @@ class OpRun {
   std::vector<Weight> weights_;
   std::vector<KvPool> pools_;
   std::vector<std::byte> record_;
+  std::vector<std::byte> given_record_;  // ruined once the program is made
   Program program_;
   Queue queue_;
 };
