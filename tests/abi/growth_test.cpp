@@ -162,7 +162,15 @@ TEST_F(Growth, AModelRuns) {
                                  &session_.error, &info),
             TSR_OK)
       << session_.error.message;
-  EXPECT_EQ(info.num_segments, 2u);
+  ASSERT_EQ(info.num_segments, 1u);
+  tsr_segment segment{};
+  segment.struct_size = sizeof(segment);
+  ASSERT_EQ(api().program_segment(session_.device, kProgram, 0, &session_.error,
+                                  &segment),
+            TSR_OK)
+      << session_.error.message;
+  EXPECT_EQ(segment.first_op, 0u);
+  EXPECT_EQ(segment.num_ops, 2u);
 
   float* memory = session_.floats();
   const float x[] = {1, 1, 10, 20, 100, 1000};

@@ -10,6 +10,7 @@
 #include "framework/host/loading/negotiate.hpp"
 #include "framework/host/loading/plugin_library.hpp"
 #include "tessera/capability.hpp"
+#include "tests/abi/probe_session.hpp"
 #include "tests/abi/test_host.hpp"
 
 namespace tessera {
@@ -85,6 +86,52 @@ TEST_P(NewerPlugin, RunsAProgram) {
   ASSERT_TRUE(submitted.ok()) << submitted.message();
   ASSERT_TRUE(timeline.wait(1).ok());
   for (int i = 0; i < 4; ++i) EXPECT_EQ(floats[4 + i], 2.0F * floats[i]);
+}
+
+// y = add(linear(x), x), z = add(y, y): the plugin has one kernel for the first
+// two ops.
+TEST_P(NewerPlugin, SaysWhichOpsAKernelCovers) {
+  const auto opened = Device::open(plugin_, 0);
+  ASSERT_TRUE(opened.ok()) << opened.status().message();
+  const float rows[] = {1, 2, 3, 4};
+  const abi_test::F32Weight desc(2, 2, rows);
+  const auto weight = (*opened)->load_weight(desc.desc);
+  ASSERT_TRUE(weight.ok()) << weight.status().message();
+  ProgramBuilder builder;
+  tsr_tensor tensor{};
+  tensor.dtype = TSR_F32;
+  tensor.rank = 2;
+  tensor.view_of = TSR_NONE;
+  tensor.dims[0] = {3, TSR_DIM_FIXED};
+  tensor.dims[1] = {2, TSR_DIM_FIXED};
+  tsr_op_linear linear{};
+  linear.op.kind = TSR_OP_LINEAR;
+  linear.x = builder.add_tensor(tensor);
+  tensor.flags = TSR_TENSOR_TRANSIENT;
+  linear.y = builder.add_tensor(tensor);
+  tensor.flags = 0;
+  linear.bias = linear.multiplier = linear.residual = TSR_NONE;
+  linear.weight = builder.add_weight(weight->id());
+  builder.add_op(linear);
+  tsr_op_elementwise add{};
+  add.op.kind = TSR_OP_ADD;
+  add.a = linear.y;
+  add.b = linear.x;
+  add.y = builder.add_tensor(tensor);
+  builder.add_op(add);
+  add.a = add.b = add.y;
+  add.y = builder.add_tensor(tensor);
+  builder.add_op(add);
+  const auto program = (*opened)->create_program(builder.build());
+  ASSERT_TRUE(program.ok()) << program.status().message();
+  const auto segments = program->segments();
+  ASSERT_TRUE(segments.ok()) << segments.status().message();
+  ASSERT_EQ(segments->size(), 2u);
+  EXPECT_EQ((*segments)[0].first_op, 0u);
+  EXPECT_EQ((*segments)[0].num_ops, 2u);
+  EXPECT_STREQ((*segments)[0].kernel, "linear_f32_f32_add__scalar");
+  EXPECT_EQ((*segments)[1].first_op, 2u);
+  EXPECT_EQ((*segments)[1].num_ops, 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Places, NewerPlugin, testing::Bool(),

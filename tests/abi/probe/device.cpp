@@ -222,27 +222,19 @@ tsr_program_info ProbeDevice::program_create(const sdk::ProgramView& program) {
   auto compiled = std::make_shared<Program>(program, *this);
   tsr_program_info info{};
   info.struct_size = sizeof(info);
-  info.num_segments = static_cast<uint32_t>(compiled->kinds().size());
+  info.num_segments = static_cast<uint32_t>(compiled->segments().size());
   info.workspace_bytes = compiled->workspace_bytes();
   programs_.insert(program.desc().id, std::move(compiled));
   return info;
 }
 
 tsr_segment ProbeDevice::program_segment(uint64_t program, uint32_t index) {
-  const auto& kinds = programs_.find(program)->kinds();
-  if (index >= kinds.size()) {
-    throw sdk::Error(TSR_INVALID_ARGUMENT, "segment " + std::to_string(index) +
-                                               " of " +
-                                               std::to_string(kinds.size()));
-  }
-  tsr_segment segment{};
-  segment.struct_size = sizeof(segment);
-  segment.first_op = index;
-  segment.num_ops = 1;
-  std::snprintf(segment.kernel, sizeof(segment.kernel), "%s",
-                kinds[index] == TSR_OP_ADD ? "add_f32__scalar"
-                                           : "linear_f32_f32__scalar");
-  return segment;
+  const auto compiled = programs_.find(program);
+  const std::vector<tsr_segment>& segments = compiled->segments();
+  if (index < segments.size()) return segments[index];
+  throw sdk::Error(TSR_INVALID_ARGUMENT, "segment " + std::to_string(index) +
+                                             " of " +
+                                             std::to_string(segments.size()));
 }
 
 std::unique_ptr<sdk::Queue> ProbeDevice::queue_create() {
