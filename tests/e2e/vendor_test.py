@@ -65,6 +65,8 @@ class NewPluginTest(CommandCase):
         self.assertEqual(self.certificate("proud"), "uncertified")
         self.assertIn("certified: level 2", self.done("conform", library).stdout)
         self.assertIn("level 2 of 20", self.certificate("proud"))
+        self.assertIn("certified before: level 2", self.done("conform", library, "--level", "0").stdout)
+        self.assertIn("level 2 of 20", self.certificate("proud"))
         self.check_shipped(library)
         self.assertEqual(tessera("conform", library, "--quick", "--declare", self.wrong()).returncode, 1)
         self.assertEqual(self.certificate("proud"), "uncertified")

@@ -89,9 +89,9 @@ Status write_reports(const ConformOptions& options,
   return {};
 }
 
-// What passes whole earns a certificate; what fails loses it, and so does one
-// that came with the plugin.  A machine without a place for certificates can
-// still run the kit.
+// What passes whole earns a certificate, unless it has one of a higher level;
+// what fails loses it, and one that came with the plugin, too.  A machine
+// without a place for certificates can still run the kit.
 std::string update_certificate(const conformance::KitReport& report) {
   const CertificateStore store = user_certificates();
   if (report.subject.sha256.empty()) return "";
@@ -101,6 +101,11 @@ std::string update_certificate(const conformance::KitReport& report) {
   }
   if (!report.passed() || !report.is_complete()) return "";
   const Certificate certificate = report.certificate(today());
+  const std::optional<Certificate> before = store.find(report.subject);
+  if (before && before->level > certificate.level) {
+    return fmt::format("\ncertified before: level {} of {}\n", before->level,
+                       before->issued);
+  }
   const Status saved = store.save(certificate);
   return saved.ok() ? fmt::format(
                           "\ncertified: level {}, shown by tessera "
