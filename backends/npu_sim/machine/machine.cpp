@@ -383,7 +383,10 @@ MachineRun Machine::run() {
     for (const PipeState& pipe : state(core).pipes) {
       latest = std::max(latest, pipe.last());
     }
-    if (state(core).has_worked) ++result_.cores_used;
+    if (state(core).has_worked) {
+      ++result_.cores_used;
+      result_.vector_cores_used += facts(core).has_cube ? 0 : 1;
+    }
     result_.cycles = std::max(result_.cycles, latest);
   }
   return std::move(result_);

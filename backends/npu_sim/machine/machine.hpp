@@ -56,6 +56,7 @@ struct Counters {
 struct MachineRun {
   double cycles = 0;  // until the last instruction is complete
   int64_t cores_used = 0;
+  int64_t vector_cores_used = 0;  // of these, those without a cube
   Counters counters;
   std::vector<TraceEvent> trace;  // the first kMostTraceEvents
   int64_t trace_events_left_out = 0;

@@ -230,6 +230,7 @@ Simulation simulate(const Profile& profile, const Problem& problem,
   Simulation result;
   result.cycles = run.cycles;
   result.cores = run.cores_used;
+  result.vector_cores = run.vector_cores_used;
   result.counters = run.counters;
   result.tiling = launch.tiling;
   result.kernel = std::move(launch.kernel);

@@ -21,9 +21,10 @@ namespace tessera::npu {
 
 struct Simulation {
   double cycles = 0;
-  double time_ns = 0;    // first instruction to last, all cores
-  double launch_ns = 0;  // comes on top, once a launch
-  int64_t cores = 0;     // that had work
+  double time_ns = 0;        // first instruction to last, all cores
+  double launch_ns = 0;      // comes on top, once a launch
+  int64_t cores = 0;         // that had work
+  int64_t vector_cores = 0;  // of these, those without a cube
 
   // Mean over the cores that have the pipe, cycles and share of `cycles`.
   // Where cube cores and vector cores work together, both have an MTE2: this

@@ -2,7 +2,6 @@
 //
 // One function for each table; columns are named as the vendor names them.
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -30,11 +29,11 @@ double microseconds(const Profile& profile, double cycles) {
 class PipeColumns {
  public:
   PipeColumns(const Profile& profile, const Simulation& result,
-              const std::string& core, bool works)
-      : profile_(profile), result_(result), core_(core), works_(works) {
-    const double cycles = works ? result.cycles : 0;
+              const std::string& core, int64_t cores)
+      : profile_(profile), result_(result), core_(core), works_(cores > 0) {
+    const double cycles = works_ ? result.cycles : 0;
     add("_time(us)", microseconds(profile, cycles));
-    add("_total_cycles", cycles * static_cast<double>(result.cores));
+    add("_total_cycles", cycles * static_cast<double>(cores));
   }
 
   void add(const char* name, Pipe pipe) {
@@ -61,30 +60,28 @@ class PipeColumns {
   std::vector<Column> columns_;
 };
 
-bool works(const std::array<double, kNumPipes>& busy) {
-  return std::any_of(busy.begin(), busy.end(),
-                     [](double cycles) { return cycles > 0; });
+int64_t cube_cores(const Simulation& result) {
+  return result.cores - result.vector_cores;
 }
 
 // Cores with a cube are the profiler's aic, vector cores of their own its aiv;
 // a core that has both reports its vector pipe as the latter.
 std::vector<Column> pipe_columns(const Profile& profile,
                                  const Simulation& result) {
-  const Counters& counters = result.counters;
-  const bool cubes = works(counters.busy_cycles);
-  const bool vectors = works(counters.vector_core_busy_cycles);
-  PipeColumns aic(profile, result, "aic",
-                  cubes || (profile.unified_cores && vectors));
+  const bool is_unified = profile.unified_cores;
+  const int64_t cubes = cube_cores(result);
+  PipeColumns aic(profile, result, "aic", is_unified ? result.cores : cubes);
   aic.add("cube", Pipe::kCube);
   aic.add("scalar", Pipe::kScalar);
   aic.add("mte1", Pipe::kMte1);
   aic.add("mte2", Pipe::kMte2);
-  if (profile.unified_cores) aic.add("mte3", Pipe::kMte3);
+  if (is_unified) aic.add("mte3", Pipe::kMte3);
   if (profile.exit.fixpipe) aic.add("fixpipe", Pipe::kFixpipe);
-  PipeColumns aiv(profile, result, "aiv", vectors || profile.unified_cores);
+  PipeColumns aiv(profile, result, "aiv",
+                  is_unified ? result.cores : result.vector_cores);
   aiv.add("vec", Pipe::kVector);
-  if (!profile.unified_cores) {
-    if (cubes) {
+  if (!is_unified) {
+    if (cubes > 0) {
       aiv.add_use("mte2", result.vector_mte2_busy_cycles,
                   result.vector_mte2_utilisation);
     } else {
@@ -147,7 +144,9 @@ std::vector<Column> cache_columns(const Profile&, const Simulation& result) {
 }
 
 std::vector<Column> basic_columns(const Profile&, const Simulation& result) {
-  return {{"Block Dim", static_cast<double>(result.cores)},
+  // A block is a cube core with its vector cores, or a vector core alone.
+  const int64_t cubes = cube_cores(result);
+  return {{"Block Dim", static_cast<double>(cubes > 0 ? cubes : result.cores)},
           {"Task Duration(us)", (result.time_ns + result.launch_ns) * 1e-3}};
 }
 

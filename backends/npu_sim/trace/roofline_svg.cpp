@@ -17,6 +17,7 @@ constexpr double kPlotHeight = 360;
 constexpr double kLeft = 70;
 constexpr double kTop = 40;
 constexpr double kRowHeight = 22;
+constexpr double kLabelWidth = 130;
 constexpr double kBarWidth = 70;
 constexpr std::array<Pipe, 6> kShown = {Pipe::kCube, Pipe::kVector,
                                         Pipe::kMte1, Pipe::kMte2,
@@ -99,10 +100,13 @@ std::string point(const Axes& axes, const Kernel& kernel, size_t index) {
       kernel.result.operations / std::max(kernel.result.time_ns, 1.0) * 1e-3;
   if (kernel.result.operations <= 0 || bytes <= 0) return {};
   const double x = axes.x(kernel.result.operations / bytes);
+  // To the right of a point there is no roof, and room but at the edge.
+  const bool at_edge = x > kWidth - kLabelWidth;
   return text_of(
       "<circle cx='%.1f' cy='%.1f' r='4' fill='#c33'/>"
-      "<text x='%.1f' y='%.1f' text-anchor='end'>%zu: %.3g TOPS</text>\n",
-      x, axes.y(tops), x - 8, axes.y(tops) + 4, index + 1, tops);
+      "<text x='%.1f' y='%.1f' text-anchor='%s'>%zu: %.3g TOPS</text>\n",
+      x, axes.y(tops), x + (at_edge ? -8 : 8), axes.y(tops) + 4,
+      at_edge ? "end" : "start", index + 1, tops);
 }
 
 std::string bars(const Profile& profile, const Kernel& kernel, size_t index,
@@ -116,7 +120,7 @@ std::string bars(const Profile& profile, const Kernel& kernel, size_t index,
         std::min(1.0, kernel.result.utilisation.at(static_cast<size_t>(pipe)));
     out += text_of(
         "<rect x='%.1f' y='%.1f' width='%.1f' height='14' fill='#dde'/>"
-        "<rect x='%.1f' y='%.1f' width='%.1f' height='14' fill='#58a'>"
+        "<rect x='%.1f' y='%.1f' width='%.1f' height='14' fill='#9bd'>"
         "<title>%s %.1f %%</title></rect>"
         "<text x='%.1f' y='%.1f' text-anchor='end'>%.0f %%</text>\n",
         x, y + 2, kBarWidth - 6, x, y + 2, share * (kBarWidth - 6),
@@ -144,7 +148,11 @@ std::string roofline_svg(const Profile& profile,
   const double f16 = profile.cube_tops(profile.cube.macs_f16);
   const double s8 = profile.cube_tops(profile.cube.macs_s8);
   const double gbps = profile.global.dram_gbps * profile.global.dram_efficiency;
-  const Axes axes{std::max(f16, s8)};
+  const double s4 = profile.cube_tops(profile.cube.macs_s4);
+  const bool has_s4 = std::any_of(
+      kernels.begin(), kernels.end(),
+      [](const Kernel& kernel) { return kernel.result.counters.macs_s4 > 0; });
+  const Axes axes{std::max({f16, s8, has_s4 ? s4 : 0})};
   const double bars_at = kTop + kPlotHeight + 60;
   const double height =
       bars_at + kRowHeight * static_cast<double>(kernels.size()) + 20;
@@ -161,7 +169,8 @@ std::string roofline_svg(const Profile& profile,
   out += text_of("<text x='4' y='%.1f'>TOPS</text>\n", kTop + 10);
   out += grid(axes);
   out += roof(axes, gbps, f16, "f16 cube peak", 13);
-  out += roof(axes, gbps, s8, "s8 cube peak", -4);
+  out += roof(axes, gbps, s8, "s8 cube peak", has_s4 ? 13 : -4);
+  if (has_s4) out += roof(axes, gbps, s4, "s4 cube peak", -4);
   for (size_t i = 0; i < kernels.size(); ++i) {
     out += point(axes, kernels[i], i);
   }

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -78,6 +80,38 @@ TEST(Views, TablesHaveTheProfilersColumns) {
               HasSubstr("aiv_ub_read_bw_vector(GB/s)"));
   EXPECT_THAT(table_named(load_profile("910b1"), "L2Cache.csv"),
               HasSubstr("aic_l2_cache_hit_rate(%)"));
+}
+
+TEST(Views, CyclesAreCountedForEachKindOfCore) {
+  const Profile profile = load_profile("910b1");
+  Gemm gemm;
+  gemm.M = gemm.N = gemm.K = 2048;
+  gemm.epilogue.activation = true;
+  const Simulation result = simulate(profile, gemm);
+  const Kernel kernel = {"silu", gemm, result};
+  std::string blocks;
+  std::string pipes;
+  for (const Table& table : profiler_tables(profile, {kernel})) {
+    if (table.file_name == "OpBasicInfo.csv") blocks = table.text;
+    if (table.file_name == "PipeUtilization.csv") pipes = table.text;
+  }
+  EXPECT_THAT(blocks, HasSubstr("\"silu\",24,"));
+  std::array<char, 40> cycles{};
+  std::snprintf(cycles.data(), cycles.size(), ",%.6g,", 24 * result.cycles);
+  EXPECT_THAT(pipes, HasSubstr(cycles.data()));
+  std::snprintf(cycles.data(), cycles.size(), ",%.6g,", 48 * result.cycles);
+  EXPECT_THAT(pipes, HasSubstr(cycles.data()));
+}
+
+TEST(Views, PictureHoldsPointsOfFourBitProducts) {
+  const Profile profile = load_profile("310p");
+  Gemm gemm;
+  gemm.M = gemm.N = gemm.K = 4096;
+  gemm.scheme = Scheme::kW4A4;
+  const Kernel kernel = {"w4a4", gemm, simulate(profile, gemm)};
+  const double tops = kernel.result.operations / kernel.result.time_ns * 1e-3;
+  ASSERT_GT(tops, profile.cube_tops(profile.cube.macs_s8));
+  EXPECT_THAT(roofline_svg(profile, {kernel}), HasSubstr("s4 cube peak"));
 }
 
 TEST(Views, ChipWithoutFixpipeHasNoSuchColumn) {
