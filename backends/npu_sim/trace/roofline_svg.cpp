@@ -85,10 +85,12 @@ std::string grid(const Axes& axes) {
 std::string roof(const Axes& axes, double gbps, double peak, const char* label,
                  double label_at) {
   const double ridge = peak * 1e3 / gbps;
+  // Where the slope enters the picture, at its left or its bottom.
+  const double begin = std::max(0.1, axes.top_tops * 1e-4 * 1e3 / gbps);
   return text_of(
              "<polyline fill='none' stroke='#456' points='%.1f,%.1f "
              "%.1f,%.1f %.1f,%.1f'/>\n",
-             axes.x(0.1), axes.y(0.1 * gbps * 1e-3), axes.x(ridge),
+             axes.x(begin), axes.y(begin * gbps * 1e-3), axes.x(ridge),
              axes.y(peak), axes.x(1e4), axes.y(peak)) +
          text_of("<text x='%.1f' y='%.1f' text-anchor='end'>%s %.1f</text>\n",
                  kWidth - 34, axes.y(peak) + label_at, label, peak);
