@@ -121,46 +121,88 @@ int64_t AttentionPlan::splits_at(int64_t sequence, int64_t row) const {
   return ceil_div(keys, round_up(ceil_div(keys, num_splits), tile_keys));
 }
 
+namespace {
+
+// Of the tiles of rows of a long sequence, so many stand for all: their keys
+// grow evenly.
+constexpr int64_t kSampledRows = 128;
+
+// What the tiles of one sequence's rows add up to.
+class SequenceLoad {
+ public:
+  SequenceLoad(const AttentionPlan& plan, size_t sequence, AttentionLoad& load)
+      : plan_(plan), sequence_(sequence), load_(load) {}
+
+  // All rows; `most` is the time of the heaviest work so far.
+  void add(double& most);
+
+ private:
+  // One tile of rows that stands for `count`.
+  void add_tile(int64_t row, double count, double& most);
+
+  const AttentionPlan& plan_;
+  size_t sequence_;
+  AttentionLoad& load_;
+  int64_t total_ = 0;
+  double read_ = 0;  // keys
+  int64_t first_ = 0;
+  int64_t last_ = 0;
+};
+
+void SequenceLoad::add_tile(int64_t row, double count, double& most) {
+  const auto heads = static_cast<double>(plan_.attention.num_kv_heads) * count;
+  const int64_t rows = std::min(plan_.tile_rows, total_ - row);
+  const auto [begin, end] = visible_keys(plan_, sequence_, row, rows);
+  const int64_t aligned = begin / plan_.tile_keys * plan_.tile_keys;
+  const int64_t whole = ceil_div(end - aligned, plan_.tile_keys);
+  const auto tiles = static_cast<double>(whole);
+  load_.works += heads;
+  load_.parts += heads * static_cast<double>(ceil_div(
+                             whole, ceil_div(whole, plan_.num_splits)));
+  load_.tiles += heads * tiles;
+  load_.rows += heads * static_cast<double>(rows);
+  load_.shortest = std::min(load_.shortest, tiles);
+  read_ += count * static_cast<double>(end - aligned);
+  first_ = std::min(first_, aligned);
+  last_ = std::max(last_, end);
+  load_.longest = std::max(load_.longest, tiles);
+  // About half of a full tile's time does not depend on its rows.
+  const auto of_rows = static_cast<double>(plan_.tile_rows + rows);
+  if (tiles * of_rows <= most) return;
+  most = tiles * of_rows;
+  load_.heaviest = tiles;
+  load_.heaviest_rows = static_cast<double>(rows);
+}
+
+void SequenceLoad::add(double& most) {
+  total_ = plan_.attention.q_lens[sequence_] * plan_.group();
+  first_ = plan_.attention.seq_lens[sequence_];
+  const double before = most;
+  const int64_t count = ceil_div(total_, plan_.tile_rows);
+  // The first and the last, which may be short, for themselves.
+  const int64_t step = ceil_div(count, kSampledRows);
+  add_tile(0, 1, most);
+  for (int64_t i = 1; i + 1 < count; i += step) {
+    const int64_t those = std::min(step, count - 1 - i);
+    add_tile((i + those / 2) * plan_.tile_rows, static_cast<double>(those),
+             most);
+  }
+  if (count > 1) add_tile((count - 1) * plan_.tile_rows, 1, most);
+  const auto heads = static_cast<double>(plan_.attention.num_kv_heads);
+  const auto own = static_cast<double>(last_ - first_);
+  load_.keys += heads * read_;
+  load_.own_keys += heads * own;
+  if (most > before) load_.heaviest_share = own / read_;
+}
+
+}  // namespace
+
 AttentionLoad load_of(const AttentionPlan& plan) {
   AttentionLoad load;
   load.shortest = std::numeric_limits<double>::infinity();
   double most = 0;
-  const auto heads = static_cast<double>(plan.attention.num_kv_heads);
   for (size_t s = 0; s < plan.attention.q_lens.size(); ++s) {
-    const int64_t total = plan.attention.q_lens[s] * plan.group();
-    const double before = most;
-    int64_t read = 0;
-    int64_t first = plan.attention.seq_lens[s];
-    int64_t last = 0;
-    for (int64_t row = 0; row < total; row += plan.tile_rows) {
-      const int64_t rows = std::min(plan.tile_rows, total - row);
-      const auto [begin, end] = visible_keys(plan, s, row, rows);
-      const int64_t aligned = begin / plan.tile_keys * plan.tile_keys;
-      const int64_t whole = ceil_div(end - aligned, plan.tile_keys);
-      const auto tiles = static_cast<double>(whole);
-      load.works += heads;
-      load.parts += heads * static_cast<double>(ceil_div(
-                                whole, ceil_div(whole, plan.num_splits)));
-      load.tiles += heads * tiles;
-      load.rows += heads * static_cast<double>(rows);
-      load.shortest = std::min(load.shortest, tiles);
-      read += end - aligned;
-      first = std::min(first, aligned);
-      last = std::max(last, end);
-      load.longest = std::max(load.longest, tiles);
-      // About half of a full tile's time does not depend on its rows.
-      const auto of_rows = static_cast<double>(plan.tile_rows + rows);
-      if (tiles * of_rows <= most) continue;
-      most = tiles * of_rows;
-      load.heaviest = tiles;
-      load.heaviest_rows = static_cast<double>(rows);
-    }
-    load.keys += heads * static_cast<double>(read);
-    load.own_keys += heads * static_cast<double>(last - first);
-    if (most > before) {
-      load.heaviest_share =
-          static_cast<double>(last - first) / static_cast<double>(read);
-    }
+    SequenceLoad(plan, s, load).add(most);
   }
   return load;
 }
@@ -201,13 +243,15 @@ std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
 
 // Each to the core with the least to do.
 CoreShare deal_longest_first(const AttentionPlan& plan) {
+  // Tiles and works; the least are on top of the heap.
   std::vector<std::pair<int64_t, int64_t>> cores(
-      static_cast<size_t>(plan.cores));  // tiles, works
+      static_cast<size_t>(plan.cores));
   for (const EqualParts& parts : parts_of(plan)) {
     for (int64_t i = 0; i < parts.count; ++i) {
-      auto& [tiles, works] = *std::min_element(cores.begin(), cores.end());
-      tiles += parts.tiles;
-      ++works;
+      std::pop_heap(cores.begin(), cores.end(), std::greater<>());
+      cores.back().first += parts.tiles;
+      ++cores.back().second;
+      std::push_heap(cores.begin(), cores.end(), std::greater<>());
     }
   }
   const auto most = *std::max_element(cores.begin(), cores.end());
