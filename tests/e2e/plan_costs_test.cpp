@@ -16,8 +16,10 @@
 #include <string>
 
 #include "framework/model/build_graph.hpp"
+#include "framework/planner/planner.hpp"
 #include "framework/planner/solver/solve.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
+#include "framework/tuning/plan/plan_timing.hpp"
 #include "tests/e2e/loaded_model.hpp"
 
 namespace tessera::e2e {
@@ -101,8 +103,9 @@ class PlanCosts : public ::testing::Test {
             nullptr};
   }
 
-  static Problem make(ProblemMaker& maker) {
-    auto problem = maker.make(ProbeDepth::kMeasure);
+  static Problem make(ProblemMaker& maker,
+                      ProbeDepth depth = ProbeDepth::kMeasure) {
+    auto problem = maker.make(depth);
     EXPECT_TRUE(problem.ok()) << problem.status().message();
     return std::move(*problem);
   }
@@ -248,6 +251,79 @@ TEST_F(PlanCosts, ThatHaveDriftedAreScaledWhereTimeIsUp) {
     }
   }
   EXPECT_GT(num_stale, 0U);
+}
+
+// Multiplies all that a device takes.
+void slow_down(uint32_t device, double factor, Problem& problem) {
+  const auto slow = [factor](auto& costs) {
+    for (auto& cost : costs) {
+      if (cost) cost->ns *= factor;
+    }
+  };
+  for (auto& entry : problem.linear_classes) {
+    for (auto& cell : entry.cells) {
+      if (cell.host == device) slow(cell.costs);
+    }
+  }
+  for (auto& entry : problem.segment_classes) {
+    for (auto& site : entry.sites) {
+      if (site.device == device) slow(site.costs);
+    }
+  }
+}
+
+// Where the cost of a linear on a device in a scheme comes from.
+std::string source_of(const Problem& problem, const std::string& name,
+                      uint32_t device, const std::string& scheme) {
+  for (const auto& segment : problem.segments) {
+    for (const auto& linear : segment.linears) {
+      if (linear.name != name) continue;
+      for (const auto& cell :
+           problem.linear_classes[linear.linear_class].cells) {
+        if (cell.host == device && problem.schemes[cell.scheme] == scheme) {
+          return cell.costs[kDecode]->source;
+        }
+      }
+    }
+  }
+  return "";
+}
+
+// The second device is too slow by what it says for any plan but the one for
+// the loss of the first.
+TEST_F(PlanCosts, OfPlansForTheLossOfADeviceAreTimedToo) {
+  ProblemInputs asked = inputs();
+  auto other = open_cpu({}, true);
+  ASSERT_TRUE(other.ok()) << other.status().message();
+  asked.devices.push_back(*other);
+  asked.probe.store = nullptr;
+  ProblemMaker maker(asked);
+  Problem problem = make(maker, ProbeDepth::kEstimate);
+  problem.devices[1].name = "slow";
+  slow_down(1, 1e15, problem);
+  ASSERT_EQ(sources(problem), std::set<std::string>{"estimate"});
+  ASSERT_TRUE(time_plans(maker, kNever, problem).ok());
+
+  const auto made = planner::make_plan(problem, {});
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  for (const auto& layer : made->file.layers) {
+    EXPECT_NE(layer.phases[kDecode][0].device, "slow") << layer.name;
+  }
+  ASSERT_EQ(made->file.contingencies.size(), 2U);
+  const planner::Contingency& loss = made->file.contingencies[0];
+  EXPECT_EQ(loss.lost, device_->name());
+  ASSERT_EQ(loss.failure, "");
+  uint32_t num_linears = 0;
+  for (const auto& layer : loss.layers) {
+    EXPECT_EQ(layer.devices[kDecode], "slow") << layer.name;
+    if (layer.schemes[kDecode].empty()) continue;
+    ++num_linears;
+    EXPECT_EQ(source_of(problem, layer.name, 1, layer.schemes[kDecode]),
+              "measured")
+        << layer.name << " in " << layer.schemes[kDecode];
+  }
+  // The head is no linear of a layer.
+  EXPECT_EQ(num_linears, graph_.weights.size() - 1);
 }
 
 // Runs are: one to warm up and five rounds of prefill, then those of decode.
