@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#include "framework/planner/amount_text.hpp"
+
 namespace tessera::planner {
 namespace {
 
@@ -49,19 +51,6 @@ double least_use(const Chain& chain, std::vector<bool> kept, uint32_t row,
   kept[row] = true;
   return solve_chain(with_objective(with_limits(chain, kept), row), limits)
       .bound;
-}
-
-std::string amount_text(RowMeaning meaning, double amount) {
-  switch (meaning) {
-    case RowMeaning::kMemory:
-      return fmt::format("{:.2f} MiB", amount / (1024.0 * 1024.0));
-    case RowMeaning::kTime:
-    case RowMeaning::kLoad:
-      return fmt::format("{:.3f} ms", amount / 1e6);
-    case RowMeaning::kKl:
-      break;
-  }
-  return fmt::format("{:.3g}", amount);
 }
 
 // The limits that cannot do without each other: each is left out if the rest

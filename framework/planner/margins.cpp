@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "framework/planner/amount_text.hpp"
 #include "framework/planner/solver/incumbent.hpp"
 #include "framework/planner/solver/relaxation.hpp"
 
@@ -27,12 +28,14 @@ std::string option_text(const Problem& problem, const BuiltChain& built,
 }
 
 // The first limit that `totals` breaks, with how much.
-std::string broken_limit(const Chain& chain, const Totals& totals) {
+std::string broken_limit(const BuiltChain& built, const Totals& totals) {
+  const Chain& chain = built.chain;
   for (size_t r = 0; r < chain.rows.size(); ++r) {
     const double total = totals.sums[r] + totals.peaks[r];
     if (excess_of(chain.rows[r], total) == 0.0) continue;
-    return fmt::format("{} to {:.4g} of {:.4g}", chain.rows[r].name, total,
-                       chain.rows[r].capacity);
+    return fmt::format("{} to {} of {}", chain.rows[r].name,
+                       amount_text(built.meanings[r], total),
+                       amount_text(built.meanings[r], chain.rows[r].capacity));
   }
   return "";
 }
@@ -108,9 +111,11 @@ class MarginFinder {
           margin.second = text;
         } else if (objective < cheapest) {
           cheapest = objective;
-          margin.reason = fmt::format("{} would save {:.4g} but bring {}", text,
-                                      solution_.objective - objective,
-                                      broken_limit(chain, totals));
+          margin.reason =
+              fmt::format("{} would save {} but bring {}", text,
+                          objective_text(objective_name(problem_.objective),
+                                         solution_.objective - objective),
+                          broken_limit(built_, totals));
         }
       }
     }

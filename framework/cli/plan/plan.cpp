@@ -22,6 +22,7 @@
 #include "framework/cli/plan/real_runs.hpp"
 #include "framework/cli/plan/verify.hpp"
 #include "framework/cli/target_options.hpp"
+#include "framework/planner/plan_file/plan_picture.hpp"
 #include "framework/planner/plan_file/plan_text.hpp"
 #include "framework/planner/problem/problem_file.hpp"
 
@@ -53,8 +54,8 @@ Status write_outputs(const PlanCommandOptions& options,
         options.save_problem, planner::write_problem(inputs.problem)));
   }
   if (!options.svg.empty()) {
-    TSR_RETURN_IF_ERROR(
-        write_file_atomically(options.svg, planner::draw_plan(plan)));
+    TSR_RETURN_IF_ERROR(write_file_atomically(
+        options.svg, planner::draw_plan(plan, plan_headlines(plan))));
   }
   return {};
 }
@@ -164,8 +165,8 @@ Status run_diff(const PlanCommandOptions& options, const std::string& first,
 Status run_show(const PlanCommandOptions& options, const std::string& path) {
   TSR_ASSIGN_OR_RETURN(const planner::PlanFile plan, read_plan_file(path));
   if (!options.svg.empty()) {
-    TSR_RETURN_IF_ERROR(
-        write_file_atomically(options.svg, planner::draw_plan(plan)));
+    TSR_RETURN_IF_ERROR(write_file_atomically(
+        options.svg, planner::draw_plan(plan, plan_headlines(plan))));
   }
   return print_plan("plan show", options, {}, {}, plan);
 }

@@ -60,13 +60,18 @@ std::string placement_text(const PlanFile& plan) {
 
 }  // namespace
 
+std::vector<std::string> plan_headlines(const PlanFile& plan) {
+  return {fmt::format(
+              "{} {}, at most {:.3g} % from the best plan (bound {})",
+              plan.objective, value_text(plan.objective, plan.objective_value),
+              100.0 * plan.gap, value_text(plan.objective, plan.lower_bound)),
+          fmt::format("prefill {}, decode step {}", times_text(plan.prefill_ns),
+                      times_text(plan.decode_ns))};
+}
+
 std::string plan_summary(const PlanFile& plan) {
-  std::string text = fmt::format(
-      "{} {}, at most {:.3g} % from the best plan (bound {})\n", plan.objective,
-      value_text(plan.objective, plan.objective_value), 100.0 * plan.gap,
-      value_text(plan.objective, plan.lower_bound));
-  text += fmt::format("prefill {}, decode step {}\n",
-                      times_text(plan.prefill_ns), times_text(plan.decode_ns));
+  std::string text;
+  for (const std::string& line : plan_headlines(plan)) text += line + "\n";
   text += fmt::format("KL predicted {:.3g}", plan.kl_predicted);
   if (plan.kl_limit) text += fmt::format(" of {:.3g}", *plan.kl_limit);
   if (plan.kl_measured) {

@@ -12,6 +12,9 @@
 
 namespace tessera::cli {
 
+// What the plan comes to and how far from the best it can be; times by clock.
+std::vector<std::string> plan_headlines(const planner::PlanFile& plan);
+
 // A few lines: times by clock, gap, accuracy, memory, and what went where.
 std::string plan_summary(const planner::PlanFile& plan);
 

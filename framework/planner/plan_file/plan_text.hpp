@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plans as people look at them: one layer explained, two plans compared, a
-// picture.
+// Plans as people read them: one layer explained, two plans compared.
 
 #pragma once
 
@@ -21,9 +20,5 @@ Result<std::string> explain_layers(const PlanFile& plan,
 // One line for each thing that differs; empty if the plans decide the same for
 // the same things.
 std::vector<std::string> compare_plans(const PlanFile& a, const PlanFile& b);
-
-// An SVG: a row for each segment, a column for each device, coloured by the
-// precision of its linears, with predicted times.
-std::string draw_plan(const PlanFile& plan);
 
 }  // namespace tessera::planner
