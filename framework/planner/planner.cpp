@@ -19,6 +19,13 @@ SolveLimits side_limits(SolveLimits limits) {
   return limits;
 }
 
+// What runs where while a device is gone need not be proven as near.
+SolveLimits contingency_limits(const SolveLimits& limits) {
+  SolveLimits side = side_limits(limits);
+  side.late_gap = std::max(side.late_gap, 0.01);
+  return side;
+}
+
 class PlanWriter {
  public:
   PlanWriter(const Problem& problem, const BuiltChain& built,
@@ -165,7 +172,7 @@ Contingency contingency_for(const Problem& problem, uint32_t device,
                   [](const Cell& cell) { return cell.parts.size() > 1; });
   }
   const Result<MadePlan> made =
-      solve_problem(rest, {side_limits(options.solve), false, false});
+      solve_problem(rest, {contingency_limits(options.solve), false, false});
   if (!made.ok()) {
     result.failure = made.status().message();
     return result;

@@ -3,7 +3,8 @@
 #include "framework/planner/solver/arrangement.hpp"
 
 #include <algorithm>
-#include <cmath>
+
+#include "framework/planner/solver/chain.hpp"
 
 namespace tessera::planner {
 namespace {
@@ -14,9 +15,6 @@ constexpr uint32_t kLengths[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 // Two ends move alike only in arrangements of few runs: pairs are many.
 constexpr size_t kMaxRunsForPairs = 11;
 constexpr uint32_t kShifts[] = {1, 2, 4, 8, 16, 32, 64};
-
-// A run is full with that part of a limit: peaks and transfers come on top.
-constexpr double kFull = 0.975;
 
 class NeighborFinder {
  public:
@@ -90,59 +88,6 @@ class NeighborFinder {
   std::vector<Arrangement> found_;
 };
 
-// What runs take of every limit, from sums over the segments before each.
-class RunLoads {
- public:
-  RunLoads(std::span<const uint32_t> states, const Bulks& bulks)
-      : num_rows_(bulks.num_rows) {
-    const size_t num_segments =
-        bulks.parts.size() / (size_t{bulks.num_states} * num_rows_);
-    for (const uint32_t state : states) {
-      std::vector<double>& sums = sums_.emplace_back(num_rows_, 0.0);
-      for (size_t g = 0; g < num_segments; ++g) {
-        for (uint32_t r = 0; r < num_rows_; ++r) {
-          const size_t at = (g * bulks.num_states + state) * num_rows_ + r;
-          sums.push_back(sums[g * num_rows_ + r] + bulks.parts[at]);
-        }
-      }
-    }
-  }
-
-  // The largest part of a limit that segments begin .. end - 1 take as run k.
-  double of(size_t k, uint32_t begin, uint32_t end) const {
-    double load = 0.0;
-    for (uint32_t r = 0; r < num_rows_; ++r) {
-      load = std::max(load, sums_[k][size_t{end} * num_rows_ + r] -
-                                sums_[k][size_t{begin} * num_rows_ + r]);
-    }
-    return load;
-  }
-
- private:
-  uint32_t num_rows_;
-  std::vector<std::vector<double>> sums_;  // by run, then segment and row
-};
-
-// Shifts the ends of runs until none is overfull, as far as that goes.
-void balance(std::span<const uint32_t> states, const Bulks& bulks,
-             std::vector<uint32_t>& ends) {
-  const RunLoads run_loads(states, bulks);
-  for (uint32_t step = 0; step < ends.back(); ++step) {
-    size_t fullest = 0;
-    size_t emptiest = 0;
-    std::vector<double> loads;
-    for (size_t k = 0; k < states.size(); ++k) {
-      const uint32_t begin = k == 0 ? 0 : ends[k - 1];
-      loads.push_back(run_loads.of(k, begin, ends[k]));
-      if (loads[k] > loads[fullest]) fullest = k;
-      if (loads[k] < loads[emptiest]) emptiest = k;
-    }
-    if (loads[fullest] <= kFull || loads[emptiest] > kFull) return;
-    for (size_t k = fullest; k < emptiest; ++k) --ends[k];
-    for (size_t k = emptiest; k < fullest; ++k) ++ends[k];
-  }
-}
-
 }  // namespace
 
 std::vector<Arrangement> neighbors_of(const Arrangement& states,
@@ -150,25 +95,56 @@ std::vector<Arrangement> neighbors_of(const Arrangement& states,
   return NeighborFinder(states, num_states).find();
 }
 
-Arrangement runs_in_order(std::span<const uint32_t> states,
-                          std::span<const double> shares, const Bulks& bulks) {
-  const size_t num_segments =
-      bulks.parts.size() / (size_t{bulks.num_states} * bulks.num_rows);
-  double whole = 0.0;
-  for (const uint32_t s : states) whole += shares[s];
-  std::vector<uint32_t> ends;
-  double sum = 0.0;
-  for (const uint32_t s : states) {
-    sum += shares[s];
-    ends.push_back(static_cast<uint32_t>(
-        std::lround(sum / whole * static_cast<double>(num_segments))));
+double price_of(const PriceTable& table, const Arrangement& states) {
+  double price = 0.0;
+  for (size_t g = 0; g < states.size(); ++g) {
+    price += table.of(g, states[g]);
+    if (g + 1 < states.size()) price += table.edge(g, states[g], states[g + 1]);
   }
-  balance(states, bulks, ends);
-  Arrangement arrangement;
-  for (size_t k = 0; k < states.size(); ++k) {
-    arrangement.resize(ends[k], states[k]);
+  return price;
+}
+
+std::vector<uint32_t> order_of(const Arrangement& states) {
+  std::vector<uint32_t> order = states;
+  order.erase(std::unique(order.begin(), order.end()), order.end());
+  return order;
+}
+
+Runs cheapest_runs(const PriceTable& table, std::span<const uint32_t> order) {
+  const size_t num_runs = order.size();
+  const size_t num_segments = table.segments.size() / table.num_states;
+  // Of the cheapest way to each segment in each run; whether the run begins.
+  std::vector<double> here(num_runs, kInfinity);
+  std::vector<uint8_t> begins(num_segments * num_runs, 0);
+  here[0] = table.of(0, order[0]);
+  for (size_t g = 1; g < num_segments; ++g) {
+    for (size_t p = num_runs; p-- > 0;) {
+      double least = here[p] + table.edge(g - 1, order[p], order[p]);
+      if (p > 0) {
+        const double entering =
+            here[p - 1] + table.edge(g - 1, order[p - 1], order[p]);
+        begins[g * num_runs + p] = entering < least ? 1 : 0;
+        least = std::min(least, entering);
+      }
+      here[p] = least + table.of(g, order[p]);
+    }
   }
-  return arrangement;
+  Runs runs{here.back(), std::vector<uint32_t>(num_runs)};
+  if (runs.price == kInfinity) return runs;
+  runs.ends.back() = static_cast<uint32_t>(num_segments);
+  size_t run = num_runs - 1;
+  for (size_t g = num_segments; run > 0; --g) {
+    if (begins[(g - 1) * num_runs + run] == 0) continue;
+    runs.ends[--run] = static_cast<uint32_t>(g - 1);
+  }
+  return runs;
+}
+
+Arrangement arrange(std::span<const uint32_t> order,
+                    std::span<const uint32_t> ends) {
+  Arrangement states;
+  for (size_t p = 0; p < order.size(); ++p) states.resize(ends[p], order[p]);
+  return states;
 }
 
 }  // namespace tessera::planner

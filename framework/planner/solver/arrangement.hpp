@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which segment is in which state, and what differs little from that.
+// Which segment is in which state, what differs little from that, and where
+// runs of segments in one state best end.
 
 #pragma once
 
@@ -18,19 +19,39 @@ using Arrangement = std::vector<uint32_t>;
 std::vector<Arrangement> neighbors_of(const Arrangement& states,
                                       uint32_t num_states);
 
-// What segments take of limits.
-struct Bulks {
+// What each segment costs in every state, and what it costs to go on.
+struct PriceTable {
   uint32_t num_states = 0;
-  uint32_t num_rows = 0;
-  // [segment][state][row]: the part of a limit, 1 for all of it
-  std::vector<double> parts;
+  std::vector<double> segments;   // [segment][state]
+  std::vector<uint32_t> edge_of;  // by segment but the last
+  std::vector<double> edges;      // [edge][from][to]
+
+  double of(size_t segment, uint32_t state) const {
+    return segments[segment * num_states + state];
+  }
+  double edge(size_t segment, uint32_t from, uint32_t to) const {
+    return edges[(size_t{edge_of[segment]} * num_states + from) * num_states +
+                 to];
+  }
 };
 
-// One run for each of `states`, in that order.  Runs are as long as `shares`
-// (by state) say, then shifted as far as that keeps each within its limits.
+double price_of(const PriceTable& table, const Arrangement& states);
+
+// The state of each run.
+std::vector<uint32_t> order_of(const Arrangement& states);
+
+// Runs with the states of `order`, in that order, none of them empty.
+struct Runs {
+  double price = 0.0;          // infinite if there are none
+  std::vector<uint32_t> ends;  // where each run ends
+};
+
+// The cheapest.
 //
-// Requires  states not empty, their shares above 0
-Arrangement runs_in_order(std::span<const uint32_t> states,
-                          std::span<const double> shares, const Bulks& bulks);
+// Requires  order not empty
+Runs cheapest_runs(const PriceTable& table, std::span<const uint32_t> order);
+
+Arrangement arrange(std::span<const uint32_t> order,
+                    std::span<const uint32_t> ends);
 
 }  // namespace tessera::planner

@@ -10,9 +10,6 @@
 namespace tessera::planner {
 namespace {
 
-// Options of a chain that is small.
-constexpr size_t kSmallChain = 5000;
-
 // Steps in each branch that is weighed.
 constexpr uint32_t kProbeSteps = 6;
 

@@ -31,7 +31,6 @@ struct Decision {
 // How often the last steps chose what.
 struct ChoiceCounts {
   std::vector<uint32_t> options;
-  std::vector<uint32_t> states;  // segments in each, summed up over the steps
   uint32_t steps = 0;
 };
 

@@ -103,6 +103,12 @@ bool no_worse(const Totals& a, const Totals& b) {
          no_more(a.peaks, b.peaks);
 }
 
+double priced(const Totals& totals, std::span<const double> prices) {
+  double sum = totals.cost;
+  for (size_t r = 0; r < prices.size(); ++r) sum += prices[r] * totals.sums[r];
+  return sum;
+}
+
 double objective_of(const Chain& chain, const Totals& totals) {
   double largest_load = 0.0;
   for (size_t r = 0; r < chain.rows.size(); ++r) {

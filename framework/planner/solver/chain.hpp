@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -126,6 +127,9 @@ Totals add_up(const Chain& chain, const Choice& choice);
 
 // True if `a` costs no more than `b` and uses no more of any row.
 bool no_worse(const Totals& a, const Totals& b);
+
+// Costs and sums, where a unit of a row costs prices[row].
+double priced(const Totals& totals, std::span<const double> prices);
 
 double objective_of(const Chain& chain, const Totals& totals);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "framework/planner/solver/alternatives.hpp"
+
 namespace tessera::planner {
 namespace {
 
@@ -17,37 +19,6 @@ struct Change {
   uint32_t decode;
   double price;  // by which the priced cost grows
 };
-
-double priced(const Chain& chain, const Totals& totals,
-              std::span<const double> prices) {
-  double sum = totals.cost;
-  for (size_t r = 0; r < chain.rows.size(); ++r) {
-    sum += prices[r] * totals.sums[r];
-  }
-  return sum;
-}
-
-// Calls visit(prefill option, decode option) for all that `item` could use at
-// the sites it is at.
-template <typename Visit>
-void for_alternatives(const Chain& chain, uint32_t item, const Choice& choice,
-                      const Visit& visit) {
-  const Item& entry = chain.items[item];
-  const uint32_t p = choice.options[0][item];
-  const uint32_t d = choice.options[1][item];
-  for (uint32_t a = entry.option_begin[0]; a < entry.option_end[0]; ++a) {
-    if (chain.options[a].site != chain.options[p].site) continue;
-    for (uint32_t b = entry.option_begin[1]; b < entry.option_end[1]; ++b) {
-      if (chain.options[b].site != chain.options[d].site) continue;
-      if (a == p && b == d) continue;
-      const bool same = chain.options[a].resident == chain.options[b].resident;
-      if (entry.one_resident && !same) continue;
-      // Of unlike residents, one phase is changed at a time.
-      if (!same && a != p && b != d) continue;
-      visit(a, b);
-    }
-  }
-}
 
 // What one item costs by itself.
 double cost_of_item(const Chain& chain, uint32_t item, uint32_t prefill,
@@ -72,7 +43,7 @@ std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
   const bool has_loads =
       std::any_of(chain.rows.begin(), chain.rows.end(),
                   [](const Row& row) { return row.kind == RowKind::kLoad; });
-  const double price = priced(chain, ledger.totals(), prices);
+  const double price = priced(ledger.totals(), prices);
   for (uint32_t i = 0; i < chain.items.size(); ++i) {
     const double cost = cost_of_item(chain, i, ledger.choice().options[0][i],
                                      ledger.choice().options[1][i]);
@@ -84,7 +55,7 @@ std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
           !is_feasible(chain, totals)) {
         return;
       }
-      changes.push_back({i, a, b, priced(chain, totals, prices) - price});
+      changes.push_back({i, a, b, priced(totals, prices) - price});
     });
   }
   std::stable_sort(
@@ -151,9 +122,13 @@ Ledger::Ledger(const Chain& chain, Choice choice)
 
 const Totals& Ledger::with(uint32_t item, uint32_t prefill,
                            uint32_t decode) const {
-  changed_ = totals_;
-  uncharge_item(chain_, item, choice_.options[0][item],
-                choice_.options[1][item], changed_);
+  if (item != item_without_) {
+    without_ = totals_;
+    uncharge_item(chain_, item, choice_.options[0][item],
+                  choice_.options[1][item], without_);
+    item_without_ = item;
+  }
+  changed_ = without_;
   charge_item(chain_, item, prefill, decode, changed_);
   return changed_;
 }
@@ -161,11 +136,15 @@ const Totals& Ledger::with(uint32_t item, uint32_t prefill,
 void Ledger::set(uint32_t item, uint32_t prefill, uint32_t decode) {
   with(item, prefill, decode);
   std::swap(totals_, changed_);
+  item_without_ = kNone;
   choice_.options[0][item] = prefill;
   choice_.options[1][item] = decode;
 }
 
-void Ledger::recount() { totals_ = add_up(chain_, choice_); }
+void Ledger::recount() {
+  totals_ = add_up(chain_, choice_);
+  item_without_ = kNone;
+}
 
 bool Incumbent::offer(const Choice& choice) {
   return offer(choice, add_up(chain_, choice));

@@ -76,6 +76,9 @@ class Ledger {
   Choice choice_;
   Totals totals_;
   mutable Totals changed_;
+  // What all but one item come to: that of the last with().
+  mutable Totals without_;
+  mutable uint32_t item_without_ = kNone;
 };
 
 }  // namespace tessera::planner

@@ -5,6 +5,7 @@
 #include <coin/Cbc_C_Interface.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -65,7 +66,11 @@ MixedIntegerProgram::Outcome MixedIntegerProgram::solve(
   Cbc_solve(model.get());
   if (Cbc_isProvenInfeasible(model.get()) != 0) return {cutoff, {}};
   Outcome outcome{Cbc_getBestPossibleObjValue(model.get()), {}};
-  if (Cbc_numberSavedSolutions(model.get()) > 0) {
+  // A linear program is solved without a solution being saved.
+  const bool is_linear =
+      std::find(whole_.begin(), whole_.end(), true) == whole_.end();
+  if (Cbc_numberSavedSolutions(model.get()) > 0 ||
+      (is_linear && Cbc_isProvenOptimal(model.get()) != 0)) {
     const double* const solution = Cbc_getColSolution(model.get());
     outcome.values.assign(solution, solution + costs_.size());
   }

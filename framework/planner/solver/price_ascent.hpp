@@ -36,6 +36,8 @@ class PriceAscent {
   void step(double bound, std::span<const double> sums,
             std::span<const double> floors, double target);
 
+  // A typical amount of each row; 0: it has no price.
+  std::span<const double> scales() const { return scales_; }
   double step_factor() const { return factor_; }
 
  private:

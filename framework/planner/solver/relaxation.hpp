@@ -117,7 +117,8 @@ class Relaxation {
   void charge_edge(uint32_t segment, Totals& totals) const;
   void uncharge_run(uint32_t first, uint32_t last, const Choice& choice,
                     Totals& totals) const;
-  void restore_run(uint32_t first, uint32_t last, const Choice& choice);
+  void copy_run(uint32_t first, uint32_t last, const Choice& from,
+                Choice& to) const;
   bool move_run(uint32_t first, uint32_t last, uint32_t state, Choice& choice,
                 Totals& totals);
   bool place_segment(uint32_t segment, uint32_t state, const Totals& before,

@@ -11,18 +11,8 @@
 namespace tessera::planner {
 namespace {
 
-// The root's steps come in rounds; after each, what cannot be in a better plan
-// is left out.
-constexpr uint32_t kRootRounds = 8;
-
 // Choices worse than the best plan by more than this share are not improved.
 constexpr double kWorthPolishing = 0.02;
-
-// By that round prices are good enough to say how much goes where.
-constexpr uint32_t kRoundOfSites = 1;
-
-// The part of the work that goes into other arrangements at most: 1 / that.
-constexpr uint64_t kShareOfSites = 4;
 
 // While there is no plan, steps aim that far towards more than any plan costs:
 // where no plan exists, the bound has to get there.
@@ -101,8 +91,7 @@ Search::Search(const Chain& chain, const SolveLimits& limits)
       site_search_(chain),
       root_restriction_(no_restriction(chain)),
       worst_objective_(worst_objective(chain)),
-      counts_{std::vector<uint32_t>(chain.options.size()),
-              std::vector<uint32_t>(states_.num()), 0} {}
+      counts_{std::vector<uint32_t>(chain.options.size()), 0} {}
 
 // What a plan must stay below to be worth finding.
 double Search::cutoff() const {
@@ -120,9 +109,6 @@ double Search::target_above(double bound) const {
 void Search::count_choice(const Choice& choice) {
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
     for (const uint32_t o : choice.options[phase]) ++counts_.options[o];
-  }
-  for (size_t g = 0; g < chain_.segments.size(); ++g) {
-    ++counts_.states[states_.with(choice.sites[0][g], choice.sites[1][g])];
   }
   ++counts_.steps;
 }
@@ -148,7 +134,6 @@ void Search::ascend(Node& node, Restriction& restriction, uint32_t steps) {
   ascent_.restart();
   if (!node.prices.empty()) ascent_.set_prices(node.prices);
   std::fill(counts_.options.begin(), counts_.options.end(), 0);
-  std::fill(counts_.states.begin(), counts_.states.end(), 0);
   counts_.steps = 0;
   for (uint32_t step = 0; step < steps; ++step) {
     const double bound = relaxation_.solve(ascent_.prices());
@@ -170,66 +155,6 @@ void Search::ascend(Node& node, Restriction& restriction, uint32_t steps) {
   }
 }
 
-// Makes what is short ever dearer until a choice keeps the limits, then joins
-// it with one that does not.
-void Search::reach_for_feasible(const Node& node) {
-  std::vector<double> prices = node.prices;
-  for (uint32_t attempt = 0; attempt < 40; ++attempt) {
-    if (relaxation_.solve(prices) == kInfinity) return;
-    ++steps_;
-    const Totals totals = add_up(chain_, relaxation_.choice());
-    use_choice(relaxation_.choice(), totals);
-    if (is_feasible(chain_, totals)) break;
-    for (size_t r = 0; r < prices.size(); ++r) {
-      const Row& row = chain_.rows[r];
-      if (excess_of(row, totals.sums[r] + totals.peaks[r]) == 0.0) continue;
-      const double unit = 0.001 * std::max(1.0, std::fabs(node.bound)) /
-                          std::max(row.capacity, 1e-30);
-      prices[r] = std::max(prices[r] * (attempt < 8 ? 1.03 : 1.3),
-                           prices[r] + unit * (attempt < 8 ? 0.1 : 1.0));
-    }
-  }
-  if (has_feasible_ && has_infeasible_) {
-    incumbent_.splice(last_feasible_, last_infeasible_, node.prices);
-    incumbent_.splice(last_infeasible_, last_feasible_, node.prices);
-  }
-}
-
-// Walks at prices near the best ones: each scarce row dearer by itself.
-void Search::walk_around(const Node& node) {
-  for (size_t r = 0; r < chain_.rows.size(); ++r) {
-    if (node.prices[r] == 0.0 || chain_.rows[r].kind == RowKind::kLoad)
-      continue;
-    for (const double factor : {0.9, 1.03, 1.1, 1.3, 1.8}) {
-      std::vector<double> prices = node.prices;
-      prices[r] *= factor;
-      if (relaxation_.solve(prices) == kInfinity) return;
-      ++steps_;
-      try_walk();
-    }
-  }
-  if (!incumbent_.exists()) return;
-  relaxation_.solve(node.prices);
-  for (uint32_t round = 0; round < 4; ++round) {
-    Choice choice = incumbent_.choice();
-    if (!relaxation_.improve(choice)) break;
-    incumbent_.polish(std::move(choice), node.prices);
-  }
-  relaxation_.find_reserves(root_restriction_);
-}
-
-// Plans with the stretches that the last steps mixed, in better orders.
-void Search::search_sites(const Node& node) {
-  std::vector<double> shares;
-  const double whole = static_cast<double>(counts_.steps) *
-                       static_cast<double>(chain_.segments.size());
-  for (const uint32_t count : counts_.states) {
-    shares.push_back(count / std::max(1.0, whole));
-  }
-  site_search_.run(relaxation_.ways(), node.prices, shares,
-                   limits_.max_work / kShareOfSites, incumbent_);
-}
-
 void Search::try_walk() {
   if (!relaxation_.walk()) return;
   const Totals totals = add_up(chain_, relaxation_.walked());
@@ -244,12 +169,18 @@ bool Search::is_spent() const {
   return nodes_ >= limits_.max_nodes || work() >= limits_.max_work;
 }
 
+double Search::late_gap() const {
+  return std::max(limits_.gap, limits_.late_gap);
+}
+
+bool Search::is_within(double gap, double bound) const {
+  return incumbent_.exists() && bound >= incumbent_.objective() * (1.0 - gap);
+}
+
 // The best plan is near enough to the best possible one.
 bool Search::is_near(double bound) const {
-  const double gap = work() >= limits_.late_work
-                         ? std::max(limits_.gap, limits_.late_gap)
-                         : limits_.gap;
-  return incumbent_.exists() && bound >= incumbent_.objective() * (1.0 - gap);
+  return is_within(work() >= limits_.late_work ? late_gap() : limits_.gap,
+                   bound);
 }
 
 void Search::branch(const NodePtr& node, const Decision& decision) {
@@ -275,34 +206,6 @@ void Search::branch(const NodePtr& node, const Decision& decision) {
         open_.begin(), open_.end(), [](const NodePtr& a, const NodePtr& b) {
           return a->bound != b->bound ? a->bound > b->bound : a->id > b->id;
         });
-  }
-}
-
-void Search::search_root(const NodePtr& root) {
-  raise_floors(root_restriction_);
-  if (!propagate(*root, root_restriction_)) {
-    root->bound = kInfinity;
-    return;
-  }
-  uint32_t idle = 0;
-  relaxation_.find_reserves(root_restriction_);
-  for (uint32_t round = 0; round < kRootRounds; ++round) {
-    const double before = root->bound;
-    ascend(*root, root_restriction_, limits_.root_steps / kRootRounds);
-    if (is_closed(root->bound)) return;
-    reach_for_feasible(*root);
-    walk_around(*root);
-    if (round == kRoundOfSites) search_sites(*root);
-    if (is_closed(root->bound)) return;
-    if (is_near(root->bound) || is_spent()) return;
-    relaxation_.solve(root->prices);
-    ++steps_;
-    const uint32_t excluded =
-        relaxation_.exclude_above(cutoff(), root_restriction_);
-    raise_floors(root_restriction_);
-    const bool rose = root->bound > before + 1e-5 * std::fabs(before);
-    idle = rose || excluded > 0 ? 0 : idle + 1;
-    if (idle == 2) return;
   }
 }
 
@@ -346,6 +249,11 @@ Solution Search::run(const Choice* start) {
     if (is_closed(least)) break;
     if (!tried && nodes_ >= kNodesBeforeProgram) {
       tried = true;
+      // Of a chain that is not small the program takes longer than all that
+      // comes before a gap counts as late.
+      if (!is_small() && is_within(late_gap(), least)) {
+        return finish(least, root->prices);
+      }
       proven = try_integer_program();
       continue;
     }

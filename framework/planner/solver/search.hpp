@@ -13,6 +13,7 @@
 #include "framework/planner/solver/incumbent.hpp"
 #include "framework/planner/solver/option_peaks.hpp"
 #include "framework/planner/solver/price_ascent.hpp"
+#include "framework/planner/solver/price_cuts.hpp"
 #include "framework/planner/solver/relaxation.hpp"
 #include "framework/planner/solver/site_search.hpp"
 #include "framework/planner/solver/solve.hpp"
@@ -22,6 +23,9 @@ namespace tessera::planner {
 // Bounds are sums of many doubles, so a plan that is better by less than this
 // share is not looked for.
 inline constexpr double kTolerance = 1e-9;
+
+// Chains with fewer options get more care, for it costs little there.
+inline constexpr size_t kSmallChain = 5000;
 
 class Search {
  public:
@@ -42,6 +46,7 @@ class Search {
   };
   using NodePtr = std::shared_ptr<Node>;
 
+  bool is_small() const { return chain_.options.size() < kSmallChain; }
   double cutoff() const;
   bool is_closed(double bound) const;
   double target_above(double bound) const;
@@ -50,6 +55,8 @@ class Search {
   void raise_floors(Restriction& restriction) const;
   // Raises the node's bound; counts how often options and sites are chosen.
   void ascend(Node& node, Restriction& restriction, uint32_t steps);
+  void sharpen(Node& node, const Restriction& restriction);
+  std::vector<double> shares_of(const Choice& choice) const;
   void use_choice(const Choice& choice, const Totals& totals);
   void count_choice(const Choice& choice);
   void reach_for_feasible(const Node& node);
@@ -71,6 +78,8 @@ class Search {
                 Node& node) const;
   uint64_t work() const;
   bool is_spent() const;
+  double late_gap() const;
+  bool is_within(double gap, double bound) const;
   bool is_near(double bound) const;
   void branch(const NodePtr& node, const Decision& decision);
   void search_root(const NodePtr& root);
@@ -88,6 +97,9 @@ class Search {
   Restriction root_restriction_;
   double worst_objective_;  // no choice costs more
   ChoiceCounts counts_;
+  // By state: the part of the segments that the last sharpen() puts there;
+  // empty if there was none.
+  std::vector<double> shares_;
   Choice last_feasible_;
   Choice last_infeasible_;
   bool has_feasible_ = false;

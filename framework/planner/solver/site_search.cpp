@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "framework/planner/solver/repair.hpp"
+
 namespace tessera::planner {
 namespace {
 
@@ -16,8 +18,10 @@ constexpr uint32_t kSteps = 60;
 // A step that moves prices by less is the last.
 constexpr double kLeastStep = 1e-3;
 
-// How often prices are raised a little until a choice keeps all limits.
+// How often prices are raised a little until a choice keeps all limits, and
+// repairing it is tried.
 constexpr uint32_t kAttempts = 60;
+constexpr uint32_t kAttemptsPerRepair = 10;
 
 // Arrangements tried in one run, and from how many the search descends.
 constexpr uint32_t kMaxTrials = 600;
@@ -31,164 +35,44 @@ constexpr double kWorstStart = 1.1;
 constexpr double kWorthShare = 0.01;
 constexpr size_t kMaxParts = 5;
 
+// Orders whose runs are fitted, and the longest of them.
+constexpr size_t kMaxOrders = 8;
+constexpr size_t kMaxRuns = 12;
+// Steps by a model of the bound, until it cannot rise by that share.
+constexpr uint32_t kCuts = 40;
+constexpr double kCutGain = 1e-5;
+// From so many items on a step costs more than its model.
+constexpr size_t kManyItems = 500;
+
+// How often a segment leaves the fullest run.
+constexpr uint32_t kRoundings = 6;
+// A limit that a state takes so much of is its own.
+constexpr double kOwnShare = 0.9;
+
 // Improvements smaller than this share are not followed.
 constexpr double kWorthMoving = 1e-6;
 
 }  // namespace
 
-SiteSearch::SiteSearch(const Chain& chain)
-    : chain_(chain), states_(chain), peaks_(chain), ascent_(chain) {
-  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-    choice_.options[phase].resize(chain.items.size());
-    choice_.sites[phase].resize(chain.segments.size());
-  }
-}
-
-// The least peak of every item in every state.
-void SiteSearch::find_floors() {
-  const size_t num_rows = chain_.rows.size();
-  least_peaks_.assign(chain_.items.size() * states_.num() * num_rows, 0.0);
-  if (peaks_.empty()) return;
-  std::vector<double> peaks(num_rows);
-  const auto lower = [&](Ways::Range range, double* least, bool first) {
-    for (uint32_t w = range.begin; w < range.end; ++w) {
-      std::fill(peaks.begin(), peaks.end(), 0.0);
-      for (const uint32_t o : ways_->options(w)) {
-        if (o == kNone) continue;
-        for (const Use& use : peaks_.of(o)) {
-          peaks[use.row] = std::max(peaks[use.row], use.amount);
-        }
-      }
-      for (size_t r = 0; r < num_rows; ++r) {
-        least[r] = first ? peaks[r] : std::min(least[r], peaks[r]);
-      }
-      first = false;
-    }
-  };
-  for (uint32_t i = 0; i < chain_.items.size(); ++i) {
-    if (!chain_.items[i].one_resident) continue;
-    for (uint32_t s = 0; s < states_.num(); ++s) {
-      lower(ways_->of(i, WayKind::kPair, s),
-            &least_peaks_[(size_t{i} * states_.num() + s) * num_rows], true);
-    }
-  }
-}
-
-void SiteSearch::charge_edges(const Arrangement& states) {
-  Totals totals{0.0, std::vector<double>(chain_.rows.size()),
-                std::vector<double>(chain_.rows.size())};
-  for (size_t g = 0; g + 1 < chain_.segments.size(); ++g) {
-    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      const uint32_t at = states_.site(phase, states[g]) * chain_.num_sites +
-                          states_.site(phase, states[g + 1]);
-      add_charge(chain_,
-                 chain_.edges[chain_.segments[g].edge].charges[phase][at],
-                 totals);
-    }
-  }
-  edge_cost_ = totals.cost;
-  edge_sums_ = std::move(totals.sums);
-}
-
-double SiteSearch::priced_way(uint32_t way,
-                              std::span<const double> prices) const {
-  double total = ways_->cost(way);
-  for (const Use& use : ways_->uses(way)) {
-    total += prices[use.row] * use.amount;
-  }
-  return total;
-}
-
-bool SiteSearch::choose_item(uint32_t item, uint32_t state,
-                             std::span<const double> prices) {
-  std::array<uint32_t, kNumWayKinds> best{kNone, kNone, kNone};
-  std::array<double, kNumWayKinds> least{kInfinity, kInfinity, kInfinity};
-  for (uint32_t kind = 0; kind < kNumWayKinds; ++kind) {
-    const bool both = kind == static_cast<uint32_t>(WayKind::kPair);
-    if (!both && chain_.items[item].one_resident) continue;
-    const auto range = ways_->of(item, WayKind{kind},
-                                 both ? state : states_.site(kind, state));
-    work_ += range.end - range.begin;
-    for (uint32_t w = range.begin; w < range.end; ++w) {
-      const double price = priced_way(w, prices);
-      if (price >= least[kind]) continue;
-      least[kind] = price;
-      best[kind] = w;
-    }
-  }
-  const auto take = [this](uint32_t way) {
-    for (const Use& use : ways_->uses(way)) sums_[use.row] += use.amount;
-  };
-  if (least[0] + least[1] < least[2]) {
-    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      take(best[phase]);
-      choice_.options[phase][item] = ways_->options(best[phase])[phase];
-    }
-    value_ += least[0] + least[1];
-    return true;
-  }
-  if (best[2] == kNone) return false;
-  take(best[2]);
-  value_ += least[2];
-  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-    choice_.options[phase][item] = ways_->options(best[2])[phase];
-  }
-  return true;
-}
-
-// The cheapest options where everything is; false if there are none.
-//
-// Requires  charge_edges() of the same states
-bool SiteSearch::choose(const Arrangement& states,
-                        std::span<const double> prices) {
-  sums_ = edge_sums_;
-  value_ = edge_cost_;
-  for (size_t r = 0; r < prices.size(); ++r) value_ += prices[r] * sums_[r];
-  if (value_ == kInfinity) return false;
-  for (uint32_t g = 0; g < chain_.segments.size(); ++g) {
-    const Segment& segment = chain_.segments[g];
-    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      choice_.sites[phase][g] = states_.site(phase, states[g]);
-    }
-    for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
-      if (!choose_item(i, states[g], prices)) return false;
-    }
-  }
-  return value_ < kInfinity;
-}
-
-double SiteSearch::bound_at(std::span<const double> prices) const {
-  double bound = value_;
-  for (size_t r = 0; r < prices.size(); ++r) {
-    const Row& row = chain_.rows[r];
-    if (row.kind != RowKind::kLimit || prices[r] == 0.0) continue;
-    bound -= prices[r] * (row.capacity - floors_[r]);
-  }
-  return bound;
-}
-
 // Raises the trial's bound.  False once no plan below `cutoff` is left.
 bool SiteSearch::settle(Trial& trial, double cutoff) {
-  charge_edges(trial.states);
-  const size_t num_rows = chain_.rows.size();
-  floors_.assign(num_rows, 0.0);
   for (uint32_t g = 0; g < chain_.segments.size(); ++g) {
-    const Segment& segment = chain_.segments[g];
-    if (!states_.allows(segment, trial.states[g])) return false;
-    for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
-      const double* least =
-          &least_peaks_[(size_t{i} * states_.num() + trial.states[g]) *
-                        num_rows];
-      for (size_t r = 0; r < num_rows; ++r) {
-        floors_[r] = std::max(floors_[r], least[r]);
-      }
-    }
+    if (!states_.allows(chain_.segments[g], trial.states[g])) return false;
+  }
+  charge_edges(trial.states);
+  find_floors(trial.states);
+  const auto evaluate = [&](std::span<const double> prices) {
+    return choose(trial.states, prices);
+  };
+  if (chain_.items.size() >= kManyItems) {
+    PriceCuts cuts(chain_, ascent_.scales());
+    return climb(evaluate, cutoff, cuts, trial);
   }
   ascent_.restart();
   ascent_.set_prices(trial.prices);
   double best = -kInfinity;
   for (uint32_t step = 0; step < kSteps; ++step) {
-    if (!choose(trial.states, ascent_.prices())) return false;
+    if (!evaluate(ascent_.prices())) return false;
     const double bound = bound_at(ascent_.prices());
     if (bound > best) {
       best = bound;
@@ -205,13 +89,42 @@ bool SiteSearch::settle(Trial& trial, double cutoff) {
   return true;
 }
 
-// Makes what is short dearer until the choice keeps the limits.
-bool SiteSearch::make_feasible(Trial& trial) {
+// Raises the trial's bound by a model of it.  `evaluate` chooses at given
+// prices; false if it cannot.
+bool SiteSearch::climb(
+    const std::function<bool(std::span<const double>)>& evaluate, double cutoff,
+    PriceCuts& cuts, Trial& trial) {
+  std::vector<double> next = trial.prices;
+  trial.least = -kInfinity;
+  for (uint32_t step = 0; step < kCuts && !next.empty(); ++step) {
+    if (!evaluate(next)) return false;
+    const double bound = bound_at(next);
+    if (bound > trial.least) {
+      trial.least = bound;
+      trial.prices = next;
+    }
+    if (bound >= cutoff) return false;
+    cuts.add(next, bound, sums_, floors_);
+    next = cuts.next(kCutGain * std::fabs(trial.least));
+  }
+  return true;
+}
+
+// A choice that keeps the limits where everything is: repaired, or at prices at
+// which what was short is dearer.
+bool SiteSearch::make_feasible(const Trial& trial) {
   std::vector<double> prices = trial.prices;
   for (uint32_t attempt = 0; attempt < kAttempts; ++attempt) {
     if (!choose(trial.states, prices)) return false;
     const Totals totals = add_up(chain_, choice_);
     if (is_feasible(chain_, totals)) return true;
+    if (attempt % kAttemptsPerRepair == 0) {
+      Choice repaired = choice_;
+      if (repair(chain_, prices, repaired)) {
+        choice_ = std::move(repaired);
+        return true;
+      }
+    }
     for (size_t r = 0; r < prices.size(); ++r) {
       const Row& row = chain_.rows[r];
       if (excess_of(row, totals.sums[r] + totals.peaks[r]) == 0.0) continue;
@@ -233,63 +146,14 @@ bool SiteSearch::try_states(Trial& trial, double cutoff, Incumbent& incumbent) {
   return true;
 }
 
-double SiteSearch::priced_edge(uint32_t segment, uint32_t from, uint32_t to,
-                               std::span<const double> prices) const {
-  double total = 0.0;
-  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-    const Charge& charge =
-        chain_.edges[chain_.segments[segment].edge]
-            .charges[phase][states_.site(phase, from) * chain_.num_sites +
-                            states_.site(phase, to)];
-    total += charge.cost;
-    for (uint32_t u = 0; u < charge.sums.count; ++u) {
-      const Use& use = chain_.uses[charge.sums.begin + u];
-      total += prices[use.row] * use.amount;
-    }
-  }
-  return total;
-}
-
-// What each segment costs in every state.
-void SiteSearch::price_table(std::span<const double> prices) {
-  table_.assign(chain_.segments.size() * states_.num(), kInfinity);
-  double* price = table_.data();
-  for (const Segment& segment : chain_.segments) {
-    for (uint32_t s = 0; s < states_.num(); ++s, ++price) {
-      if (!states_.allows(segment, s)) continue;
-      value_ = 0.0;
-      bool chosen = true;
-      for (uint32_t i = segment.item_begin; chosen && i < segment.item_end;
-           ++i) {
-        chosen = choose_item(i, s, prices);
-      }
-      if (chosen) *price = value_;
-    }
-  }
-}
-
-// A bound on plans with this arrangement, at the prices of the table; limits
-// apart, which are the same for all.
-double SiteSearch::value_of(const Arrangement& states,
-                            std::span<const double> prices) const {
-  double value = 0.0;
-  for (uint32_t g = 0; g < states.size(); ++g) {
-    value += table_[size_t{g} * states_.num() + states[g]];
-    if (g + 1 < states.size()) {
-      value += priced_edge(g, states[g], states[g + 1], prices);
-    }
-  }
-  return value;
-}
-
 // The neighbors, most promising first.
 std::vector<SiteSearch::Trial> SiteSearch::moves_from(const Trial& trial) {
-  price_table(trial.prices);
-  const double before = value_of(trial.states, trial.prices);
+  price_table(trial.prices, all_states_);
+  const double before = price_of(table_, trial.states);
   std::vector<Trial> moves;
   for (Arrangement& states : neighbors_of(trial.states, states_.num())) {
     Trial move;
-    move.least = trial.least + value_of(states, trial.prices) - before;
+    move.least = trial.least + price_of(table_, states) - before;
     move.states = std::move(states);
     move.prices = trial.prices;
     moves.push_back(std::move(move));
@@ -330,34 +194,12 @@ SiteSearch::Trial SiteSearch::trial_of(const Choice& choice,
   return trial;
 }
 
-// What each segment takes of every limit in each state.
-Bulks SiteSearch::find_bulks(std::span<const double> prices) {
-  const size_t num_rows = chain_.rows.size();
-  Bulks bulks;
-  bulks.num_states = states_.num();
-  bulks.num_rows = static_cast<uint32_t>(num_rows);
-  bulks.parts.assign(chain_.segments.size() * states_.num() * num_rows, 0.0);
-  double* part = bulks.parts.data();
-  for (const Segment& segment : chain_.segments) {
-    for (uint32_t s = 0; s < states_.num(); ++s, part += num_rows) {
-      if (!states_.allows(segment, s)) continue;
-      sums_.assign(num_rows, 0.0);
-      for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
-        choose_item(i, s, prices);
-      }
-      for (size_t r = 0; r < num_rows; ++r) {
-        const Row& row = chain_.rows[r];
-        if (row.kind == RowKind::kLoad || row.capacity <= 0.0) continue;
-        part[r] = sums_[r] / row.capacity;
-      }
-    }
-  }
-  return bulks;
-}
-
-// The states with a worthwhile share in every order.
-std::vector<SiteSearch::Trial> SiteSearch::starts_of(
-    std::span<const double> shares, std::span<const double> prices) {
+// The states with a worthwhile share in every order, and the incumbent's; the
+// most promising at these prices first.
+std::vector<SiteSearch::Order> SiteSearch::orders_of(
+    std::span<const double> shares, std::span<const double> prices,
+    const Arrangement& incumbent) {
+  if (shares.empty()) return {};
   std::vector<uint32_t> parts(shares.size());
   std::iota(parts.begin(), parts.end(), 0U);
   std::stable_sort(
@@ -367,17 +209,125 @@ std::vector<SiteSearch::Trial> SiteSearch::starts_of(
          (parts.size() > kMaxParts || shares[parts.back()] < kWorthShare)) {
     parts.pop_back();
   }
-  if (parts.empty()) return {};
   std::sort(parts.begin(), parts.end());
-  const Bulks bulks = find_bulks(prices);
-  std::vector<Trial> starts;
+  price_table(prices, all_states_);
+  std::vector<std::pair<double, Order>> rated;
   do {
-    Trial start;
-    start.states = runs_in_order(parts, shares, bulks);
-    start.prices.assign(prices.begin(), prices.end());
-    starts.push_back(std::move(start));
+    // What is at the ends may have to be where the incumbent has it.
+    for (const bool same_begin : {false, true}) {
+      for (const bool same_end : {false, true}) {
+        Order order = parts;
+        if (same_begin) order.insert(order.begin(), incumbent.front());
+        if (same_end) order.push_back(incumbent.back());
+        if (order_of(order) != order) continue;
+        rated.emplace_back(cheapest_runs(table_, order).price, order);
+      }
+    }
   } while (std::next_permutation(parts.begin(), parts.end()));
-  return starts;
+  std::stable_sort(
+      rated.begin(), rated.end(),
+      [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Order> orders;
+  if (order_of(incumbent).size() <= kMaxRuns) {
+    orders.push_back(order_of(incumbent));
+  }
+  for (auto& [price, order] : rated) {
+    if (price < kInfinity && orders.size() < kMaxOrders) {
+      orders.push_back(std::move(order));
+    }
+  }
+  return orders;
+}
+
+// Where runs in that order end, and their prices: relaxes the limits among
+// plans of the order alone.  The relaxation mixes such plans; their ends in the
+// mean come near to keeping the limits.
+SiteSearch::Trial SiteSearch::fit_runs(const Order& order,
+                                       std::span<const double> prices) {
+  Trial trial;
+  trial.prices.assign(prices.begin(), prices.end());
+  PriceCuts cuts(chain_, ascent_.scales());
+  std::vector<std::vector<uint32_t>> ends;
+  const auto evaluate = [&](std::span<const double> at) {
+    price_table(at, order);
+    const Runs runs = cheapest_runs(table_, order);
+    if (runs.price == kInfinity) return false;
+    const Arrangement states = arrange(order, runs.ends);
+    if (ends.empty()) find_floors(states);
+    charge_edges(states);
+    ends.push_back(runs.ends);
+    return choose(states, at);
+  };
+  if (!climb(evaluate, kInfinity, cuts, trial)) return trial;
+  const std::vector<double> weights = cuts.weights();
+  std::vector<uint32_t> mean;
+  for (size_t p = 0; p < order.size(); ++p) {
+    double end = 0.0;
+    for (size_t c = 0; c < ends.size(); ++c) end += weights[c] * ends[c][p];
+    mean.push_back(static_cast<uint32_t>(std::lround(end)));
+  }
+  mean.back() = static_cast<uint32_t>(chain_.segments.size());
+  trial.states = arrange(order, mean);
+  return trial;
+}
+
+// How full the limits are that only `state` takes from, of 1.
+double SiteSearch::fullness_of(uint32_t state, const Arrangement& states,
+                               const Totals& totals) const {
+  Totals own{0.0, std::vector<double>(chain_.rows.size()),
+             std::vector<double>(chain_.rows.size())};
+  for (uint32_t g = 0; g < states.size(); ++g) {
+    if (states[g] != state) continue;
+    for (uint32_t i = chain_.segments[g].item_begin;
+         i < chain_.segments[g].item_end; ++i) {
+      charge_item(chain_, i, choice_.options[0][i], choice_.options[1][i], own);
+    }
+  }
+  double fullness = 0.0;
+  for (size_t r = 0; r < own.sums.size(); ++r) {
+    const Row& row = chain_.rows[r];
+    if (row.kind == RowKind::kLoad || row.capacity <= 0.0 ||
+        own.sums[r] < kOwnShare * totals.sums[r]) {
+      continue;
+    }
+    fullness =
+        std::max(fullness, (totals.sums[r] + totals.peaks[r]) / row.capacity);
+  }
+  return fullness;
+}
+
+// Ends are whole segments, which may be one too many: takes them from the
+// fullest run, and all between move along, until what is chosen there can be
+// made to keep the limits.
+void SiteSearch::round_ends(Trial& trial, Incumbent& incumbent) {
+  const double cutoff = kWorstStart * incumbent.objective();
+  for (uint32_t round = 0; round < kRoundings && !is_spent(); ++round) {
+    if (try_states(trial, cutoff, incumbent) && trial.objective < kInfinity) {
+      return;
+    }
+    if (!choose(trial.states, trial.prices)) return;
+    repair(chain_, trial.prices, choice_);
+    const Totals totals = add_up(chain_, choice_);
+    std::vector<double> fullness;
+    std::vector<uint32_t> ends;
+    for (uint32_t g = 1; g <= trial.states.size(); ++g) {
+      if (g < trial.states.size() && trial.states[g] == trial.states[g - 1]) {
+        continue;
+      }
+      ends.push_back(g);
+      fullness.push_back(
+          fullness_of(trial.states[g - 1], trial.states, totals));
+    }
+    const auto full = static_cast<size_t>(
+        std::max_element(fullness.begin(), fullness.end()) - fullness.begin());
+    const auto empty = static_cast<size_t>(
+        std::min_element(fullness.begin(), fullness.end()) - fullness.begin());
+    if (fullness[full] <= 1.0) return;
+    for (size_t p = full; p < empty; ++p) --ends[p];
+    for (size_t p = empty; p < full; ++p) ++ends[p];
+    if (!std::is_sorted(ends.begin(), ends.end())) return;
+    trial.states = arrange(order_of(trial.states), ends);
+  }
 }
 
 void SiteSearch::run(const Ways& ways, std::span<const double> prices,
@@ -387,12 +337,15 @@ void SiteSearch::run(const Ways& ways, std::span<const double> prices,
   last_work_ = work_ + max_work;
   ways_ = &ways;
   trials_ = 0;
-  find_floors();
-  std::vector<Trial> starts = starts_of(shares, prices);
-  starts.insert(starts.begin(), trial_of(incumbent.choice(), prices));
-  for (Trial& start : starts) {
+  find_least_peaks();
+  std::vector<Trial> starts = {trial_of(incumbent.choice(), prices)};
+  try_states(starts.front(), kWorstStart * incumbent.objective(), incumbent);
+  for (const Order& order : orders_of(shares, prices, starts.front().states)) {
     if (is_spent()) break;
-    try_states(start, kWorstStart * incumbent.objective(), incumbent);
+    Trial start = fit_runs(order, prices);
+    if (start.states.empty()) continue;
+    round_ends(start, incumbent);
+    starts.push_back(std::move(start));
   }
   std::stable_sort(
       starts.begin(), starts.end(),

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "framework/planner/solver/incumbent.hpp"
 #include "framework/planner/solver/option_peaks.hpp"
 #include "framework/planner/solver/price_ascent.hpp"
+#include "framework/planner/solver/price_cuts.hpp"
 #include "framework/planner/solver/states.hpp"
 #include "framework/planner/solver/ways.hpp"
 
@@ -31,7 +33,8 @@ class SiteSearch {
   // incumbent.
   //
   // prices  by row, near the best of a relaxation
-  // shares  by state: the part of the segments that a relaxation puts there
+  // shares  by state: the part of the segments that a relaxation puts there;
+  //         empty: unknown, and only the incumbent's arrangement is bettered
   // max_work  ways to price, about
   void run(const Ways& ways, std::span<const double> prices,
            std::span<const double> shares, uint64_t max_work,
@@ -48,7 +51,10 @@ class SiteSearch {
     std::vector<double> prices;
   };
 
-  void find_floors();
+  using Order = std::vector<uint32_t>;  // states of runs
+
+  void find_least_peaks();
+  void find_floors(const Arrangement& states);
   void charge_edges(const Arrangement& states);
   bool choose(const Arrangement& states, std::span<const double> prices);
   bool choose_item(uint32_t item, uint32_t state,
@@ -56,16 +62,21 @@ class SiteSearch {
   double priced_way(uint32_t way, std::span<const double> prices) const;
   double bound_at(std::span<const double> prices) const;
   bool settle(Trial& trial, double cutoff);
-  bool make_feasible(Trial& trial);
+  bool climb(const std::function<bool(std::span<const double>)>& evaluate,
+             double cutoff, PriceCuts& cuts, Trial& trial);
+  bool make_feasible(const Trial& trial);
   bool try_states(Trial& trial, double cutoff, Incumbent& incumbent);
-  std::vector<Trial> starts_of(std::span<const double> shares,
-                               std::span<const double> prices);
-  Bulks find_bulks(std::span<const double> prices);
-  double value_of(const Arrangement& states,
-                  std::span<const double> prices) const;
+  std::vector<Order> orders_of(std::span<const double> shares,
+                               std::span<const double> prices,
+                               const Arrangement& incumbent);
+  double fullness_of(uint32_t state, const Arrangement& states,
+                     const Totals& totals) const;
+  void round_ends(Trial& trial, Incumbent& incumbent);
+  Trial fit_runs(const Order& order, std::span<const double> prices);
   std::vector<Trial> moves_from(const Trial& trial);
-  void price_table(std::span<const double> prices);
-  double priced_edge(uint32_t segment, uint32_t from, uint32_t to,
+  void price_table(std::span<const double> prices,
+                   std::span<const uint32_t> states);
+  double priced_edge(const Edge& edge, uint32_t from, uint32_t to,
                      std::span<const double> prices) const;
   bool is_spent() const;
   void descend(Trial trial, Incumbent& incumbent);
@@ -86,7 +97,8 @@ class SiteSearch {
   double edge_cost_ = 0.0;
   std::vector<double> edge_sums_;
 
-  std::vector<double> table_;  // [segment][state]
+  std::vector<uint32_t> all_states_;
+  PriceTable table_;
   uint32_t trials_ = 0;
   uint64_t work_ = 0;
   uint64_t last_work_ = 0;

@@ -11,6 +11,9 @@
 namespace tessera::planner {
 namespace {
 
+// Placing an item costs about as much as pricing so many ways.
+constexpr uint64_t kPricesPerPlacing = 8;
+
 // Lengths of runs of segments that are moved together.
 constexpr uint32_t kRuns[] = {1, 2, 4, 8, 16, 32};
 
@@ -81,6 +84,7 @@ void Relaxation::for_ways(uint32_t item, uint32_t state,
 bool Relaxation::place_item(uint32_t item, uint32_t state,
                             const double* reserve, Totals& totals) {
   const ItemState& best = item_states_[size_t{item} * num_states_ + state];
+  work_ += kPricesPerPlacing;
   if (best.value == kInfinity) return false;
   Totals with = totals;
   charge_item(chain_, item, best.options[0], best.options[1], with);
@@ -154,24 +158,25 @@ void Relaxation::uncharge_run(uint32_t first, uint32_t last,
   }
 }
 
-// What `choice` has for segments first .. last - 1, into walked_.
-void Relaxation::restore_run(uint32_t first, uint32_t last,
-                             const Choice& choice) {
+// What `from` has for segments first .. last - 1.
+void Relaxation::copy_run(uint32_t first, uint32_t last, const Choice& from,
+                          Choice& to) const {
+  const uint32_t begin = chain_.segments[first].item_begin;
+  const uint32_t end = chain_.segments[last - 1].item_end;
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-    std::copy(choice.sites[phase].begin() + first,
-              choice.sites[phase].begin() + last,
-              walked_.sites[phase].begin() + first);
-    const uint32_t begin = chain_.segments[first].item_begin;
-    const uint32_t end = chain_.segments[last - 1].item_end;
-    std::copy(choice.options[phase].begin() + begin,
-              choice.options[phase].begin() + end,
-              walked_.options[phase].begin() + begin);
+    std::copy(from.sites[phase].begin() + first,
+              from.sites[phase].begin() + last,
+              to.sites[phase].begin() + first);
+    std::copy(from.options[phase].begin() + begin,
+              from.options[phase].begin() + end,
+              to.options[phase].begin() + begin);
   }
 }
 
 // Puts segments first .. last - 1 at `state`; false if that does not fit or is
 // no better.
 //
+// totals  of `choice`; peaks may be too large
 // Requires  walked_ is `choice`, and leaves it so
 bool Relaxation::move_run(uint32_t first, uint32_t last, uint32_t state,
                           Choice& choice, Totals& totals) {
@@ -186,29 +191,28 @@ bool Relaxation::move_run(uint32_t first, uint32_t last, uint32_t state,
   }
   if (better) {
     if (last < chain_.segments.size()) charge_edge(last - 1, moved);
-    better = objective_of(chain_, moved) < before - 1e-9 * before;
-  }
-  if (better) {
-    Totals exact = add_up(chain_, walked_);
-    better = is_feasible(chain_, exact);
-    if (better) totals = std::move(exact);
+    better = objective_of(chain_, moved) < before - 1e-9 * before &&
+             is_feasible(chain_, moved);
   }
   if (!better) {
-    restore_run(first, last, choice);
+    copy_run(first, last, choice, walked_);
     return false;
   }
-  choice = walked_;
+  copy_run(first, last, walked_, choice);
+  totals = std::move(moved);
   return true;
 }
 
 bool Relaxation::improve(Choice& choice) {
   std::fill(reserve_.begin(), reserve_.end(), 0.0);
   const auto num_segments = static_cast<uint32_t>(chain_.segments.size());
-  Totals totals = add_up(chain_, choice);
+  Totals totals;
   walked_ = choice;
   bool improved = false;
   for (const uint32_t length : kRuns) {
     if (length > num_segments) break;
+    // Anew: what moves leave of peaks and rounding goes.
+    totals = add_up(chain_, choice);
     for (uint32_t g = 0; g + length <= num_segments; ++g) {
       for (uint32_t s = 0; s < num_states_; ++s) {
         if (move_run(g, g + length, s, choice, totals)) improved = true;

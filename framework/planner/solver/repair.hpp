@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a choice that breaks limits to one that keeps them.
+
+#pragma once
+
+#include <span>
+
+#include "framework/planner/solver/chain.hpp"
+
+namespace tessera::planner {
+
+// Changes single items, all segments staying where they are, until `choice`
+// keeps the limits: first those that lose least at `prices` for what they take
+// less of the limits that are broken.  False if that does not get there.
+//
+// prices  by row, near the best of a relaxation
+bool repair(const Chain& chain, std::span<const double> prices, Choice& choice);
+
+}  // namespace tessera::planner
