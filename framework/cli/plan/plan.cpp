@@ -87,17 +87,20 @@ Status print_plan(const char* command, const PlanCommandOptions& options,
 
 Status print_runs(const PlanCommandOptions& options, const PlanInputs& inputs,
                   const planner::Problem& problem,
+                  const planner::PlanOptions& planning,
                   const planner::MadePlan& made) {
   // The plan itself is what --json prints.
   const auto print = options.json ? write_err : write_out;
   if (options.run) {
-    TSR_ASSIGN_OR_RETURN(const std::string text,
-                         run_for_real(options, inputs, problem, made));
+    TSR_ASSIGN_OR_RETURN(
+        const std::string text,
+        run_for_real(options, inputs, problem, made, planning.solve));
     print("\n" + text);
   }
   if (options.challenge > 0) {
-    TSR_ASSIGN_OR_RETURN(const std::string text,
-                         challenge_plan(options, inputs, problem, made));
+    TSR_ASSIGN_OR_RETURN(
+        const std::string text,
+        challenge_plan(options, inputs, problem, made, planning.solve));
     print("\n" + text);
   }
   return {};
@@ -143,7 +146,7 @@ Status run_plan(const PlanCommandOptions& options) {
       duration_text(first_ns), bytes_text(peak_bytes())));
   TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made->file));
   TSR_RETURN_IF_ERROR(print_plan("plan", options, asked, planning, made->file));
-  return print_runs(options, inputs, asked, *made);
+  return print_runs(options, inputs, asked, planning, *made);
 }
 
 Status run_diff(const PlanCommandOptions& options, const std::string& first,

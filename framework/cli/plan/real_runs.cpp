@@ -281,14 +281,15 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs) {
 Result<std::string> run_for_real(const PlanCommandOptions& options,
                                  const PlanInputs& inputs,
                                  const planner::Problem& problem,
-                                 const planner::MadePlan& made) {
+                                 const planner::MadePlan& made,
+                                 const planner::SolveLimits& limits) {
   const Track track(options, inputs, problem);
   std::vector<Contender> contenders;
   TSR_ASSIGN_OR_RETURN(Contender own, open_own(track, problem, made));
   contenders.push_back(std::move(own));
   if (options.compare_baselines) {
     TSR_ASSIGN_OR_RETURN(const auto baselines,
-                         planner::find_baselines(problem, {}));
+                         planner::find_baselines(problem, limits));
     for (const planner::Baseline& baseline : baselines) {
       if (!baseline.feasible) continue;
       TSR_ASSIGN_OR_RETURN(
@@ -313,12 +314,13 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
 Result<std::string> challenge_plan(const PlanCommandOptions& options,
                                    const PlanInputs& inputs,
                                    const planner::Problem& problem,
-                                   const planner::MadePlan& made) {
+                                   const planner::MadePlan& made,
+                                   const planner::SolveLimits& limits) {
   const Track track(options, inputs, problem);
   TSR_ASSIGN_OR_RETURN(
       const std::vector<Rival> rivals,
       planner::find_rivals(problem, made,
-                           {options.challenge, 2 * options.challenge}, {}));
+                           {options.challenge, 2 * options.challenge}, limits));
   if (rivals.empty()) return std::string("no other plan keeps the limits\n");
   TSR_ASSIGN_OR_RETURN(Contender own, open_own(track, problem, made));
   std::vector<const Rival*> all;

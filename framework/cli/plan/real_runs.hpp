@@ -20,13 +20,15 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs);
 // Runs the plan, and with options.compare_baselines the baselines' plans in
 // turns with it.
 //
+// limits    of solving for baselines
 // Requires  check_runs()
 // Returns   a table of predicted and measured times
 // Errors    those of the sessions
 Result<std::string> run_for_real(const PlanCommandOptions& options,
                                  const PlanInputs& inputs,
                                  const planner::Problem& problem,
-                                 const planner::MadePlan& made);
+                                 const planner::MadePlan& made,
+                                 const planner::SolveLimits& limits);
 
 // Runs options.challenge random plans, twice as many that are one step away,
 // all uniform plans and all baselines, each in turns with the plan; then the
@@ -38,6 +40,7 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
 Result<std::string> challenge_plan(const PlanCommandOptions& options,
                                    const PlanInputs& inputs,
                                    const planner::Problem& problem,
-                                   const planner::MadePlan& made);
+                                   const planner::MadePlan& made,
+                                   const planner::SolveLimits& limits);
 
 }  // namespace tessera::cli

@@ -2,6 +2,7 @@
 
 #include "framework/tuning/plan/plan_timing.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ using planner::Problem;
 
 // Good enough to say what is worth timing.
 constexpr double kRefiningGap = 0.002;
+// And after a second or two.
+constexpr double kLateGap = 0.005;
+constexpr uint64_t kLateWork = 20'000'000;
 
 // The same cells, but none on a device; rules that name it are left out, as
 // where the planner plans for its loss.
@@ -35,6 +39,8 @@ Result<uint32_t> time_plan_of(const Problem& asked, ProblemMaker& maker,
   if (!built.ok()) return 0U;
   planner::SolveLimits limits;
   limits.gap = kRefiningGap;
+  limits.late_gap = kLateGap;
+  limits.late_work = kLateWork;
   const planner::Solution solution = planner::solve_chain(built->chain, limits);
   if (!solution.feasible) return 0U;
   return maker.measure_used(
