@@ -124,7 +124,7 @@ class AttentionBlock final : public AttentionLaunch {
     return !is_integer() && lane_values() <= kMaxSums &&
            pool().desc.head_dim % per_texel() == 0 &&
            place.row_bytes % kTexel == 0 && place.block_bytes % kTexel == 0 &&
-           place.v_offset % kTexel == 0 &&
+           place.v_offset % kTexel == 0 && has_scale_texels() &&
            fits_texels(device().gpu().facts(), pool_texels()) &&
            scratch_bytes() / kTexel <= device().gpu().facts().max_texels;
   }
@@ -154,7 +154,8 @@ class AttentionBlock final : public AttentionLaunch {
   Dispatch dispatch(const Step& step, uint32_t slot) override {
     const StepKind kind = slot / 2 == kDecode ? kDecode : kPrefill;
     const std::vector<uint32_t> constants = {
-        pool().desc.format, heads_, tokens_[kind], pool().desc.head_dim};
+        pool().desc.format, heads_, tokens_[kind], pool().desc.head_dim,
+        pool().desc.block_size};
     Pipelines& pipelines = device().pipelines();
     if (slot % 2 == 0) return {pipelines.get("attention_query", constants), {}};
     return {pipelines.get("attention_block", constants),
@@ -164,12 +165,19 @@ class AttentionBlock final : public AttentionLaunch {
 
  private:
   enum StepKind : uint32_t { kDecode, kPrefill, kNumSteps };
-  static constexpr uint32_t kMaxRows = 4;   // as shaders/attention_parts.glsl
-  static constexpr uint32_t kMaxSums = 64;  // as shaders/attention_block.comp
+  static constexpr uint32_t kMaxRows = 8;    // as shaders/attention_parts.glsl
+  static constexpr uint32_t kMaxSums = 128;  // as shaders/attention_block.comp
 
   uint32_t per_texel() const {
     if (pool().desc.format == TSR_KV_F32) return 4;
     return pool().desc.format <= TSR_KV_BF16 ? 8 : 16;
+  }
+  // The scales of a head's rows in a block are whole texels.
+  bool has_scale_texels() const {
+    if (pool().desc.format != TSR_KV_I8_TOKEN) return true;
+    const sdk::KvPlace& place = pool().place;
+    return pool().desc.block_size % 4 == 0 && place.k_scale_offset % 16 == 0 &&
+           place.v_scale_offset % 16 == 0;
   }
   // Elements of a row that a lane has.
   uint32_t lane_values() const {

@@ -1,9 +1,10 @@
 #version 460
 // SPDX-License-Identifier: Apache-2.0
 //
-// Float attention in blocks: one pass over the cache, LANES keys at a time, with
-// running maxima and sums.  Lanes are keys in products with K, and parts of a row
-// in sums of V.
+// Float attention in blocks: one pass over the cache, 2 * LANES keys at a
+// time, with running maxima and sums.  Lanes are keys in products with K, and
+// parts of a row in sums of V.  Every loop but those over keys and over texels of
+// a row must unroll: in any other a driver keeps arrays in memory.
 // Source: Milakov and Gimelshein, arXiv:1805.02867, section 3.
 #extension GL_GOOGLE_include_directive : require
 #define BLOCK_FORM
@@ -23,11 +24,13 @@ const uint Q_VALUES = ROWS * PER_TEXEL;
 const uint Q_TEXELS = (Q_VALUES + 4u * LANES - 1u) / (4u * LANES);
 const uint LANE_VALUES = LANE_TEXELS * PER_TEXEL;
 const uint SUMS = ROWS * LANE_VALUES;
+// Keys at a time: a lane has those of its index in two vectors, as x and y.
+const uint KEYS = 2u * LANES;
 #define MAX_Q_TEXELS 16
-#define MAX_SUMS 64
+#define MAX_SUMS 128
 
 float sums[MAX_SUMS];
-shared float results[MAX_SUMS * 64];
+shared float results[SUMS * LANES];
 
 // Codes 4 i .. 4 i + 3 of a texel.
 vec4 codes_of(uvec4 texel, uint i) {
@@ -46,63 +49,73 @@ vec4 codes_of(uvec4 texel, uint i) {
                     bitfieldExtract(bits, 16, 8), bits >> 24));
 }
 
+#define MAX_LANE_BITS 7u
 float max_of_lanes(float x) {
-  for (uint step = 1u; step < LANES; step *= 2u) {
-    x = max(x, subgroupShuffle(x, gl_SubgroupInvocationID ^ step));
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit < LANES) {
+      x = max(x, subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit)));
+    }
   }
   return x;
 }
 
 float sum_of_lanes(float x) {
-  for (uint step = 1u; step < LANES; step *= 2u) {
-    x += subgroupShuffle(x, gl_SubgroupInvocationID ^ step);
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit < LANES) {
+      x += subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit));
+    }
   }
   return x;
 }
 
-// Of this lane's key: products with the rows.
-void multiply_keys(int row_texel, int query, inout float scores[MAX_ROWS]) {
-  [[unroll]] for (uint r = 0u; r < ROWS; ++r) scores[r] = 0.0;
+// Of this lane's keys: products with the rows.
+void multiply_keys(ivec2 row_texels, int query, out vec2 scores[MAX_ROWS]) {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) scores[r] = vec2(0.0);
   for (uint t = 0u; t < ROW_TEXELS; ++t) {
     uvec4 q[MAX_Q_TEXELS];
     [[unroll]] for (uint i = 0u; i < Q_TEXELS; ++i) {
       q[i] = texelFetch(query_texels, query + int(i * LANES));
     }
     query += int(Q_VALUES / 4u);
-    const uvec4 texel = texelFetch(pool_texels, row_texel + int(t));
+    const uvec4 x = texelFetch(pool_texels, row_texels.x + int(t));
+    const uvec4 y = texelFetch(pool_texels, row_texels.y + int(t));
     [[unroll]] for (uint four = 0u; four < PER_TEXEL / 4u; ++four) {
-      const vec4 codes = codes_of(texel, four);
+      const vec4 x_codes = codes_of(x, four);
+      const vec4 y_codes = codes_of(y, four);
       [[unroll]] for (uint i = 0u; i < 4u; ++i) {
         [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
           const uint at = (four * 4u + i) * ROWS + r;
           scores[r] += uintBitsToFloat(block_value(q[BLOCK_TEXEL(at)], at)) *
-                       codes[i];
+                       vec2(x_codes[i], y_codes[i]);
         }
       }
     }
   }
 }
 
-// sums = sums * factors + weights times V, whose rows begin at the lanes' texels.
-void add_values(int row_texel, float weights[MAX_ROWS],
+// sums = sums * factors + weights times V, whose rows begin at the lanes' texels:
+// a few columns at a time, so that their sums stay in registers over the keys.
+void add_values(ivec2 row_texels, vec2 weights[MAX_ROWS],
                 float factors[MAX_ROWS]) {
   [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
     sums[i] *= factors[i / LANE_VALUES];
   }
-  [[unroll]] for (uint key = 0u; key < LANES; ++key) {
-    const int row = subgroupShuffle(row_texel, key) + lane_index();
-    float weight[MAX_ROWS];
-    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-      weight[r] = subgroupShuffle(weights[r], key);
+  [[unroll]] for (uint t = 0u; t < LANE_TEXELS; ++t) {
+    uvec4 texels[KEYS];
+    [[unroll]] for (uint key = 0u; key < KEYS; ++key) {
+      const int row = subgroupShuffle(row_texels[key / LANES], key % LANES);
+      texels[key] =
+          texelFetch(pool_texels, row + lane_index() + int(t * LANES));
     }
-    [[unroll]] for (uint t = 0u; t < LANE_TEXELS; ++t) {
-      const uvec4 texel = texelFetch(pool_texels, row + int(t * LANES));
-      [[unroll]] for (uint four = 0u; four < PER_TEXEL / 4u; ++four) {
-        const vec4 codes = codes_of(texel, four);
-        [[unroll]] for (uint i = 0u; i < 4u; ++i) {
-          [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    [[unroll]] for (uint four = 0u; four < PER_TEXEL / 4u; ++four) {
+      [[unroll]] for (uint key = 0u; key < KEYS; ++key) {
+        const vec4 codes = codes_of(texels[key], four);
+        [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+          const float weight =
+              subgroupShuffle(weights[r][key / LANES], key % LANES);
+          [[unroll]] for (uint i = 0u; i < 4u; ++i) {
             sums[r * LANE_VALUES + t * PER_TEXEL + four * 4u + i] +=
-                weight[r] * codes[i];
+                weight * codes[i];
           }
         }
       }
@@ -110,18 +123,51 @@ void add_values(int row_texel, float weights[MAX_ROWS],
   }
 }
 
-// The offset of a key's row of K in the pool.
-uint64_t find_row(Part part, int key, out uint64_t block, out uint row) {
-  const int64_t logical = int64_t(part.seq) * args.max_blocks_per_seq +
-                          key / args.kv.block_size;
-  int index = I32s(args.block_table).v[uint(logical)];
-  if (index < 0 || index >= args.kv.num_blocks) {
-    report_fault(args.fault, FAULT_BLOCK, index);
-    index = 0;
+// Where this work-group's KV head is in every block, in texels.
+struct Head {
+  int rows;  // of K
+  int k_scales;
+  int v_scales;
+};
+Head find_head() {
+  const int first = kv_head_index() * int(BLOCK_SIZE);
+  return Head(first * int(ROW_TEXELS),
+              (int(args.kv.k_scale_offset) + first * 4) / 16,
+              (int(args.kv.v_scale_offset) + first * 4) / 16);
+}
+
+// Value `i` of those that begin at a texel.
+float load_scale_texel(int texel, int i) {
+  return uintBitsToFloat(texelFetch(pool_texels, texel + i / 4)[i % 4]);
+}
+
+// A key's row of K, and its scales.
+struct Key {
+  int texel;
+  float k_scale;
+  float v_scale;
+};
+
+// Of a block that is none of the pool's, `fault` and the first block.
+Key find_key(Part part, Head head, int key, inout int fault) {
+  const int logical =
+      part.seq * args.max_blocks_per_seq + key / int(BLOCK_SIZE);
+  const int index = I32s(args.block_table).v[uint(logical)];
+  const bool is_inside = index >= 0 && index < args.kv.num_blocks;
+  fault = is_inside ? fault : index;
+  const int block = is_inside ? index * int(args.kv.block_bytes / 16ul) : 0;
+  const int row = key % int(BLOCK_SIZE);
+  Key found = Key(block + head.rows + row * int(ROW_TEXELS), 1.0, 1.0);
+  if (KV_FORMAT == KV_I8_TOKEN) {
+    found.k_scale = load_scale_texel(block + head.k_scales, row);
+    found.v_scale = load_scale_texel(block + head.v_scales, row);
   }
-  block = uint64_t(index) * args.kv.block_bytes;
-  row = uint(kv_head_index() * args.kv.block_size + key % args.kv.block_size);
-  return block + uint64_t(row) * args.kv.row_bytes;
+  return found;
+}
+
+bvec2 sees(ivec2 keys, int begin, int end) {
+  return bvec2(keys.x >= begin && keys.x < end,
+               keys.y >= begin && keys.y < end);
 }
 
 void store_rows(Part part, float totals[MAX_ROWS]) {
@@ -172,37 +218,34 @@ void main() {
     totals[r] = 0.0;
   }
   [[unroll]] for (uint i = 0u; i < SUMS; ++i) sums[i] = 0.0;
-  for (int first = begins[0]; first < end; first += int(LANES)) {
-    const int key = first + lane_index();
-    uint64_t block;
-    uint row;
-    const uint64_t codes = find_row(part, min(key, end - 1), block, row);
-    const int row_texel = int(codes >> 4);
-    float k_scale = 1.0;
-    float v_scale = 1.0;
-    if (KV_FORMAT == KV_I8_TOKEN) {
-      const uint64_t scales = args.kv.address + block;
-      k_scale = F32s(scales + args.kv.k_scale_offset).v[row];
-      v_scale = F32s(scales + args.kv.v_scale_offset).v[row];
-    }
-    float scores[MAX_ROWS];
-    multiply_keys(row_texel, query, scores);
-    float weights[MAX_ROWS];
+  const Head head = find_head();
+  const int v_texels = int(args.kv.v_offset / 16ul);
+  int fault = 0;  // an index that is no block's; 0 is one
+  for (int first = begins[0]; first < end; first += int(KEYS)) {
+    const ivec2 keys = first + lane_index() + ivec2(0, LANES);
+    const Key x = find_key(part, head, min(keys.x, end - 1), fault);
+    const Key y = find_key(part, head, min(keys.y, end - 1), fault);
+    vec2 scores[MAX_ROWS];
+    multiply_keys(ivec2(x.texel, y.texel), query, scores);
+    vec2 weights[MAX_ROWS];
     float factors[MAX_ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-      const bool seen = key >= begins[r] && key < ends[r];
-      const float score = seen ? scores[r] * k_scale : -INFINITE;
-      const float top = max(tops[r], max_of_lanes(score));
+      const vec2 score = mix(vec2(-INFINITE),
+                             scores[r] * vec2(x.k_scale, y.k_scale),
+                             sees(keys, begins[r], ends[r]));
+      const float top = max(tops[r], max_of_lanes(max(score.x, score.y)));
       // A row that sees nothing yet keeps its state, which is 0.
       const float base = top == -INFINITE ? 0.0 : top;
       factors[r] = portable_exp(tops[r] - base);
-      const float p = portable_exp(score - base);
-      totals[r] = totals[r] * factors[r] + p;
-      weights[r] = p * v_scale;
+      const vec2 p =
+          vec2(portable_exp(score.x - base), portable_exp(score.y - base));
+      totals[r] = totals[r] * factors[r] + (p.x + p.y);
+      weights[r] = p * vec2(x.v_scale, y.v_scale);
       tops[r] = top;
     }
-    add_values(row_texel + int(args.kv.v_offset >> 4), weights, factors);
+    add_values(ivec2(x.texel, y.texel) + v_texels, weights, factors);
   }
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) totals[r] = sum_of_lanes(totals[r]);
+  if (fault != 0) report_fault(args.fault, FAULT_BLOCK, fault);
   store_rows(part, totals);
 }

@@ -6,9 +6,10 @@
 layout(constant_id = 2) const uint HEADS = 1u;
 layout(constant_id = 3) const uint TOKENS = 1u;
 layout(constant_id = 4) const uint HEAD_DIM = 1u;
+layout(constant_id = 5) const uint BLOCK_SIZE = 1u;
 
 const uint ROWS = HEADS * TOKENS;
-#define MAX_ROWS 4
+#define MAX_ROWS 8
 
 struct Part {
   int seq;
