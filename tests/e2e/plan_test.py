@@ -21,8 +21,8 @@ class PlanTest(CommandCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.plan = self.folder / "plan.json"
+        self.addCleanup(os.environ.__setitem__, "XDG_STATE_HOME", os.environ["XDG_STATE_HOME"])
         os.environ["XDG_STATE_HOME"] = str(self.folder / "state")
-        self.addCleanup(os.environ.pop, "XDG_STATE_HOME")
 
     def devices(self):
         names = [d["name"] for d in self.json("devices")]

@@ -85,7 +85,7 @@ class NewPluginTest(CommandCase):
             (config / "tessera" / "keys").write_text(line)
             self.assertRegex(self.certificate("proud"), "level 2 of 20.*, signed by the vendor")
             self.assertIn("proud: level 2 of 20", tessera("plan", "--devices", "proud,cpu", "--schemes", "f32",
-                                                          "--profile-seconds", "0").stderr)
+                                                          "--profile-seconds", "0").stdout)
             text = pathlib.Path(certificates[0]).read_text()
             pathlib.Path(certificates[0]).write_text(text.replace('"level": 2', '"level": 3'))
             self.assertEqual(self.certificate("proud"), "uncertified")

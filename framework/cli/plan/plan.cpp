@@ -113,6 +113,15 @@ uint64_t peak_bytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
+// Devices of a file have none.
+std::string certificates_text(const PlanInputs& inputs) {
+  std::string text;
+  for (const auto& [device, certificate] : inputs.certificates) {
+    text += fmt::format("certificate of {}: {}\n", device, certificate);
+  }
+  return text;
+}
+
 Status run_plan(const PlanCommandOptions& options) {
   using Clock = std::chrono::steady_clock;
   TSR_ASSIGN_OR_RETURN(PlanInputs inputs, make_plan_inputs(options));
@@ -146,6 +155,9 @@ Status run_plan(const PlanCommandOptions& options) {
       duration_text(first_ns), bytes_text(peak_bytes())));
   TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made->file));
   TSR_RETURN_IF_ERROR(print_plan("plan", options, asked, planning, made->file));
+  if (!options.json && options.explain.empty()) {
+    write_out(certificates_text(inputs));
+  }
   return print_runs(options, inputs, asked, planning, *made);
 }
 

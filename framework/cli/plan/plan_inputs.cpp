@@ -163,8 +163,8 @@ Result<PlanInputs> measure_inputs(const PlanCommandOptions& options) {
   for (const std::string& name : options.devices) {
     TSR_ASSIGN_OR_RETURN(std::shared_ptr<Device> device,
                          registry.open(name).annotate("--devices"));
-    write_err(fmt::format("{}: {}\n", device->name(),
-                          certificate_text(**registry.find(name))));
+    inputs.certificates[device->name()] =
+        certificate_text(**registry.find(name));
     inputs.devices[device->name()] = device;
     devices.push_back(std::move(device));
   }

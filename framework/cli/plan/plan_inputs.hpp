@@ -6,6 +6,7 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,6 +67,8 @@ struct PlanInputs {
   std::optional<LoadedModel> model;
   Scheme base;
   DeviceMap devices;
+  // Of each device by its name: what conformance has proved of it.
+  std::map<std::string, std::string> certificates;
   std::unique_ptr<CostSource> costs;
 };
 
