@@ -123,6 +123,20 @@ void add_values(ivec2 row_texels, vec2 weights[MAX_ROWS],
   }
 }
 
+// Reads a texel of each cache line of LANES rows that begin at the first lane's:
+// as many lines at once as there are lanes, where the sums of V would wait for
+// those of one row at a time.
+uint touch_rows(int row_texel) {
+  const uint LINE_TEXELS = 4u;  // 64 bytes
+  const int first = subgroupShuffle(row_texel, 0u);
+  uint touched = 0u;
+  [[unroll]] for (uint i = 0u; i < ROW_TEXELS / LINE_TEXELS; ++i) {
+    const int line = int(i * LANES) + lane_index();
+    touched |= texelFetch(pool_texels, first + line * int(LINE_TEXELS)).x;
+  }
+  return touched;
+}
+
 // Where this work-group's KV head is in every block, in texels.
 struct Head {
   int rows;  // of K
@@ -219,12 +233,19 @@ void main() {
   }
   [[unroll]] for (uint i = 0u; i < SUMS; ++i) sums[i] = 0.0;
   const Head head = find_head();
+  uint touched = 0u;
   const int v_texels = int(args.kv.v_offset / 16ul);
   int fault = 0;  // an index that is no block's; 0 is one
   for (int first = begins[0]; first < end; first += int(KEYS)) {
     const ivec2 keys = first + lane_index() + ivec2(0, LANES);
     const Key x = find_key(part, head, min(keys.x, end - 1), fault);
     const Key y = find_key(part, head, min(keys.y, end - 1), fault);
+    // Prefill finds them in a cache: the part before had them.
+    if (TOKENS == 1u) {
+      touched |= touch_rows(x.texel) | touch_rows(y.texel) |
+                 touch_rows(x.texel + v_texels) |
+                 touch_rows(y.texel + v_texels);
+    }
     vec2 scores[MAX_ROWS];
     multiply_keys(ivec2(x.texel, y.texel), query, scores);
     vec2 weights[MAX_ROWS];
@@ -246,6 +267,10 @@ void main() {
     add_values(ivec2(x.texel, y.texel) + v_texels, weights, factors);
   }
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) totals[r] = sum_of_lanes(totals[r]);
+  // Never: it gives the touches a use.
+  if (args.kv.num_blocks < 0) {
+    report_fault(args.fault, FAULT_BLOCK, int(touched));
+  }
   if (fault != 0) report_fault(args.fault, FAULT_BLOCK, fault);
   store_rows(part, totals);
 }
