@@ -24,7 +24,8 @@ const uint Q_VALUES = ROWS * PER_TEXEL;
 const uint Q_TEXELS = (Q_VALUES + 4u * LANES - 1u) / (4u * LANES);
 const uint LANE_VALUES = LANE_TEXELS * PER_TEXEL;
 const uint SUMS = ROWS * LANE_VALUES;
-// Keys at a time: a lane has those of its index in two vectors, as x and y.
+// Keys at a time: a lane has those of its index in two vectors, as x and y.  Not
+// as an array: Mesa 22.3 unrolls a loop over them, in the one over rows, wrongly.
 const uint KEYS = 2u * LANES;
 #define MAX_Q_TEXELS 16
 #define MAX_SUMS 128

@@ -31,9 +31,6 @@ namespace {
 
 // Good enough to stop: the rest is below what timing can tell.
 constexpr double kGap = 0.001;
-// Good enough after a second or two.
-constexpr double kLateGap = 0.005;
-constexpr uint64_t kLateWork = 20'000'000;
 
 Result<planner::PlanFile> read_plan_file(const std::string& path) {
   TSR_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
@@ -127,9 +124,7 @@ Status run_plan(const PlanCommandOptions& options) {
   TSR_ASSIGN_OR_RETURN(PlanInputs inputs, make_plan_inputs(options));
   TSR_RETURN_IF_ERROR(check_runs(options, inputs));
   planner::PlanOptions planning;
-  planning.solve.gap = kGap;
-  planning.solve.late_gap = kLateGap;
-  planning.solve.late_work = kLateWork;
+  planning.solve = planner::interactive_limits(kGap);
   const planner::Problem asked = inputs.problem;
   const Clock::time_point begin = Clock::now();
   const auto since_begin = [begin] {

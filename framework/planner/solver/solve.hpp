@@ -27,6 +27,16 @@ struct SolveLimits {
   std::function<void(double)> on_first_plan;
 };
 
+// Of one who waits for the plan: `gap`, or after a second or two what timing
+// can just tell.
+inline SolveLimits interactive_limits(double gap) {
+  SolveLimits limits;
+  limits.gap = gap;
+  limits.late_gap = 0.005;
+  limits.late_work = 20'000'000;
+  return limits;
+}
+
 struct Solution {
   bool feasible = false;    // `choice` keeps all limits
   bool infeasible = false;  // no choice does, and that is proven

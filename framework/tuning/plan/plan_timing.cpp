@@ -16,9 +16,6 @@ using planner::Problem;
 
 // Good enough to say what is worth timing.
 constexpr double kRefiningGap = 0.002;
-// And after a second or two.
-constexpr double kLateGap = 0.005;
-constexpr uint64_t kLateWork = 20'000'000;
 
 // The same cells, but none on a device; rules that name it are left out, as
 // where the planner plans for its loss.
@@ -37,11 +34,8 @@ Result<uint32_t> time_plan_of(const Problem& asked, ProblemMaker& maker,
                               Problem& problem) {
   const Result<planner::BuiltChain> built = planner::build_chain(asked);
   if (!built.ok()) return 0U;
-  planner::SolveLimits limits;
-  limits.gap = kRefiningGap;
-  limits.late_gap = kLateGap;
-  limits.late_work = kLateWork;
-  const planner::Solution solution = planner::solve_chain(built->chain, limits);
+  const planner::Solution solution = planner::solve_chain(
+      built->chain, planner::interactive_limits(kRefiningGap));
   if (!solution.feasible) return 0U;
   return maker.measure_used(
       planner::to_assignment(asked, *built, solution.choice), is_late, problem);
