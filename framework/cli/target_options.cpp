@@ -200,15 +200,20 @@ Registry discover_plugins(uint32_t threads, bool isolate,
   return Registry::discover(options);
 }
 
-Result<std::shared_ptr<Device>> open_device(
-    const Registry& registry, const std::string& name,
+std::vector<std::pair<std::string, std::string>> option_pairs(
     const std::vector<std::string>& options) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const std::string& option : options) {
     const size_t at = option.find('=');
     pairs.emplace_back(option.substr(0, at), option.substr(at + 1));
   }
-  return registry.open(name, pairs);
+  return pairs;
+}
+
+Result<std::shared_ptr<Device>> open_device(
+    const Registry& registry, const std::string& name,
+    const std::vector<std::string>& options) {
+  return registry.open(name, option_pairs(options));
 }
 
 Result<std::shared_ptr<Device>> open_device(const TargetOptions& options) {

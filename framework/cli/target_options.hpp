@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/base/status.hpp"
@@ -36,6 +37,9 @@ void add_threads_option(CLI::App& command, uint32_t& threads);
 void add_json_option(CLI::App& command, bool& json);
 // Adds --option.
 void add_device_options(CLI::App& command, std::vector<std::string>& options);
+// Its texts as keys and values.
+std::vector<std::pair<std::string, std::string>> option_pairs(
+    const std::vector<std::string>& options);
 // Adds --plan, which stands in for --device, --scheme, --kv and --option.
 //
 // Requires  add_target_options() has been called

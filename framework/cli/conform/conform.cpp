@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "framework/base/atomic_file.hpp"
 #include "framework/base/mapped_file.hpp"
@@ -31,6 +32,7 @@ struct ConformOptions {
   conformance::KitOptions kit;
   std::optional<double> budget_seconds;
   std::string declarations;
+  std::vector<std::string> device_options;  // "key=value"
   std::string one_case;
   std::string junit;
   std::string html;
@@ -90,11 +92,13 @@ Status write_reports(const ConformOptions& options,
 }
 
 // What passes whole earns a certificate, unless it has one of a higher level;
-// what fails loses it, and one that came with the plugin, too.  A machine
-// without a place for certificates can still run the kit.
+// what fails loses it, and one that came with the plugin, too.  It speaks of
+// the device as it is opened without options.  A machine without a place for
+// certificates can still run the kit.
 std::string update_certificate(const conformance::KitReport& report) {
   const CertificateStore store = user_certificates();
   if (report.subject.sha256.empty()) return "";
+  if (!report.options.device_options.empty()) return "";
   if (report.failed()) {
     const Status revoked = store.revoke(report.subject);
     return revoked.ok() ? "" : "\nnot remembered: " + revoked.message() + "\n";
@@ -117,6 +121,12 @@ std::string update_certificate(const conformance::KitReport& report) {
 Status run_conform(ConformOptions options) {
   TSR_ASSIGN_OR_RETURN(options.kit.library, find_library(options.plugin));
   TSR_RETURN_IF_ERROR(read_declarations(options));
+  options.kit.device_options = option_pairs(options.device_options);
+  if (!options.device_options.empty() && options.kit.max_level >= 4) {
+    return {TSR_INVALID_ARGUMENT,
+            "--option does not go with --level 4, whose model runs on the "
+            "device as it is opened without options"};
+  }
   options.kit.budget_seconds = options.budget_seconds.value_or(
       options.kit.cases.quick ? kQuickSeconds : 0.0);
   if (options.list) return list_ids(options);
@@ -167,6 +177,7 @@ Command add_conform_command(CLI::App& tessera) {
   app->add_option("--device", options->kit.device_index,
                   "Which of the plugin's devices")
       ->type_name("INDEX");
+  add_device_options(*app, options->device_options);
   app->add_option("--level", options->kit.max_level,
                   "Highest level: 0 contract, 1 numerics, 2 robustness, 3 "
                   "performance, 4 the default model")

@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "framework/bench/simulated_op.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/eval/eval_texts.hpp"
 #include "framework/cli/json_output.hpp"
 #include "framework/cli/loaded_model.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/eval/launches.hpp"
+#include "framework/host/device/fixed_pipe.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 
@@ -30,14 +30,6 @@ struct LaunchesOptions {
   std::string phase = "prefill";
   bool json = false;
 };
-
-// Whether the device was opened to scale accumulators as its fixed pipe would.
-Result<bool> has_fixed_pipe(Device& device) {
-  Json request;
-  request["op"] = "profile";
-  TSR_ASSIGN_OR_RETURN(const Json facts, bench::ask_simulator(device, request));
-  return facts.value("fixpipe", false) && facts.value("numerics", "") == "hw";
-}
 
 Result<std::vector<LaunchResult>> check(const LaunchesOptions& options) {
   TSR_ASSIGN_OR_RETURN(const LoadedModel loaded,

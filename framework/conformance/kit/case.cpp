@@ -12,7 +12,7 @@ Result<std::shared_ptr<Device>> CaseContext::device() {
 }
 
 Result<std::shared_ptr<Device>> CaseContext::open_device() const {
-  return Device::open(plugin_, device_index_);
+  return Device::open(plugin_, device_index_, options_);
 }
 
 }  // namespace tessera::conformance

@@ -22,10 +22,14 @@ namespace tessera::conformance {
 // What the cases of one process share.
 class CaseContext {
  public:
+  using Options = std::vector<std::pair<std::string, std::string>>;
+
+  // `options` are those that the device is opened with.
   CaseContext(std::shared_ptr<Plugin> plugin, uint32_t device_index,
-              std::shared_ptr<GuardedAllocator> allocator)
+              Options options, std::shared_ptr<GuardedAllocator> allocator)
       : plugin_(std::move(plugin)),
         device_index_(device_index),
+        options_(std::move(options)),
         allocator_(std::move(allocator)) {}
 
   const std::shared_ptr<Plugin>& plugin() const { return plugin_; }
@@ -47,6 +51,7 @@ class CaseContext {
  private:
   std::shared_ptr<Plugin> plugin_;
   uint32_t device_index_;
+  Options options_;
   std::shared_ptr<GuardedAllocator> allocator_;
   std::shared_ptr<Device> device_;
   std::vector<Figure> figures_;
@@ -70,6 +75,9 @@ struct Case {
 struct CaseOptions {
   bool quick = false;
   uint32_t seed = 42;
+  // Whether the device scales accumulators as a fixed pipe does
+  // (host/device/fixed_pipe.hpp).
+  bool has_fixed_pipe = false;
 };
 
 }  // namespace tessera::conformance

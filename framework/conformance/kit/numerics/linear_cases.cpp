@@ -28,6 +28,7 @@ class LinearPlanner {
     base_.y_dtype = first_of(row.y_dtypes);
     base_.weight = kinds_.front();
     base_.seed = options.seed;
+    base_.has_fixed_pipe = options.has_fixed_pipe;
     resize(base_, 5, 17, 96);
     // The first kind may not be one that the rules admit: some rows read
     // groups alone.

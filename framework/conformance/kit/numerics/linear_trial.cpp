@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "framework/conformance/reference/bounds.hpp"
+#include "framework/conformance/reference/linear/fixed_pipe.hpp"
 #include "framework/conformance/reference/linear/linear.hpp"
 #include "framework/conformance/reference/linear/linear_integer.hpp"
 #include "framework/format/element.hpp"
@@ -167,6 +168,9 @@ Result<Expected> expect_linear(const LinearSpec& spec,
   if (row.error_class == TSR_ERROR_EXACT) {
     std::vector<float> y(count);
     TSR_RETURN_IF_ERROR(reference::linear(p, y.data()));
+    if (spec.has_fixed_pipe && spec.y_dtype != TSR_BF16) {
+      TSR_RETURN_IF_ERROR(reference::leave_through_fixed_pipe(p, y.data()));
+    }
     for (size_t i = 0; i < count; ++i) {
       expected.values[i] = rounded(spec.y_dtype, y[i]);
     }

@@ -37,6 +37,7 @@ struct LinearSpec {
   uint32_t num_decode_tokens = 0;
   bool strided = false;
   bool portable = false;
+  bool has_fixed_pipe = false;  // of the device that will run it
   LinearValues values = LinearValues::kNormal;
   uint32_t seed = 42;
 

@@ -39,7 +39,7 @@ bool KitReport::passed() const {
 
 bool KitReport::is_complete() const {
   return options.filter == "*" && !options.cases.quick && left_out == 0 &&
-         options.max_failures == SIZE_MAX;
+         options.max_failures == SIZE_MAX && options.device_options.empty();
 }
 
 Certificate KitReport::certificate(const std::string& issued) const {
@@ -76,6 +76,9 @@ std::string KitReport::rerun_command(const std::string& id) const {
   std::string command = "tessera conform " + library;
   if (options.device_index != 0) {
     command += fmt::format(" --device {}", options.device_index);
+  }
+  for (const auto& [key, value] : options.device_options) {
+    command += fmt::format(" --option {}={}", key, value);
   }
   if (options.cases.quick) command += " --quick";
   if (options.cases.seed != CaseOptions{}.seed) {

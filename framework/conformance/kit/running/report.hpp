@@ -24,6 +24,7 @@ struct DeclaredFailure {
 struct KitOptions {
   std::string library;
   uint32_t device_index = 0;
+  std::vector<std::pair<std::string, std::string>> device_options;
   uint32_t max_level = 2;
   CaseOptions cases;
   std::string filter = "*";  // of case ids
@@ -53,7 +54,8 @@ struct KitReport {
   bool failed() const;
   // Something was executed, and nothing failed.
   bool passed() const;
-  // True if every case of the levels was run: no filter, none left out.
+  // True if every case of the levels was run on the device as it is opened
+  // without options: no filter, none left out.
   bool is_complete() const;
   // What it proves; `issued` is the day, "2026-11-21".
   //

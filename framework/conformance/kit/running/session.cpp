@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "framework/conformance/kit/running/float_environment.hpp"
+#include "framework/host/device/fixed_pipe.hpp"
 #include "framework/host/loading/named_library.hpp"
 
 namespace tessera::conformance {
@@ -18,6 +19,19 @@ Verdict verdict_of(const Status& status) {
   if (status.code() == TSR_UNAVAILABLE) return Verdict::kUnsupported;
   if (status.code() == TSR_DEADLINE_EXCEEDED) return Verdict::kHang;
   return Verdict::kFail;
+}
+
+// Options may change what results mean; a device as it is opened without them
+// is not opened before a case asks for it.
+Result<CaseOptions> case_options(const KitOptions& options,
+                                 const std::shared_ptr<Plugin>& plugin) {
+  CaseOptions cases = options.cases;
+  if (options.device_options.empty()) return cases;
+  TSR_ASSIGN_OR_RETURN(
+      const std::shared_ptr<Device> device,
+      Device::open(plugin, options.device_index, options.device_options));
+  TSR_ASSIGN_OR_RETURN(cases.has_fixed_pipe, has_fixed_pipe(*device));
+  return cases;
 }
 
 }  // namespace
@@ -44,18 +58,21 @@ Result<std::unique_ptr<KitSession>> KitSession::open(
     return Status(TSR_UNAVAILABLE,
                   facts->name + " is not healthy: " + facts->info.reason);
   }
-  return std::unique_ptr<KitSession>(new KitSession(
-      std::move(plugin), options, std::move(allocator), std::move(facts)));
+  TSR_ASSIGN_OR_RETURN(const CaseOptions cases, case_options(options, plugin));
+  return std::unique_ptr<KitSession>(
+      new KitSession(std::move(plugin), options, cases, std::move(allocator),
+                     std::move(facts)));
 }
 
 KitSession::KitSession(std::shared_ptr<Plugin> plugin,
-                       const KitOptions& options,
+                       const KitOptions& options, const CaseOptions& cases,
                        std::shared_ptr<GuardedAllocator> allocator,
                        std::unique_ptr<DeviceFacts> facts)
     : facts_(std::move(facts)),
       claim_(*facts_),
-      context_(std::move(plugin), options.device_index, std::move(allocator)),
-      cases_(generate_cases(claim_, options.max_level, options.cases)) {}
+      context_(std::move(plugin), options.device_index, options.device_options,
+               std::move(allocator)),
+      cases_(generate_cases(claim_, options.max_level, cases)) {}
 
 const Case* KitSession::find(const std::string& id) const {
   const auto found =

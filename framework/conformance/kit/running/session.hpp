@@ -30,6 +30,7 @@ class KitSession {
 
  private:
   KitSession(std::shared_ptr<Plugin> plugin, const KitOptions& options,
+             const CaseOptions& cases,
              std::shared_ptr<GuardedAllocator> allocator,
              std::unique_ptr<DeviceFacts> facts);
 
