@@ -67,8 +67,6 @@ Cost local_copy_cost(const Profile& profile, const Instruction& copy) {
 
 }  // namespace
 
-int64_t fractal_k(Type type) { return 256 / bits_of(type); }
-
 int64_t cube_macs(const Profile& profile, Type type) {
   switch (type) {
     case Type::kF16:

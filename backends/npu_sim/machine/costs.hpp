@@ -29,7 +29,7 @@ struct TransferCost {
 };
 
 // K of one fractal of the cube: 16 for f16, 32 for s8, 64 for s4.
-int64_t fractal_k(Type type);
+constexpr int64_t fractal_k(Type type) { return 256 / bits_of(type); }
 // Multiply-accumulates a cycle; 0 if the cube cannot.
 int64_t cube_macs(const Profile& profile, Type type);
 double mmad_cycles(const Profile& profile, Type type, int64_t m, int64_t n,

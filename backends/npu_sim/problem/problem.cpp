@@ -13,14 +13,8 @@
 namespace tessera::npu {
 namespace {
 
-constexpr std::array<std::pair<const char*, int64_t>, 7> kTypes = {
-    {{"f16", 16},
-     {"bf16", 16},
-     {"f32", 32},
-     {"s8", 8},
-     {"s4", 4},
-     {"s32", 32},
-     {"f8", 8}}};
+constexpr std::array<const char*, 7> kTypes = {"f16", "bf16", "f32", "s8",
+                                               "s4",  "s32",  "f8"};
 constexpr std::array<const char*, 11> kSchemes = {
     "w16a16", "bf16",  "w8a8", "w8a8_dynamic", "int8", "w8a8sc",
     "w8a16",  "w4a16", "w4a8", "w4a4",         "fp8"};
@@ -125,13 +119,7 @@ std::string key_of_one(const SmallOp& op) {
 
 }  // namespace
 
-const char* name_of(Type type) {
-  return kTypes.at(static_cast<size_t>(type)).first;
-}
-
-int64_t bits_of(Type type) {
-  return kTypes.at(static_cast<size_t>(type)).second;
-}
+const char* name_of(Type type) { return name_in(kTypes, type); }
 
 const char* name_of(Scheme scheme) { return name_in(kSchemes, scheme); }
 

@@ -15,7 +15,24 @@ namespace tessera::npu {
 enum class Type : uint8_t { kF16, kBf16, kF32, kS8, kS4, kS32, kF8 };
 
 const char* name_of(Type type);
-int64_t bits_of(Type type);
+
+// Of one element.
+constexpr int64_t bits_of(Type type) {
+  switch (type) {
+    case Type::kS4:
+      return 4;
+    case Type::kS8:
+    case Type::kF8:
+      return 8;
+    case Type::kF16:
+    case Type::kBf16:
+      return 16;
+    case Type::kF32:
+    case Type::kS32:
+      break;
+  }
+  return 32;
+}
 
 // Types and quantization of a product.
 enum class Scheme : uint8_t {

@@ -59,14 +59,13 @@ double output_bytes(const Gemm& gemm) {
 double visible_scores(const Attention& attention, size_t sequence) {
   const int64_t q_len = attention.q_lens[sequence];
   const int64_t seq_len = attention.seq_lens[sequence];
-  double scores = 0;
-  for (int64_t q = 0; q < q_len; ++q) {
-    const int64_t last = attention.causal ? seq_len - q_len + q + 1 : seq_len;
-    const int64_t seen =
-        attention.window > 0 ? std::min(attention.window, last) : last;
-    scores += static_cast<double>(seen);
-  }
-  return scores;
+  const int64_t window = attention.window > 0 ? attention.window : seq_len;
+  if (!attention.causal) return product(q_len, std::min(window, seq_len));
+  // Query i sees before + i + 1 keys, until a window is full.
+  const int64_t before = seq_len - q_len;
+  const int64_t growing = std::clamp<int64_t>(window - before, 0, q_len);
+  return product(growing, 2 * before + 1 + growing) / 2 +
+         product(q_len - growing, window);
 }
 
 double operations_of_one(const Gemm& gemm) {

@@ -293,8 +293,8 @@ double split_cycles(const Profile& profile, const AttentionPlan& plan) {
 }  // namespace
 
 double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
-  const AttentionLoad load = load_of(plan);
-  const CoreShare share = busiest_core(plan, load);
+  const AttentionLoad& load = plan.load;
+  const CoreShare share = busiest_core(plan);
   const Samples samples = sample_tiles(plan, load, share);
   // Cores at work at a time, in the mean.
   const double busy =

@@ -33,6 +33,8 @@ AttentionPipeline::AttentionPipeline(const Profile& profile,
                                      const CacheTraffic& traffic)
     : profile_(profile),
       plan_(plan),
+      packet_dims_(plan.packet_dims()),
+      packet_keys_(plan.packet_keys()),
       cores_(traffic.cores),
       spill_(traffic.spill),
       dram_time_(profile.global.read_latency_cycles),
@@ -130,8 +132,8 @@ AttentionPipeline::Step AttentionPipeline::step(int64_t m, int64_t n,
           mmad_cycles(profile_, type, m, n, k)};
 }
 
-AttentionPipeline::Product AttentionPipeline::product(int64_t m, int64_t n,
-                                                      int64_t k) const {
+AttentionPipeline::Product AttentionPipeline::make_product(int64_t m, int64_t n,
+                                                           int64_t k) const {
   const Type type = plan_.cube;
   const int64_t k0 = fractal_k(type);
   const LocalMemories& local = profile_.local;
@@ -139,11 +141,22 @@ AttentionPipeline::Product AttentionPipeline::product(int64_t m, int64_t n,
       k0 * std::max<int64_t>(
                1, std::min(local.l0a_bytes / 2 / fractal_bytes(m, k0, type),
                            local.l0b_bytes / 2 / fractal_bytes(n, k0, type)));
-  Product one;
+  Product one{m, n, k, 1, {}, {}};
   one.steps = ceil_div(k, step_k);
   one.last = step(m, n, k - (one.steps - 1) * step_k);
   if (one.steps > 1) one.each = step(m, n, step_k);
   return one;
+}
+
+const AttentionPipeline::Product& AttentionPipeline::product(int64_t m,
+                                                             int64_t n,
+                                                             int64_t k) {
+  for (const Product& known : products_) {
+    if (known.m == m && known.n == n && known.k == k) return known;
+  }
+  Product& made = products_.at(num_products_++ % products_.size());
+  made = make_product(m, n, k);
+  return made;
 }
 
 // Loads to L0 and products.
@@ -232,8 +245,8 @@ void AttentionPipeline::scores(const TileOfKeys& tile, bool is_maximum) {
       run(product(tile.rows, keys, qk_dim), std::max(query_ready_, wide), slot);
     }
     for (int64_t dim = plan_.keeps_cache() ? qk_dim : 0; dim < qk_dim;
-         dim += plan_.packet_dims()) {
-      const int64_t dims = std::min(plan_.packet_dims(), qk_dim - dim);
+         dim += packet_dims_) {
+      const int64_t dims = std::min(packet_dims_, qk_dim - dim);
       read_packet(tile, CachePart::kKeys, keys, dims);
       run_packet(product(tile.rows, keys, dims), query_ready_, slot);
     }
@@ -288,8 +301,8 @@ void AttentionPipeline::value_block(const TileOfKeys& tile, int64_t column,
         slot);
     return;
   }
-  for (int64_t key = 0; key < tile.keys; key += plan_.packet_keys()) {
-    const int64_t count = std::min(plan_.packet_keys(), tile.keys - key);
+  for (int64_t key = 0; key < tile.keys; key += packet_keys_) {
+    const int64_t count = std::min(packet_keys_, tile.keys - key);
     read_packet(tile, CachePart::kValues, count, n);
     if (column == 0 && key == 0) weights(tile);
     run_packet(product(tile.rows, n, count), weights_ready_.at(at), slot);

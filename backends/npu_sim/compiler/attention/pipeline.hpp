@@ -68,6 +68,9 @@ class AttentionPipeline {
     double work = 0;
   };
   struct Product {
+    int64_t m = 0;
+    int64_t n = 0;
+    int64_t k = 0;
     int64_t steps = 1;
     Step each;
     Step last;  // what K leaves
@@ -93,7 +96,8 @@ class AttentionPipeline {
   void read_packet(const TileOfKeys& tile, CachePart part, int64_t keys,
                    int64_t dims);
   Step step(int64_t m, int64_t n, int64_t k) const;
-  Product product(int64_t m, int64_t n, int64_t k) const;
+  Product make_product(int64_t m, int64_t n, int64_t k) const;
+  const Product& product(int64_t m, int64_t n, int64_t k);
   void run(const Product& product, double operand_ready, double slot_free);
   void run_packet(const Product& product, double operand_ready,
                   double slot_free);
@@ -131,6 +135,11 @@ class AttentionPipeline {
 
   const Profile& profile_;
   const AttentionPlan& plan_;
+  int64_t packet_dims_;
+  int64_t packet_keys_;
+  // Those asked for last: tiles are alike.
+  std::array<Product, 8> products_{};
+  size_t num_products_ = 0;
   double cores_;
   double spill_;
   // What DRAM had to do for all cores, in cycles of its own.

@@ -33,6 +33,22 @@ struct AttentionWork {
 // products, where many tiles of rows read it; else tile by tile ahead of them.
 enum class Widening : uint8_t { kNone, kOnce, kAhead };
 
+// All works of a plan together.
+struct AttentionLoad {
+  double works = 0;  // before keys are split between cores
+  double parts = 0;  // after that
+  double tiles = 0;
+  double keys = 0;
+  double own_keys = 0;  // those that a work of the same head reads too, once
+  double rows = 0;
+  double longest = 0;  // tiles of one work
+  // Of the work that takes longest, which few rows would not.
+  double heaviest = 0;
+  double heaviest_rows = 0;
+  double heaviest_share = 1;  // own keys of its sequence, of all that are read
+  double shortest = 0;
+};
+
 struct AttentionPlan {
   Attention attention;
   Type cube = Type::kF16;  // of the products
@@ -51,6 +67,7 @@ struct AttentionPlan {
   int64_t softmax_rows = 0;       // in UB at a time
   int64_t widening_depth = 0;     // steps of widening in UB at a time
   int64_t num_lanes = 2;          // vector cores of one cube core
+  AttentionLoad load;
   std::vector<int64_t> q_starts;  // first token of a sequence
   std::vector<std::vector<AttentionWork>> work;  // of each core
 

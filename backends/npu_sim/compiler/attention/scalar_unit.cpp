@@ -14,17 +14,18 @@ constexpr double kQueueDepth = 32;
 }  // namespace
 
 void PipeQueue::add(double count, double each, double end) {
-  groups_.at(next_++ % groups_.size()) = {count, each, end};
+  groups_[next_++ % kGroups] = {count, each, end};
+  waiting_ += count;
+  while (waiting_ - groups_[oldest_ % kGroups].count > kQueueDepth) {
+    waiting_ -= groups_[oldest_++ % kGroups].count;
+  }
 }
 
 double PipeQueue::room() const {
-  double behind = kQueueDepth;
-  for (size_t i = 1; i <= groups_.size() && i <= next_; ++i) {
-    const Group& group = groups_.at((next_ - i) % groups_.size());
-    if (behind < group.count) return group.end - behind * group.each;
-    behind -= group.count;
-  }
-  return 0;
+  if (waiting_ <= kQueueDepth) return 0;
+  const Group& group = groups_[oldest_ % kGroups];
+  const double left = waiting_ - kQueueDepth;  // of it
+  return group.end - (group.count - left) * group.each;
 }
 
 void PipeQueue::skip(double cycles) {

@@ -17,7 +17,7 @@ class PipeQueue {
  public:
   // `count` instructions of `each` cycles, the last of which ends at `end`.
   void add(double count, double each, double end);
-  // When there is room for one more.
+  // When there is room for one more; 0 while the queue was never full.
   double room() const;
   void skip(double cycles);
 
@@ -27,8 +27,13 @@ class PipeQueue {
     double each = 0;
     double end = 0;
   };
-  std::array<Group, 16> groups_{};
+  // Of at least two instructions each, so that a full queue is not overwritten.
+  static constexpr size_t kGroups = 16;
+  std::array<Group, kGroups> groups_{};
   size_t next_ = 0;
+  // The group that leaves next, and instructions from there on.
+  size_t oldest_ = 0;
+  double waiting_ = 0;
 };
 
 // The scalar unit of a core: until when it stood at a full queue.

@@ -260,7 +260,8 @@ CoreShare deal_longest_first(const AttentionPlan& plan) {
 
 }  // namespace
 
-CoreShare busiest_core(const AttentionPlan& plan, const AttentionLoad& load) {
+CoreShare busiest_core(const AttentionPlan& plan) {
+  const AttentionLoad& load = plan.load;
   const auto cores = static_cast<double>(plan.cores);
   CoreShare share;
   if (load.parts < kFewParts * cores) {
@@ -281,9 +282,9 @@ CoreShare busiest_core(const AttentionPlan& plan, const AttentionLoad& load) {
 }
 
 void choose_splits(AttentionPlan& plan) {
-  const AttentionLoad load = load_of(plan);
-  const auto most_tiles = static_cast<int64_t>(load.longest);
-  const auto count = static_cast<int64_t>(load.works);
+  plan.load = load_of(plan);
+  const auto most_tiles = static_cast<int64_t>(plan.load.longest);
+  const auto count = static_cast<int64_t>(plan.load.works);
   int64_t best = 1;
   int64_t best_tiles = std::numeric_limits<int64_t>::max();
   for (int64_t splits = 1; splits <= std::min(kMostSplits, most_tiles);
@@ -298,6 +299,7 @@ void choose_splits(AttentionPlan& plan) {
     }
   }
   plan.num_splits = count >= 4 * plan.cores ? 1 : best;
+  if (plan.num_splits > 1) plan.load = load_of(plan);
 }
 
 void share_work(const Profile& profile, AttentionPlan& plan) {

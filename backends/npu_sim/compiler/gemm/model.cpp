@@ -10,6 +10,7 @@
 #include <limits>
 #include <vector>
 
+#include "backends/npu_sim/compiler/gemm/packets.hpp"
 #include "backends/npu_sim/compiler/gemm/passes.hpp"
 #include "backends/npu_sim/compiler/gemm/reduce.hpp"
 #include "backends/npu_sim/compiler/gemm/slices.hpp"
@@ -20,109 +21,6 @@ namespace {
 
 double real(int64_t value) { return static_cast<double>(value); }
 
-// One packet after another; what one takes all the way through.
-struct PacketTimes {
-  double mte2 = 0;
-  double steady = 0;   // until the next, in the mean
-  double through = 0;  // of one buffer, until it is free again
-};
-
-// A packet whose operands nobody has read before, or somebody has.
-struct PacketCase {
-  double share = 1;  // of all packets
-  OperandTraffic input;
-  OperandTraffic weight;
-};
-
-PacketTimes packet_times(const GemmContext& context, const TileTimes& tile,
-                         const PacketCase& packet, double cores) {
-  const Profile& profile = context.profile;
-  const double rate = profile.dram_rate();
-  PacketTimes times;
-  times.mte2 = tile.input.cycles(packet.input, rate, cores) +
-               tile.weight.cycles(packet.weight, rate, cores);
-  // A packet is there when the slower of its operands is.
-  const double misses = std::max(packet.input.misses(), packet.weight.misses());
-  const double latency = profile.assumptions.l2_latency_cycles +
-                         misses * (profile.global.read_latency_cycles -
-                                   profile.assumptions.l2_latency_cycles);
-  times.through = times.mte2 + latency + tile.compute;
-  const double all_through = tile.turns * times.through /
-                             (tile.packets * real(context.layout.buffers));
-  // Alone among others, a late packet keeps the cube for as long as it takes.
-  const double alone = times.through - tile.compute;
-  times.steady =
-      std::max({times.mte2, tile.compute,
-                packet.share * all_through + (1 - packet.share) * alone});
-  return times;
-}
-
-// Who reads a packet first waits for DRAM for all of it; the others do not, so
-// the mean of what both take is more than what the mean takes.
-PacketTimes packet_times(const GemmContext& context, const TileTimes& tile,
-                         const Traffic& traffic, double cores) {
-  const auto part = [](const OperandTraffic& of_all, bool is_first) {
-    OperandTraffic one = of_all;
-    one.first = is_first ? 1 : 0;
-    return one;
-  };
-  PacketTimes mean;
-  for (const bool input_first : {false, true}) {
-    for (const bool weight_first : {false, true}) {
-      const double a = traffic.input.first;
-      const double b = traffic.weight.first;
-      PacketCase one{(input_first ? a : 1 - a) * (weight_first ? b : 1 - b),
-                     part(traffic.input, input_first),
-                     part(traffic.weight, weight_first)};
-      if (one.share <= 0) continue;
-      const double readers = std::max(
-          1.0, cores * ((input_first || weight_first) ? one.share : 1));
-      const PacketTimes times = packet_times(context, tile, one, readers);
-      mean.mte2 += one.share * times.mte2;
-      mean.steady += one.share * times.steady;
-      mean.through += one.share * times.through;
-    }
-  }
-  return mean;
-}
-
-// The packets of one tile.
-double packets_cycles(const TileTimes& tile, const PacketTimes& packet) {
-  return tile.packets * packet.steady;
-}
-
-// A sum's place in GM is free when the vector cores have read it, chunks that
-// follow each other as they come; of two places, half of that shows.
-double handed_cycles(const Profile& profile, const TileTimes& tile) {
-  if (tile.chunks == 0) return 0;
-  const double last = std::max(
-      tile.exit, tile.exit / tile.chunks + (tile.chunks - 1) * tile.chunk);
-  return (last + tile.hand_over + tile.read_back +
-          profile.assumptions.cross_core_cycles) /
-         2;
-}
-
-// One tile after another on one core: its sums, each of a share of its packets.
-double steady_tile(const GemmContext& context, const TileTimes& tile,
-                   const PacketTimes& packet) {
-  const Profile& profile = context.profile;
-  const double buffers = real(context.layout.buffers);
-  const double count = tile.packets / tile.sums;
-  const double packets = packets_cycles(tile, packet) / tile.sums;
-  const double exposed =
-      context.layout.accumulators > 1
-          ? 0
-          : tile.exit + profile.cube.latency_cycles - profile.cube.issue_cycles;
-  // While the accumulators are emptied, the loads go on two packets ahead.
-  const double hidden = std::min(
-      exposed, buffers * std::max(0.0, packets / count - tile.compute));
-  const double loads =
-      count * packet.mte2 + (profile.unified_cores ? tile.other_reads : 0);
-  return tile.sums * std::max({packets + exposed - hidden,
-                               count * tile.compute + exposed, loads, tile.exit,
-                               tile.siblings(), handed_cycles(profile, tile)});
-}
-
 // How far the last row and column of tiles are full, to whole fractals.
 struct Edges {
   double rows = 1;
@@ -132,8 +30,8 @@ struct Edges {
 // A tile of only some of the rows and columns.
 TileTimes narrowed(TileTimes tile, double rows, double columns) {
   tile.compute *= rows * columns;
-  tile.input.bytes *= rows;
-  tile.weight.bytes *= columns;
+  tile.input.scale(rows);
+  tile.weight.scale(columns);
   tile.exit *= rows * columns;
   tile.chunks *= rows;
   tile.chunk *= columns;
@@ -255,7 +153,7 @@ double dirty_at_most(const Profile& profile, const TrafficModel& traffic) {
 
 // If nothing missed L2 and no pipe waited for another.
 double least_cycles(const TileTimes& tile, const Deal& deal) {
-  const double hits = tile.input.cycles(0, 1) + tile.weight.cycles(0, 1);
+  const double hits = tile.input.cycles(0, 0) + tile.weight.cycles(0, 0);
   return (deal.whole(deal.edges.rows, deal.edges.columns) - 1) *
          std::max({tile.packets * std::max(hits, tile.compute),
                    tile.sums * tile.exit, tile.sums * tile.siblings()});
@@ -279,17 +177,18 @@ struct Replay {
 };
 
 PacketTimes Replay::first() const {
-  const double rate = context.profile.dram_rate();
   Traffic cold;
   cold.input.first = model.first_input();
   cold.weight.first = model.first_weight();
   PacketTimes times = packet_times(context, tile, cold, 1);
   if (!model.shares_both()) return times;
   // Who brings the one to L2 finds the other there.
-  const double hit = std::min(
-      tile.input.cycles(cold.input.first, rate) - tile.input.cycles(0, rate),
-      tile.weight.cycles(cold.weight.first, rate) -
-          tile.weight.cycles(0, rate));
+  const double byte = 1 / context.profile.dram_rate();
+  const auto saved = [&](const Transfer& transfer, double misses) {
+    return transfer.cycles(misses, byte) - transfer.cycles(0, byte);
+  };
+  const double hit = std::min(saved(tile.input, cold.input.first),
+                              saved(tile.weight, cold.weight.first));
   times.mte2 -= hit;
   times.through -= hit;
   return times;
@@ -364,7 +263,7 @@ GemmCost GemmModel::cost(const GemmPlan& plan, const GemmEffort& effort,
   const int64_t m = std::min(plan.tiling.tile_m, parts_.most_rows);
   const int64_t n = std::min(plan.tiling.tile_n, plan.gemm.N);
   const TileTimes tile = tile_times(context, work_of(plan, m, n),
-                                    profile_.dram_rate() / deal.busy);
+                                    deal.busy / profile_.dram_rate());
   GemmCost cost;
   cost.cycles = tail_cycles(context, tile) + passes_cycles_;
   if (plan.tiling.split_k > 1) {

@@ -20,9 +20,10 @@ double real(int64_t value) { return static_cast<double>(value); }
 
 Transfer transfer_of(const Profile& profile, const Instruction& copy) {
   const TransferCost cost = transfer_cost_of(profile, copy);
-  return {cost.bytes, cost.hit_rate,
-          cost.miss_rate > 0 ? std::min(cost.miss_rate, cost.hit_rate)
-                             : cost.hit_rate,
+  const double miss_rate = cost.miss_rate > 0
+                               ? std::min(cost.miss_rate, cost.hit_rate)
+                               : cost.hit_rate;
+  return {cost.bytes, cost.bytes / cost.hit_rate, cost.bytes / miss_rate,
           cost.least_cycles};
 }
 
@@ -39,11 +40,8 @@ Instruction copy_of(const Rectangle& rectangle) {
 
 // The mean of two that take turns.
 Transfer mean_of(const Transfer& a, const Transfer& b) {
-  const auto rate = [](double one, double other) {
-    return 2 / (1 / one + 1 / other);
-  };
-  return {a.bytes, rate(a.hit_rate, b.hit_rate), rate(a.miss_rate, b.miss_rate),
-          a.least_cycles};
+  return {a.bytes, (a.hit_cycles + b.hit_cycles) / 2,
+          (a.miss_cycles + b.miss_cycles) / 2, a.least_cycles};
 }
 
 Transfer weight_transfer(const GemmContext& context, const TileWork& work,
@@ -124,7 +122,7 @@ Transfer other_inputs(const GemmContext& context, int64_t m, int64_t n) {
       copy_of({gm_address(Tensor::kOther, 0), m, bytes_of_elements(out, n),
                bytes_of_elements(out, plan.gemm.N)});
   all = transfer_of(context.profile, copy);
-  all.bytes *= real(plan.kind.vector_inputs);
+  all.scale(real(plan.kind.vector_inputs));
   all.least_cycles *= real(plan.kind.vector_inputs);
   return all;
 }
@@ -137,12 +135,12 @@ double write_cycles(const GemmContext& context, int64_t m, int64_t n,
   copy.opcode = Opcode::kCopyOut;
   copy.dst_space = Space::kGm;
   copy.dst = gm_address(Tensor::kOutput, 0);
-  return transfer_of(context.profile, copy).cycles(0, 1);
+  return transfer_of(context.profile, copy).cycles(0, 0);
 }
 
 // L0C through the core's own vector pipe, some columns at a time.
 void add_drain(const GemmContext& context, const TileWork& work,
-               double dram_rate, TileTimes& times) {
+               double dram_cycles, TileTimes& times) {
   const Profile& profile = context.profile;
   const GemmPlan& plan = context.plan;
   const bool is_sum = plan.tiling.split_k > 1;
@@ -162,7 +160,7 @@ void add_drain(const GemmContext& context, const TileWork& work,
   double chunk = std::max({vector, write, once / kBuffers});
   if (!is_sum && plan.kind.vector_inputs > 0) {
     const double read =
-        other_inputs(context, work.m, columns).cycles(1, dram_rate) /
+        other_inputs(context, work.m, columns).cycles(1, dram_cycles) /
         times.sums;
     times.other_reads = chunks * read;
     const double wait = profile.global.read_latency_cycles + read;
@@ -189,12 +187,12 @@ void add_fixpipe(const GemmContext& context, const TileWork& work,
       type, context.hands_over() ? plan.tiling.tile_n : plan.gemm.N));
   fixpipe.dst_space = Space::kGm;
   times.exit =
-      transfer_of(profile, fixpipe).cycles(0, 1) * real(work.m) / real(rows);
+      transfer_of(profile, fixpipe).cycles(0, 0) * real(work.m) / real(rows);
 }
 
 // A tile of sums that passed through GM, in chunks of rows.
 void add_siblings(const GemmContext& context, const TileWork& work,
-                  double dram_rate, TileTimes& times) {
+                  double dram_cycles, TileTimes& times) {
   const Profile& profile = context.profile;
   const GemmPlan& plan = context.plan;
   const int64_t rows = std::min(context.layout.epilogue_rows, work.m);
@@ -203,8 +201,8 @@ void add_siblings(const GemmContext& context, const TileWork& work,
                                     work.n * 4, plan.tiling.tile_n * 4});
   const Transfer others = other_inputs(context, rows, work.n);
   double read =
-      transfer_of(profile, sums).cycles(0, 1) +
-      others.cycles(1, dram_rate / real(context.num_siblings())) / times.sums;
+      transfer_of(profile, sums).cycles(0, 0) +
+      others.cycles(1, dram_cycles * real(context.num_siblings())) / times.sums;
   if (plan.kind.per_token) read += profile.global.dma_issue_cycles;
   const double vector =
       vector_instruction(profile, elements, passes_of(plan, times));
@@ -224,7 +222,7 @@ void add_siblings(const GemmContext& context, const TileWork& work,
                       std::max(0.0, times.chunks - kBuffers) * times.chunk;
   times.hand_over = profile.global.write_latency_cycles +
                     profile.assumptions.cross_core_cycles;
-  times.last_chunk = transfer_of(profile, sums).cycles(0, 1) +
+  times.last_chunk = transfer_of(profile, sums).cycles(0, 0) +
                      profile.assumptions.l2_latency_cycles + vector +
                      profile.vector.latency_cycles + write;
 }
@@ -232,7 +230,7 @@ void add_siblings(const GemmContext& context, const TileWork& work,
 }  // namespace
 
 TileTimes tile_times(const GemmContext& context, const TileWork& work,
-                     double dram_rate) {
+                     double dram_cycles) {
   const int64_t packet = std::min(context.plan.tiling.packet_k, work.k);
   TileTimes times;
   times.packets = real(work.k) / real(packet);
@@ -246,9 +244,9 @@ TileTimes tile_times(const GemmContext& context, const TileWork& work,
   if (context.profile.exit.fixpipe) {
     add_fixpipe(context, work, times);
   } else {
-    add_drain(context, work, dram_rate, times);
+    add_drain(context, work, dram_cycles, times);
   }
-  if (context.hands_over()) add_siblings(context, work, dram_rate, times);
+  if (context.hands_over()) add_siblings(context, work, dram_cycles, times);
   return times;
 }
 

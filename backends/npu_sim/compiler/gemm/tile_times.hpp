@@ -15,23 +15,19 @@ namespace tessera::npu {
 // A transfer whose lines come from L2 or, a share of them, from DRAM.
 struct Transfer {
   double bytes = 0;
-  double hit_rate = 1;
-  double miss_rate = 1;
+  double hit_cycles = 0;   // if L2 holds all of it
+  double miss_cycles = 0;  // if it holds nothing, and DRAM were free
   double least_cycles = 0;
 
-  // While DRAM gives it `dram_rate` bytes a cycle.
-  double cycles(double miss_share, double dram_rate) const {
-    const double own =
-        bytes * ((1 - miss_share) / hit_rate + miss_share / miss_rate);
-    return std::max({own, bytes * miss_share / dram_rate, least_cycles});
+  // While a byte from DRAM takes `dram_cycles`.
+  double cycles(double miss_share, double dram_cycles) const {
+    const double own = hit_cycles + miss_share * (miss_cycles - hit_cycles);
+    return std::max({own, bytes * miss_share * dram_cycles, least_cycles});
   }
-  // In the mean, of `cores` that do the same at the same time; those that read
-  // first share `dram_rate` among themselves.
-  double cycles(const OperandTraffic& traffic, double dram_rate,
-                double cores) const {
-    const double readers = std::max(1.0, cores * traffic.first);
-    return traffic.first * cycles(1, dram_rate / readers) +
-           (1 - traffic.first) * cycles(traffic.again, dram_rate / cores);
+  void scale(double factor) {
+    bytes *= factor;
+    hit_cycles *= factor;
+    miss_cycles *= factor;
   }
 };
 
@@ -59,8 +55,8 @@ struct TileTimes {
   double siblings() const { return chunks * chunk; }  // for a sum
 };
 
-// With `dram_rate` bytes a cycle of DRAM for this core.
+// While a byte from DRAM takes this core `dram_cycles`.
 TileTimes tile_times(const GemmContext& context, const TileWork& work,
-                     double dram_rate);
+                     double dram_cycles);
 
 }  // namespace tessera::npu
