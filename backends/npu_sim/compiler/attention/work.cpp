@@ -125,7 +125,7 @@ namespace {
 
 // Of the tiles of rows of a long sequence, so many stand for all: their keys
 // grow evenly.
-constexpr int64_t kSampledRows = 128;
+constexpr int64_t kSampledRows = 48;
 
 // What the tiles of one sequence's rows add up to.
 class SequenceLoad {

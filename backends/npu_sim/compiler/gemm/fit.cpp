@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 
 namespace tessera::npu {
@@ -63,27 +62,18 @@ void choose_depth(const Profile& profile, const GemmPlan& plan,
   }
 }
 
-std::string misfit(const Profile& profile, const GemmPlan& plan) {
-  const GemmLayout layout = layout_of(profile, plan);
-  const auto check = [](const char* name, int64_t needed, int64_t there) {
-    return needed <= there
-               ? std::string()
-               : std::string("needs ") + std::to_string(needed) + " bytes of " +
-                     name + ", which has " + std::to_string(there);
-  };
+std::optional<Misfit> misfit(const Profile& profile, const GemmLayout& layout) {
   const LocalMemories& local = profile.local;
-  std::string why =
-      check("l0a", layout.buffers * layout.a_step_bytes, local.l0a_bytes);
-  if (why.empty()) {
-    why = check("l0b", layout.buffers * layout.b_step_bytes, local.l0b_bytes);
+  for (const Misfit& need :
+       {Misfit{"l0a", layout.buffers * layout.a_step_bytes, local.l0a_bytes},
+        Misfit{"l0b", layout.buffers * layout.b_step_bytes, local.l0b_bytes},
+        Misfit{"l0c", layout.accumulators * layout.accumulator_bytes,
+               local.l0c_bytes},
+        Misfit{"l1", layout.l1_bytes(), local.l1_bytes},
+        Misfit{"ub", layout.ub_bytes, local.ub_bytes}}) {
+    if (need.needed_bytes > need.bytes) return need;
   }
-  if (why.empty()) {
-    why = check("l0c", layout.accumulators * layout.accumulator_bytes,
-                local.l0c_bytes);
-  }
-  if (why.empty()) why = check("l1", layout.l1_bytes(), local.l1_bytes);
-  if (why.empty()) why = check("ub", layout.ub_bytes, local.ub_bytes);
-  return why;
+  return std::nullopt;
 }
 
 }  // namespace tessera::npu

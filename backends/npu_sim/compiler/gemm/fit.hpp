@@ -6,8 +6,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
+#include <optional>
 
+#include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/compiler/gemm/plan.hpp"
 
 namespace tessera::npu {
@@ -21,7 +22,13 @@ inline int64_t round_down(int64_t most, int64_t unit) {
 void choose_depth(const Profile& profile, const GemmPlan& plan,
                   GemmTiling& tiling);
 
-// Which memory the tiling of `plan` does not fit; empty if it fits all.
-std::string misfit(const Profile& profile, const GemmPlan& plan);
+// A memory of a core that a plan asks too much of.
+struct Misfit {
+  const char* memory;
+  int64_t needed_bytes;
+  int64_t bytes;
+};
+// The first that `layout` does not fit; empty if it fits all.
+std::optional<Misfit> misfit(const Profile& profile, const GemmLayout& layout);
 
 }  // namespace tessera::npu

@@ -256,9 +256,9 @@ bool GemmModel::fits(const GemmPlan& plan) const {
   return traffic.fits(dirty_at_most(profile_, traffic));
 }
 
-GemmCost GemmModel::cost(const GemmPlan& plan, const GemmEffort& effort,
+GemmCost GemmModel::cost(const GemmContext& context, const GemmEffort& effort,
                          double enough) const {
-  const GemmContext context{profile_, plan, layout_of(profile_, plan)};
+  const GemmPlan& plan = context.plan;
   const Deal deal = deal_of(plan, parts_);
   const int64_t m = std::min(plan.tiling.tile_m, parts_.most_rows);
   const int64_t n = std::min(plan.tiling.tile_n, plan.gemm.N);
@@ -289,7 +289,9 @@ GemmCost cost_of_plan(const Profile& profile, const GemmPlan& plan) {
   GemmCost cost;
   for (const SliceSample& sample : samples) {
     const GemmCost one =
-        GemmModel(profile, sample.plan).cost(sample.plan, kEffort, kAnything);
+        GemmModel(profile, sample.plan)
+            .cost({profile, sample.plan, layout_of(profile, sample.plan)},
+                  kEffort, kAnything);
     for (double GemmCost::*figure :
          {&GemmCost::cycles, &GemmCost::cube_cycles, &GemmCost::mte1_cycles,
           &GemmCost::mte2_cycles, &GemmCost::fixpipe_cycles,

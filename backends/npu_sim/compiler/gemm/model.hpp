@@ -34,7 +34,7 @@ class GemmModel {
   GemmModel(const Profile& profile, const GemmPlan& plan);
 
   // Infinite cycles, as soon as they are known to be no less than `enough`.
-  GemmCost cost(const GemmPlan& plan, const GemmEffort& effort,
+  GemmCost cost(const GemmContext& context, const GemmEffort& effort,
                 double enough) const;
 
   // Whether all that the product touches fits L2 at once.

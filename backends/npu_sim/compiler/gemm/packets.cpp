@@ -54,9 +54,9 @@ void Packets::add(const PacketCase& packet, PacketTimes& mean) const {
   // Alone among others, a late packet keeps the cube for as long as it takes.
   const double alone = mte2 + latency;
   const double through = alone + tile_.compute;
-  const double steady = std::max({mte2, tile_.compute,
-                                  packet.share * turns_ * through +
-                                      (1 - packet.share) * alone});
+  const double steady =
+      std::max({mte2, tile_.compute,
+                packet.share * turns_ * through + (1 - packet.share) * alone});
   mean.mte2 += packet.share * mte2;
   mean.steady += packet.share * steady;
   mean.through += packet.share * through;
@@ -104,8 +104,8 @@ double steady_tile(const GemmContext& context, const TileTimes& tile,
           ? 0
           : tile.exit + profile.cube.latency_cycles - profile.cube.issue_cycles;
   // While the accumulators are emptied, the loads go on two packets ahead.
-  const double hidden = std::min(
-      exposed, buffers * std::max(0.0, packet.steady - tile.compute));
+  const double hidden =
+      std::min(exposed, buffers * std::max(0.0, packet.steady - tile.compute));
   const double loads =
       count * packet.mte2 + (profile.unified_cores ? tile.other_reads : 0);
   return tile.sums * std::max({packets + exposed - hidden,

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <string>
 
@@ -21,11 +22,18 @@
 namespace tessera::npu {
 namespace {
 
+double real(int64_t value) { return static_cast<double>(value); }
+
 constexpr int64_t kFractalRows = 16;
 constexpr std::array<int64_t, 7> kTileRows = {16, 32, 64, 96, 128, 192, 256};
 constexpr std::array<int64_t, 10> kTileColumns = {16,  32,  64,  96,  128,
                                                   160, 192, 256, 384, 512};
 constexpr std::array<int64_t, 4> kSplits = {1, 2, 4, 8};
+constexpr double kSumBytes = 4;
+constexpr double kLongestRow = 4096;  // bytes of a packet's, as fit.cpp has it
+// Tilings that promise less than the best and keep to it, until only those next
+// to the best are tried.
+constexpr int kPatience = 6;
 
 int64_t most_tile_rows(const GemmPlan& plan) {
   int64_t rows = 1;
@@ -81,8 +89,9 @@ void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
   choose_depth(profile, plan, tiling);
   plan.tiling = tiling;
   if (tiling.swizzle == 0) plan.tiling.swizzle = choose_swizzle(plan, tiling);
-  if (!misfit(profile, plan).empty()) return;
-  const double cycles = model.cost(plan, kSearchEffort, best_cycles).cycles;
+  const GemmContext context{profile, plan, layout_of(profile, plan)};
+  if (misfit(profile, context.layout)) return;
+  const double cycles = model.cost(context, kSearchEffort, best_cycles).cycles;
   if (cycles < best_cycles) {
     best_cycles = cycles;
     best = plan.tiling;
@@ -98,7 +107,9 @@ void Search::refine_swizzle() {
   const int64_t rows = most_tile_rows(plan);
   for (int64_t parts = 1; parts <= rows; parts *= 2) {
     plan.tiling.swizzle = ceil_div(rows, parts);
-    const double cycles = model.cost(plan, kSearchEffort, best_cycles).cycles;
+    const GemmContext context{profile, plan, layout_of(profile, plan)};
+    const double cycles =
+        model.cost(context, kSearchEffort, best_cycles).cycles;
     if (cycles >= best_cycles) continue;
     best_cycles = cycles;
     best = plan.tiling;
@@ -172,17 +183,31 @@ struct Candidate {
   int64_t tile_m = 0;
   int64_t tile_n = 0;
   int64_t split_k = 1;
+  int row = 0;  // among the sizes of each side
+  int column = 0;
   double least_cycles = 0;
+  bool is_seen = false;
+
+  bool is_next_to(const Candidate& other) const {
+    const bool is_split_alike = split_k == other.split_k;
+    const int steps =
+        std::abs(row - other.row) + std::abs(column - other.column);
+    return is_split_alike ? steps == 1 : steps == 0;
+  }
 };
 
-// What no order of tiles, no cache and no overlap can undercut: the products,
-// the loads to L0 and those to L1, of an even share of all tiles.
+// What no order of tiles, no cache and no overlap can undercut: of an even
+// share of all tiles the products, the loads to L0 and to L1, the way out, and
+// the way of two packets in turn through all of them.
 double least_cycles(const Profile& profile, const GemmPlan& plan,
                     const Candidate& candidate, double tiles) {
-  const auto real = [](int64_t value) { return static_cast<double>(value); };
   const Type type = plan.kind.cube;
   const auto m = real(round_up(candidate.tile_m, kFractalRows));
   const auto n = real(round_up(candidate.tile_n, kFractalRows));
+  const double sum_bytes = kSumBytes * m * n;
+  if (sum_bytes > real(profile.local.l0c_bytes)) {
+    return std::numeric_limits<double>::infinity();
+  }
   const double K = real(plan.gemm.K);
   const double element = real(bits_of(type)) / 8;
   const LocalMemories& local = profile.local;
@@ -197,9 +222,20 @@ double least_cycles(const Profile& profile, const GemmPlan& plan,
   const double mte2 = plan.kind.unzips
                           ? 0
                           : (m + n) * K * element / profile.global.l2_read_rate;
+  const double packets =
+      K * element /
+      std::min({K * element, kLongestRow, real(local.l1_bytes) / 2 / (m + n)});
+  const double through = std::max(cube, mte1) + mte2 +
+                         packets * profile.assumptions.l2_latency_cycles;
+  const double exit_rate = profile.exit.fixpipe
+                               ? profile.exit.fixpipe_elements
+                               : profile.exit.l0c_to_ub_rate / kSumBytes;
+  const bool is_hidden = 2 * sum_bytes <= real(local.l0c_bytes);
+  const double exit = m * n / exit_rate;
   const double shares = tiles * real(candidate.split_k) / real(plan.cores);
   return std::max(shares, 1.0) / real(candidate.split_k) *
-         std::max({cube, mte1, mte2});
+         std::max(
+             {cube + (is_hidden ? 0 : exit), mte1, mte2, exit, through / 2});
 }
 
 std::vector<Candidate> candidates_of(const Search& search,
@@ -215,18 +251,22 @@ std::vector<Candidate> candidates_of(const Search& search,
   const bool may_split = parts.num_active <= 1 && plan.kind.sum_k == 0 &&
                          parts.most_rows <= (plan.is_later_slice ? 16 : 256);
   std::vector<Candidate> candidates;
+  int row = 0;
   for (const int64_t tile_m :
        sizes_of(kTileRows, parts.most_rows, forced.tile_m, search.least_side)) {
+    ++row;
+    int column = 0;
     // Short tiles count as what they hold.
     const double rows =
         static_cast<double>(parts.rows) / static_cast<double>(tile_m);
     const int64_t whole_rows = tile_rows_of(plan.parts, tile_m);
     for (const int64_t tile_n : columns) {
+      ++column;
       const double tiles =
           rows * static_cast<double>(gemm.N) / static_cast<double>(tile_n);
       const int64_t whole = whole_rows * ceil_div(gemm.N, tile_n);
       for (const int64_t split : kSplits) {
-        Candidate one{tile_m, tile_n, split};
+        Candidate one{tile_m, tile_n, split, row, column};
         if (forced.split_k > 0) one.split_k = forced.split_k;
         const bool pays = may_split && whole * split <= 2 * plan.cores &&
                           gemm.K >= 512 * split;
@@ -239,7 +279,8 @@ std::vector<Candidate> candidates_of(const Search& search,
   return candidates;
 }
 
-// The most promising first: most of the others need no closer look then.
+// The most promising first, until several have promised too much; then what
+// lies next to the best.
 void search_tiles(Search& search, const PartsSummary& parts) {
   std::vector<Candidate> candidates = candidates_of(search, parts);
   std::sort(candidates.begin(), candidates.end(),
@@ -247,9 +288,31 @@ void search_tiles(Search& search, const PartsSummary& parts) {
               return a.least_cycles < b.least_cycles;
             });
   const double before = search.model.cycles_before();
-  for (const Candidate& one : candidates) {
-    if (before + one.least_cycles >= search.best_cycles) break;
+  const Candidate* best = nullptr;
+  const auto improves = [&](Candidate& one) {
+    const double cycles = search.best_cycles;
+    one.is_seen = true;
     search.consider(one.tile_m, one.tile_n, one.split_k);
+    if (search.best_cycles == cycles) return false;
+    best = &one;
+    return true;
+  };
+  int in_vain = 0;
+  for (Candidate& one : candidates) {
+    const bool is_less = before + one.least_cycles < search.best_cycles;
+    if (best != nullptr && !is_less) break;
+    in_vain = improves(one) || best == nullptr ? 0 : in_vain + 1;
+    if (in_vain == kPatience) break;
+  }
+  const auto moves = [&] {
+    return std::any_of(
+        candidates.begin(), candidates.end(), [&](Candidate& one) {
+          return !one.is_seen && one.is_next_to(*best) &&
+                 before + one.least_cycles < search.best_cycles &&
+                 improves(one);
+        });
+  };
+  while (best != nullptr && moves()) {
   }
 }
 
@@ -270,11 +333,15 @@ Found search(const Profile& profile, const GemmPlan& plan,
   search.refine_swizzle();
   if (!std::isinf(search.best_cycles)) return {search.best, search.best_cycles};
   const GemmTiling& tiling = search.plan.tiling;
+  const Misfit why =
+      misfit(profile, layout_of(profile, search.plan)).value_or(Misfit{});
   throw sdk::Error(TSR_INVALID_ARGUMENT,
                    "gemm: tile " + std::to_string(tiling.tile_m) + " x " +
                        std::to_string(tiling.tile_n) + " x " +
-                       std::to_string(tiling.tile_k) + " " +
-                       misfit(profile, search.plan) + " on " + profile.name);
+                       std::to_string(tiling.tile_k) + " needs " +
+                       std::to_string(why.needed_bytes) + " bytes of " +
+                       why.memory + ", which has " + std::to_string(why.bytes) +
+                       " on " + profile.name);
 }
 
 // Where something is forced, that alone; at whole blocks of a weight.
@@ -307,8 +374,10 @@ Found search_slices(const Profile& profile, const GemmPlan& plan,
     GemmPlan& one = samples[i].plan;
     one.tiling = found.tiling;
     found.cycles +=
-        samples[i].count *
-        GemmModel(profile, one).cost(one, kSearchEffort, kAnything).cycles;
+        samples[i].count * GemmModel(profile, one)
+                               .cost({profile, one, layout_of(profile, one)},
+                                     kSearchEffort, kAnything)
+                               .cycles;
   }
   found.tiling.wide_n = plan.tiling.wide_n;
   return found;

@@ -14,13 +14,16 @@
 namespace tessera::npu {
 namespace {
 
-constexpr int kIterations = 4;  // of the fixed point of misses and distances
+// Of the fixed point of misses and distances, at most, and what is near enough.
+constexpr int kIterations = 4;
+constexpr double kNear = 1e-3;
 
 double real(int64_t value) { return static_cast<double>(value); }
 
 // 1 - exp(-x) for x >= 0, to one part in a hundred: the series of exp(x), cut.
 double lost_share(double x) {
-  return 1 - 1 / (1 + x * (1 + x / 2 * (1 + x / 3 * (1 + x / 4))));
+  constexpr double kThird = 1.0 / 3;
+  return 1 - 1 / (1 + x * (1 + x / 2 * (1 + x * kThird * (1 + x / 4))));
 }
 
 }  // namespace
@@ -115,14 +118,17 @@ double TrafficModel::input_left_out(const GemmPlan& plan) const {
 
 TrafficModel::Misses TrafficModel::misses_at(double room,
                                              double evicting) const {
+  const double per_byte = 1 / room;
   const auto lost = [&](double bytes) {
-    return evicting * lost_share(bytes / room);
+    return evicting * lost_share(bytes * per_byte);
   };
+  const double per_band = 1 / bands_;
   const double inputs = high_ / deep_ * input_panel_;  // of one wave
   const double steps = std::max(1.0, columns_ / wide_);
   Misses misses{1, again_ > 0 ? 1.0 : 0.0, bands_ > 1 ? 1.0 : 0.0};
   for (int i = 0; i < kIterations; ++i) {
-    const double first = (1 + (bands_ - 1) * misses.weight_sweep) / bands_;
+    const double before = misses.input;
+    const double first = (1 + (bands_ - 1) * misses.weight_sweep) * per_band;
     const double column =
         deep_ * (inputs * misses.input + wave_others_) +
         wide_ * weight_panel_ * (first + again_ * misses.weight_wave);
@@ -131,6 +137,7 @@ TrafficModel::Misses TrafficModel::misses_at(double room,
       misses.weight_wave = lost(column / deep_);
     }
     if (bands_ > 1) misses.weight_sweep = lost(steps * column);
+    if (std::abs(before - misses.input) < kNear) break;
   }
   return misses;
 }
