@@ -59,9 +59,9 @@ Result<std::unique_ptr<KitSession>> KitSession::open(
                   facts->name + " is not healthy: " + facts->info.reason);
   }
   TSR_ASSIGN_OR_RETURN(const CaseOptions cases, case_options(options, plugin));
-  return std::unique_ptr<KitSession>(
-      new KitSession(std::move(plugin), options, cases, std::move(allocator),
-                     std::move(facts)));
+  return std::unique_ptr<KitSession>(new KitSession(std::move(plugin), options,
+                                                    cases, std::move(allocator),
+                                                    std::move(facts)));
 }
 
 KitSession::KitSession(std::shared_ptr<Plugin> plugin,
