@@ -56,19 +56,19 @@ struct AttentionPlan {
   bool is_unified = false;  // cube and vector pipes share a core
   int64_t cores = 0;
   int64_t tile_rows = 0;
-  int64_t tile_keys = 0;          // between two hand-overs to the vector cores
-  int64_t preload = 1;            // tiles of scores ahead of the values
-  int64_t num_splits = 1;         // of a sequence's keys between cores
-  int64_t chunk_keys = 0;         // of a tile, one product with K
-  int64_t value_columns = 0;      // of one product with V
-  int64_t packet_bytes = 0;       // of K or V in L1
-  int64_t num_packets = 2;        // on their way at a time
-  int64_t num_slots = 2;          // accumulators in L0C
-  int64_t softmax_rows = 0;       // in UB at a time
-  int64_t widening_depth = 0;     // steps of widening in UB at a time
-  int64_t num_lanes = 2;          // vector cores of one cube core
+  int64_t tile_keys = 0;       // between two hand-overs to the vector cores
+  int64_t preload = 1;         // tiles of scores ahead of the values
+  int64_t num_splits = 1;      // of a sequence's keys between cores
+  int64_t chunk_keys = 0;      // of a tile, one product with K
+  int64_t value_columns = 0;   // of one product with V
+  int64_t packet_bytes = 0;    // of K or V in L1
+  int64_t num_packets = 2;     // on their way at a time
+  int64_t num_slots = 2;       // accumulators in L0C
+  int64_t softmax_rows = 0;    // in UB at a time
+  int64_t widening_depth = 0;  // steps of widening in UB at a time
+  int64_t num_lanes = 2;       // vector cores of one cube core
   AttentionLoad load;
-  std::vector<int64_t> q_starts;  // first token of a sequence
+  std::vector<int64_t> q_starts;                 // first token of a sequence
   std::vector<std::vector<AttentionWork>> work;  // of each core
 
   // Scores twice: first for the maxima that codes of weights need.
