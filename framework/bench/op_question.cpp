@@ -41,9 +41,10 @@ void add_rows(const OpQuestion& q, Json& json) {
     json["bank_conflicts"] = q.bank_conflicts;
     return;
   }
-  const std::vector<int64_t>& tile = q.tile.size() == 2 ? q.tile : q.shape;
-  json["tile_rows"] = tile[0];
-  json["tile_columns"] = tile[1];
+  if (q.tile.size() == 2) {
+    json["tile_rows"] = q.tile[0];
+    json["tile_columns"] = q.tile[1];
+  }
   if (!q.target.empty()) json["target"] = q.target;
   json["nd_to_nz"] = q.nd_to_nz;
   json["repeats"] = q.repeats;

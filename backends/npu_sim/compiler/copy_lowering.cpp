@@ -29,20 +29,50 @@ struct CopyPlan {
 };
 
 constexpr int64_t kTilesPerSection = 256;
+constexpr int64_t kLineBytes = 512;
 
-CopyPlan plan_copy(const Profile& profile, const Copy& copy) {
-  check_shape("copy", copy.rows, copy.columns);
-  check_shape("copy tile", copy.tile_rows, copy.tile_columns);
-  if (copy.repeats < 1 || copy.repeats > 10000) {
+// Whole rows, or lines of L2, of which the target holds two tiles while all
+// cores have some.
+void choose_tile(int64_t room, int64_t cores, Copy& copy) {
+  const auto bytes_of = [&](int64_t columns) {
+    return round_up((columns * bits_of(copy.type) + 7) / 8, 32);
+  };
+  const int64_t most = room / 2;
+  if (copy.tile_columns == 0) {
+    copy.tile_columns = copy.columns;
+    const int64_t least_rows = std::max<int64_t>(1, copy.tile_rows);
+    if (bytes_of(copy.columns) * least_rows > most) {
+      const int64_t line = kLineBytes * 8 / bits_of(copy.type);
+      const int64_t lines = most / least_rows / kLineBytes;
+      copy.tile_columns =
+          std::min(copy.columns, line * std::max<int64_t>(1, lines));
+    }
+  }
+  if (copy.tile_rows == 0) {
+    const int64_t rows = most / bytes_of(copy.tile_columns);
+    // Fractals pad rows.
+    const int64_t whole = copy.nd_to_nz && rows >= 16 ? rows / 16 * 16 : rows;
+    copy.tile_rows = std::clamp<int64_t>(ceil_div(copy.rows, cores), 1,
+                                         std::max<int64_t>(1, whole));
+  }
+}
+
+CopyPlan plan_copy(const Profile& profile, const Copy& asked) {
+  check_shape("copy", asked.rows, asked.columns);
+  if (asked.repeats < 1 || asked.repeats > 10000) {
     throw sdk::Error(TSR_INVALID_ARGUMENT, "copy: repeats " +
-                                               std::to_string(copy.repeats) +
+                                               std::to_string(asked.repeats) +
                                                " is outside 1 to 10000");
   }
   CopyPlan plan;
-  plan.copy = copy;
+  plan.copy = asked;
+  Copy& copy = plan.copy;
   const bool to_ub = copy.target == CopyTarget::kUb;
   plan.cores = choose_cores(profile, "copy", copy.cores,
                             to_ub ? profile.vector_cores : profile.cube_cores);
+  const int64_t room = to_ub ? profile.local.ub_bytes : profile.local.l1_bytes;
+  choose_tile(room, plan.cores, copy);
+  check_shape("copy tile", copy.tile_rows, copy.tile_columns);
   plan.tiles_across = ceil_div(copy.columns, copy.tile_columns);
   plan.num_tiles = plan.tiles_across * ceil_div(copy.rows, copy.tile_rows);
   plan.tiles_per_core = ceil_div(plan.num_tiles, plan.cores);
@@ -50,7 +80,6 @@ CopyPlan plan_copy(const Profile& profile, const Copy& copy) {
       round_up((copy.tile_columns * bits_of(copy.type) + 7) / 8, 32);
   plan.tile_bytes = row_bytes * (copy.nd_to_nz ? round_up(copy.tile_rows, 16)
                                                : copy.tile_rows);
-  const int64_t room = to_ub ? profile.local.ub_bytes : profile.local.l1_bytes;
   plan.slots = room / plan.tile_bytes;
   if (plan.slots == 0) {
     throw sdk::Error(TSR_INVALID_ARGUMENT,

@@ -139,6 +139,18 @@ double row_penalty(const Profile& profile, double row_bytes,
   return factor * (1 + (1 / profile.global.unaligned_factor - 1) * reach);
 }
 
+double write_penalty(const Profile& profile, double row_bytes,
+                     uint64_t row_stride, uint64_t first, bool many_rows) {
+  const double penalty =
+      row_penalty(profile, row_bytes, row_stride, first, many_rows);
+  const bool is_whole = first % kBeatBytes == 0 &&
+                        std::fmod(row_bytes, kBeatBytes) == 0 &&
+                        (!many_rows || row_stride % kBeatBytes == 0);
+  if (is_whole) return penalty;
+  constexpr double kPartBytes = 2.0 * kBeatBytes;  // at both ends
+  return penalty * (1 + kPartBytes / std::max(row_bytes, kPartBytes));
+}
+
 Cost cost_of(const Profile& profile, const Instruction& instruction) {
   switch (instruction.opcode) {
     case Opcode::kLoadA:
@@ -164,9 +176,10 @@ TransferCost transfer_cost_of(const Profile& profile,
   const double core_factor = profile.assumptions.l2_core_factor;
   const uint64_t address =
       writes_gm(instruction) ? instruction.dst : instruction.src;
+  const auto penalty_of = writes_gm(instruction) ? write_penalty : row_penalty;
   double penalty =
-      row_penalty(profile, instruction.row_bytes, instruction.row_stride,
-                  address, instruction.m > 1);
+      penalty_of(profile, instruction.row_bytes, instruction.row_stride,
+                 address, instruction.m > 1);
   if (writes_gm(instruction)) {
     cost.hit_rate = profile.global.l2_write_rate * core_factor;
     cost.hit_latency_cycles = profile.global.write_latency_cycles;

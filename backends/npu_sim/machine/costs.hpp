@@ -56,5 +56,9 @@ double l2_cycles(const Profile& profile, double bytes);
 // apart: rows off a line of L2 touch one line more.
 double row_penalty(const Profile& profile, double row_bytes,
                    uint64_t row_stride, uint64_t first, bool many_rows);
+// The same of a write, which reads beats of 32 bytes first where it has only a
+// part of them; assumed, for only what reads lose is documented.
+double write_penalty(const Profile& profile, double row_bytes,
+                     uint64_t row_stride, uint64_t first, bool many_rows);
 
 }  // namespace tessera::npu

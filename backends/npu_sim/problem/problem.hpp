@@ -112,7 +112,7 @@ enum class CopyTarget : uint8_t { kUb, kL1 };
 struct Copy {
   int64_t rows = 0;
   int64_t columns = 0;
-  int64_t tile_rows = 0;
+  int64_t tile_rows = 0;  // 0, like the next: what its target holds twice
   int64_t tile_columns = 0;
   Type type = Type::kF16;
   CopyTarget target = CopyTarget::kUb;

@@ -153,8 +153,8 @@ Copy read_copy(Reader& reader) {
   Copy copy;
   copy.rows = reader.size("rows");
   copy.columns = reader.size("columns");
-  copy.tile_rows = reader.size("tile_rows");
-  copy.tile_columns = reader.size("tile_columns");
+  copy.tile_rows = reader.size("tile_rows", 0);
+  copy.tile_columns = reader.size("tile_columns", 0);
   copy.type = read_type(reader, "type", "f16");
   copy.target = reader.choice("target", "ub", {"ub", "l1"}) == 0
                     ? CopyTarget::kUb

@@ -210,8 +210,8 @@ double AttentionPipeline::hand_over(const TileOfKeys& tile, int64_t n,
   const double rows = real(tile.rows) / real(lanes);
   const double row_bytes = real(n) * kFloatBytes;
   const double penalty =
-      row_penalty(profile_, row_bytes,
-                  static_cast<uint64_t>(stride * kFloatBytes), 0, rows > 1);
+      write_penalty(profile_, row_bytes,
+                    static_cast<uint64_t>(stride * kFloatBytes), 0, rows > 1);
   const double least = rows * real(n) / profile_.exit.fixpipe_elements +
                        profile_.exit.fixpipe_cycles;
   const double one = std::max(rows * row_bytes * penalty / write_rate_, least);

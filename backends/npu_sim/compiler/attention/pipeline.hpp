@@ -119,7 +119,7 @@ class AttentionPipeline {
   double drain_cycles(int64_t elements) const;
   // `count` instructions and the flags about them, of so many cycles in all.
   void vector(double count, double cycles, double ready);
-  void move_out(double cycles, double ready);
+  void move_out(double count, double cycles, double ready);
   double copy_out(int64_t rows, double row_bytes, bool to_l1) const;
   double hand_over(const TileOfKeys& tile, int64_t n, int64_t stride);
   void free_wide(const TileOfKeys& tile, CachePart part);

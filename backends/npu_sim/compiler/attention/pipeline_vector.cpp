@@ -37,11 +37,11 @@ void AttentionPipeline::vector(double count, double cycles, double ready) {
   scalar.issue(Scalar::kVector, count + kFlags, cycles / count, vector_);
 }
 
-// MTE3 of the vector side.
-void AttentionPipeline::move_out(double cycles, double ready) {
+// `count` transfers of MTE3 of the vector side, and the flags about them.
+void AttentionPipeline::move_out(double count, double cycles, double ready) {
   Scalar& scalar = vector_scalar();
   mte3_ = std::max({mte3_, vector_done_, ready, scalar.held}) + cycles;
-  scalar.issue(Scalar::kMte3, 1 + kFlags, cycles, mte3_);
+  scalar.issue(Scalar::kMte3, count + kFlags, cycles / count, mte3_);
 }
 
 // MTE2 of the vector side; when the data is there.
@@ -61,8 +61,8 @@ double AttentionPipeline::copy_out(int64_t rows, double row_bytes,
   const double rate =
       to_l1 ? kUbToL1Rate
             : std::min(profile_.vector.ub_to_gm_rate, write_rate_) /
-                  row_penalty(profile_, row_bytes,
-                              static_cast<uint64_t>(row_bytes), 0, rows > 1);
+                  write_penalty(profile_, row_bytes,
+                                static_cast<uint64_t>(row_bytes), 0, rows > 1);
   return std::max(bytes / rate, profile_.global.dma_issue_cycles);
 }
 
@@ -91,7 +91,7 @@ void AttentionPipeline::row_maxima(const TileOfKeys& tile) {
                                        profile_.assumptions.l2_latency_cycles +
                                        profile_.assumptions.cross_core_cycles;
   if (!tile.is_last) return;
-  move_out(copy_out(1, real(all) * kFloatBytes, false), 0);
+  move_out(1, copy_out(1, real(all) * kFloatBytes, false), 0);
   result_free_ = mte3_;
 }
 
@@ -120,14 +120,14 @@ void AttentionPipeline::softmax(const TileOfKeys& tile) {
                           profile_.vector.issue_cycles;
     if (plan_.is_unified) {
       vector(real(count + 1), cycles, 0);
-      move_out(copy_out(rows, row_bytes, true), weight_free_.at(weight));
+      move_out(1, copy_out(rows, row_bytes, true), weight_free_.at(weight));
       piece_free_[0] = mte3_;
       continue;
     }
     double& free =
         piece_free_.at(is_single ? 0 : static_cast<size_t>(pieces_++ % 2));
     vector(real(count + 1), cycles, take_scores(tile, rows, free));
-    move_out(copy_out(rows, row_bytes, false), 0);
+    move_out(1, copy_out(rows, row_bytes, false), 0);
     free = mte3_;
   }
   weights_ready_.at(place(tile.index)) =
@@ -171,17 +171,20 @@ void AttentionPipeline::result(int64_t rows) {
   const int64_t v_dim = plan_.attention.v_dim;
   vector(1, passes(real(rows * v_dim), 1), ready);
   if (is_split) {
-    move_out(copy_out(rows, real(v_dim) * kFloatBytes, false) +
+    move_out(real(kSplitTransfers),
+             copy_out(rows, real(v_dim) * kFloatBytes, false) +
                  real(kSplitTransfers - 1) * profile_.global.dma_issue_cycles,
              0);
   } else {
     const double row_bytes = real(v_dim * bits_of(plan_.result_type())) / 8;
     const double bytes = spill_ * real(run) * row_bytes;
+    const double own = copy_out(run, row_bytes, false);
+    double cycles = 0;
     for (int64_t i = 0; i < runs; ++i) {
       use_dram(bytes);
-      move_out(std::max(copy_out(run, row_bytes, false), dram_cycles(bytes)),
-               0);
+      cycles += std::max(own, dram_cycles(bytes));
     }
+    move_out(real(runs), cycles, 0);
   }
   result_free_ = mte3_;
 }
@@ -220,7 +223,7 @@ void AttentionPipeline::widen_step(int64_t keys, int64_t columns,
              profile_.vector.issue_cycles +
              passes(real(elements), kWidenPasses - 1),
          ready);
-  move_out(copy_out(1, real(2 * elements), plan_.keeps_cache()), 0);
+  move_out(1, copy_out(1, real(2 * elements), plan_.keeps_cache()), 0);
   widening_free_.at(buffer) = mte3_;
 }
 
