@@ -24,8 +24,9 @@ enum class Tensor : uint64_t {
   kScales,
   kKeyScales,  // of an int8 cache: of tokens, or of dims
   kValueScales,
-  kWideValues,  // V after dequantization
-  kMarks,       // of rows of queries: 1, or NaN
+  kWideValues,   // V after dequantization
+  kMarks,        // of rows of queries: 1, or NaN
+  kGroupScales,  // of a weight that is widened
 };
 
 constexpr int kTensorBits = 40;

@@ -19,6 +19,7 @@ namespace {
 constexpr int64_t kBuffers = 2;
 constexpr int64_t kLineBytes = 512;
 constexpr int64_t kMostOperandBytes = 65280;  // 255 repeats of 256 bytes
+constexpr int64_t kScaleBits = 32;
 
 int64_t operand_bytes(int64_t elements, int64_t bits) {
   return round_up((elements * bits + 7) / 8, kLineBytes);
@@ -29,10 +30,17 @@ Rectangle flat(Tensor tensor, int64_t first, int64_t elements, int64_t bits) {
   return {gm_address(tensor, first * bits / 8), 1, bytes, bytes};
 }
 
+// Scales of groups that `elements` in a row touch, at most.
+int64_t scales_of(const Pass& pass, int64_t elements) {
+  return pass.scale_group == 0 ? 0 : ceil_div(elements, pass.scale_group) + 1;
+}
+
 int64_t pass_chunk(const Profile& profile, const Pass& pass,
                    int64_t num_lanes) {
+  const int64_t scale_bits =
+      pass.scale_group == 0 ? 0 : ceil_div(kScaleBits, pass.scale_group);
   const int64_t bits = pass.num_inputs * bits_of(pass.in) +
-                       std::max<int64_t>(bits_of(pass.out), 16);
+                       std::max<int64_t>(bits_of(pass.out), 16) + scale_bits;
   const int64_t fits =
       profile.local.ub_bytes * 8 / kBuffers / bits / kLineBytes * kLineBytes -
       kLineBytes;
@@ -126,9 +134,11 @@ PassCut cut_of(const Profile& profile, const Pass& pass, int64_t num_lanes) {
   // What narrows may lie over what it is made from.
   const bool in_place = bits_of(pass.out) < bits_of(pass.in);
   cut.result_at = in_place ? 0 : pass.num_inputs * cut.in_bytes;
-  cut.buffer_bytes =
+  cut.scales_at =
       pass.num_inputs * cut.in_bytes +
       operand_bytes(cut.chunk, std::max<int64_t>(bits_of(pass.out), 16));
+  cut.buffer_bytes =
+      cut.scales_at + operand_bytes(scales_of(pass, cut.chunk), kScaleBits);
   return cut;
 }
 
@@ -203,6 +213,14 @@ void emit_pass(const Profile& profile, const Pass& pass, int64_t lane,
       emit.copy_in(Space::kUb, step.at + i * cut.in_bytes,
                    input_part(pass, i, at, step.elements));
     }
+    if (pass.scale_group > 0) {
+      const int64_t first = (pass.first_input + at) / pass.scale_group;
+      const int64_t last =
+          (pass.first_input + at + step.elements - 1) / pass.scale_group;
+      emit.copy_in(
+          Space::kUb, step.at + cut.scales_at,
+          flat(Tensor::kGroupScales, first, last + 1 - first, kScaleBits));
+    }
     emit.set(Pipe::kMte2, Pipe::kVector, buffer);
     emit.wait(Pipe::kMte2, Pipe::kVector, buffer);
     emit_compute(profile, pass, cut, step, emit);
@@ -238,8 +256,15 @@ double pass_cycles(const Profile& profile, const Pass& pass,
                                  static_cast<double>(share));
   const double steps = static_cast<double>(ceil_div(share, chunk));
   const double count = static_cast<double>(share);
-  const double in_bytes = count * static_cast<double>(pass.num_inputs) *
-                          static_cast<double>(bits_of(pass.in)) / 8;
+  const double scale_bits = pass.scale_group == 0
+                                ? 0
+                                : static_cast<double>(kScaleBits) /
+                                      static_cast<double>(pass.scale_group);
+  const double in_bits =
+      static_cast<double>(pass.num_inputs * bits_of(pass.in)) + scale_bits;
+  const double transfers =
+      static_cast<double>(pass.num_inputs) + (pass.scale_group > 0 ? 1 : 0);
+  const double in_bytes = count * in_bits / 8;
   const double out_bytes = count * static_cast<double>(bits_of(pass.out)) / 8;
   const double core_rate =
       global.dram_core_rate > 0
@@ -247,8 +272,7 @@ double pass_cycles(const Profile& profile, const Pass& pass,
           : global.l2_read_rate;
   const double rate = std::min(core_rate, profile.dram_rate() / lanes);
   const double read =
-      std::max(in_bytes / rate, steps * static_cast<double>(pass.num_inputs) *
-                                    global.dma_issue_cycles);
+      std::max(in_bytes / rate, steps * transfers * global.dma_issue_cycles);
   const double write =
       out_bytes / std::min(profile.vector.ub_to_gm_rate, global.l2_write_rate);
   const double compute =
@@ -268,9 +292,7 @@ double pass_cycles(const Profile& profile, const Pass& pass,
   const double l2 = static_cast<double>(global.l2_bytes);
   const double kept =
       out <= l2 * (1 - kCleanShare) ? out : l2 * kMeanDirtyShare;
-  const double dram =
-      total * static_cast<double>(pass.num_inputs * bits_of(pass.in)) + out -
-      kept;
+  const double dram = total * in_bits + out - kept;
   return std::max(all, dram / profile.dram_rate() + global.read_latency_cycles);
 }
 

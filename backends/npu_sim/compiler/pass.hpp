@@ -23,6 +23,9 @@ struct Pass {
   double passes = 1;
   double elements_per_cycle = 128;
   bool conflicts = false;
+  // Elements of the input that share a scale in kGroupScales; 0: the scales are
+  // few.
+  int64_t scale_group = 0;
   // Rows that a core takes whole; each gives a scale, if that has bits.  0: no
   // rows.
   int64_t row_elements = 0;

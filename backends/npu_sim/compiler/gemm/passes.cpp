@@ -37,6 +37,9 @@ Pass widen_pass(const GemmPlan& plan, const WeightSlice& slice) {
   pass.out = plan.kind.cube;
   pass.passes = 2;  // cast, scale
   pass.function = VectorFunction::kWiden;
+  const Gemm& gemm = plan.gemm;
+  const bool has_groups = gemm.group_size > 0 && gemm.group_size < gemm.K;
+  if (has_groups && plan.kind.sum_k == 0) pass.scale_group = gemm.group_size;
   return pass;
 }
 

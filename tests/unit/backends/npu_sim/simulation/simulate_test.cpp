@@ -129,6 +129,46 @@ TEST(Simulate, W4a16StaysWithinItsBoundOfF16) {
   }
 }
 
+// In default layouts, results alone lie off the beats of 32 bytes.
+TEST(Simulate, UnalignedResultsShowTheirPenalty) {
+  const Profile profile = load_profile("910b1");
+  EXPECT_GT(
+      simulate(profile, gemm_of(4096, 4095, 4096, Scheme::kW16A16)).cycles,
+      simulate(profile, gemm_of(4096, 4096, 4096, Scheme::kW16A16)).cycles);
+}
+
+TEST(Simulate, ScalesOfGroupsAreRead) {
+  const Profile profile = load_profile("910b1");
+  constexpr int64_t kSide = 4096;
+  constexpr int64_t kGroup = 32;
+  Gemm gemm = gemm_of(16, kSide, kSide, Scheme::kW4A16);
+  const double without = simulate(profile, gemm).counters.dram_read_bytes;
+  gemm.group_size = kGroup;
+  const double with = simulate(profile, gemm).counters.dram_read_bytes;
+  constexpr double kScaleBytes = 4.0 * kSide * kSide / kGroup;
+  EXPECT_NEAR(with - without, kScaleBytes, 0.02 * kScaleBytes);
+}
+
+TEST(Simulate, CopyTilesThatNobodyNamedFitTwice) {
+  for (const std::string& name : builtin_profiles()) {
+    const Profile profile = load_profile(name);
+    for (const CopyTarget target : {CopyTarget::kUb, CopyTarget::kL1}) {
+      Copy copy;
+      copy.target = target;
+      for (const auto& [rows, columns] :
+           {std::pair<int64_t, int64_t>{4096, 4096},
+            {3, 1000003},
+            {70001, 7}}) {
+        copy.rows = rows;
+        copy.columns = columns;
+        const double bytes = 2.0 * static_cast<double>(rows * columns);
+        EXPECT_GE(simulate(profile, copy).counters.l2_read_bytes, bytes)
+            << name << ' ' << rows << 'x' << columns;
+      }
+    }
+  }
+}
+
 // Wide values that L2 cannot hold at once go to DRAM and back.
 TEST(Simulate, SlicesOfWideWeightsStayInL2) {
   const Profile profile = load_profile("310p");
