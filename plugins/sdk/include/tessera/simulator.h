@@ -24,7 +24,8 @@
 //     grouped_linear
 //                as linear, with rows: [M of each group] for M
 //     add        rows columns, type ["f16"], bank_conflicts [false]
-//     copy       rows columns, tile_rows tile_columns [0: searched], type ["f16"], target "ub"
+//     copy       rows columns, tile_rows tile_columns [0: searched], type
+//     ["f16"], target "ub"
 //                or "l1" ["ub"], nd_to_nz [false], repeats [1]
 //     attention  q_lens seq_lens (arrays), heads kv_heads head_dim, v_dim
 //                [head_dim], v_in_k [false], causal [true], window [0],
