@@ -25,8 +25,8 @@
 //                as linear, with rows: [M of each group] for M
 //     add        rows columns, type ["f16"], bank_conflicts [false]
 //     copy       rows columns, tile_rows tile_columns [0: searched], type
-//     ["f16"], target "ub"
-//                or "l1" ["ub"], nd_to_nz [false], repeats [1]
+//                ["f16"], target "ub" or "l1" ["ub"], nd_to_nz [false],
+//                repeats [1]
 //     attention  q_lens seq_lens (arrays), heads kv_heads head_dim, v_dim
 //                [head_dim], v_in_k [false], causal [true], window [0],
 //                block_size [128], kv "f16", "bf16", "int8" or "fa3" ["f16"]
