@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a copy of the SDK's headers as the next minor version of the ABI.
+"""Writes a copy of the SDK's headers as the next minor version of the ABI, and
+the host's table of functions as that version would have it.
 
-Usage: next_minor.py INCLUDE OUTPUT
+Usage: next_minor.py INCLUDE API_TABLE OUTPUT
 
 Every struct that may grow gets two more fields, the table of functions one more
 function, and the enums new values, as a real next version might bring. A host
@@ -19,6 +20,7 @@ FIELDS = "  uint32_t next_minor;\n  uint32_t next_minor_reserved;\n"
 FUNCTION = """  tsr_status (*next_minor)(tsr_device* device, tsr_error* err,
                            uint32_t* out_value);
 """
+ROW = "    TSR_ROW(next_minor, kOptional),\n"
 # After which constant each new one comes.
 CONSTANTS = {
     "TSR_OP_GATHER_ROWS": "TSR_OP_NEXT_MINOR = 13",
@@ -55,7 +57,12 @@ def add_constants(text):
     return text
 
 
-def main(include, output):
+def add_row(text):
+    return replace_once(text, "};\n// clang-format on\n",
+                        f"{ROW}}};\n// clang-format on\n")
+
+
+def main(include, api_table, output):
     target = pathlib.Path(output) / "tessera"
     shutil.copytree(pathlib.Path(include) / "tessera", target,
                     dirs_exist_ok=True)
@@ -66,6 +73,8 @@ def main(include, output):
             text = replace_once(text, "#define TSR_ABI_MINOR 0",
                                 "#define TSR_ABI_MINOR 1")
         path.write_text(text)
+    table = pathlib.Path(api_table)
+    (pathlib.Path(output) / table.name).write_text(add_row(table.read_text()))
     present = abi_headers.read(output).constants
     for added in CONSTANTS.values():
         if added.split()[0] not in present:
@@ -73,4 +82,4 @@ def main(include, output):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -33,7 +33,7 @@ tsr_memory_kind simulated_memory(uint64_t bytes) {
   kind.bytes = bytes;
   kind.max_alloc_bytes = bytes;
   kind.alignment = sdk::HostMemoryDevice::kAlignment;
-  kind.handles = TSR_HANDLE_HOST_POINTER;
+  kind.handles = sdk::HostMemoryDevice::kHandles;
   return kind;
 }
 

@@ -19,6 +19,7 @@ void add_numerics_cases(const Claim& claim, const CaseOptions& options,
   add_coverage_cases(claim, cases);
   add_transfer_cases(claim, options, cases);
   add_object_cases(cases);
+  add_handle_cases(cases);
 }
 
 }  // namespace

@@ -47,6 +47,8 @@ void add_kv_append_cases(const Claim& claim, const CaseOptions& options,
 // Level 1: blocks of KV pools and buffers that are copied, and profiles.
 void add_transfer_cases(const Claim& claim, const CaseOptions& options,
                         CaseList& cases);
+// Level 1: handles that buffers are exported as, and imported from.
+void add_handle_cases(CaseList& cases);
 // Level 2: failing memory, wrong calls, floods, leaks; with the trials of the
 // level 1 cases that are in `cases` already.
 void add_robustness_cases(const Claim& claim, const CaseOptions& options,

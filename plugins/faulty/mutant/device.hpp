@@ -18,6 +18,8 @@ class MutantDevice final : public tessera::sdk::HostMemoryDevice {
   ~MutantDevice() override;
 
   bool understands(const std::string& extension) const override;
+  void buffer_import(const tsr_buffer_desc& desc, uint32_t type,
+                     uint64_t handle) override;
   uint64_t buffer_export(uint64_t buffer, uint32_t type) override;
   std::vector<tsr_refusal> check(
       const tessera::sdk::ProgramQuestion& question) override;

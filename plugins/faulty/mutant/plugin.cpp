@@ -19,7 +19,7 @@ tsr_memory_kind host_memory() {
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
   if (has("memory_not_visible")) kind.flags = TSR_MEMORY_COHERENT;
   kind.alignment = has("odd_alignment") ? 48 : 64;
-  kind.handles = TSR_HANDLE_HOST_POINTER;
+  kind.handles = tessera::sdk::HostMemoryDevice::kHandles;
   kind.max_alloc_bytes = UINT64_MAX;
   return kind;
 }

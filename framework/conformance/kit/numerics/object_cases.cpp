@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Level 1, what objects say of themselves: weights made from bytes that were
-// packed before, programs in steps of changing sizes, their segments, handles
-// of buffers.
+// packed before, programs in steps of changing sizes, their segments.
 
 #include "framework/conformance/kit/numerics/object_cases.hpp"
 
@@ -121,46 +120,6 @@ Status check_segments(CaseContext& context, const OpTrial& trial) {
   return {TSR_INTERNAL, "segments without an end"};
 }
 
-// One handle of a buffer that the host sees: it leads to the same memory.
-Status check_handle(const std::shared_ptr<Device>& device, Buffer& buffer,
-                    uint32_t type) {
-  ErrorSlot error;
-  uint64_t handle = 0;
-  const tsr_status code = device->api().buffer_export(
-      device->handle(), buffer.id(), type, &error, &handle);
-  if (code == TSR_UNIMPLEMENTED) return {};
-  TSR_RETURN_IF_ERROR(device->from_plugin(code, error, "buffer_export"));
-  if (type != TSR_HANDLE_HOST_POINTER) return {};
-  TSR_ASSIGN_OR_RETURN(void* mapped, buffer.map());
-  if (handle == reinterpret_cast<uint64_t>(mapped)) return {};
-  return {TSR_INTERNAL, "the exported host pointer is not where it maps"};
-}
-
-Status check_exports(CaseContext& context) {
-  TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device, context.device());
-  const std::vector<tsr_memory_kind>& kinds = device->memory_kinds();
-  bool exports = false;
-  for (uint32_t kind = 0; kind < kinds.size(); ++kind) {
-    if ((kinds[kind].flags & TSR_MEMORY_HOST_VISIBLE) == 0) continue;
-    TSR_ASSIGN_OR_RETURN(Buffer buffer, device->create_buffer(4096, kind));
-    for (const uint32_t type :
-         {TSR_HANDLE_HOST_POINTER, TSR_HANDLE_FD, TSR_HANDLE_DMA_BUF}) {
-      if ((kinds[kind].handles & type) == 0) continue;
-      exports = true;
-      TSR_RETURN_IF_ERROR(check_handle(device, buffer, type));
-    }
-    // No kind of handle has this number.
-    ErrorSlot error;
-    uint64_t handle = 0;
-    if (device->api().buffer_export(device->handle(), buffer.id(), 1U << 30,
-                                    &error, &handle) == TSR_OK) {
-      return {TSR_INTERNAL, "exports a handle of no known type"};
-    }
-  }
-  if (exports) return context.allocator().check();
-  return {TSR_UNAVAILABLE, "no memory kind has handles"};
-}
-
 // A linear whose first rows are decode tokens: "..._dec2".
 bool mixes_phases(const Case& one) {
   const size_t at = one.id.find("_dec");
@@ -221,7 +180,6 @@ void add_object_cases(CaseList& cases) {
         return check_segments(context, trial);
       },
       added);
-  add("L1/exports", check_exports);
   std::move(added.begin(), added.end(), std::back_inserter(cases));
 }
 

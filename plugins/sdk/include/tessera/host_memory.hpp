@@ -5,6 +5,10 @@
 
 #pragma once
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -50,25 +54,46 @@ class IdTable {
   std::unordered_map<uint64_t, std::shared_ptr<Object>> objects_;
 };
 
-// Memory of the host's, owned or borrowed.
+// Memory of the host's: allocated, borrowed, or shared behind a descriptor.
 class HostBuffer {
  public:
   HostBuffer(const tsr_host_services& host, uint64_t bytes, uint32_t alignment)
-      : host_(&host), owned_(true), bytes_(bytes) {
+      : host_(&host), kind_(Kind::kAllocated), bytes_(bytes) {
     memory_ = static_cast<char*>(
         host.alloc(host.host, bytes == 0 ? 1 : bytes, alignment));
-    if (memory_ == nullptr) {
-      throw Error(TSR_RESOURCE_EXHAUSTED,
-                  "no host memory for " + std::to_string(bytes) + " bytes")
-          .retry(TSR_RETRY_SMALLER);
-    }
+    if (memory_ == nullptr) throw no_memory();
   }
   HostBuffer(void* memory, uint64_t bytes)
       : memory_(static_cast<char*>(memory)), bytes_(bytes) {}
+  // Maps the first `bytes` behind `fd`, which stays the caller's; throws
+  // INVALID_ARGUMENT if there are fewer, for touching what is not there would
+  // end the process.
+  HostBuffer(int fd, uint64_t bytes) : kind_(Kind::kMapped), bytes_(bytes) {
+    struct stat facts {};
+    if (fstat(fd, &facts) != 0 || facts.st_size < 0 ||
+        static_cast<uint64_t>(facts.st_size) < bytes || bytes == 0) {
+      throw Error(TSR_INVALID_ARGUMENT, "descriptor " + std::to_string(fd) +
+                                            " has no memory of " +
+                                            std::to_string(bytes) + " bytes");
+    }
+    fd_ = dup(fd);
+    void* memory = fd_ < 0 ? MAP_FAILED
+                           : mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED, fd_, 0);
+    if (memory == MAP_FAILED) {
+      if (fd_ >= 0) close(fd_);
+      throw no_memory();
+    }
+    memory_ = static_cast<char*>(memory);
+  }
   HostBuffer(const HostBuffer&) = delete;
   HostBuffer& operator=(const HostBuffer&) = delete;
   ~HostBuffer() {
-    if (owned_) host_->free(host_->host, memory_);
+    if (kind_ == Kind::kAllocated) host_->free(host_->host, memory_);
+    if (kind_ == Kind::kMapped) {
+      munmap(memory_, bytes_);
+      close(fd_);
+    }
   }
 
   uint64_t bytes() const { return bytes_; }
@@ -82,10 +107,26 @@ class HostBuffer {
     }
     return memory_ + offset;
   }
+  // The buffer's own descriptor of its memory, open as long as the buffer is;
+  // throws UNIMPLEMENTED if the memory came from elsewhere.
+  int descriptor() const {
+    if (kind_ == Kind::kMapped) return fd_;
+    throw Error(TSR_UNIMPLEMENTED,
+                "only memory that came as a descriptor has one");
+  }
 
  private:
+  enum class Kind { kBorrowed, kAllocated, kMapped };
+
+  Error no_memory() const {
+    return Error(TSR_RESOURCE_EXHAUSTED,
+                 "no host memory for " + std::to_string(bytes_) + " bytes")
+        .retry(TSR_RETRY_SMALLER);
+  }
+
   const tsr_host_services* host_ = nullptr;
-  bool owned_ = false;
+  Kind kind_ = Kind::kBorrowed;
+  int fd_ = -1;
   char* memory_ = nullptr;
   uint64_t bytes_;
 };
@@ -94,6 +135,9 @@ class HostMemoryDevice : public Device {
  public:
   // Allocations are aligned to a cache line.
   static constexpr uint32_t kAlignment = 64;
+  // What a memory kind of such a device can say of its `handles`.
+  static constexpr uint32_t kHandles =
+      uint32_t{TSR_HANDLE_HOST_POINTER} | uint32_t{TSR_HANDLE_FD};
 
   explicit HostMemoryDevice(const tsr_host_services& host) : host_(host) {}
 
@@ -103,19 +147,18 @@ class HostMemoryDevice : public Device {
   }
   void buffer_import(const tsr_buffer_desc& desc, uint32_t type,
                      uint64_t handle) override {
-    if (type != TSR_HANDLE_HOST_POINTER) {
-      throw Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
-                                         " cannot be imported");
-    }
-    buffers_.insert(desc.id, std::make_shared<HostBuffer>(
-                                 reinterpret_cast<void*>(handle), desc.bytes));
+    buffers_.insert(desc.id, import_memory(type, handle, desc.bytes));
   }
   uint64_t buffer_export(uint64_t buffer, uint32_t type) override {
-    if (type != TSR_HANDLE_HOST_POINTER) {
-      throw Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
-                                         " cannot be exported");
+    const std::shared_ptr<HostBuffer> found = buffers_.find(buffer);
+    if (type == TSR_HANDLE_HOST_POINTER) {
+      return reinterpret_cast<uint64_t>(found->at(0, 0));
     }
-    return reinterpret_cast<uint64_t>(buffers_.find(buffer)->at(0, 0));
+    if (type == TSR_HANDLE_FD) {
+      return static_cast<uint64_t>(found->descriptor());
+    }
+    throw Error(TSR_UNIMPLEMENTED,
+                "handle type " + std::to_string(type) + " cannot be exported");
   }
   void* buffer_map(uint64_t buffer) override {
     return buffers_.find(buffer)->at(0, 0);
@@ -137,6 +180,20 @@ class HostMemoryDevice : public Device {
   }
 
  private:
+  static std::shared_ptr<HostBuffer> import_memory(uint32_t type,
+                                                   uint64_t handle,
+                                                   uint64_t bytes) {
+    if (type == TSR_HANDLE_HOST_POINTER) {
+      return std::make_shared<HostBuffer>(reinterpret_cast<void*>(handle),
+                                          bytes);
+    }
+    if (type == TSR_HANDLE_FD) {
+      return std::make_shared<HostBuffer>(static_cast<int>(handle), bytes);
+    }
+    throw Error(TSR_UNIMPLEMENTED,
+                "handle type " + std::to_string(type) + " cannot be imported");
+  }
+
   const tsr_host_services& host_;
   IdTable<HostBuffer> buffers_{"buffer"};
   IdTable<tsr_timeline> timelines_{"timeline"};
