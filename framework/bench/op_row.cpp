@@ -2,6 +2,7 @@
 
 #include "framework/bench/op_row.hpp"
 
+#include "framework/bench/statistics/drift.hpp"
 #include "framework/bench/statistics/median_interval.hpp"
 
 namespace tessera::bench {
@@ -72,6 +73,7 @@ Json measured_row(const OpQuestion& question, const TimedOp& op,
   row["ci95_ns"] = {wall.low, wall.high};
   row["min_ns"] = wall.min;
   row["samples_ns"] = measurement.wall_ns;
+  row["drifts"] = drifts(measurement.wall_ns);
   row["device_median_ns"] = nullptr;
   row["device_min_ns"] = nullptr;
   if (!measurement.device_ns.empty()) {

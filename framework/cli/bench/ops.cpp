@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -387,10 +388,13 @@ Command add_bench_ops_command(CLI::App& bench) {
       "  tessera bench ops --device cpu --op small,transfers --shape 512x4096\n"
       "  tessera bench ops --device npu_sim:910b --op copy --shape 9216x16384 "
       "--tile 64x1024");
-  return {app, [options] {
+  return {app, [app, options] {
             std::erase_if(options->files,
                           [](const auto& file) { return file.second.empty(); });
             options->measure.batch_ns = 1e6 * options->batch_ms;
+            if (app->count("--repetitions") > 0) {
+              options->measure.max_ns = std::numeric_limits<double>::infinity();
+            }
             return run_ops(*options);
           }};
 }

@@ -150,7 +150,8 @@ void add_measure_options(CLI::App& app, OpsOptions& options) {
       ->type_name("MIB")
       ->capture_default_str();
   app.add_option("--repetitions", options.measure.repetitions,
-                 "Samples of each op, devices taken in turn")
+                 "Samples of each op, devices taken in turn; left out: fewer, "
+                 "but nine, if they would take longer than 20 s")
       ->check(count_validator(1, 1U << 20))
       ->type_name("N")
       ->capture_default_str();

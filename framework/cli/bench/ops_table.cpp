@@ -156,6 +156,12 @@ std::string group_text(const std::vector<const Json*>& rows) {
     }
     add_device(*row, table);
     if (is_simulated(*row)) notes += simulation_text(*row);
+    if (row->value("drifts", false)) {
+      notes += wrapped(fmt::format(
+          "  {}: the machine changed its speed meanwhile; a longer run may "
+          "differ by more than +-",
+          text_at(*row, "device")));
+    }
     if (number_at(*row, "energy_nj") > 0.0) {
       notes += fmt::format("  {}: {:.3g} mJ an op\n", text_at(*row, "device"),
                            1e-6 * number_at(*row, "energy_nj"));

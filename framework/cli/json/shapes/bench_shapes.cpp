@@ -49,6 +49,10 @@ std::vector<Field> time_fields() {
           list_of("ci95_ns", "low and high", number("")).or_null(),
           number("min_ns").or_absent(),
           list_of("samples_ns", "", number("")).or_absent(),
+          flag("drifts",
+               "the samples' order shows that the machine slowed down or "
+               "recovered meanwhile: a longer run may leave the interval")
+              .or_absent(),
           text("clock", "`wall` or `simulated`"),
           number("device_median_ns",
                  "of one op, as the device itself tells; null if it does not")

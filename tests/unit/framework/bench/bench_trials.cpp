@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "framework/bench/history/compare_runs.hpp"
+#include "framework/bench/statistics/drift.hpp"
 #include "framework/bench/statistics/median_interval.hpp"
 #include "tests/unit/framework/bench/noise.hpp"
 
@@ -127,17 +128,20 @@ void real_intervals(const std::vector<Row>& rows, bool dealt) {
   std::mt19937 rng(42);
   constexpr size_t kOfTrial = 11 * kSamples;
   Count count;
+  Count drifting;
   for (const Row& row : rows) {
     for (size_t i = 0; (i + 1) * kOfTrial <= row.samples.size(); ++i) {
       const std::vector<double> all =
           trial_samples(row, i, kOfTrial, dealt, rng);
       const std::span<const double> samples(all);
       count.add(covers(samples.first(kSamples), samples.subspan(kSamples)));
+      drifting.add(drifts(samples.first(kSamples)));
     }
   }
   fmt::print("  {:<34} {}\n",
              dealt ? "interval, dealt out" : "interval, one after the other",
              count.text());
+  fmt::print("  {:<34} {}\n", "  of them called drifting", drifting.text());
 }
 
 nlohmann::ordered_json row_json(const Row& row, std::span<const double> samples,
