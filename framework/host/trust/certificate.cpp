@@ -51,6 +51,16 @@ Result<std::vector<KnownFailure>> read_failures(const Json& list) {
   return failures;
 }
 
+// "vulkan" of "vulkan:1", "npu_sim:910b" of itself.
+std::string without_index(const std::string& device) {
+  const size_t colon = device.find(':');
+  if (colon == std::string::npos || colon + 1 == device.size() ||
+      device.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
+    return device;
+  }
+  return device.substr(0, colon);
+}
+
 }  // namespace
 
 std::string certificate_json(const Certificate& certificate) {
@@ -125,7 +135,7 @@ Status check_holds(const Certificate& certificate,
   if (own.sha256 != subject.sha256) {
     return differ("library", own.sha256, subject.sha256);
   }
-  if (own.device != subject.device) {
+  if (without_index(own.device) != without_index(subject.device)) {
     return differ("device", own.device, subject.device);
   }
   if (own.hardware != subject.hardware) {
@@ -138,8 +148,8 @@ Status check_holds(const Certificate& certificate,
 }
 
 std::string certificate_file_name(const CertifiedDevice& subject) {
-  std::string name =
-      subject.sha256 + "-" + subject.device + "-" + subject.driver;
+  std::string name = subject.sha256 + "-" + without_index(subject.device) +
+                     "-" + subject.driver;
   for (char& c : name) {
     const auto byte = static_cast<unsigned char>(c);
     if (std::isalnum(byte) == 0 && c != '-') c = '_';

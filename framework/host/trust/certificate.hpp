@@ -16,7 +16,7 @@
 namespace tessera {
 
 // Grows with the kit's cases: an older certificate counts no more.
-inline constexpr uint32_t kKitVersion = 2;
+inline constexpr uint32_t kKitVersion = 3;
 
 struct CertifiedLevel {
   uint32_t level = 0;
@@ -34,14 +34,15 @@ struct KnownFailure {
 // What the kit was run on.
 struct CertifiedDevice {
   std::string sha256;    // of the library
-  std::string device;    // as the registry names it
+  std::string device;    // as the registry names it: "vulkan:0"
   std::string hardware;  // as tsr_device_info names it
   std::string driver;
 
   bool operator==(const CertifiedDevice&) const = default;
 };
 
-// Holds for exactly this library, device, hardware, driver and kit.
+// Holds for exactly this library, device, hardware, driver and kit.  Which of
+// several equal cards it was does not matter: "vulkan:0" stands for "vulkan:1".
 struct Certificate {
   CertifiedDevice subject;
   std::string plugin;

@@ -91,9 +91,21 @@ TEST_F(ShippedCertificates, ThatWereChangedDoNotCount) {
 TEST_F(ShippedCertificates, HoldForOneLibraryDeviceHardwareAndDriverAlone) {
   const auto [sha256, device, hardware, driver] = certificate_.subject;
   EXPECT_FALSE(counts({std::string(64, 'b'), device, hardware, driver}));
-  EXPECT_FALSE(counts({sha256, "npu:1", hardware, driver}));
+  EXPECT_FALSE(counts({sha256, "npu:910b", hardware, driver}));
   EXPECT_FALSE(counts({sha256, device, "another NPU", driver}));
   EXPECT_FALSE(counts({sha256, device, hardware, "24.2"}));
+}
+
+// A vendor cannot know in which slot the user's card is.
+TEST_F(ShippedCertificates, HoldForEveryCardOfAKind) {
+  CertifiedDevice first = certificate_.subject;
+  first.device = "npu:0";
+  certificate_.subject = first;
+  ship(certificate_);
+  EXPECT_TRUE(counts(first));
+  EXPECT_TRUE(counts({first.sha256, "npu:12", first.hardware, first.driver}));
+  EXPECT_TRUE(counts({first.sha256, "npu", first.hardware, first.driver}));
+  EXPECT_FALSE(counts({first.sha256, "npu:1x", first.hardware, first.driver}));
 }
 
 // An older build's certificate, under the name that the new build looks for.
