@@ -48,14 +48,31 @@ tsr_status Replayer::device_close(tsr_error* /*err*/) {
   const auto ordinal = arguments_.get<uint64_t>();
   const auto found = devices_.find(ordinal);
   if (found == devices_.end()) return cannot("there is no such device");
-  const auto is_of_device = [&](const auto& entry) {
-    return entry.second.device == &found->second;
-  };
-  std::erase_if(queues_, is_of_device);
-  std::erase_if(packings_, is_of_device);
-  api_.device_close(found->second.handle);
+  close(found->second);
   devices_.erase(found);
   return TSR_OK;
+}
+
+void Replayer::close(const ReplayedDevice& device) {
+  std::erase_if(queues_, [&](const auto& entry) {
+    const auto& [of, queue] = entry.second;
+    if (of != &device) return false;
+    api_.queue_destroy(static_cast<tsr_queue*>(queue));
+    return true;
+  });
+  std::erase_if(packings_, [&](const auto& entry) {
+    const auto& [of, packing] = entry.second;
+    if (of != &device) return false;
+    ErrorSlot ignored;
+    api_.packing_end(static_cast<tsr_packing*>(packing), /*commit=*/0,
+                     &ignored);
+    return true;
+  });
+  api_.device_close(device.handle);
+}
+
+Replayer::~Replayer() {
+  for (const auto& [ordinal, device] : devices_) close(device);
 }
 
 tsr_status Replayer::check(tsr_error* err) {

@@ -75,6 +75,10 @@ class Replayer {
   Replayer(const Recording& recording, const Plugin& plugin,
            const ReplayOptions& options)
       : recording_(recording), api_(plugin.api()), options_(options) {}
+  Replayer(const Replayer&) = delete;
+  Replayer& operator=(const Replayer&) = delete;
+  // Closes what a recording that ends early left open.
+  ~Replayer();
 
   Result<ReplayResult> run();
 
@@ -90,6 +94,8 @@ class Replayer {
   Status make_call(const Entry& entry);
   void compare(tsr_status status, const tsr_error& error);
   void differ(const std::string& what);
+  // With its queues and packings.
+  void close(const ReplayedDevice& device);
 
   // One for each Call, in their order; arguments from arguments_, what is
   // compared into outputs_.
