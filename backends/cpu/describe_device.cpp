@@ -10,7 +10,7 @@
 
 #include "backends/cpu/capabilities.hpp"
 #include "backends/cpu/kernels/isa.hpp"
-#include "tessera/host_memory.hpp"
+#include "tessera/shared_memory.hpp"
 
 namespace tessera::cpu {
 namespace {
@@ -54,8 +54,8 @@ tsr_memory_kind host_memory(uint64_t bytes) {
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
   kind.bytes = bytes;
   kind.max_alloc_bytes = bytes;
-  kind.alignment = sdk::HostMemoryDevice::kAlignment;
-  kind.handles = sdk::HostMemoryDevice::kHandles;
+  kind.alignment = sdk::SharedMemoryDevice::kAlignment;
+  kind.handles = sdk::SharedMemoryDevice::kHandles;
   return kind;
 }
 

@@ -73,7 +73,7 @@ DeviceOptions read_options(const sdk::Options& options) {
 
 CpuDevice::CpuDevice(const tsr_host_services& host,
                      const DeviceOptions& options)
-    : sdk::HostMemoryDevice(host),
+    : sdk::SharedMemoryDevice(host),
       options_(options),
       parallel_(host_parallel(host, options.num_threads)) {}
 

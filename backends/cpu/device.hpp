@@ -14,7 +14,7 @@
 #include "backends/cpu/kernels/isa.hpp"
 #include "backends/cpu/kernels/ops/ops.hpp"
 #include "backends/cpu/kernels/parallel.hpp"
-#include "tessera/host_memory.hpp"
+#include "tessera/shared_memory.hpp"
 
 namespace tessera::cpu {
 
@@ -38,7 +38,7 @@ struct DeviceOptions {
 // Throws INVALID_ARGUMENT for an unknown key or value.
 DeviceOptions read_options(const sdk::Options& options);
 
-class CpuDevice final : public sdk::HostMemoryDevice {
+class CpuDevice final : public sdk::SharedMemoryDevice {
  public:
   CpuDevice(const tsr_host_services& host, const DeviceOptions& options);
 

@@ -46,7 +46,7 @@ class CheckLayout(unittest.TestCase):
         self.assertEqual(self.takes(), set())
 
     def test_the_next_minor_version_is_minor(self):
-        next_minor.main(INCLUDE, self.include)
+        next_minor.write_headers(INCLUDE, self.include)
         self.assertEqual(self.takes(), {"MINOR"})
 
     def test_a_field_in_the_middle_is_major(self):

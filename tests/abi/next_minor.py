@@ -62,7 +62,7 @@ def add_row(text):
                         f"{ROW}}};\n// clang-format on\n")
 
 
-def main(include, api_table, output):
+def write_headers(include, output):
     target = pathlib.Path(output) / "tessera"
     shutil.copytree(pathlib.Path(include) / "tessera", target,
                     dirs_exist_ok=True)
@@ -73,12 +73,16 @@ def main(include, api_table, output):
             text = replace_once(text, "#define TSR_ABI_MINOR 0",
                                 "#define TSR_ABI_MINOR 1")
         path.write_text(text)
-    table = pathlib.Path(api_table)
-    (pathlib.Path(output) / table.name).write_text(add_row(table.read_text()))
     present = abi_headers.read(output).constants
     for added in CONSTANTS.values():
         if added.split()[0] not in present:
             raise ValueError(f"{added} was not added")
+
+
+def main(include, api_table, output):
+    write_headers(include, output)
+    table = pathlib.Path(api_table)
+    (pathlib.Path(output) / table.name).write_text(add_row(table.read_text()))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ DeviceOptions read_options(const DeviceEntry& entry,
 
 NpuDevice::NpuDevice(const tsr_host_services& host, const DeviceEntry& entry,
                      const DeviceOptions& options)
-    : sdk::HostMemoryDevice(host),
+    : sdk::SharedMemoryDevice(host),
       entry_(entry),
       options_(options),
       timing_(*entry.profile, options.cores, options.weights) {}
@@ -180,7 +180,7 @@ std::vector<tsr_kernel_record> NpuDevice::profile_read(uint32_t capacity) {
 std::string NpuDevice::ask(const std::string& extension,
                            const std::string& request) {
   if (extension != TSR_SIMULATOR_NAME) {
-    return sdk::HostMemoryDevice::ask(extension, request);
+    return sdk::SharedMemoryDevice::ask(extension, request);
   }
   return simulate_request(profile(), accumulator_path().numerics, request);
 }

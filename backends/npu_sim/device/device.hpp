@@ -17,7 +17,7 @@
 #include "backends/npu_sim/function/attention/kv_pool.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
 #include "backends/npu_sim/function/parallel.hpp"
-#include "tessera/host_memory.hpp"
+#include "tessera/shared_memory.hpp"
 
 namespace tessera::npu {
 
@@ -42,7 +42,7 @@ struct KvPoolPlace {
   std::shared_ptr<sdk::HostBuffer> buffer;  // keeps the memory
 };
 
-class NpuDevice final : public sdk::HostMemoryDevice {
+class NpuDevice final : public sdk::SharedMemoryDevice {
  public:
   NpuDevice(const tsr_host_services& host, const DeviceEntry& entry,
             const DeviceOptions& options);

@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "backends/npu_sim/questions/simulator.hpp"
-#include "tessera/host_memory.hpp"
 #include "tessera/requests.hpp"
+#include "tessera/shared_memory.hpp"
 
 namespace tessera::npu {
 namespace {
@@ -32,8 +32,8 @@ tsr_memory_kind simulated_memory(uint64_t bytes) {
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
   kind.bytes = bytes;
   kind.max_alloc_bytes = bytes;
-  kind.alignment = sdk::HostMemoryDevice::kAlignment;
-  kind.handles = sdk::HostMemoryDevice::kHandles;
+  kind.alignment = sdk::SharedMemoryDevice::kAlignment;
+  kind.handles = sdk::SharedMemoryDevice::kHandles;
   return kind;
 }
 

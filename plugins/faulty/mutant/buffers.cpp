@@ -22,7 +22,7 @@ void MutantDevice::buffer_import(const tsr_buffer_desc& desc, uint32_t type,
     throw sdk::Error(TSR_UNIMPLEMENTED, "no descriptors");
   }
   if (is_shared && has("import_is_a_copy")) {
-    HostMemoryDevice::buffer_create(desc);
+    SharedMemoryDevice::buffer_create(desc);
     char* memory = buffer(desc.id)->at(0, desc.bytes);
     if (pread(fd, memory, desc.bytes, 0) < 0) std::memset(memory, 0, 1);
     return;
@@ -32,11 +32,11 @@ void MutantDevice::buffer_import(const tsr_buffer_desc& desc, uint32_t type,
     const off_t begin = has("imports_from_the_second_page") ? 4096 : 0;
     void* memory = mmap(nullptr, desc.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
                         fd, begin);
-    HostMemoryDevice::buffer_import(desc, TSR_HANDLE_HOST_POINTER,
-                                    reinterpret_cast<uint64_t>(memory));
+    SharedMemoryDevice::buffer_import(desc, TSR_HANDLE_HOST_POINTER,
+                                      reinterpret_cast<uint64_t>(memory));
     return;
   }
-  HostMemoryDevice::buffer_import(desc, type, handle);
+  SharedMemoryDevice::buffer_import(desc, type, handle);
 }
 
 uint64_t MutantDevice::buffer_export(uint64_t buffer, uint32_t type) {
@@ -49,7 +49,7 @@ uint64_t MutantDevice::buffer_export(uint64_t buffer, uint32_t type) {
     return static_cast<uint64_t>(fd);
   }
   const uint64_t moved = has("exports_another_address") ? 64 : 0;
-  return HostMemoryDevice::buffer_export(buffer, type) + moved;
+  return SharedMemoryDevice::buffer_export(buffer, type) + moved;
 }
 
 }  // namespace mutant

@@ -210,7 +210,7 @@ class MutantQueue final : public sdk::BlockingQueue {
 }  // namespace
 
 MutantDevice::MutantDevice(const tsr_host_services& host)
-    : HostMemoryDevice(host), generation_(num_closed()) {
+    : SharedMemoryDevice(host), generation_(num_closed()) {
   cache_ = std::make_shared<sdk::HostBuffer>(host, 256, 64);
 }
 

@@ -8,11 +8,11 @@
 
 #include "program.hpp"
 #include "rows.hpp"
-#include "tessera/host_memory.hpp"
+#include "tessera/shared_memory.hpp"
 
 namespace mutant {
 
-class MutantDevice final : public tessera::sdk::HostMemoryDevice {
+class MutantDevice final : public tessera::sdk::SharedMemoryDevice {
  public:
   explicit MutantDevice(const tsr_host_services& host);
   ~MutantDevice() override;

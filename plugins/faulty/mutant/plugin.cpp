@@ -19,7 +19,7 @@ tsr_memory_kind host_memory() {
                TSR_MEMORY_COHERENT | TSR_MEMORY_IMPORT_HOST;
   if (has("memory_not_visible")) kind.flags = TSR_MEMORY_COHERENT;
   kind.alignment = has("odd_alignment") ? 48 : 64;
-  kind.handles = tessera::sdk::HostMemoryDevice::kHandles;
+  kind.handles = tessera::sdk::SharedMemoryDevice::kHandles;
   kind.max_alloc_bytes = UINT64_MAX;
   return kind;
 }

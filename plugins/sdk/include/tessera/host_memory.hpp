@@ -5,15 +5,12 @@
 
 #pragma once
 
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "tessera/plugin.hpp"
 
@@ -54,46 +51,28 @@ class IdTable {
   std::unordered_map<uint64_t, std::shared_ptr<Object>> objects_;
 };
 
-// Memory of the host's: allocated, borrowed, or shared behind a descriptor.
+// Memory of the host's, owned or borrowed.
 class HostBuffer {
  public:
   HostBuffer(const tsr_host_services& host, uint64_t bytes, uint32_t alignment)
-      : host_(&host), kind_(Kind::kAllocated), bytes_(bytes) {
+      : host_(&host), owned_(true), bytes_(bytes) {
     memory_ = static_cast<char*>(
         host.alloc(host.host, bytes == 0 ? 1 : bytes, alignment));
-    if (memory_ == nullptr) throw no_memory();
+    if (memory_ == nullptr) {
+      throw Error(TSR_RESOURCE_EXHAUSTED,
+                  "no host memory for " + std::to_string(bytes) + " bytes")
+          .retry(TSR_RETRY_SMALLER);
+    }
   }
   HostBuffer(void* memory, uint64_t bytes)
       : memory_(static_cast<char*>(memory)), bytes_(bytes) {}
-  // Maps the first `bytes` behind `fd`, which stays the caller's; throws
-  // INVALID_ARGUMENT if there are fewer, for touching what is not there would
-  // end the process.
-  HostBuffer(int fd, uint64_t bytes) : kind_(Kind::kMapped), bytes_(bytes) {
-    struct stat facts {};
-    if (fstat(fd, &facts) != 0 || facts.st_size < 0 ||
-        static_cast<uint64_t>(facts.st_size) < bytes || bytes == 0) {
-      throw Error(TSR_INVALID_ARGUMENT, "descriptor " + std::to_string(fd) +
-                                            " has no memory of " +
-                                            std::to_string(bytes) + " bytes");
-    }
-    fd_ = dup(fd);
-    void* memory = fd_ < 0 ? MAP_FAILED
-                           : mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                  MAP_SHARED, fd_, 0);
-    if (memory == MAP_FAILED) {
-      if (fd_ >= 0) close(fd_);
-      throw no_memory();
-    }
-    memory_ = static_cast<char*>(memory);
-  }
+  // Memory that goes with its last owner.
+  HostBuffer(std::shared_ptr<char> memory, uint64_t bytes)
+      : owner_(std::move(memory)), memory_(owner_.get()), bytes_(bytes) {}
   HostBuffer(const HostBuffer&) = delete;
   HostBuffer& operator=(const HostBuffer&) = delete;
   ~HostBuffer() {
-    if (kind_ == Kind::kAllocated) host_->free(host_->host, memory_);
-    if (kind_ == Kind::kMapped) {
-      munmap(memory_, bytes_);
-      close(fd_);
-    }
+    if (owned_) host_->free(host_->host, memory_);
   }
 
   uint64_t bytes() const { return bytes_; }
@@ -107,26 +86,11 @@ class HostBuffer {
     }
     return memory_ + offset;
   }
-  // The buffer's own descriptor of its memory, open as long as the buffer is;
-  // throws UNIMPLEMENTED if the memory came from elsewhere.
-  int descriptor() const {
-    if (kind_ == Kind::kMapped) return fd_;
-    throw Error(TSR_UNIMPLEMENTED,
-                "only memory that came as a descriptor has one");
-  }
 
  private:
-  enum class Kind { kBorrowed, kAllocated, kMapped };
-
-  Error no_memory() const {
-    return Error(TSR_RESOURCE_EXHAUSTED,
-                 "no host memory for " + std::to_string(bytes_) + " bytes")
-        .retry(TSR_RETRY_SMALLER);
-  }
-
   const tsr_host_services* host_ = nullptr;
-  Kind kind_ = Kind::kBorrowed;
-  int fd_ = -1;
+  bool owned_ = false;
+  std::shared_ptr<char> owner_;
   char* memory_ = nullptr;
   uint64_t bytes_;
 };
@@ -135,9 +99,6 @@ class HostMemoryDevice : public Device {
  public:
   // Allocations are aligned to a cache line.
   static constexpr uint32_t kAlignment = 64;
-  // What a memory kind of such a device can say of its `handles`.
-  static constexpr uint32_t kHandles =
-      uint32_t{TSR_HANDLE_HOST_POINTER} | uint32_t{TSR_HANDLE_FD};
 
   explicit HostMemoryDevice(const tsr_host_services& host) : host_(host) {}
 
@@ -147,18 +108,19 @@ class HostMemoryDevice : public Device {
   }
   void buffer_import(const tsr_buffer_desc& desc, uint32_t type,
                      uint64_t handle) override {
-    buffers_.insert(desc.id, import_memory(type, handle, desc.bytes));
+    if (type != TSR_HANDLE_HOST_POINTER) {
+      throw Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
+                                         " cannot be imported");
+    }
+    buffers_.insert(desc.id, std::make_shared<HostBuffer>(
+                                 reinterpret_cast<void*>(handle), desc.bytes));
   }
   uint64_t buffer_export(uint64_t buffer, uint32_t type) override {
-    const std::shared_ptr<HostBuffer> found = buffers_.find(buffer);
-    if (type == TSR_HANDLE_HOST_POINTER) {
-      return reinterpret_cast<uint64_t>(found->at(0, 0));
+    if (type != TSR_HANDLE_HOST_POINTER) {
+      throw Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
+                                         " cannot be exported");
     }
-    if (type == TSR_HANDLE_FD) {
-      return static_cast<uint64_t>(found->descriptor());
-    }
-    throw Error(TSR_UNIMPLEMENTED,
-                "handle type " + std::to_string(type) + " cannot be exported");
+    return reinterpret_cast<uint64_t>(buffers_.find(buffer)->at(0, 0));
   }
   void* buffer_map(uint64_t buffer) override {
     return buffers_.find(buffer)->at(0, 0);
@@ -179,21 +141,12 @@ class HostMemoryDevice : public Device {
     return timelines_.find(id);
   }
 
- private:
-  static std::shared_ptr<HostBuffer> import_memory(uint32_t type,
-                                                   uint64_t handle,
-                                                   uint64_t bytes) {
-    if (type == TSR_HANDLE_HOST_POINTER) {
-      return std::make_shared<HostBuffer>(reinterpret_cast<void*>(handle),
-                                          bytes);
-    }
-    if (type == TSR_HANDLE_FD) {
-      return std::make_shared<HostBuffer>(static_cast<int>(handle), bytes);
-    }
-    throw Error(TSR_UNIMPLEMENTED,
-                "handle type " + std::to_string(type) + " cannot be imported");
+ protected:
+  void add_buffer(uint64_t id, std::shared_ptr<HostBuffer> buffer) {
+    buffers_.insert(id, std::move(buffer));
   }
 
+ private:
   const tsr_host_services& host_;
   IdTable<HostBuffer> buffers_{"buffer"};
   IdTable<tsr_timeline> timelines_{"timeline"};
