@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -133,6 +134,16 @@ class HostMemoryDevice : public Device {
   }
   void timeline_forget(uint64_t id) override { timelines_.erase(id); }
 
+  void rethrow_last_failure() override {
+    const std::lock_guard<std::mutex> lock(failure_mutex_);
+    if (last_failure_ != nullptr) std::rethrow_exception(last_failure_);
+  }
+  // What submitted work threw, for rethrow_last_failure.
+  void set_last_failure(std::exception_ptr failure) {
+    const std::lock_guard<std::mutex> lock(failure_mutex_);
+    last_failure_ = std::move(failure);
+  }
+
   const tsr_host_services& host() const { return host_; }
   std::shared_ptr<HostBuffer> buffer(uint64_t id) const {
     return buffers_.find(id);
@@ -150,6 +161,8 @@ class HostMemoryDevice : public Device {
   const tsr_host_services& host_;
   IdTable<HostBuffer> buffers_{"buffer"};
   IdTable<tsr_timeline> timelines_{"timeline"};
+  std::mutex failure_mutex_;
+  std::exception_ptr last_failure_;
 };
 
 // A queue that does the work inside submit (TSR_DEVICE_SUBMIT_BLOCKS): waits,
@@ -172,10 +185,12 @@ class BlockingQueue : public Queue {
     if (status == TSR_OK) {
       tsr_error err{};
       err.struct_size = sizeof(err);
-      status = detail::guard(&err, [&] { run(submission); });
+      status = detail::guard(&err, [&] { run_or_keep_failure(submission); });
       if (status != TSR_OK) {
         host.log(host.host, TSR_LOG_ERROR, err.message);
       }
+    } else {
+      device_.set_last_failure(nullptr);  // it was not this device's
     }
     for (uint32_t i = 0; i < submission.signals().size(); ++i) {
       const tsr_point point = submission.signals()[i];
@@ -198,6 +213,15 @@ class BlockingQueue : public Queue {
   }
 
  private:
+  void run_or_keep_failure(const SubmissionView& submission) {
+    try {
+      run(submission);
+    } catch (...) {
+      device_.set_last_failure(std::current_exception());
+      throw;
+    }
+  }
+
   // Throws, before anything runs, if a point names an unknown timeline.
   void resolve(const SubmissionView& submission) const {
     for (uint32_t i = 0; i < submission.waits().size(); ++i) {

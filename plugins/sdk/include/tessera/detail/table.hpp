@@ -375,6 +375,10 @@ inline void fill_queues(tsr_api& api) {
       *out_count = static_cast<uint32_t>(records.size());
     });
   };
+  api.device_last_error = [](tsr_device* device, tsr_error* out_error) {
+    guard(out_error, [&] { device_of(device).rethrow_last_failure(); });
+    return tsr_status{TSR_OK};
+  };
 }
 
 inline void fill_extensions(tsr_api& api) {
