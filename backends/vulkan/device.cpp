@@ -25,8 +25,8 @@ VulkanDevice::VulkanDevice(const tsr_host_services& host,
     : sdk::HostMemoryDevice(host),
       entry_(entry),
       features_(features),
-      gpu_(*entry.facts),
-      pipelines_(gpu_, cache_folder(host)) {}
+      gpu_(*entry.facts, features.timeout_ns),
+      pipelines_(gpu_, cache_folder(host), features) {}
 
 VulkanDevice::~VulkanDevice() = default;
 
@@ -88,7 +88,10 @@ void* VulkanDevice::buffer_map(uint64_t buffer) {
   return buffers_.find(buffer)->host();
 }
 
-void VulkanDevice::buffer_destroy(uint64_t buffer) { buffers_.erase(buffer); }
+void VulkanDevice::buffer_destroy(uint64_t buffer) {
+  gpu_.settle();
+  buffers_.erase(buffer);
+}
 
 // ---- Weights
 
@@ -109,7 +112,10 @@ void VulkanDevice::weight_create(uint64_t weight, const tsr_weight_desc& desc,
                  *this, desc, PackedPlace{find_buffer(buffer), offset}));
 }
 
-void VulkanDevice::weight_destroy(uint64_t weight) { weights_.erase(weight); }
+void VulkanDevice::weight_destroy(uint64_t weight) {
+  gpu_.settle();
+  weights_.erase(weight);
+}
 
 // ---- KV pools
 
@@ -135,7 +141,10 @@ void VulkanDevice::kv_create(uint64_t pool, const tsr_kv_desc& desc,
   kv_pools_.insert(pool, std::move(created));
 }
 
-void VulkanDevice::kv_destroy(uint64_t pool) { kv_pools_.erase(pool); }
+void VulkanDevice::kv_destroy(uint64_t pool) {
+  gpu_.settle();
+  kv_pools_.erase(pool);
+}
 
 // ---- Programs
 
@@ -151,6 +160,7 @@ tsr_segment VulkanDevice::program_segment(uint64_t program, uint32_t index) {
 }
 
 void VulkanDevice::program_destroy(uint64_t program) {
+  gpu_.settle();
   programs_.erase(program);
 }
 

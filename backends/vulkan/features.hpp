@@ -19,11 +19,23 @@ enum class Form : uint32_t {
   kTile = 1,   // the invocations of a work-group share a tile: GPUs
 };
 
-struct Features {
-  Form form = Form::kTile;
+// Who does something that not every device has an instruction for.
+enum class Way : uint32_t {
+  kOff = 0,       // kernels do without
+  kEmulated = 1,  // the kernels that want it, on a device that lacks it
+  kNative = 2,
 };
 
-// Of tsr_option, one for each feature.
+struct Features {
+  Form form = Form::kTile;
+  Way storage = Way::kNative;  // loads and stores of 8 and 16 bits; never kOff
+  Way subgroups = Way::kOff;   // sums and maxima over a work-group; off or native
+  Way dot = Way::kOff;         // products of four s8 at a time, in tiles
+  Way matrix = Way::kOff;      // cooperative matrices, in tiles of many rows
+  uint64_t timeout_ns = 0;     // of a submission
+};
+
+// Of tsr_option, one for each feature, and the timeout.
 tsr_array option_table();
 
 // The best that the device offers, but for what the options force.

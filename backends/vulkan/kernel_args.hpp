@@ -97,6 +97,7 @@ struct ActivationArgs {
   RowPlace x;
   uint64_t values = 0;
   uint64_t scales = 0;
+  uint64_t shifts = 0;
   uint64_t permutation = 0;
   uint64_t multiplier = 0;
   int32_t rows = 0;
@@ -122,6 +123,7 @@ struct LinearArgs {
   uint64_t bias = 0;
   uint64_t values = 0;
   uint64_t row_scales = 0;
+  uint64_t row_shifts = 0;
   RowPlace y;
   RowPlace multiplier;
   RowPlace residual;

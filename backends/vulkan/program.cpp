@@ -118,6 +118,7 @@ tsr_segment Program::segment(uint32_t index) const {
 
 void Program::run(const sdk::SubmissionView& submission) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  device_.gpu().require_alive();
   sdk::check_step(desc_, submission.value());
   const bool is_profiled = (submission.value().flags & TSR_SUBMIT_PROFILE) != 0;
   if (is_profiled && device_.gpu().facts().timestamp_ns == 0.0) {

@@ -36,14 +36,14 @@ std::vector<Dispatch> ask_launches(const Recording::Input& input,
 }  // namespace
 
 Recording::Recording(const Input& input, std::vector<ActiveSlot> active)
-    : device_(input.device.gpu().device()),
+    : gpu_(input.device.gpu()),
       num_ops_(static_cast<uint32_t>(input.launches.size())),
       active_(std::move(active)),
       dispatches_(ask_launches(input, active_)),
-      sets_(device_, input.device.pipelines().texel_layout(), dispatches_),
+      sets_(gpu_.device(), input.device.pipelines().texel_layout(), dispatches_),
       pool_(input.device.gpu().make_pool()) {
   if (input.has_timestamps) {
-    timestamps_ = make_timestamps(device_, num_ops_ + 1);
+    timestamps_ = make_timestamps(gpu_.device(), num_ops_ + 1);
   }
   record(input);
 }
@@ -55,7 +55,8 @@ void Recording::stamp(uint32_t index) const {
 }
 
 void Recording::record(const Input& input) {
-  commands_ = begin_commands(device_, pool_.get(), 0);
+  commands_ = allocate_commands(gpu_.device(), pool_.get());
+  begin_commands(commands_, 0);
   if (input.has_timestamps) {
     vkCmdResetQueryPool(commands_, timestamps_.get(), 0, num_ops_ + 1);
   }
@@ -104,11 +105,12 @@ bool Recording::fits(const Step& step, const std::vector<ActiveSlot>& active,
 
 std::vector<uint64_t> Recording::read_ticks() const {
   std::vector<uint64_t> ticks(num_ops_ + 1);
-  check_vk(vkGetQueryPoolResults(
-               device_, timestamps_.get(), 0, num_ops_ + 1,
-               ticks.size() * sizeof(uint64_t), ticks.data(), sizeof(uint64_t),
-               VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-           "vkGetQueryPoolResults");
+  gpu_.check(vkGetQueryPoolResults(
+                 gpu_.device(), timestamps_.get(), 0, num_ops_ + 1,
+                 ticks.size() * sizeof(uint64_t), ticks.data(),
+                 sizeof(uint64_t),
+                 VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+             "vkGetQueryPoolResults");
   return ticks;
 }
 

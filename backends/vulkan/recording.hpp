@@ -48,7 +48,7 @@ class Recording {
   void record(const Input& input);
   void stamp(uint32_t index) const;
 
-  VkDevice device_;
+  Gpu& gpu_;
   uint32_t num_ops_;
   std::vector<ActiveSlot> active_;
   std::vector<Dispatch> dispatches_;  // of each active slot

@@ -42,7 +42,7 @@ uint64_t LinearLaunch::values_bytes() const {
 }
 
 uint64_t LinearLaunch::scratch_bytes() const {
-  return values_bytes() + padded_rows() * sizeof(float);
+  return values_bytes() + padded_rows() * (sizeof(float) + sizeof(int32_t));
 }
 
 std::string LinearLaunch::kernel_name() const {
@@ -73,6 +73,7 @@ ActivationArgs LinearLaunch::activation_args(const Step& step,
   args.x = x_.entry_place(step);
   args.values = step.places.scratch(index_);
   args.scales = args.values + values_bytes();
+  args.shifts = args.scales + padded_rows() * sizeof(float);
   args.permutation = address_of(weight_->permutation());
   args.multiplier = address_of(weight_->input_multiplier());
   args.rows = static_cast<int32_t>(M);
@@ -104,6 +105,7 @@ LinearArgs LinearLaunch::linear_args(const Step& step, uint32_t M) const {
   args.bias = bias_.address(step);
   args.values = step.places.scratch(index_);
   args.row_scales = args.values + values_bytes();
+  args.row_shifts = args.row_scales + padded_rows() * sizeof(float);
   args.y = y_.entry_place(step);
   args.multiplier = multiplier_.entry_place(step);
   args.residual = residual_.entry_place(step);

@@ -55,8 +55,7 @@ class LinearBlock final : public LinearLaunch {
       }
       const uint32_t lanes = device().gpu().facts().subgroup_size;
       const uint32_t rows = reads_x_in_place(step) ? 0 : M;
-      set_slot(prepare, (rows + lanes - 1) / lanes, 1,
-               activation_args(step, M));
+      set_slot(prepare, row_groups(rows), 1, activation_args(step, M));
       const uint32_t width = columns_of(kBlocks[i]) * lanes;
       set_slot(multiply, (M + kBlocks[i].rows - 1) / kBlocks[i].rows,
                uint64_t{num_tiles()} * (kTileRows / width),
@@ -96,6 +95,12 @@ class LinearBlock final : public LinearLaunch {
     return shape().padded_group % 16 == 0 ? 16 / chunk : 1;
   }
 
+  // Of x: codes as s8, or as s16 where a zero point is taken off.
+  uint32_t per_word() const {
+    if (!is_integer()) return 1;
+    return sdk::packing::uses_static_act(op().act_quant) ? 2 : 4;
+  }
+
   bool has_small_planes() const {
     return weight().permutation() != nullptr ||
            weight().input_multiplier() != nullptr;
@@ -126,7 +131,7 @@ class LinearBlock final : public LinearLaunch {
     Dispatch dispatch;
     dispatch.pipeline = device().pipelines().get(
         "activation_block",
-        {block.rows, is_integer() ? 1U : 0U, texels ? 1U : 0U});
+        {block.rows, is_integer() ? per_word() : 0U, texels ? 1U : 0U});
     dispatch.texels = {texels ? x_texels(step)
                               : step.places.scratch_texels(index(), 0, 16)};
     return dispatch;
@@ -139,6 +144,7 @@ class LinearBlock final : public LinearLaunch {
     constants.push_back(has_epilogue() ? 0 : 1);
     constants.push_back(static_cast<uint32_t>(scaling_of(block)));
     constants.push_back(step_of(block));
+    constants.push_back(per_word());
     Dispatch dispatch;
     dispatch.pipeline = device().pipelines().get("linear_block", constants);
     dispatch.texels = weight_texels();

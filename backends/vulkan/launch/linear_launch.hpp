@@ -14,7 +14,7 @@ namespace tessera::vulkan {
 
 class LinearLaunch : public Launch {
  public:
-  // `padded_rows` of x, and a scale for each, are this op's scratch.
+  // `padded_rows` of x, and a scale and a shift for each, are this op's scratch.
   //
   // Errors  throws as sdk::packing::check_linear
   LinearLaunch(const LaunchInput& input, const tsr_op_linear& op,

@@ -8,6 +8,10 @@
 namespace tessera::vulkan {
 namespace {
 
+bool has_matrices(const GpuFacts& facts) {
+  return facts.int8_matrix.exists() || facts.half_matrix.exists();
+}
+
 VkDevice make_device(const GpuFacts& facts) {
   const float priority = 1.0f;
   VkDeviceQueueCreateInfo queue{};
@@ -15,23 +19,41 @@ VkDevice make_device(const GpuFacts& facts) {
   queue.queueFamilyIndex = facts.queue_family;
   queue.queueCount = 1;
   queue.pQueuePriorities = &priority;
+  const VkBool32 small = facts.has_small_storage ? VK_TRUE : VK_FALSE;
+  const VkBool32 matrix = has_matrices(facts) ? VK_TRUE : VK_FALSE;
   VkPhysicalDeviceVulkan12Features v12{};
   v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
   v12.bufferDeviceAddress = VK_TRUE;
   v12.timelineSemaphore = VK_TRUE;
   v12.scalarBlockLayout = VK_TRUE;
-  v12.storageBuffer8BitAccess = VK_TRUE;
-  v12.shaderInt8 = VK_TRUE;
+  v12.storageBuffer8BitAccess = small;
+  v12.shaderInt8 = small;
+  v12.shaderFloat16 = matrix;
+  v12.vulkanMemoryModel = matrix;
   VkPhysicalDeviceVulkan11Features v11{};
   v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   v11.pNext = &v12;
-  v11.storageBuffer16BitAccess = VK_TRUE;
+  v11.storageBuffer16BitAccess = small;
   VkPhysicalDeviceFeatures2 features{};
   features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   features.pNext = &v11;
-  features.features.shaderInt16 = VK_TRUE;
+  features.features.shaderInt16 = small;
   features.features.shaderInt64 = VK_TRUE;
+  VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
+  dot.sType =
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
+  dot.shaderIntegerDotProduct = VK_TRUE;
+  MatrixFeatures matrices = matrix_features();
   std::vector<const char*> extensions;
+  const auto use = [&](auto& structure, const char* extension) {
+    structure.pNext = v12.pNext;
+    v12.pNext = &structure;
+    extensions.push_back(extension);
+  };
+  if (facts.has_dot) {
+    use(dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+  }
+  if (has_matrices(facts)) use(matrices, kMatrixExtension);
   if (facts.imports_host_memory) {
     extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   }
@@ -44,6 +66,10 @@ VkDevice make_device(const GpuFacts& facts) {
   info.ppEnabledExtensionNames = extensions.data();
   VkDevice device = VK_NULL_HANDLE;
   const VkResult made = vkCreateDevice(facts.physical, &info, nullptr, &device);
+  if (made == VK_ERROR_OUT_OF_HOST_MEMORY ||
+      made == VK_ERROR_OUT_OF_DEVICE_MEMORY) {
+    check_vk(made, "vkCreateDevice");
+  }
   if (made != VK_SUCCESS) {
     throw sdk::Error(TSR_UNAVAILABLE, "device " + facts.name +
                                           " cannot be opened (VkResult " +
@@ -67,16 +93,23 @@ SemaphoreHandle make_timeline(VkDevice device) {
 
 }  // namespace
 
-Gpu::Gpu(const GpuFacts& facts) : facts_(facts), device_(make_device(facts)) {
+Gpu::Gpu(const GpuFacts& facts, uint64_t timeout_ns)
+    : facts_(facts), timeout_ns_(timeout_ns), device_(make_device(facts)) {
   vkGetDeviceQueue(device_, facts.queue_family, 0, &queue_);
   try {
-    done_ = make_timeline(device_);
-    pool_ = make_pool();
+    make_objects();
   } catch (...) {
+    pool_ = {};
     done_ = {};
     vkDestroyDevice(device_, nullptr);
     throw;
   }
+}
+
+void Gpu::make_objects() {
+  done_ = make_timeline(device_);
+  pool_ = make_pool();
+  once_ = allocate_commands(device_, pool_.get());
 }
 
 Gpu::~Gpu() {
@@ -96,66 +129,98 @@ PoolHandle Gpu::make_pool() const {
   return {device_, pool};
 }
 
+void Gpu::require_alive() const {
+  if (!is_lost_) return;
+  throw sdk::Error(TSR_INTERNAL, "device " + facts_.name +
+                                     " was lost and must be opened again")
+      .retry(TSR_DEVICE_LOST, VK_ERROR_DEVICE_LOST);
+}
+
+void Gpu::check(VkResult code, const std::string& what) {
+  if (code == VK_ERROR_DEVICE_LOST || code == VK_TIMEOUT) is_lost_ = true;
+  check_vk(code, what);
+}
+
 void Gpu::run(VkCommandBuffer commands) {
-  VkSemaphore done = done_.get();
-  uint64_t value = 0;
-  {
-    const std::lock_guard<std::mutex> lock(queue_mutex_);
-    value = ++submitted_;
-    VkTimelineSemaphoreSubmitInfo timeline{};
-    timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
-    timeline.signalSemaphoreValueCount = 1;
-    timeline.pSignalSemaphoreValues = &value;
-    VkSubmitInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
-    info.pNext = &timeline;
-    info.commandBufferCount = 1;
-    info.pCommandBuffers = &commands;
-    info.signalSemaphoreCount = 1;
-    info.pSignalSemaphores = &done;
-    check_vk(vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE), "vkQueueSubmit");
-  }
-  VkSemaphoreWaitInfo wait{};
-  wait.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
-  wait.semaphoreCount = 1;
-  wait.pSemaphores = &done;
-  wait.pValues = &value;
-  check_vk(vkWaitSemaphores(device_, &wait, UINT64_MAX), "vkWaitSemaphores");
+  require_alive();
+  wait(submit(commands));
   const std::string message = Instance::get().take_message();
   if (!message.empty()) {
     throw sdk::Error(TSR_INTERNAL, "validation: " + message);
   }
 }
 
-void Gpu::run_once(const std::function<void(VkCommandBuffer)>& record) {
-  const std::lock_guard<std::mutex> lock(pool_mutex_);
-  check_vk(vkResetCommandPool(device_, pool_.get(),
-                              VK_COMMAND_POOL_RESET_RELEASE_RESOURCES_BIT),
-           "vkResetCommandPool");
-  VkCommandBuffer commands = begin_commands(
-      device_, pool_.get(), VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
-  record(commands);
-  add_barrier(commands);
-  check_vk(vkEndCommandBuffer(commands), "vkEndCommandBuffer");
-  run(commands);
-  vkFreeCommandBuffers(device_, pool_.get(), 1, &commands);
+uint64_t Gpu::submit(VkCommandBuffer commands) {
+  const std::lock_guard<std::mutex> lock(queue_mutex_);
+  VkSemaphore done = done_.get();
+  const uint64_t value = submitted_ + 1;
+  VkTimelineSemaphoreSubmitInfo timeline{};
+  timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+  timeline.signalSemaphoreValueCount = 1;
+  timeline.pSignalSemaphoreValues = &value;
+  VkSubmitInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+  info.pNext = &timeline;
+  info.commandBufferCount = 1;
+  info.pCommandBuffers = &commands;
+  info.signalSemaphoreCount = 1;
+  info.pSignalSemaphores = &done;
+  check(vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE), "vkQueueSubmit");
+  submitted_ = value;
+  return value;
 }
 
-VkCommandBuffer begin_commands(VkDevice device, VkCommandPool pool,
-                               VkCommandBufferUsageFlags usage) {
-  VkCommandBufferAllocateInfo allocate{};
-  allocate.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-  allocate.commandPool = pool;
-  allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-  allocate.commandBufferCount = 1;
+void Gpu::wait(uint64_t value) {
+  VkSemaphore done = done_.get();
+  VkSemaphoreWaitInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+  info.semaphoreCount = 1;
+  info.pSemaphores = &done;
+  info.pValues = &value;
+  const VkResult waited = vkWaitSemaphores(device_, &info, timeout_ns_);
+  // The wait failed, not the work: the caller may go on once that is done.
+  if (waited == VK_ERROR_OUT_OF_HOST_MEMORY ||
+      waited == VK_ERROR_OUT_OF_DEVICE_MEMORY) {
+    const std::lock_guard<std::mutex> lock(queue_mutex_);
+    check(vkQueueWaitIdle(queue_), "vkQueueWaitIdle");
+  }
+  check(waited, "vkWaitSemaphores");
+}
+
+void Gpu::settle() {
+  if (!is_lost_) return;
+  const std::lock_guard<std::mutex> lock(queue_mutex_);
+  vkQueueWaitIdle(queue_);
+}
+
+void Gpu::run_once(const std::function<void(VkCommandBuffer)>& record) {
+  const std::lock_guard<std::mutex> lock(pool_mutex_);
+  require_alive();
+  check_vk(vkResetCommandPool(device_, pool_.get(), 0), "vkResetCommandPool");
+  begin_commands(once_, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
+  record(once_);
+  add_barrier(once_);
+  check_vk(vkEndCommandBuffer(once_), "vkEndCommandBuffer");
+  run(once_);
+}
+
+VkCommandBuffer allocate_commands(VkDevice device, VkCommandPool pool) {
+  VkCommandBufferAllocateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+  info.commandPool = pool;
+  info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  info.commandBufferCount = 1;
   VkCommandBuffer commands = VK_NULL_HANDLE;
-  check_vk(vkAllocateCommandBuffers(device, &allocate, &commands),
+  check_vk(vkAllocateCommandBuffers(device, &info, &commands),
            "vkAllocateCommandBuffers");
+  return commands;
+}
+
+void begin_commands(VkCommandBuffer commands, VkCommandBufferUsageFlags usage) {
   VkCommandBufferBeginInfo begin{};
   begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
   begin.flags = usage;
   check_vk(vkBeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
-  return commands;
 }
 
 void add_barrier(VkCommandBuffer commands) {

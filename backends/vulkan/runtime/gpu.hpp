@@ -4,8 +4,11 @@
 
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <mutex>
+#include <string>
 
 #include "backends/vulkan/runtime/handle.hpp"
 #include "backends/vulkan/runtime/instance.hpp"
@@ -15,8 +18,11 @@ namespace tessera::vulkan {
 // Any thread.
 class Gpu {
  public:
-  // Throws UNAVAILABLE if the device cannot be opened.
-  explicit Gpu(const GpuFacts& facts);
+  // Work that takes longer than `timeout_ns` is given up.
+  //
+  // Errors   throws UNAVAILABLE if the device cannot be opened,
+  //          RESOURCE_EXHAUSTED
+  Gpu(const GpuFacts& facts, uint64_t timeout_ns);
   ~Gpu();
   Gpu(const Gpu&) = delete;
   Gpu& operator=(const Gpu&) = delete;
@@ -26,16 +32,30 @@ class Gpu {
 
   // Runs recorded commands and returns when they are done.
   //
-  // Errors   throws INTERNAL with TSR_DEVICE_LOST, or with what a validation
-  //          layer said
+  // Errors   throws INTERNAL with TSR_DEVICE_LOST, from then on always;
+  //          DEADLINE_EXCEEDED with the same; RESOURCE_EXHAUSTED; INTERNAL with
+  //          what a validation layer said
   void run(VkCommandBuffer commands);
   // The same for commands that are recorded for this one time.
   void run_once(const std::function<void(VkCommandBuffer)>& record);
+  // Throws as check_vk does; a loss is remembered.
+  void check(VkResult code, const std::string& what);
+  // Throws INTERNAL with TSR_DEVICE_LOST once work was lost or given up.
+  void require_alive() const;
+  // Returns when nothing runs any more that was given up: before what it uses
+  // is destroyed.
+  void settle();
 
   PoolHandle make_pool() const;
 
  private:
+  void make_objects();
+  uint64_t submit(VkCommandBuffer commands);
+  void wait(uint64_t value);
+
   const GpuFacts& facts_;
+  uint64_t timeout_ns_;
+  std::atomic<bool> is_lost_{false};
   VkDevice device_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
   std::mutex queue_mutex_;
@@ -43,11 +63,11 @@ class Gpu {
   uint64_t submitted_ = 0;
   std::mutex pool_mutex_;
   PoolHandle pool_;
+  VkCommandBuffer once_ = VK_NULL_HANDLE;  // of pool_, for run_once
 };
 
-// A command buffer of `pool`, recording.
-VkCommandBuffer begin_commands(VkDevice device, VkCommandPool pool,
-                               VkCommandBufferUsageFlags usage);
+VkCommandBuffer allocate_commands(VkDevice device, VkCommandPool pool);
+void begin_commands(VkCommandBuffer commands, VkCommandBufferUsageFlags usage);
 
 // Later commands see what earlier ones and the host wrote, and the other way
 // round.

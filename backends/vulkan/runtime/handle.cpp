@@ -15,9 +15,9 @@ void check_vk(VkResult code, const std::string& what) {
     case VK_ERROR_OUT_OF_POOL_MEMORY:
       throw sdk::Error(TSR_RESOURCE_EXHAUSTED, text)
           .retry(TSR_RETRY_SMALLER, code);
-    case VK_TIMEOUT:
+    case VK_TIMEOUT:  // the work may still run, over everything it uses
       throw sdk::Error(TSR_DEADLINE_EXCEEDED, text)
-          .retry(TSR_RETRY_LATER, code);
+          .retry(TSR_DEVICE_LOST, code);
     case VK_ERROR_DEVICE_LOST:
       throw sdk::Error(TSR_INTERNAL, text).retry(TSR_DEVICE_LOST, code);
     default:

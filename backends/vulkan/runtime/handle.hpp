@@ -14,7 +14,8 @@
 namespace tessera::vulkan {
 
 // Throws unless `code` is VK_SUCCESS: RESOURCE_EXHAUSTED where memory ran out,
-// INTERNAL with TSR_DEVICE_LOST where the device went away, else INTERNAL.
+// INTERNAL with TSR_DEVICE_LOST where the device went away, DEADLINE_EXCEEDED
+// with the same where it did not answer in time, else INTERNAL.
 void check_vk(VkResult code, const std::string& what);
 
 // An object of a logical device, which outlives it.  Moves only.

@@ -50,31 +50,70 @@ bool has_extension(VkPhysicalDevice physical, const char* name) {
   });
 }
 
-// The first feature that the shaders need and the device lacks.
-std::string missing_feature(VkPhysicalDevice physical) {
-  VkPhysicalDeviceVulkan12Features v12{};
-  v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+// What a device can do, for shaders to ask for.
+struct DeviceFeatures {
+  VkPhysicalDeviceFeatures2 core{};
   VkPhysicalDeviceVulkan11Features v11{};
-  v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
-  v11.pNext = &v12;
-  VkPhysicalDeviceFeatures2 features{};
-  features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-  features.pNext = &v11;
-  vkGetPhysicalDeviceFeatures2(physical, &features);
+  VkPhysicalDeviceVulkan12Features v12{};
+  VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
+
+  DeviceFeatures(VkPhysicalDevice physical, bool asks_dot) {
+    core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    core.pNext = &v11;
+    v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+    v11.pNext = &v12;
+    v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    if (asks_dot) v12.pNext = &dot;
+    dot.sType =
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
+    vkGetPhysicalDeviceFeatures2(physical, &core);
+  }
+};
+
+// The first feature that the shaders need and the device lacks.
+std::string missing_feature(const DeviceFeatures& features) {
   const std::pair<VkBool32, const char*> needed[] = {
-      {v12.bufferDeviceAddress, "bufferDeviceAddress"},
-      {v12.timelineSemaphore, "timelineSemaphore"},
-      {v12.scalarBlockLayout, "scalarBlockLayout"},
-      {v12.storageBuffer8BitAccess, "storageBuffer8BitAccess"},
-      {v12.shaderInt8, "shaderInt8"},
-      {v11.storageBuffer16BitAccess, "storageBuffer16BitAccess"},
-      {features.features.shaderInt16, "shaderInt16"},
-      {features.features.shaderInt64, "shaderInt64"},
+      {features.v12.bufferDeviceAddress, "bufferDeviceAddress"},
+      {features.v12.timelineSemaphore, "timelineSemaphore"},
+      {features.v12.scalarBlockLayout, "scalarBlockLayout"},
+      {features.core.features.shaderInt64, "shaderInt64"},
   };
   for (const auto& [has, name] : needed) {
     if (has == VK_FALSE) return std::string("the driver lacks ") + name;
   }
   return "";
+}
+
+// Which variants of the shaders it runs.
+void read_features(VkInstance instance, GpuFacts& facts) {
+  const bool knows_dot = has_extension(
+      facts.physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+  const DeviceFeatures features(facts.physical, knows_dot);
+  facts.missing = missing_feature(features);
+  facts.has_small_storage = features.v12.storageBuffer8BitAccess == VK_TRUE &&
+                            features.v12.shaderInt8 == VK_TRUE &&
+                            features.v11.storageBuffer16BitAccess == VK_TRUE &&
+                            features.core.features.shaderInt16 == VK_TRUE;
+  facts.has_dot = features.dot.shaderIntegerDotProduct == VK_TRUE;
+  if (facts.has_dot) {
+    VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR dot{};
+    dot.sType =
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR;
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &dot;
+    vkGetPhysicalDeviceProperties2(facts.physical, &properties);
+    facts.dot_is_fast =
+        dot.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
+  }
+  if (has_extension(facts.physical, kMatrixExtension) &&
+      features.v12.vulkanMemoryModel == VK_TRUE &&
+      features.v12.shaderFloat16 == VK_TRUE && facts.has_small_storage &&
+      has_matrix_shaders()) {
+    const MatrixFacts matrices = read_matrix_facts(instance, facts.physical);
+    facts.int8_matrix = matrices.int8;
+    facts.half_matrix = matrices.half;
+  }
 }
 
 void read_queue(GpuFacts& facts, double tick_ns) {
@@ -95,7 +134,7 @@ void read_queue(GpuFacts& facts, double tick_ns) {
   if (family->timestampValidBits != 0) facts.timestamp_ns = tick_ns;
 }
 
-GpuFacts read_facts(VkPhysicalDevice physical) {
+GpuFacts read_facts(VkInstance instance, VkPhysicalDevice physical) {
   GpuFacts facts;
   facts.physical = physical;
   VkPhysicalDeviceProperties plain{};
@@ -135,7 +174,7 @@ GpuFacts read_facts(VkPhysicalDevice physical) {
     facts.subgroup_size = v11.subgroupSize;
     facts.subgroup_operations = v11.subgroupSupportedOperations;
   }
-  facts.missing = missing_feature(physical);
+  read_features(instance, facts);
   read_queue(facts, double{plain.limits.timestampPeriod});
   vkGetPhysicalDeviceMemoryProperties(physical, &facts.memory);
   return facts;
@@ -174,7 +213,9 @@ Instance::Instance() {
   std::vector<VkPhysicalDevice> physical(count);
   vkEnumeratePhysicalDevices(instance_, &count, physical.data());
   physical.resize(count);
-  for (VkPhysicalDevice device : physical) gpus_.push_back(read_facts(device));
+  for (VkPhysicalDevice device : physical) {
+    gpus_.push_back(read_facts(instance_, device));
+  }
   if (gpus_.empty()) reason_ = "the Vulkan drivers here have no device";
 }
 

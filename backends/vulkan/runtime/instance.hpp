@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "backends/vulkan/runtime/matrix_facts.hpp"
+
 namespace tessera::vulkan {
 
 // One device, read once.
@@ -26,6 +28,11 @@ struct GpuFacts {
   bool is_cpu = false;
   bool divides_exactly = false;  // known to round / and sqrt correctly
   bool imports_host_memory = false;
+  bool has_small_storage = false;  // of 8 and 16 bits, and integers of both
+  bool has_dot = false;            // products of four s8
+  bool dot_is_fast = false;
+  MatrixSize int8_matrix;
+  MatrixSize half_matrix;
   uint64_t import_alignment = 1;
   uint64_t max_alloc_bytes = 0;
   uint64_t texel_alignment = 1;

@@ -82,8 +82,12 @@ std::string Pipelines::cache_path(const std::string& name) const {
          hex(gpu_.facts().device_uuid);
 }
 
-Pipelines::Pipelines(const Gpu& gpu, const std::string& folder)
-    : gpu_(gpu), folder_(folder), path_(cache_path("pipelines")) {
+Pipelines::Pipelines(const Gpu& gpu, const std::string& folder,
+                     const Features& features)
+    : gpu_(gpu),
+      features_(features),
+      folder_(folder),
+      path_(cache_path("pipelines")) {
   texel_layout_ = make_texel_layout(gpu.device());
   layout_ = make_layout(gpu.device(), texel_layout_.get());
   cache_ = make_cache(gpu.device(), path_);
@@ -113,9 +117,21 @@ VkPipeline Pipelines::get(const std::string& shader,
   return pipeline.get();
 }
 
+// As shaders/CMakeLists.txt names them.
+std::string Pipelines::variant_of(const std::string& shader) const {
+  std::string name = shader;
+  const auto add = [&](bool wanted, const std::string& suffix) {
+    if (wanted && has_shader(name + suffix)) name += suffix;
+  };
+  add(features_.subgroups == Way::kNative, ".subgroups");
+  add(features_.storage == Way::kEmulated, ".words");
+  return name;
+}
+
 PipelineHandle Pipelines::make(const std::string& shader,
                                const std::vector<uint32_t>& constants) {
-  const ShaderHandle module = make_module(gpu_.device(), find_shader(shader));
+  const ShaderHandle module =
+      make_module(gpu_.device(), find_shader(variant_of(shader)));
   std::vector<uint32_t> values = {gpu_.facts().divides_exactly ? 1U : 0U};
   values.insert(values.end(), constants.begin(), constants.end());
   std::vector<VkSpecializationMapEntry> entries;
@@ -123,9 +139,14 @@ PipelineHandle Pipelines::make(const std::string& shader,
     entries.push_back({id, id * 4, 4});
   }
   // Shaders that do not have it pass it over.
-  constexpr uint32_t kLanes = 30;  // shaders/block.glsl
-  entries.push_back({kLanes, static_cast<uint32_t>(values.size() * 4), 4});
-  values.push_back(std::max(gpu_.facts().subgroup_size, 1U));
+  const uint32_t lanes = std::max(gpu_.facts().subgroup_size, 1U);
+  const std::pair<uint32_t, uint32_t> shared[] = {
+      {30, lanes},       // LANES of shaders/base.glsl
+      {31, 4 * lanes}};  // WORKERS of shaders/linear_matrix.comp
+  for (const auto& [id, value] : shared) {
+    entries.push_back({id, static_cast<uint32_t>(values.size() * 4), 4});
+    values.push_back(value);
+  }
   VkSpecializationInfo specialization{};
   specialization.mapEntryCount = static_cast<uint32_t>(entries.size());
   specialization.pMapEntries = entries.data();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/vulkan/features.hpp"
 #include "backends/vulkan/runtime/gpu.hpp"
 
 namespace tessera::vulkan {
@@ -20,12 +21,14 @@ namespace tessera::vulkan {
 class Pipelines {
  public:
   // `folder` is for the cache; "" for none.
-  Pipelines(const Gpu& gpu, const std::string& folder);
+  Pipelines(const Gpu& gpu, const std::string& folder,
+            const Features& features);
   ~Pipelines();
   Pipelines(const Pipelines&) = delete;
   Pipelines& operator=(const Pipelines&) = delete;
 
-  // The shader of that name; constant i + 1 is constants[i].
+  // The shader of that name, in the variant of it that the features ask for;
+  // constant i + 1 is constants[i].
   //
   // Errors   throws INTERNAL if the driver does not compile it
   VkPipeline get(const std::string& shader,
@@ -37,10 +40,12 @@ class Pipelines {
   VkDescriptorSetLayout texel_layout() const { return texel_layout_.get(); }
 
  private:
+  std::string variant_of(const std::string& shader) const;
   PipelineHandle make(const std::string& shader,
                       const std::vector<uint32_t>& constants);
 
   const Gpu& gpu_;
+  Features features_;
   std::string folder_;  // of caches
   std::string path_;    // of the cache
   SetLayoutHandle texel_layout_;

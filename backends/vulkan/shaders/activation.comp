@@ -1,14 +1,26 @@
 #version 460
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rows of x as the products read them: f32 in the order of the packed
-// weight's columns.  A work-group for a row.
+// The rows of x as the products read them, in the order of the packed weight's
+// columns: f32, codes as bytes, or f16.  A work-group for a row.
 #extension GL_GOOGLE_include_directive : require
 #include "base.glsl"
 #include "activation.glsl"
 
-void store(int row, int c, float v) {
-  F32s(args.values).v[row * args.columns + c] = v;
+#define VALUES_F32 0u
+#define VALUES_BYTES 1u
+#define VALUES_F16 2u
+layout(constant_id = 1) const uint VALUES = VALUES_F32;
+
+void store(int row, int c, float v, int shift) {
+  const uint64_t at = uint64_t(row) * uint64_t(args.columns) + uint64_t(c);
+  if (VALUES == VALUES_BYTES) {
+    store_byte(args.values + at, int(v) + shift);
+  } else if (VALUES == VALUES_F16) {
+    store_half(args.values + at * 2ul, f32_to_f16(v));
+  } else {
+    F32s(args.values + at * 4ul).v[0] = v;
+  }
 }
 
 Coding code_row(int row) {
@@ -43,7 +55,7 @@ void store_q8(int row) {
     }
     const Coding coding = dynamic_coding(finite ? amax : 0.0, finite, 127.0);
     precise const float value = encode(v, coding, false) * coding.scale;
-    if (c < args.columns) store(row, c, value);
+    if (c < args.columns) store(row, c, value, 0);
   }
 }
 
@@ -57,15 +69,20 @@ void main() {
       continue;
     }
     Coding coding;
+    coding.shift = 0;
     const bool is_float = args.act_quant == ACT_FLOAT;
     if (!is_float) {
       coding = code_row(row);
-      if (lane == 0) F32s(args.scales).v[row] = coding.scale;
+      if (lane == 0) {
+        F32s(args.scales).v[row] = coding.scale;
+        I32s(args.shifts).v[row] = coding.shift;
+      }
     }
     for (int c = lane; c < args.columns; c += int(GROUP)) {
       const float v = input_at(row, c);
       store(row, c,
-            is_float ? v : encode(v, coding, args.act_quant == ACT_F8_DYNAMIC));
+            is_float ? v : encode(v, coding, args.act_quant == ACT_F8_DYNAMIC),
+            coding.shift);
     }
   }
 }

@@ -14,8 +14,9 @@
 
 struct Args {
   RowPlace x;
-  uint64_t values;       // F32 [rows, columns]
+  uint64_t values;       // [rows, columns]
   uint64_t scales;       // F32 [rows]
+  uint64_t shifts;       // I32 [rows]: of bytes, code - zero point + shift
   uint64_t permutation;  // 0: none, like multiplier
   uint64_t multiplier;
   int rows;
@@ -49,6 +50,7 @@ struct Coding {
   float lo;  // of code - zero point
   float hi;
   float scale;
+  int shift;     // code - zero point + shift is an s8
   bool is_zero;  // all codes are 0
 };
 
@@ -59,6 +61,7 @@ Coding dynamic_coding(float amax, bool finite, float max_code) {
   coding.inv = coding.is_zero ? 0.0 : divide(max_code, amax);
   coding.lo = -max_code;
   coding.hi = max_code;
+  coding.shift = 0;
   precise const float scale = amax * divide(1.0, max_code);
   coding.scale = finite ? (tiny ? 0.0 : scale) : NOT_A_NUMBER;
   return coding;
@@ -78,6 +81,7 @@ Coding row_coding(float amax, bool finite, int row) {
   coding.inv = args.static_inv;
   coding.lo = float(lowest - args.zero_point);
   coding.hi = float(lowest + 255 - args.zero_point);
+  coding.shift = -128 - lowest + args.zero_point;
   coding.scale = finite ? args.static_scale : NOT_A_NUMBER;
   return coding;
 }
@@ -104,5 +108,5 @@ float encode(float x, Coding coding, bool is_f8) {
     return value;
   }
   // Clamping before rounding is the same, for the ends are integers.
-  return round_even(clamp(product, coding.lo, coding.hi));
+  return roundEven(clamp(product, coding.lo, coding.hi));
 }

@@ -1,8 +1,8 @@
 #version 460
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rows of x as linear_block.comp reads them: panels of ROWS rows, column
-// after column.  An invocation for a row.
+// The rows of x as linear_block.comp reads them: panels of ROWS rows, word after
+// word, of which one holds a float or PER_WORD codes.  A work-group for a row.
 #extension GL_GOOGLE_include_directive : require
 #define BLOCK_FORM
 #include "base.glsl"
@@ -10,7 +10,7 @@
 #include "activation.glsl"
 
 layout(constant_id = 1) const uint ROWS = 1u;
-layout(constant_id = 2) const uint INTEGER = 0u;   // codes as i32
+layout(constant_id = 2) const uint PER_WORD = 0u;  // 4 or 2 codes; 0: a float
 layout(constant_id = 3) const uint X_TEXELS = 0u;  // 0: x is read by address
 
 layout(binding = 0) uniform usamplerBuffer x_texels;
@@ -44,73 +44,99 @@ vec4 input_four(int row, int c) {
              lessThan(ivec4(0, 1, 2, 3), ivec4(end)));
 }
 
-Coding code_row(int row) {
-  float largest = 0.0;
-  bool finite = true;
-  for (int c = 0; c < args.columns; c += 4) {
-    const vec4 v = abs(input_four(row, c));
-    largest = max(largest, max(max(v.x, v.y), max(v.z, v.w)));
-    finite = finite && is_finite(v.x) && is_finite(v.y) && is_finite(v.z) &&
-             is_finite(v.w);
-  }
-  return row_coding(finite ? largest : 0.0, finite, row);
+uint largest_bits(vec4 v) {
+  const uvec4 bits = floatBitsToUint(v) & 0x7fffffffu;
+  return max(max(bits.x, bits.y), max(bits.z, bits.w));
 }
 
-uint64_t row_place;  // of this invocation's column 0
+// Bits of magnitudes are in the order of the magnitudes, and of what is not
+// finite above them.
+Coding code_row(int row) {
+  uint top = 0u;
+  for (int c = 4 * lane_index(); c < args.columns; c += 4 * int(LANES)) {
+    top = max(top, largest_bits(input_four(row, c)));
+  }
+  top = max_of_lanes(top);
+  const bool finite = top < 0x7f800000u;
+  return row_coding(finite ? uintBitsToFloat(top) : 0.0, finite, row);
+}
 
-void store(int c, float v) {
-  const uint64_t place = row_place + uint64_t(uint(c) * ROWS * 4u);
-  if (INTEGER != 0u) {
-    I32s(place).v[0] = int(v);
+uint64_t row_place;  // of the row's word 0
+
+void store_word(int word, uint bits) {
+  U32s(row_place + uint64_t(uint(word) * ROWS * 4u)).v[0] = bits;
+}
+
+void store_float(int c, float v) { store_word(c, floatBitsToUint(v)); }
+
+// Columns c .. c + 3.
+void store_codes(int c, ivec4 v) {
+  if (PER_WORD == 4u) {
+    const uvec4 bytes = uvec4(v) & 0xffu;
+    store_word(c / 4, bytes.x | bytes.y << 8 | bytes.z << 16 | bytes.w << 24);
   } else {
-    F32s(place).v[0] = v;
+    store_word(c / 2, uint(v.x) & 0xffffu | uint(v.y) << 16);
+    store_word(c / 2 + 1, uint(v.z) & 0xffffu | uint(v.w) << 16);
   }
 }
 
 // Codes of 32 values with a scale of their own, as the numbers they stand for.
 void store_q8(int row) {
-  for (int begin = 0; begin < args.columns; begin += 32) {
-    const int end = min(begin + 32, args.columns);
-    float amax = 0.0;
-    bool finite = true;
-    for (int c = begin; c < end; ++c) {
-      const float v = input_at(row, c);
-      amax = max(amax, abs(v));
-      finite = finite && is_finite(v);
+  for (int begin = 32 * lane_index(); begin < args.columns;
+       begin += 32 * int(LANES)) {
+    uint top = 0u;
+    for (int c = begin; c < begin + 32; c += 4) {
+      if (c < args.columns) top = max(top, largest_bits(input_four(row, c)));
     }
-    const Coding coding = dynamic_coding(finite ? amax : 0.0, finite, 127.0);
-    for (int c = begin; c < end; ++c) {
+    const bool finite = top < 0x7f800000u;
+    const Coding coding =
+        dynamic_coding(finite ? uintBitsToFloat(top) : 0.0, finite, 127.0);
+    for (int c = begin; c < min(begin + 32, args.columns); ++c) {
       precise const float value =
           encode(input_at(row, c), coding, false) * coding.scale;
-      store(c, value);
+      store_float(c, value);
+    }
+  }
+}
+
+void store_row(int row) {
+  Coding coding;
+  const bool is_float = args.act_quant == ACT_FLOAT;
+  if (!is_float) {
+    coding = code_row(row);
+    if (lane_index() == 0) F32s(args.scales).v[row] = coding.scale;
+  }
+  for (int c = 4 * lane_index(); c < args.columns; c += 4 * int(LANES)) {
+    vec4 x = input_four(row, c);
+    if (!is_float) {
+      const bool is_f8 = args.act_quant == ACT_F8_DYNAMIC;
+      x = vec4(encode(x.x, coding, is_f8), encode(x.y, coding, is_f8),
+               encode(x.z, coding, is_f8), encode(x.w, coding, is_f8));
+    }
+    if (PER_WORD != 0u) {
+      store_codes(c, ivec4(x));
+    } else {
+      store_float(c, x.x);
+      store_float(c + 1, x.y);
+      store_float(c + 2, x.z);
+      store_float(c + 3, x.w);
     }
   }
 }
 
 void main() {
   args = place.v;
-  const int row = int(gl_WorkGroupID.x * LANES) + lane_index();
-  if (row >= args.rows) return;
-  const int panel = row / int(ROWS);
-  row_place = args.values +
-              uint64_t((int64_t(panel) * args.columns * int(ROWS) +
-                        row % int(ROWS)) * 4);
-  if (args.act_quant == ACT_Q8) {
-    store_q8(row);
-    return;
-  }
-  Coding coding;
-  const bool is_float = args.act_quant == ACT_FLOAT;
-  if (!is_float) {
-    coding = code_row(row);
-    F32s(args.scales).v[row] = coding.scale;
-  }
-  for (int c = 0; c < args.columns; c += 4) {
-    const vec4 x = input_four(row, c);
-    for (int i = 0; i < 4; ++i) {
-      const float v = i == 0 ? x.x : i == 1 ? x.y : i == 2 ? x.z : x.w;
-      store(c + i,
-            is_float ? v : encode(v, coding, args.act_quant == ACT_F8_DYNAMIC));
+  const int words = PER_WORD == 0u ? args.columns : args.columns / int(PER_WORD);
+  for (int row = int(gl_WorkGroupID.x); row < args.rows;
+       row += int(gl_NumWorkGroups.x)) {
+    const int panel = row / int(ROWS);
+    row_place = args.values + uint64_t((int64_t(panel) * words * int(ROWS) +
+                                        row % int(ROWS)) *
+                                       4);
+    if (args.act_quant == ACT_Q8) {
+      store_q8(row);
+    } else {
+      store_row(row);
     }
   }
 }

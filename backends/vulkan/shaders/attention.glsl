@@ -60,7 +60,7 @@ uint64_t find_row(int seq, int key, int kv_head, out uint64_t block,
 
 float code_at(uint64_t row, int i) {
   if (KV_FORMAT <= KV_BF16) return load_one(row, int(KV_FORMAT), i);
-  return float(I8s(row).v[i]);
+  return float(load_byte(row + i));
 }
 
 // Codes i .. i + 3, where the head has a multiple of four.

@@ -50,25 +50,6 @@ vec4 codes_of(uvec4 texel, uint i) {
                     bitfieldExtract(bits, 16, 8), bits >> 24));
 }
 
-#define MAX_LANE_BITS 7u
-float max_of_lanes(float x) {
-  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
-    if (1u << bit < LANES) {
-      x = max(x, subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit)));
-    }
-  }
-  return x;
-}
-
-float sum_of_lanes(float x) {
-  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
-    if (1u << bit < LANES) {
-      x += subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit));
-    }
-  }
-  return x;
-}
-
 // Of this lane's keys: products with the rows.
 void multiply_keys(ivec2 row_texels, int query, out vec2 scores[MAX_ROWS]) {
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) scores[r] = vec2(0.0);

@@ -38,7 +38,7 @@ bool quantize_query(int token, int head) {
     bad = bad || !is_finite(x);
     precise const float product = x * inv;
     query[i] =
-        is_finite(x) ? round_even(clamp(product, -127.0, 127.0)) : 0.0;
+        is_finite(x) ? roundEven(clamp(product, -127.0, 127.0)) : 0.0;
   }
   return group_any(bad);
 }

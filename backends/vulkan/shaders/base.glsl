@@ -7,18 +7,31 @@
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_scalar_block_layout : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#extension GL_EXT_control_flow_attributes : require
+
+// WORDS: for devices that load and store whole words alone.
+#ifndef WORDS
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_EXT_shader_8bit_storage : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
-#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
-#extension GL_EXT_control_flow_attributes : require
+#endif
+// SUBGROUPS: for devices whose subgroups shuffle, vote and find maxima.
+#ifdef SUBGROUPS
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 
 // BLOCK_FORM: block.glsl says how large a work-group is.
 #ifndef BLOCK_FORM
 #define GROUP 64u
 layout(local_size_x = 64) in;
 #endif
+
+// Of a subgroup.
+layout(constant_id = 30) const uint LANES = 8u;
 
 // 1: the driver divides and takes roots with correct rounding.
 layout(constant_id = 0) const uint EXACT_DIVIDE = 0u;
@@ -32,12 +45,6 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) buffer F32x4s {
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer I32s {
   int v[];
 };
-layout(buffer_reference, scalar, buffer_reference_align = 2) buffer U16s {
-  uint16_t v[];
-};
-layout(buffer_reference, scalar, buffer_reference_align = 1) buffer I8s {
-  int8_t v[];
-};
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer U32s {
   uint v[];
 };
@@ -47,6 +54,36 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer U32x2s {
 layout(buffer_reference, scalar, buffer_reference_align = 16) buffer U32x4s {
   uvec4 v[];
 };
+
+// ---- Halves and bytes ---------------------------------------------------------
+
+#ifdef WORDS
+uint load_part(uint64_t at, uint mask) {
+  return (U32s(at & ~3ul).v[0] >> (uint(at & 3ul) * 8u)) & mask;
+}
+// What else the word holds may change meanwhile, and stays.
+void store_part(uint64_t at, uint mask, uint bits) {
+  const uint changed = load_part(at, mask) ^ (bits & mask);
+  atomicXor(U32s(at & ~3ul).v[0], changed << (uint(at & 3ul) * 8u));
+}
+uint load_half(uint64_t at) { return load_part(at, 0xffffu); }
+void store_half(uint64_t at, uint bits) { store_part(at, 0xffffu, bits); }
+int load_byte(uint64_t at) {
+  return bitfieldExtract(int(load_part(at, 0xffu)), 0, 8);
+}
+void store_byte(uint64_t at, int value) { store_part(at, 0xffu, uint(value)); }
+#else
+layout(buffer_reference, scalar, buffer_reference_align = 2) buffer U16s {
+  uint16_t v[];
+};
+layout(buffer_reference, scalar, buffer_reference_align = 1) buffer I8s {
+  int8_t v[];
+};
+uint load_half(uint64_t at) { return uint(U16s(at).v[0]); }
+void store_half(uint64_t at, uint bits) { U16s(at).v[0] = uint16_t(bits); }
+int load_byte(uint64_t at) { return int(I8s(at).v[0]); }
+void store_byte(uint64_t at, int value) { I8s(at).v[0] = int8_t(value); }
+#endif
 
 // Rows of a tensor: row r starts at element r * stride from `address`.
 struct RowPlace {
@@ -131,7 +168,7 @@ uint f32_to_bf16(float x) {
 
 float load_one(uint64_t base, int dtype, int64_t element) {
   if (dtype == TSR_F32) return F32s(base + element * 4).v[0];
-  const uint bits = uint(U16s(base + element * 2).v[0]);
+  const uint bits = load_half(base + element * 2);
   return dtype == TSR_F16 ? f16_to_f32(bits) : uintBitsToFloat(bits << 16);
 }
 
@@ -141,7 +178,7 @@ void store_one(uint64_t base, int dtype, int64_t element, float x) {
     return;
   }
   const uint bits = dtype == TSR_F16 ? f32_to_f16(x) : f32_to_bf16(x);
-  U16s(base + element * 2).v[0] = uint16_t(bits);
+  store_half(base + element * 2, bits);
 }
 
 float load_place(RowPlace place, int64_t row, int i) {
@@ -275,6 +312,51 @@ float portable_rsqrt(float x) { return divide(1.0, square_root(x)); }
 
 shared float group_values[64];
 
+#ifdef SUBGROUPS
+// Every subgroup adds up all 64, in the order of the portable sum: lanes that far
+// apart as long as they are not of one subgroup, then by shuffles.
+float group_sum(float x) {
+  barrier();
+  group_values[gl_LocalInvocationIndex] = x;
+  barrier();
+  const uint lane = gl_SubgroupInvocationID;
+  precise float sum = group_values[lane];
+  if (LANES <= 32u) {
+    float parts[16];
+    const uint count = min(64u / LANES, 16u);
+    [[unroll]] for (uint i = 0u; i < 16u; ++i) {
+      if (i < count) parts[i] = group_values[i * LANES + lane];
+    }
+    [[unroll]] for (uint half_count = 8u; half_count > 0u; half_count /= 2u) {
+      [[unroll]] for (uint i = 0u; i < half_count; ++i) {
+        if (2u * half_count <= count) {
+          precise const float two = parts[i] + parts[i + half_count];
+          parts[i] = two;
+        }
+      }
+    }
+    sum = parts[0];
+  }
+  [[unroll]] for (uint step = 32u; step > 0u; step /= 2u) {
+    if (step < LANES) sum = sum + subgroupShuffleXor(sum, step);
+  }
+  return sum;
+}
+
+float group_max(float x) {
+  const float top = subgroupMax(x);
+  barrier();
+  if (subgroupElect()) group_values[gl_SubgroupID] = top;
+  barrier();
+  float result = group_values[0];
+  for (uint i = 1u; i < gl_NumSubgroups; ++i) {
+    result = max(result, group_values[i]);
+  }
+  return result;
+}
+
+bool group_any(bool x) { return group_max(x ? 1.0 : 0.0) > 0.0; }
+#else
 // In the order of the portable sum of 64 lanes.
 float group_sum(float x) {
   const uint lane = gl_LocalInvocationIndex;
@@ -316,11 +398,4 @@ bool group_any(bool x) {
   return group_flag != 0u;
 }
 #endif
-
-// Rounds to the nearest integer, ties to even.
-float round_even(float x) {
-  precise const float shifted = abs(x) + 8388608.0;
-  precise const float back = shifted - 8388608.0;
-  const float magnitude = abs(x) < 8388608.0 ? back : abs(x);
-  return x < 0.0 ? -magnitude : magnitude;
-}
+#endif

@@ -9,7 +9,6 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 
 layout(local_size_x_id = 30) in;
-layout(constant_id = 30) const uint LANES = 8u;
 
 int lane_index() { return int(gl_SubgroupInvocationID); }
 
@@ -19,4 +18,32 @@ int lane_index() { return int(gl_SubgroupInvocationID); }
 #define BLOCK_LANE(i) ((i) % (4u * LANES) / 4u)
 uint block_value(uvec4 texel, uint i) {
   return subgroupShuffle(texel[i % 4u], BLOCK_LANE(i));
+}
+
+#define MAX_LANE_BITS 7u
+float max_of_lanes(float x) {
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit < LANES) {
+      x = max(x, subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit)));
+    }
+  }
+  return x;
+}
+
+uint max_of_lanes(uint x) {
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit < LANES) {
+      x = max(x, subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit)));
+    }
+  }
+  return x;
+}
+
+float sum_of_lanes(float x) {
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit < LANES) {
+      x += subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit));
+    }
+  }
+  return x;
 }

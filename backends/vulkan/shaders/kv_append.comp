@@ -19,10 +19,10 @@ struct Args {
 READ_ARGS_ONCE(Args)
 
 // clamp(rne(RN(x * inv)), -127, 127); 0 for NaN.
-int8_t round_code(float x, float inv) {
+int round_code(float x, float inv) {
   precise const float product = x * inv;
-  if (is_nan(product)) return int8_t(0);
-  return int8_t(round_even(clamp(product, -127.0, 127.0)));
+  if (is_nan(product)) return 0;
+  return int(roundEven(clamp(product, -127.0, 127.0)));
 }
 
 // One scale for the head, from its largest element.
@@ -43,8 +43,8 @@ void store_token(float values[8], int count, uint64_t codes, uint64_t scale) {
     F32s(scale).v[0] = finite ? (tiny ? 0.0 : step) : NOT_A_NUMBER;
   }
   for (int j = 0; j < count; ++j) {
-    I8s(codes).v[lane + j * int(GROUP)] =
-        finite ? round_code(values[j], inv) : int8_t(0);
+    store_byte(codes + uint64_t(lane + j * int(GROUP)),
+               finite ? round_code(values[j], inv) : 0);
   }
 }
 
@@ -60,7 +60,7 @@ void store_head(float values[8], int count, uint64_t codes, uint64_t scale,
       store_one(codes, args.kv.format, i, values[j]);
     } else {
       const int at = args.kv.format == KV_I8_HEAD ? 0 : i;
-      I8s(codes).v[i] = round_code(values[j], F32s(inv).v[at]);
+      store_byte(codes + uint64_t(i), round_code(values[j], F32s(inv).v[at]));
     }
   }
 }

@@ -86,24 +86,11 @@ void end_group(uint c, int g, int n) {
 
 void store_column(uint c, int first_row, int n) {
   if (n < args.n_begin || n >= args.n_end) return;
-  const float scale2 = args.scale2 != 0ul ? F32s(args.scale2).v[n] : 1.0;
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
     const int row = first_row + int(r);
     if (row >= args.M) break;
-    const float sum = columns[c].sums[r];
-    const int integer = columns[c].integers[r];
-    if (INTEGER == 0u) {
-      precise const float v = sum * scale2;
-      finish(v, row, n);
-    } else if (GROUPED == 0u && args.y.dtype == TSR_I32) {
-      store_sum(integer, row, n);
-    } else {
-      precise const float factor = F32s(args.row_scales).v[row] *
-                                   (GROUPED != 0u ? scale2 : columns[c].scale);
-      precise const float v =
-          (GROUPED != 0u ? sum : biased(integer, n)) * factor;
-      finish(v, row, n);
-    }
+    finish_products(columns[c].sums[r], columns[c].integers[r],
+                    columns[c].scale, row, n);
   }
 }
 

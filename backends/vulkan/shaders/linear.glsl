@@ -20,6 +20,7 @@ struct Args {
   uint64_t bias;
   uint64_t values;
   uint64_t row_scales;
+  uint64_t row_shifts;
   RowPlace y;
   RowPlace multiplier;
   RowPlace residual;
@@ -38,7 +39,7 @@ READ_ARGS_ONCE(Args)
 float load_scale(uint64_t at) {
   if (SCALE_BITS == 32u) return F32s(args.scales + at * 4ul).v[0];
   if (SCALE_BITS == 16u) {
-    return f16_to_f32(uint(U16s(args.scales + at * 2ul).v[0]));
+    return f16_to_f32(load_half(args.scales + at * 2ul));
   }
   return 1.0;
 }
@@ -77,4 +78,21 @@ void store_sum(int sum, int row, int n) {
   I32s place = I32s(args.y.address +
                     (row * args.y.stride + (n - args.n_begin)) * 4);
   place.v[0] = args.accumulate != 0 ? place.v[0] + sum : sum;
+}
+
+// y[row, n] from the products: `sum` is scaled where they are f32 or grouped,
+// else `integer` is exact and `scale` the column's.
+void finish_products(float sum, int integer, float scale, int row, int n) {
+  const float scale2 = args.scale2 != 0ul ? F32s(args.scale2).v[n] : 1.0;
+  if (INTEGER == 0u) {
+    precise const float v = sum * scale2;
+    finish(v, row, n);
+  } else if (GROUPED == 0u && args.y.dtype == TSR_I32) {
+    store_sum(integer, row, n);
+  } else {
+    precise const float factor =
+        F32s(args.row_scales).v[row] * (GROUPED != 0u ? scale2 : scale);
+    precise const float v = (GROUPED != 0u ? sum : biased(integer, n)) * factor;
+    finish(v, row, n);
+  }
 }

@@ -22,6 +22,7 @@ layout(constant_id = 12) const uint SCALING = SCALES_END;
 // Chunks whose texels are read together: a driver may call a function for each
 // texel, around which no sum stays in a register.
 layout(constant_id = 13) const uint STEP = 1u;
+layout(constant_id = 14) const uint PER_WORD = 1u;  // values of x, in 32 bits
 
 layout(binding = 0) uniform usamplerBuffer code_texels;
 layout(binding = 1) uniform usamplerBuffer x_texels;
@@ -34,12 +35,12 @@ layout(binding = 4) uniform samplerBuffer min_texels;
 #define MAX_CHUNK 32
 #define MAX_SUMS (MAX_ROWS * MAX_COLUMNS)
 #define MAX_STEP 4
-#define MAX_X_TEXELS 32  // of a step: MAX_ROWS * MAX_CHUNK / 4 / LANES
+#define MAX_X_VECTORS 32  // of a step: MAX_ROWS * MAX_CHUNK / 4 / LANES
 
 const uint ROWS_AT_ONCE = ROWS < 4u ? ROWS : 4u;
 const uint SUMS = ROWS * COLUMNS;
-const uint X_VALUES = STEP * ROWS * CHUNK_VALUES;
-const uint X_TEXELS = (X_VALUES + 4u * LANES - 1u) / (4u * LANES);
+const uint X_WORDS = STEP * ROWS * CHUNK_VALUES / PER_WORD;
+const uint X_TEXELS = (X_WORDS + 4u * LANES - 1u) / (4u * LANES);
 
 // Of the block, as vectors of columns: of the group at hand, and sums.
 float scales[MAX_COLUMNS];
@@ -76,8 +77,29 @@ float factor_of(vec4 codes, uint i, uint c) {
   return w;
 }
 
+// The texels of x of a step: those of values i of their words side by side, so
+// that one instruction takes a vector of words apart.
+void fetch_x(int x_at, out uvec4 x[MAX_X_VECTORS]) {
+  [[unroll]] for (uint t = 0u; t < X_TEXELS; ++t) {
+    const uvec4 words = texelFetch(x_texels, x_at + int(t * LANES));
+    [[unroll]] for (uint i = 0u; i < PER_WORD; ++i) {
+      x[t * PER_WORD + i] =
+          PER_WORD == 1u
+              ? words
+              : uvec4(bitfieldExtract(ivec4(words), int(i * (32u / PER_WORD)),
+                                      int(32u / PER_WORD)));
+    }
+  }
+}
+
+// Column k of a step in row r.
+uint value_of(uvec4 x[MAX_X_VECTORS], uint k, uint r) {
+  const uint word = k / PER_WORD * ROWS + r;
+  return block_value(x[BLOCK_TEXEL(word) * PER_WORD + k % PER_WORD], word);
+}
+
 // Of chunk `s` of a step, to the sums of ROWS_AT_ONCE rows.
-void add_products(Chunk chunks[MAX_COLUMNS], uvec4 x[MAX_X_TEXELS], uint s,
+void add_products(Chunk chunks[MAX_COLUMNS], uvec4 x[MAX_X_VECTORS], uint s,
                   uint first) {
   [[unroll]] for (uint four = 0u; four < CHUNK_VALUES / 4u; ++four) {
     vec4 codes[MAX_COLUMNS];
@@ -97,8 +119,7 @@ void add_products(Chunk chunks[MAX_COLUMNS], uvec4 x[MAX_X_TEXELS], uint s,
       }
       [[unroll]] for (uint j = 0u; j < ROWS_AT_ONCE; ++j) {
         const uint r = first + j;
-        const uint at = (s * CHUNK_VALUES + four * 4u + i) * ROWS + r;
-        const uint value = block_value(x[BLOCK_TEXEL(at)], at);
+        const uint value = value_of(x, s * CHUNK_VALUES + four * 4u + i, r);
         [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
           if (INTEGER != 0u) {
             integers[r * COLUMNS + c] += int(value) * whole[c][i];
@@ -135,22 +156,10 @@ uint result_of(uint i) {
 
 // y[row, n] from what the products gave.
 void finish_result(uint result, int row, int n, uint64_t scale_at) {
-  const float scale2 = args.scale2 != 0ul ? F32s(args.scale2).v[n] : 1.0;
-  float scale = 1.0;
-  if (SCALING == SCALES_END) scale = load_scale(scale_at);
-  if (INTEGER == 0u) {
-    precise const float v = uintBitsToFloat(result) * scale * scale2;
-    finish(v, row, n);
-  } else if (GROUPED == 0u && args.y.dtype == TSR_I32) {
-    store_sum(int(result), row, n);
-  } else {
-    precise const float factor = F32s(args.row_scales).v[row] *
-                                 (GROUPED != 0u ? scale2 : scale);
-    precise const float v =
-        (GROUPED != 0u ? uintBitsToFloat(result) : biased(int(result), n)) *
-        factor;
-    finish(v, row, n);
-  }
+  const float scale = SCALING == SCALES_END ? load_scale(scale_at) : 1.0;
+  precise float sum = uintBitsToFloat(result);
+  if (INTEGER == 0u) sum = sum * scale;
+  finish_products(sum, int(result), scale, row, n);
 }
 
 void store_direct(int tile) {
@@ -186,14 +195,12 @@ void main() {
     integers[i] = 0;
   }
   int codes_at = tile * int(args.tile_bytes / (CHUNK_WORDS * 4u));
-  int x_at = block_row() * (args.columns / 4) + lane_index();
+  int x_at = block_row() * (args.columns / int(4u * PER_WORD)) + lane_index();
   for (int g = 0; g < args.num_groups; ++g) {
     load_group(tile, g);
     for (int i = 0; i < args.group_chunks; i += int(STEP)) {
-      uvec4 x[MAX_X_TEXELS];
-      [[unroll]] for (uint t = 0u; t < X_TEXELS; ++t) {
-        x[t] = texelFetch(x_texels, x_at + int(t * LANES));
-      }
+      uvec4 x[MAX_X_VECTORS];
+      fetch_x(x_at, x);
       Chunk chunks[MAX_STEP][MAX_COLUMNS];
       [[unroll]] for (uint s = 0u; s < STEP; ++s) {
         [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
@@ -202,7 +209,7 @@ void main() {
         }
       }
       codes_at += int(STEP * 64u);
-      x_at += int(X_VALUES / 4u);
+      x_at += int(X_WORDS / 4u);
       // Few enough that their sums stay in registers.
       [[unroll]] for (uint r = 0u; r < ROWS; r += ROWS_AT_ONCE) {
         [[unroll]] for (uint s = 0u; s < STEP; ++s) {

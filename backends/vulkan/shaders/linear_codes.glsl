@@ -125,3 +125,12 @@ ivec4 decode_whole(Chunk chunk, uint i) {
   return ivec4(bitfieldExtract(bits, 0, 8), bitfieldExtract(bits, 8, 8),
                bitfieldExtract(bits, 16, 8), bits >> 24);
 }
+
+// The same as four s8 of a word.
+uint decode_bytes(Chunk chunk, uint i) {
+  if (!IS_NIBBLE) return chunk.words[i];
+  const uint codes = chunk.words[i / 2u] >> (4u * (i & 1u)) & 0x0f0f0f0fu;
+  // code - 8 in four bits, whose sign the upper four repeat.
+  const uint nibbles = codes ^ 0x08080808u;
+  return nibbles | (nibbles & 0x08080808u) * 0x1eu;
+}

@@ -6,6 +6,7 @@
 #define BLOCK_FORM
 #include "base.glsl"
 #include "block.glsl"
+#include "dot.glsl"
 
 layout(constant_id = 1) const uint CHAINS = 1u;
 layout(constant_id = 2) const uint KIND = 0u;
@@ -22,13 +23,6 @@ struct Args {
   int reserved;
 };
 READ_ARGS_ONCE(Args)
-
-int dot_four(int a, int b) {
-  return bitfieldExtract(a, 0, 8) * bitfieldExtract(b, 0, 8) +
-         bitfieldExtract(a, 8, 8) * bitfieldExtract(b, 8, 8) +
-         bitfieldExtract(a, 16, 8) * bitfieldExtract(b, 16, 8) +
-         (a >> 24) * (b >> 24);
-}
 
 void main() {
   args = place.v;

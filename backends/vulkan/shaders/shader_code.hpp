@@ -19,6 +19,7 @@ struct ShaderCode {
 
 std::span<const ShaderCode> all_shaders();
 
+bool has_shader(const std::string& name);
 // Throws sdk::Error INTERNAL if there is no shader of that name.
 ShaderCode find_shader(const std::string& name);
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t kReadBytes = uint64_t{1} << 29;
 constexpr uint32_t kSteps = 4000;
+constexpr uint64_t kTimeoutNs = 600'000'000'000;
 
 const GpuFacts& first_gpu() {
   const Instance& instance = Instance::get();
@@ -32,8 +33,8 @@ double least(const Time& time) {
 }  // namespace
 
 VulkanLimits::VulkanLimits()
-    : gpu_(first_gpu()),
-      pipelines_(gpu_, ""),
+    : gpu_(first_gpu(), kTimeoutNs),
+      pipelines_(gpu_, "", Features{}),
       probe_(gpu_, pipelines_, kReadBytes, kSteps) {
   const double by_address = least([&] { return probe_.read_seconds(false); });
   reads_texels_ = probe_.has_texels() &&

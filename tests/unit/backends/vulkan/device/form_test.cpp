@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Forms are chosen by an option.
-
-#include <gmock/gmock.h>
+// The edges of the forms.
 
 #include <algorithm>
 
@@ -10,14 +8,6 @@
 
 namespace tessera::device_test {
 namespace {
-
-TEST(VulkanForm, UnknownOptionsAndWaysAreRefusedByName) {
-  TSR_OPEN_OR_SKIP(device, {});
-  EXPECT_THAT(try_open({{"form", "round"}}).status().message(),
-              testing::HasSubstr("form=round is none of auto, block, tile"));
-  EXPECT_THAT(try_open({{"shape", "block"}}).status().message(),
-              testing::HasSubstr("no option shape; there is form"));
-}
 
 // Panels of 1, 4, 8 and 16 rows, each full and with one row missing or more.
 TEST(VulkanForm, EveryNumberOfRowsIsTheOracle) {
