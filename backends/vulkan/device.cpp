@@ -43,15 +43,23 @@ void VulkanDevice::copy(const BufferRange& from, const BufferRange& to,
   // Vulkan copies no ranges that overlap, so one buffer goes by way of another.
   if (from.buffer == to.buffer) {
     const Buffer between(gpu_, bytes, Memory::kDevice);
-    copy(from, {&between, 0}, bytes);
-    copy({&between, 0}, to, bytes);
-    return;
+    copy({{from, {&between, 0}, bytes}, {{&between, 0}, to, bytes}});
+  } else {
+    copy({{from, to, bytes}});
   }
+}
+
+void VulkanDevice::copy(const std::vector<BufferCopy>& copies) {
+  if (copies.empty()) return;
   gpu_.run_once([&](VkCommandBuffer commands) {
-    const VkBufferCopy region{from.buffer->origin() + from.offset,
-                              to.buffer->origin() + to.offset, bytes};
-    vkCmdCopyBuffer(commands, from.buffer->buffer(), to.buffer->buffer(), 1,
-                    &region);
+    for (const BufferCopy& copy : copies) {
+      const VkBufferCopy region{copy.from.buffer->origin() + copy.from.offset,
+                                copy.to.buffer->origin() + copy.to.offset,
+                                copy.bytes};
+      vkCmdCopyBuffer(commands, copy.from.buffer->buffer(),
+                      copy.to.buffer->buffer(), 1, &region);
+      add_barrier(commands);
+    }
   });
 }
 

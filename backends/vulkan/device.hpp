@@ -38,6 +38,13 @@ struct BufferRange {
   uint64_t offset;
 };
 
+// Ranges that do not overlap.
+struct BufferCopy {
+  BufferRange from;
+  BufferRange to;
+  uint64_t bytes;
+};
+
 class VulkanDevice final : public sdk::HostMemoryDevice {
  public:
   VulkanDevice(const tsr_host_services& host, const DeviceEntry& entry,
@@ -83,6 +90,8 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   Pipelines& pipelines() { return pipelines_; }
   // Returns when it is done.  The ranges may overlap.
   void copy(const BufferRange& from, const BufferRange& to, uint64_t bytes);
+  // The same, one after the other, in one submission.
+  void copy(const std::vector<BufferCopy>& copies);
 
   std::shared_ptr<Buffer> find_buffer(uint64_t id) const {
     return buffers_.find(id);

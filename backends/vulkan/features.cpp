@@ -34,9 +34,8 @@ bool wants_blocks(const GpuFacts& facts) {
   return facts.is_cpu && has_blocks(facts);
 }
 bool has_arithmetic(const GpuFacts& facts) {
-  return has_subgroup_operations(facts,
-                                 VK_SUBGROUP_FEATURE_SHUFFLE_BIT |
-                                     VK_SUBGROUP_FEATURE_ARITHMETIC_BIT);
+  return has_subgroup_operations(facts, VK_SUBGROUP_FEATURE_SHUFFLE_BIT |
+                                            VK_SUBGROUP_FEATURE_ARITHMETIC_BIT);
 }
 bool has_small_storage(const GpuFacts& facts) {
   return facts.has_small_storage;

@@ -29,10 +29,11 @@ enum class Way : uint32_t {
 struct Features {
   Form form = Form::kTile;
   Way storage = Way::kNative;  // loads and stores of 8 and 16 bits; never kOff
-  Way subgroups = Way::kOff;   // sums and maxima over a work-group; off or native
-  Way dot = Way::kOff;         // products of four s8 at a time, in tiles
-  Way matrix = Way::kOff;      // cooperative matrices, in tiles of many rows
-  uint64_t timeout_ns = 0;     // of a submission
+  Way subgroups =
+      Way::kOff;            // sums and maxima over a work-group; off or native
+  Way dot = Way::kOff;      // products of four s8 at a time, in tiles
+  Way matrix = Way::kOff;   // cooperative matrices, in tiles of many rows
+  uint64_t timeout_ns = 0;  // of a submission
 };
 
 // Of tsr_option, one for each feature, and the timeout.

@@ -8,7 +8,6 @@
 #include "backends/vulkan/device.hpp"
 #include "tessera/operands.hpp"
 #include "tessera/places.hpp"
-#include "tessera/workspace.hpp"
 
 namespace tessera::vulkan {
 namespace {
@@ -34,12 +33,12 @@ bool is_constant(const tsr_tensor& tensor) {
 
 TensorPlaces::TensorPlaces(VulkanDevice& device,
                            const sdk::ProgramView& program,
-                           const std::vector<uint64_t>& scratch_bytes)
+                           const std::vector<sdk::Lifetime>& scratch)
     : device_(device),
       tensors_(program.tensors()),
       created_(tensors_.size()),
       current_(tensors_.size()) {
-  plan_workspace(program, scratch_bytes);
+  plan_workspace(program, scratch);
   bind_created(program);
 }
 
@@ -50,7 +49,7 @@ uint64_t TensorPlaces::tensor_bytes(uint32_t id) const {
 }
 
 void TensorPlaces::plan_workspace(const sdk::ProgramView& program,
-                                  const std::vector<uint64_t>& scratch_bytes) {
+                                  const std::vector<sdk::Lifetime>& scratch) {
   std::vector<sdk::Lifetime> lifetimes(tensors_.size(), {UINT32_MAX, 0, 0});
   for (uint32_t op = 0; op < program.ops().size(); ++op) {
     const sdk::Operands operands = sdk::operands_of(program.ops()[op]);
@@ -74,9 +73,7 @@ void TensorPlaces::plan_workspace(const sdk::ProgramView& program,
     placed.push_back(
         {lifetimes[id].first, lifetimes[id].last, tensor_bytes(id)});
   }
-  for (uint32_t op = 0; op < scratch_bytes.size(); ++op) {
-    placed.push_back({op, op, scratch_bytes[op]});
-  }
+  placed.insert(placed.end(), scratch.begin(), scratch.end());
   const sdk::WorkspacePlan plan = sdk::plan_workspace(placed, kAlignment);
   workspace_ =
       std::make_shared<Buffer>(device_.gpu(), plan.bytes, Memory::kDevice);

@@ -12,6 +12,7 @@
 #include "backends/vulkan/runtime/buffer.hpp"
 #include "backends/vulkan/runtime/texels.hpp"
 #include "tessera/record.hpp"
+#include "tessera/workspace.hpp"
 
 namespace tessera::vulkan {
 
@@ -20,13 +21,13 @@ class VulkanDevice;
 // Created with the program.  One thread at a time.
 class TensorPlaces {
  public:
-  // `scratch_bytes` has an entry for each op.
+  // `scratch` has an entry for each op: the bytes, and the ops that use them.
   //
   // Errors   throws INVALID_ARGUMENT for a transient that is bound, a constant
   //          that is not, or a binding outside its buffer; NOT_FOUND for an
   //          unknown buffer; RESOURCE_EXHAUSTED
   TensorPlaces(VulkanDevice& device, const sdk::ProgramView& program,
-               const std::vector<uint64_t>& scratch_bytes);
+               const std::vector<sdk::Lifetime>& scratch);
 
   // Points the tensors at the memory of this step.  Allocates nothing.
   void bind(const sdk::SubmissionView& step);
@@ -56,7 +57,7 @@ class TensorPlaces {
   };
 
   void plan_workspace(const sdk::ProgramView& program,
-                      const std::vector<uint64_t>& scratch_bytes);
+                      const std::vector<sdk::Lifetime>& scratch);
   void bind_created(const sdk::ProgramView& program);
   Bound resolve(const tsr_binding& binding) const;
   uint64_t tensor_bytes(uint32_t id) const;

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <string>
 
 #include "backends/vulkan/device.hpp"
 #include "backends/vulkan/weights.hpp"
+#include "tessera/operands.hpp"
 
 namespace tessera::vulkan {
 namespace {
@@ -34,6 +36,16 @@ sdk::ProgramQuestion question_of(const VulkanDevice& device,
   return question;
 }
 
+uint32_t root_of(const sdk::ProgramView& view, uint32_t id) {
+  const uint32_t view_of = view.tensors()[id].view_of;
+  return view_of == TSR_NONE ? id : view_of;
+}
+
+// Of the program's own memory, which nobody else writes.
+bool is_own(const sdk::ProgramView& view, uint32_t id) {
+  return (view.tensors()[root_of(view, id)].flags & TSR_TENSOR_TRANSIENT) != 0;
+}
+
 // As shaders/base.glsl numbers them.
 std::string explain(const Fault& fault) {
   const std::string value = std::to_string(fault.value);
@@ -57,13 +69,12 @@ std::string explain(const Fault& fault) {
 Program::Program(VulkanDevice& device, const sdk::ProgramView& view)
     : device_(device), desc_(view.desc()) {
   make_launches(view);
-  std::vector<uint64_t> scratch_bytes;
+  make_records();
   for (const auto& launch : launches_) {
-    scratch_bytes.push_back(launch->scratch_bytes());
     first_slots_.push_back(num_slots_);
     num_slots_ += launch->num_slots();
   }
-  places_ = std::make_unique<TensorPlaces>(device, view, scratch_bytes);
+  places_ = std::make_unique<TensorPlaces>(device, view, share_inputs(view));
   const uint64_t bytes = kFirstSlot + num_slots_ * sizeof(DispatchSlot);
   parameters_ = std::make_unique<Buffer>(device.gpu(), bytes, Memory::kHost);
   std::memset(parameters_->host(), 0, bytes);
@@ -72,6 +83,20 @@ Program::Program(VulkanDevice& device, const sdk::ProgramView& view)
 
 DispatchSlot* Program::slots() const {
   return reinterpret_cast<DispatchSlot*>(parameters_->host() + kFirstSlot);
+}
+
+void Program::make_records() {
+  for (uint32_t op = 0; op < launches_.size(); ++op) {
+    tsr_kernel_record record{};
+    record.struct_size = sizeof(record);
+    record.first_op = op;
+    record.num_ops = 1;
+    record.clock = TSR_CLOCK_WALL;
+    record.program = desc_.id;
+    std::snprintf(record.kernel, sizeof(record.kernel), "%s",
+                  launches_[op]->kernel_name().c_str());
+    records_.push_back(record);
+  }
 }
 
 void Program::make_launches(const sdk::ProgramView& view) {
@@ -91,6 +116,30 @@ void Program::make_launches(const sdk::ProgramView& view) {
                        "op " + std::to_string(i) + ": " + error.what());
     }
   }
+}
+
+std::vector<sdk::Lifetime> Program::share_inputs(const sdk::ProgramView& view) {
+  std::vector<sdk::Lifetime> scratch;
+  std::map<std::vector<uint64_t>, uint32_t> makers;  // by key
+  for (uint32_t op = 0; op < launches_.size(); ++op) {
+    const std::vector<uint64_t> key = launches_[op]->input_key();
+    const auto maker = makers.find(key);
+    if (!key.empty() && maker != makers.end()) {
+      launches_[op]->share_input(maker->second);
+      scratch[maker->second].last = op;
+    } else if (!key.empty() && is_own(view, static_cast<uint32_t>(key[0]))) {
+      makers[key] = op;
+    }
+    scratch.push_back({op, op, launches_[op]->scratch_bytes()});
+    // What is written is another input from here on.
+    for (const uint32_t id : sdk::operands_of(view.ops()[op]).writes) {
+      const uint32_t root = root_of(view, id);
+      std::erase_if(makers, [&](const auto& made) {
+        return root_of(view, static_cast<uint32_t>(made.first[0])) == root;
+      });
+    }
+  }
+  return scratch;
 }
 
 tsr_program_info Program::info() const {
@@ -172,23 +221,14 @@ const Recording& Program::find_recording(const Step& step,
 void Program::add_records(const Recording& recording) {
   const double tick_ns = device_.gpu().facts().timestamp_ns;
   const std::vector<uint64_t> ticks = recording.read_ticks();
-  std::vector<tsr_kernel_record> records;
   for (uint32_t op = 0; op < launches_.size(); ++op) {
-    tsr_kernel_record record{};
-    record.struct_size = sizeof(record);
-    record.first_op = op;
-    record.num_ops = 1;
-    record.clock = TSR_CLOCK_WALL;
-    record.program = desc_.id;
+    tsr_kernel_record& record = records_[op];
     record.begin_ns =
         static_cast<uint64_t>(static_cast<double>(ticks[op]) * tick_ns);
     record.end_ns =
         static_cast<uint64_t>(static_cast<double>(ticks[op + 1]) * tick_ns);
-    std::snprintf(record.kernel, sizeof(record.kernel), "%s",
-                  launches_[op]->kernel_name().c_str());
-    records.push_back(record);
   }
-  device_.add_records(records);
+  device_.add_records(records_);
 }
 
 void Program::check_fault() {

@@ -34,6 +34,10 @@ class Program {
 
  private:
   void make_launches(const sdk::ProgramView& view);
+  void make_records();
+  // Lets ops of the same input use what the first of them makes of it.  Returns
+  // the life of each op's scratch.
+  std::vector<sdk::Lifetime> share_inputs(const sdk::ProgramView& view);
   // Finds the slots that have work, too.
   void fill_slots(const Step& step);
   const Recording& find_recording(const Step& step, bool has_timestamps);
@@ -44,7 +48,8 @@ class Program {
   VulkanDevice& device_;
   tsr_program_desc desc_;
   std::vector<std::unique_ptr<Launch>> launches_;
-  std::vector<uint32_t> first_slots_;  // by op
+  std::vector<uint32_t> first_slots_;       // by op
+  std::vector<tsr_kernel_record> records_;  // by op; times of the last step
   std::unique_ptr<TensorPlaces> places_;
   std::unique_ptr<Buffer> parameters_;  // the fault, then the slots
   uint32_t num_slots_ = 0;

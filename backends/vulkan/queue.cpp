@@ -50,14 +50,17 @@ uint64_t block_offset(const KvPool& pool, uint32_t block) {
 
 void VulkanQueue::copy_kv_blocks(const sdk::SubmissionView& submission) {
   const auto pool = device_.kv_pool(submission.value().src);
+  std::vector<BufferCopy> copies;
   for (uint32_t i = 0; i < submission.blocks().size(); ++i) {
     const tsr_block_pair pair = submission.blocks()[i];
     const uint64_t from = block_offset(*pool, pair.src);
     const uint64_t to = block_offset(*pool, pair.dst);
     if (from == to) continue;
-    device_.copy({pool->buffer.get(), from}, {pool->buffer.get(), to},
-                 pool->place.block_bytes);
+    copies.push_back({{pool->buffer.get(), from},
+                      {pool->buffer.get(), to},
+                      pool->place.block_bytes});
   }
+  device_.copy(copies);
 }
 
 // Blocks are canonical here, so export and import are copies between the pool
@@ -69,6 +72,7 @@ void VulkanQueue::transfer_kv_blocks(const sdk::SubmissionView& submission) {
   const auto buffer = device_.find_buffer(exports ? value.dst : value.src);
   const uint64_t offset = exports ? value.dst_offset : value.src_offset;
   const uint64_t bytes = pool->place.block_bytes;
+  std::vector<BufferCopy> copies;
   for (uint32_t i = 0; i < submission.blocks().size(); ++i) {
     const tsr_block_pair pair = submission.blocks()[i];
     const uint64_t own = block_offset(*pool, exports ? pair.src : pair.dst);
@@ -76,8 +80,10 @@ void VulkanQueue::transfer_kv_blocks(const sdk::SubmissionView& submission) {
     buffer->require_range(place, bytes);
     const BufferRange inside{pool->buffer.get(), own};
     const BufferRange outside{buffer.get(), place};
-    device_.copy(exports ? inside : outside, exports ? outside : inside, bytes);
+    copies.push_back(
+        {exports ? inside : outside, exports ? outside : inside, bytes});
   }
+  device_.copy(copies);
 }
 
 }  // namespace tessera::vulkan

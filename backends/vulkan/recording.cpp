@@ -40,7 +40,8 @@ Recording::Recording(const Input& input, std::vector<ActiveSlot> active)
       num_ops_(static_cast<uint32_t>(input.launches.size())),
       active_(std::move(active)),
       dispatches_(ask_launches(input, active_)),
-      sets_(gpu_.device(), input.device.pipelines().texel_layout(), dispatches_),
+      sets_(gpu_.device(), input.device.pipelines().texel_layout(),
+            dispatches_),
       pool_(input.device.gpu().make_pool()) {
   if (input.has_timestamps) {
     timestamps_ = make_timestamps(gpu_.device(), num_ops_ + 1);
@@ -105,12 +106,12 @@ bool Recording::fits(const Step& step, const std::vector<ActiveSlot>& active,
 
 std::vector<uint64_t> Recording::read_ticks() const {
   std::vector<uint64_t> ticks(num_ops_ + 1);
-  gpu_.check(vkGetQueryPoolResults(
-                 gpu_.device(), timestamps_.get(), 0, num_ops_ + 1,
-                 ticks.size() * sizeof(uint64_t), ticks.data(),
-                 sizeof(uint64_t),
-                 VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-             "vkGetQueryPoolResults");
+  gpu_.check(
+      vkGetQueryPoolResults(gpu_.device(), timestamps_.get(), 0, num_ops_ + 1,
+                            ticks.size() * sizeof(uint64_t), ticks.data(),
+                            sizeof(uint64_t),
+                            VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+      "vkGetQueryPoolResults");
   return ticks;
 }
 

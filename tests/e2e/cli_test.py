@@ -85,6 +85,23 @@ class VulkanTest(CommandCase):
         self.assertEqual(first["token_ids"], self.json(*words)["token_ids"])
         self.assertEqual(first["clock"], "wall")
 
+    def test_a_run_goes_on_elsewhere_when_the_driver_loses_the_device(self):
+        layer = BINARY.parent.parent / "tests/unit/backends/vulkan/faults/layer"
+        if not layer.is_dir():
+            self.skipTest("the layer that makes calls fail is not built here")
+        words = ("run", "--device", "vulkan:0", "--scheme", "w8a8_dynamic",
+                 "-p", "Once upon a time", "-n", 8)
+        whole = self.json(*words)
+        self.assertEqual(whole["switches"], [])
+        with unittest.mock.patch.dict(os.environ, VK_ADD_LAYER_PATH=str(layer),
+                                      VK_INSTANCE_LAYERS="VK_LAYER_TSR_faults",
+                                      TSR_VULKAN_FAULT="vkQueueSubmit:4:-4"):
+            lost = self.json(*words)
+        self.assertEqual(lost["token_ids"], whole["token_ids"])
+        self.assertEqual(len(lost["switches"]), 1)
+        self.assertIn("vkQueueSubmit failed with VkResult -4",
+                      lost["switches"][0]["reason"])
+
 
 class RunTest(CommandCase):
     def test_greedy_text_is_the_same_twice_and_on_stdout_alone(self):

@@ -81,6 +81,13 @@ class Launch {
   virtual Dispatch dispatch(const Step& step, uint32_t slot) = 0;
   virtual uint64_t scratch_bytes() const { return 0; }
   virtual std::string kernel_name() const = 0;
+
+  // What the op makes of its input in its scratch: launches of equal keys make
+  // the same as long as the input stays.  Empty: nothing that others could use.
+  virtual std::vector<uint64_t> input_key() const { return {}; }
+  // From now on the launch reads what op `first` made, instead of making it,
+  // and has no scratch.
+  virtual void share_input(uint32_t /*first*/) {}
 };
 
 template <typename Args>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <bit>
 #include <string>
 
 #include "backends/vulkan/device.hpp"
@@ -20,6 +21,7 @@ LinearLaunch::LinearLaunch(const LaunchInput& input, const tsr_op_linear& op,
     : device_(input.device),
       op_(op),
       index_(input.index),
+      input_op_(input.index),
       n_end_(input.facts.n_end),
       row_multiple_(row_multiple),
       weight_(device_.weight(input.program.weights()[op.weight])),
@@ -42,7 +44,28 @@ uint64_t LinearLaunch::values_bytes() const {
 }
 
 uint64_t LinearLaunch::scratch_bytes() const {
+  return shares_input() ? 0 : input_bytes();
+}
+
+uint64_t LinearLaunch::input_bytes() const {
   return values_bytes() + padded_rows() * (sizeof(float) + sizeof(int32_t));
+}
+
+std::vector<uint64_t> LinearLaunch::input_key() const {
+  if (weight_->permutation() != nullptr ||
+      weight_->input_multiplier() != nullptr) {
+    return {};
+  }
+  std::vector<uint64_t> key = {
+      x_.id(),   op_.act_quant,      arrangement(),       row_multiple_,
+      shape().K, shape().group_size, shape().padded_group};
+  if (sdk::packing::uses_static_act(op_.act_quant)) {
+    const StaticActivation& parameters = *weight_->static_activation();
+    key.push_back(static_cast<uint32_t>(parameters.zero_point));
+    key.push_back(std::bit_cast<uint32_t>(parameters.scale));
+    key.push_back(std::bit_cast<uint32_t>(parameters.inv));
+  }
+  return key;
 }
 
 std::string LinearLaunch::kernel_name() const {
@@ -54,13 +77,16 @@ bool LinearLaunch::is_integer() const {
   return sdk::packing::is_integer_act(op_.act_quant);
 }
 
-bool LinearLaunch::has_epilogue() const {
-  const bool is_sum = !is_integer() && !shape().has_scale2 &&
-                      (!shape().is_per_channel() || shape().scale_bits == 0);
-  return !is_sum || y_.dtype() != TSR_F32 || bias_.exists() ||
-         multiplier_.exists() || residual_.exists() ||
-         op_.activation != TSR_EPILOGUE_NONE ||
-         (op_.flags & TSR_LINEAR_ACCUMULATE) != 0;
+LinearLaunch::Epilogue LinearLaunch::epilogue() const {
+  if (y_.dtype() != TSR_F32 || bias_.exists() || multiplier_.exists() ||
+      residual_.exists() || op_.activation != TSR_EPILOGUE_NONE ||
+      (op_.flags & TSR_LINEAR_ACCUMULATE) != 0 || shape().has_scale2) {
+    return Epilogue::kAny;
+  }
+  const bool has_channels = shape().is_per_channel() && shape().scale_bits != 0;
+  if (!is_integer()) return has_channels ? Epilogue::kAny : Epilogue::kNone;
+  return has_channels && weight_->quant_bias() == nullptr ? Epilogue::kScales
+                                                          : Epilogue::kAny;
 }
 
 uint32_t LinearLaunch::num_tiles() const {
@@ -71,7 +97,7 @@ ActivationArgs LinearLaunch::activation_args(const Step& step,
                                              uint32_t M) const {
   ActivationArgs args;
   args.x = x_.entry_place(step);
-  args.values = step.places.scratch(index_);
+  args.values = step.places.scratch(input_op_);
   args.scales = args.values + values_bytes();
   args.shifts = args.scales + padded_rows() * sizeof(float);
   args.permutation = address_of(weight_->permutation());
@@ -103,7 +129,7 @@ LinearArgs LinearLaunch::linear_args(const Step& step, uint32_t M) const {
   if (shape().has_scale2) args.scale2 = base + shape().scale2_offset;
   args.quant_bias = address_of(weight_->quant_bias());
   args.bias = bias_.address(step);
-  args.values = step.places.scratch(index_);
+  args.values = step.places.scratch(input_op_);
   args.row_scales = args.values + values_bytes();
   args.row_shifts = args.row_scales + padded_rows() * sizeof(float);
   args.y = y_.entry_place(step);

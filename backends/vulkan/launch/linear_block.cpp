@@ -36,8 +36,7 @@ class LinearBlock final : public LinearLaunch {
     for (const TexelRange& range : weight_texels()) {
       if (!fits_texels(facts, range)) return false;
     }
-    const TexelRange values{weight_texels()[0].buffer, 0, values_bytes()};
-    return values.bytes / 16 <= facts.max_texels;
+    return input_bytes() / 16 <= facts.max_texels;
   }
 
   // Each block size has two: the input, the products.
@@ -54,7 +53,8 @@ class LinearBlock final : public LinearLaunch {
         continue;
       }
       const uint32_t lanes = device().gpu().facts().subgroup_size;
-      const uint32_t rows = reads_x_in_place(step) ? 0 : M;
+      const bool is_there = shares_input() || reads_x_in_place(step);
+      const uint32_t rows = is_there ? 0 : M;
       set_slot(prepare, row_groups(rows), 1, activation_args(step, M));
       const uint32_t width = columns_of(kBlocks[i]) * lanes;
       set_slot(multiply, (M + kBlocks[i].rows - 1) / kBlocks[i].rows,
@@ -69,6 +69,11 @@ class LinearBlock final : public LinearLaunch {
   }
 
  private:
+  uint64_t arrangement() const override {
+    constexpr uint64_t kInBlocks = uint64_t{1} << 32;
+    return kInBlocks + per_word();
+  }
+
   static uint32_t choose(uint32_t M) {
     uint32_t i = 0;
     while (M > kBlocks[i].most) ++i;
@@ -132,8 +137,7 @@ class LinearBlock final : public LinearLaunch {
     dispatch.pipeline = device().pipelines().get(
         "activation_block",
         {block.rows, is_integer() ? per_word() : 0U, texels ? 1U : 0U});
-    dispatch.texels = {texels ? x_texels(step)
-                              : step.places.scratch_texels(index(), 0, 16)};
+    dispatch.texels = {texels ? x_texels(step) : scratch_texels(step, 16)};
     return dispatch;
   }
 
@@ -141,17 +145,16 @@ class LinearBlock final : public LinearLaunch {
     std::vector<uint32_t> constants = linear_constants(shape(), is_integer());
     constants.push_back(block.rows);
     constants.push_back(columns_of(block));
-    constants.push_back(has_epilogue() ? 0 : 1);
+    constants.push_back(static_cast<uint32_t>(epilogue()));
     constants.push_back(static_cast<uint32_t>(scaling_of(block)));
     constants.push_back(step_of(block));
     constants.push_back(per_word());
     Dispatch dispatch;
     dispatch.pipeline = device().pipelines().get("linear_block", constants);
     dispatch.texels = weight_texels();
-    const TexelRange values =
-        reads_x_in_place(step)
-            ? x_texels(step)
-            : step.places.scratch_texels(index(), 0, values_bytes());
+    const TexelRange values = reads_x_in_place(step)
+                                  ? x_texels(step)
+                                  : scratch_texels(step, input_bytes());
     dispatch.texels.insert(dispatch.texels.begin() + 1, values);
     return dispatch;
   }

@@ -14,7 +14,8 @@ namespace tessera::vulkan {
 
 class LinearLaunch : public Launch {
  public:
-  // `padded_rows` of x, and a scale and a shift for each, are this op's scratch.
+  // `padded_rows` of x, and a scale and a shift for each, are this op's
+  // scratch.
   //
   // Errors  throws as sdk::packing::check_linear
   LinearLaunch(const LaunchInput& input, const tsr_op_linear& op,
@@ -22,22 +23,33 @@ class LinearLaunch : public Launch {
 
   uint64_t scratch_bytes() const override;
   std::string kernel_name() const override;
+  std::vector<uint64_t> input_key() const override;
+  void share_input(uint32_t first) override { input_op_ = first; }
 
  protected:
+  // What tells this form's arrangement of the values from others.
+  virtual uint64_t arrangement() const = 0;
+  bool shares_input() const { return input_op_ != index_; }
+  TexelRange scratch_texels(const Step& step, uint64_t bytes) const {
+    return step.places.scratch_texels(input_op_, 0, bytes);
+  }
+
   VulkanDevice& device() const { return device_; }
   const tsr_op_linear& op() const { return op_; }
   const PackedWeight& weight() const { return *weight_; }
   const WeightShape& shape() const { return weight_->shape(); }
   const TensorRows& x() const { return x_; }
   const TensorRows& y() const { return y_; }
-  uint32_t index() const { return index_; }
   bool is_integer() const;
-  // True if y is f32 and no more than the scaled products.
-  bool has_epilogue() const;
+  // What becomes of the sums of products, as shaders/linear_block.comp numbers
+  // it: anything; f32 as they are; f32 times the scales of row and column.
+  enum class Epilogue : uint32_t { kAny = 0, kNone = 1, kScales = 2 };
+  Epilogue epilogue() const;
   // Tiles of W from n_begin's to n_end's.
   uint32_t num_tiles() const;
-  // Of scratch: the values' bytes.
+  // Of scratch: the values' bytes, and those of all that follows them too.
   uint64_t values_bytes() const;
+  uint64_t input_bytes() const;
 
   ActivationArgs activation_args(const Step& step, uint32_t M) const;
   LinearArgs linear_args(const Step& step, uint32_t M) const;
@@ -48,6 +60,7 @@ class LinearLaunch : public Launch {
   VulkanDevice& device_;
   tsr_op_linear op_;
   uint32_t index_;
+  uint32_t input_op_;  // whose scratch holds the values
   uint32_t n_end_;
   uint32_t row_multiple_;
   std::shared_ptr<PackedWeight> weight_;

@@ -47,7 +47,8 @@ class LinearTile final : public LinearLaunch {
         continue;
       }
       const uint32_t columns = chosen == kMatrix ? 1 : columns_;
-      set_slot(prepare, row_groups(M), 1, activation_args(step, M));
+      set_slot(prepare, shares_input() ? 0 : row_groups(M), 1,
+               activation_args(step, M));
       set_slot(multiply, (num_tiles() + columns - 1) / columns,
                (M + rows_of(chosen) - 1) / rows_of(chosen),
                linear_args(step, M));
@@ -73,6 +74,14 @@ class LinearTile final : public LinearLaunch {
   }
 
  private:
+  uint64_t arrangement() const override {
+    uint64_t all = 0;
+    for (uint32_t kernel = 0; kernel < kNumKernels; ++kernel) {
+      all = all * 4 + values_of(static_cast<Kernel>(kernel));
+    }
+    return all * 2 + (uses_matrix() ? 1 : 0);
+  }
+
   Kernel choose(uint32_t M) const {
     if (M >= kMatrixRows && uses_matrix()) return kMatrix;
     return M == 1 ? kOneRow : kFewRows;
@@ -96,8 +105,8 @@ class LinearTile final : public LinearLaunch {
 
   // What becomes f16 loses nothing, and scales come last.
   bool uses_matrix() const {
-    if (device().features().matrix == Way::kOff ||
-        !matrix_size().exists() || !shape().is_per_channel() ||
+    if (device().features().matrix == Way::kOff || !matrix_size().exists() ||
+        !shape().is_per_channel() ||
         shape().chunk_values * shape().code_bits() != 128) {
       return false;
     }

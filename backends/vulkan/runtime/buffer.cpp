@@ -2,6 +2,8 @@
 
 #include "backends/vulkan/runtime/buffer.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 #include <string>
@@ -39,6 +41,17 @@ MemoryHandle allocate(VkDevice device, uint64_t bytes, int type,
   VkDeviceMemory memory = VK_NULL_HANDLE;
   check_vk(vkAllocateMemory(device, &info, nullptr, &memory), what);
   return {device, memory};
+}
+
+// A driver that runs shaders on a CPU takes memory as the system gives it, in
+// pages of 4 KiB, whose addresses cost shaders more than the memory does.
+void advise_large_pages(void* memory, uint64_t bytes) {
+  constexpr uint64_t kPage = uint64_t{2} << 20;
+  const auto begin = reinterpret_cast<uint64_t>(memory);
+  const uint64_t first = (begin + kPage - 1) / kPage * kPage;
+  const uint64_t last = (begin + bytes) / kPage * kPage;
+  if (first >= last) return;
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 }
 
 uint64_t next_serial() {
@@ -88,6 +101,7 @@ Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
            "vkMapMemory");
   host_ = static_cast<char*>(mapped);
   is_mapped_ = true;
+  if (gpu.facts().is_cpu) advise_large_pages(mapped, bytes);
 }
 
 // Drivers import whole pages: those around the host's bytes.

@@ -8,9 +8,66 @@
 namespace tessera::vulkan {
 namespace {
 
-bool has_matrices(const GpuFacts& facts) {
-  return facts.int8_matrix.exists() || facts.half_matrix.exists();
-}
+// What the variants of shaders that a device may run ask for.  Structures point
+// at each other: neither moves nor copies.
+struct EnabledFeatures {
+  VkPhysicalDeviceFeatures2 core{};
+  VkPhysicalDeviceVulkan11Features v11{};
+  VkPhysicalDeviceVulkan12Features v12{};
+  VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
+  VkPhysicalDeviceSubgroupSizeControlFeaturesEXT sizes{};
+  MatrixFeatures matrices = matrix_features();
+  std::vector<const char*> extensions;
+
+  explicit EnabledFeatures(const GpuFacts& facts) {
+    core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    core.pNext = &v11;
+    v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+    v11.pNext = &v12;
+    v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    core.features.shaderInt64 = VK_TRUE;
+    v12.bufferDeviceAddress = VK_TRUE;
+    v12.timelineSemaphore = VK_TRUE;
+    v12.scalarBlockLayout = VK_TRUE;
+    if (facts.has_small_storage) {
+      core.features.shaderInt16 = VK_TRUE;
+      v11.storageBuffer16BitAccess = VK_TRUE;
+      v12.storageBuffer8BitAccess = VK_TRUE;
+      v12.shaderInt8 = VK_TRUE;
+    }
+    if (facts.has_dot) {
+      dot.sType =
+          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
+      dot.shaderIntegerDotProduct = VK_TRUE;
+      chain(dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    }
+    if (facts.fixes_subgroup_size) {
+      sizes.sType =
+          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+      sizes.subgroupSizeControl = VK_TRUE;
+      sizes.computeFullSubgroups = VK_TRUE;
+      chain(sizes, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    }
+    if (facts.int8_matrix.exists() || facts.half_matrix.exists()) {
+      v12.shaderFloat16 = VK_TRUE;
+      v12.vulkanMemoryModel = VK_TRUE;
+      chain(matrices, kMatrixExtension);
+    }
+    if (facts.imports_host_memory) {
+      extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+    }
+  }
+  EnabledFeatures(const EnabledFeatures&) = delete;
+  EnabledFeatures& operator=(const EnabledFeatures&) = delete;
+
+ private:
+  template <typename Structure>
+  void chain(Structure& structure, const char* extension) {
+    structure.pNext = v12.pNext;
+    v12.pNext = &structure;
+    extensions.push_back(extension);
+  }
+};
 
 VkDevice make_device(const GpuFacts& facts) {
   const float priority = 1.0f;
@@ -19,51 +76,14 @@ VkDevice make_device(const GpuFacts& facts) {
   queue.queueFamilyIndex = facts.queue_family;
   queue.queueCount = 1;
   queue.pQueuePriorities = &priority;
-  const VkBool32 small = facts.has_small_storage ? VK_TRUE : VK_FALSE;
-  const VkBool32 matrix = has_matrices(facts) ? VK_TRUE : VK_FALSE;
-  VkPhysicalDeviceVulkan12Features v12{};
-  v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
-  v12.bufferDeviceAddress = VK_TRUE;
-  v12.timelineSemaphore = VK_TRUE;
-  v12.scalarBlockLayout = VK_TRUE;
-  v12.storageBuffer8BitAccess = small;
-  v12.shaderInt8 = small;
-  v12.shaderFloat16 = matrix;
-  v12.vulkanMemoryModel = matrix;
-  VkPhysicalDeviceVulkan11Features v11{};
-  v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
-  v11.pNext = &v12;
-  v11.storageBuffer16BitAccess = small;
-  VkPhysicalDeviceFeatures2 features{};
-  features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-  features.pNext = &v11;
-  features.features.shaderInt16 = small;
-  features.features.shaderInt64 = VK_TRUE;
-  VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
-  dot.sType =
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
-  dot.shaderIntegerDotProduct = VK_TRUE;
-  MatrixFeatures matrices = matrix_features();
-  std::vector<const char*> extensions;
-  const auto use = [&](auto& structure, const char* extension) {
-    structure.pNext = v12.pNext;
-    v12.pNext = &structure;
-    extensions.push_back(extension);
-  };
-  if (facts.has_dot) {
-    use(dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
-  }
-  if (has_matrices(facts)) use(matrices, kMatrixExtension);
-  if (facts.imports_host_memory) {
-    extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
-  }
+  const EnabledFeatures enabled(facts);
   VkDeviceCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
-  info.pNext = &features;
+  info.pNext = &enabled.core;
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
-  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
-  info.ppEnabledExtensionNames = extensions.data();
+  info.enabledExtensionCount = static_cast<uint32_t>(enabled.extensions.size());
+  info.ppEnabledExtensionNames = enabled.extensions.data();
   VkDevice device = VK_NULL_HANDLE;
   const VkResult made = vkCreateDevice(facts.physical, &info, nullptr, &device);
   if (made == VK_ERROR_OUT_OF_HOST_MEMORY ||

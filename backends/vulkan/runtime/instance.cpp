@@ -56,16 +56,26 @@ struct DeviceFeatures {
   VkPhysicalDeviceVulkan11Features v11{};
   VkPhysicalDeviceVulkan12Features v12{};
   VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
+  VkPhysicalDeviceSubgroupSizeControlFeaturesEXT sizes{};
 
-  DeviceFeatures(VkPhysicalDevice physical, bool asks_dot) {
+  explicit DeviceFeatures(VkPhysicalDevice physical) {
     core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
     core.pNext = &v11;
     v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
     v11.pNext = &v12;
     v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
-    if (asks_dot) v12.pNext = &dot;
     dot.sType =
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
+    if (has_extension(physical,
+                      VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+      v12.pNext = &dot;
+    }
+    sizes.sType =
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+    if (has_extension(physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+      sizes.pNext = v12.pNext;
+      v12.pNext = &sizes;
+    }
     vkGetPhysicalDeviceFeatures2(physical, &core);
   }
 };
@@ -84,28 +94,51 @@ std::string missing_feature(const DeviceFeatures& features) {
   return "";
 }
 
+// Fills a structure that extends the properties of a device.
+template <typename Properties>
+Properties read_properties(VkPhysicalDevice physical, VkStructureType type) {
+  Properties extension{};
+  extension.sType = type;
+  VkPhysicalDeviceProperties2 properties{};
+  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+  properties.pNext = &extension;
+  vkGetPhysicalDeviceProperties2(physical, &properties);
+  return extension;
+}
+
+bool dot_is_fast(VkPhysicalDevice physical) {
+  const auto dot = read_properties<
+      VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR>(
+      physical,
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR);
+  return dot.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
+}
+
+bool may_fix_size(const GpuFacts& facts) {
+  const auto sizes = read_properties<
+      VkPhysicalDeviceSubgroupSizeControlPropertiesEXT>(
+      facts.physical,
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT);
+  return (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) !=
+             0 &&
+         facts.subgroup_size >= sizes.minSubgroupSize &&
+         facts.subgroup_size <= sizes.maxSubgroupSize &&
+         facts.subgroup_size <= 64;
+}
+
 // Which variants of the shaders it runs.
 void read_features(VkInstance instance, GpuFacts& facts) {
-  const bool knows_dot = has_extension(
-      facts.physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
-  const DeviceFeatures features(facts.physical, knows_dot);
+  const DeviceFeatures features(facts.physical);
   facts.missing = missing_feature(features);
   facts.has_small_storage = features.v12.storageBuffer8BitAccess == VK_TRUE &&
                             features.v12.shaderInt8 == VK_TRUE &&
                             features.v11.storageBuffer16BitAccess == VK_TRUE &&
                             features.core.features.shaderInt16 == VK_TRUE;
   facts.has_dot = features.dot.shaderIntegerDotProduct == VK_TRUE;
-  if (facts.has_dot) {
-    VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR dot{};
-    dot.sType =
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR;
-    VkPhysicalDeviceProperties2 properties{};
-    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
-    properties.pNext = &dot;
-    vkGetPhysicalDeviceProperties2(facts.physical, &properties);
-    facts.dot_is_fast =
-        dot.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
-  }
+  facts.dot_is_fast = facts.has_dot && dot_is_fast(facts.physical);
+  facts.fixes_subgroup_size = features.sizes.subgroupSizeControl == VK_TRUE &&
+                              features.sizes.computeFullSubgroups == VK_TRUE &&
+                              may_fix_size(facts);
   if (has_extension(facts.physical, kMatrixExtension) &&
       features.v12.vulkanMemoryModel == VK_TRUE &&
       features.v12.shaderFloat16 == VK_TRUE && facts.has_small_storage &&

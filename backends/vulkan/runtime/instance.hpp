@@ -39,6 +39,8 @@ struct GpuFacts {
   uint64_t max_texels = 0;  // of one view
   uint32_t subgroup_size = 0;
   VkSubgroupFeatureFlags subgroup_operations = 0;  // in compute shaders
+  bool fixes_subgroup_size =
+      false;                  // a pipeline may ask for that size, and full
   double timestamp_ns = 0.0;  // of a tick; 0: no timestamps
   uint32_t queue_family = 0;
   VkPhysicalDeviceMemoryProperties memory{};

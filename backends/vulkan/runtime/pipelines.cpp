@@ -159,6 +159,16 @@ PipelineHandle Pipelines::make(const std::string& shader,
   info.stage.module = module.get();
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &specialization;
+  // Else a driver may cut work-groups into subgroups of any size.
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size{};
+  if (gpu_.facts().fixes_subgroup_size) {
+    size.sType =
+        VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT;
+    size.requiredSubgroupSize = lanes;
+    info.stage.pNext = &size;
+    info.stage.flags =
+        VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+  }
   info.layout = layout_.get();
   VkPipeline pipeline = VK_NULL_HANDLE;
   check_vk(vkCreateComputePipelines(gpu_.device(), cache_.get(), 1, &info,

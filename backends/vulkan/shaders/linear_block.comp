@@ -15,7 +15,12 @@
 #define SCALES_CODES 1u
 #define SCALES_GROUPS 2u
 
-layout(constant_id = 11) const uint DIRECT = 0u;  // y is f32 and just the sums
+// What becomes of the sums: anything; f32 as they are; f32 times the scales of
+// row and column.
+#define EPILOGUE_ANY 0u
+#define EPILOGUE_NONE 1u
+#define EPILOGUE_SCALES 2u
+layout(constant_id = 11) const uint EPILOGUE = EPILOGUE_ANY;
 // What scales multiply: a group's products where there is one row or where they
 // are integers, else its codes; at the end, where there is one group.
 layout(constant_id = 12) const uint SCALING = SCALES_END;
@@ -162,13 +167,34 @@ void finish_result(uint result, int row, int n, uint64_t scale_at) {
   finish_products(sum, int(result), scale, row, n);
 }
 
+// The scales of the block's rows, which follow the values.
+#define MAX_SCALE_TEXELS 4  // MAX_ROWS / 4
+uvec4 fetch_row_scales() {
+  const int first = int((args.row_scales - args.values) / 16ul);
+  return texelFetch(x_texels, first + block_row() / 4 +
+                                  min(lane_index(), MAX_SCALE_TEXELS - 1));
+}
+
 void store_direct(int tile) {
+  const uvec4 row_scales = fetch_row_scales();
+  float column_scales[MAX_COLUMNS];
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    column_scales[c] = texelFetch(scale_texels, tile * 64 + tile_column(c)).x;
+  }
   [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
+    uint result = result_of(i);
+    if (EPILOGUE == EPILOGUE_SCALES) {
+      precise const float factor =
+          uintBitsToFloat(block_value(row_scales, i / COLUMNS)) *
+          column_scales[i % COLUMNS];
+      precise const float scaled = float(int(result)) * factor;
+      result = floatBitsToUint(scaled);
+    }
     const int row = block_row() + int(i / COLUMNS);
     const int n = tile * 64 + tile_column(i % COLUMNS);
     if (row >= args.M || n < args.n_begin || n >= args.n_end) continue;
     const int64_t at = row * args.y.stride + (n - args.n_begin);
-    U32s(args.y.address + at * 4).v[0] = result_of(i);
+    U32s(args.y.address + at * 4).v[0] = result;
   }
 }
 
@@ -219,9 +245,9 @@ void main() {
     }
     end_group(g, tile);
   }
-  if (DIRECT != 0u) {
-    store_direct(tile);
-  } else {
+  if (EPILOGUE == EPILOGUE_ANY) {
     store_finished(tile);
+  } else {
+    store_direct(tile);
   }
 }

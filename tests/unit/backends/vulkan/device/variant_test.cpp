@@ -123,9 +123,9 @@ TEST(VulkanVariants, UnknownOptionsAndWaysAreRefusedByName) {
   TSR_OPEN_OR_SKIP(device, {});
   EXPECT_THAT(try_open({{"form", "round"}}).status().message(),
               testing::HasSubstr("form=round is none of auto, block, tile"));
-  EXPECT_THAT(try_open({{"dot", "maybe"}}).status().message(),
-              testing::HasSubstr(
-                  "dot=maybe is none of auto, native, emulated, off"));
+  EXPECT_THAT(
+      try_open({{"dot", "maybe"}}).status().message(),
+      testing::HasSubstr("dot=maybe is none of auto, native, emulated, off"));
   EXPECT_THAT(try_open({{"shape", "block"}}).status().message(),
               testing::HasSubstr("no option shape; there are timeout_ms, form, "
                                  "storage, subgroups, dot, matrix"));

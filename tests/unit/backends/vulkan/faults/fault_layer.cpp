@@ -141,10 +141,10 @@ struct Hook<VkResult(VKAPI_PTR*)(Args...), kFunction> {
 };
 
 PFN_vkVoidFunction hook_of(const char* name) {
-#define TSR_HOOK(function)                             \
-  if (std::strcmp(name, "vk" #function) == 0) {        \
-    return reinterpret_cast<PFN_vkVoidFunction>(       \
-        &Hook<PFN_vk##function, k##function>::call);   \
+#define TSR_HOOK(function)                           \
+  if (std::strcmp(name, "vk" #function) == 0) {      \
+    return reinterpret_cast<PFN_vkVoidFunction>(     \
+        &Hook<PFN_vk##function, k##function>::call); \
   }
   TSR_FOR_EACH_FUNCTION(TSR_HOOK)
 #undef TSR_HOOK

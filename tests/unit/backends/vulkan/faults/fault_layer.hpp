@@ -2,8 +2,8 @@
 //
 // A Vulkan layer that makes calls fail.  Programs that link it and load it as
 // a layer (VK_LAYER_TSR_faults) say which; for others the variable
-// TSR_VULKAN_FAULT says it once, as "vkQueueSubmit:20:-4": from the call of that
-// number on, counted from 0.
+// TSR_VULKAN_FAULT says it once, as "vkQueueSubmit:20:-4": from the call of
+// that number on, counted from 0.
 
 #pragma once
 

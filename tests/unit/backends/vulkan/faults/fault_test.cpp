@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whatever a driver's call fails with becomes a status that says what the caller
-// may do, and nothing is left behind: the next use of the device works.  Where
-// the Khronos layer is installed it lies under the faults and sees every object
-// that is used wrongly or outlives its device; what it says fails that next use.
+// Whatever a driver's call fails with becomes a status that says what the
+// caller may do, and nothing is left behind: the next use of the device works.
+// Where the Khronos layer is installed it lies under the faults and sees every
+// object that is used wrongly or outlives its device; what it says fails that
+// next use.
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
