@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "framework/planner/amount_text.hpp"
+#include "framework/planner/solver/alternatives.hpp"
 #include "framework/planner/solver/incumbent.hpp"
 #include "framework/planner/solver/relaxation.hpp"
 
@@ -48,6 +49,7 @@ class MarginFinder {
         built_(built),
         solution_(solution),
         ledger_(built.chain, solution.choice),
+        alternatives_(built.chain),
         relaxation_(built.chain) {}
 
   std::vector<Margin> find() {
@@ -89,38 +91,39 @@ class MarginFinder {
 
   // Sees every other pair of options at the same sites.
   Margin of_linear(uint32_t item) {
-    Margin margin;
     const Chain& chain = built_.chain;
-    const uint32_t p = solution_.choice.options[0][item];
-    const uint32_t d = solution_.choice.options[1][item];
     double least = kInfinity;
+    uint32_t second = kNone;
     double cheapest = solution_.objective;
-    const Item& entry = chain.items[item];
-    for (uint32_t a = entry.option_begin[0]; a < entry.option_end[0]; ++a) {
-      if (chain.options[a].site != chain.options[p].site) continue;
-      for (uint32_t b = entry.option_begin[1]; b < entry.option_end[1]; ++b) {
-        if (chain.options[b].site != chain.options[d].site) continue;
-        if (chain.options[a].resident != chain.options[b].resident) continue;
-        if (a == p && b == d) continue;
-        const Totals totals = ledger_.with(item, a, b);
-        const double objective = objective_of(chain, totals);
-        const std::string text = option_text(problem_, built_, item, a);
-        if (is_feasible(chain, totals)) {
-          if (objective >= least) continue;
-          least = objective;
-          margin.second = text;
-        } else if (objective < cheapest) {
-          cheapest = objective;
-          margin.reason =
-              fmt::format("{} would save {} but bring {}", text,
-                          objective_text(objective_name(problem_.objective),
-                                         solution_.objective - objective),
-                          broken_limit(built_, totals));
-        }
+    uint32_t cheaper = kNone;
+    alternatives_.visit(item, solution_.choice, [&](uint32_t a, uint32_t b) {
+      if (chain.options[a].resident != chain.options[b].resident) return;
+      const Totals& totals = ledger_.with(item, a, b);
+      const double objective = objective_of(chain, totals);
+      if (is_feasible(chain, totals)) {
+        if (objective >= least) return;
+        least = objective;
+        second = a;
+      } else if (objective < cheapest) {
+        cheapest = objective;
+        cheaper = a;
+        broken_ = totals;
       }
+    });
+    Margin margin;
+    margin.reason = "nothing else costs less here";
+    if (second != kNone) {
+      margin.second = option_text(problem_, built_, item, second);
+      margin.margin = least - solution_.objective;
     }
-    if (least < kInfinity) margin.margin = least - solution_.objective;
-    if (margin.reason.empty()) margin.reason = "nothing else costs less here";
+    if (cheaper != kNone) {
+      margin.reason =
+          fmt::format("{} would save {} but bring {}",
+                      option_text(problem_, built_, item, cheaper),
+                      objective_text(objective_name(problem_.objective),
+                                     solution_.objective - cheapest),
+                      broken_limit(built_, broken_));
+    }
     return margin;
   }
 
@@ -128,7 +131,9 @@ class MarginFinder {
   const BuiltChain& built_;
   const Solution& solution_;
   Ledger ledger_;
+  Alternatives alternatives_;
   Relaxation relaxation_;
+  Totals broken_;  // of the cheapest that keeps no limits
 };
 
 }  // namespace

@@ -14,30 +14,40 @@ namespace {
 // is left out.
 constexpr uint32_t kRootRounds = 8;
 
+// Steps of a round where a model takes over.
+constexpr uint32_t kStepsBeforeModel = 16;
+
 // Steps of raising a bound by a model of it, which cost more than others, and
 // the share of the bound that is not worth one more.
 constexpr uint32_t kCuts = 60;
+constexpr uint32_t kCutsOfProof = 15;
+
+// A plan that near proves something of peaks.
+constexpr double kWorthProving = 0.02;
 constexpr double kCutGain = 1e-5;
 
 // The part of the work that goes into other arrangements at most: 1 / that.
-constexpr uint64_t kShareOfSites = 4;
+constexpr uint64_t kShareOfSites = 2;
 
 }  // namespace
 
-// Raises the bound to the most that prices can make of it, or nearly, and says
-// how much of the chain is where in the mix that gives it.
-void Search::sharpen(Node& node, const Restriction& restriction) {
+// Raises the bound to the most that prices can make of it, or nearly.
+//
+// Returns  by state: the part of the segments that the mix which gives that
+//          bound puts there; empty if there is none
+std::vector<double> Search::sharpen(Node& node, const Restriction& restriction,
+                                    uint32_t most_cuts) {
   PriceCuts cuts(chain_, ascent_.scales());
   std::vector<std::vector<double>> shares;  // by cut
   std::vector<double> prices = node.prices;
-  for (uint32_t step = 0; step < kCuts && !prices.empty(); ++step) {
+  for (uint32_t step = 0; step < most_cuts && !prices.empty(); ++step) {
     const double bound = relaxation_.solve(prices);
     ++steps_;
-    if (bound == kInfinity) break;
     if (bound > node.bound) {
       node.bound = bound;
       node.prices = prices;
     }
+    if (bound == kInfinity || is_closed(bound)) return {};
     const Choice& choice = relaxation_.choice();
     const Totals totals = add_up(chain_, choice);
     use_choice(choice, totals);
@@ -45,14 +55,15 @@ void Search::sharpen(Node& node, const Restriction& restriction) {
     shares.push_back(shares_of(choice));
     prices = cuts.next(kCutGain * std::fabs(node.bound));
   }
-  if (shares.empty()) return;
+  if (shares.empty()) return {};
   const std::vector<double> weights = cuts.weights();
-  shares_.assign(states_.num(), 0.0);
+  std::vector<double> mean(states_.num(), 0.0);
   for (size_t c = 0; c < weights.size(); ++c) {
-    for (size_t s = 0; s < shares_.size(); ++s) {
-      shares_[s] += weights[c] * shares[c][s];
+    for (size_t s = 0; s < mean.size(); ++s) {
+      mean[s] += weights[c] * shares[c][s];
     }
   }
+  return mean;
 }
 
 // By state: the part of the segments that are in it.
@@ -64,6 +75,67 @@ std::vector<double> Search::shares_of(const Choice& choice) const {
         1.0 / num_segments;
   }
   return shares;
+}
+
+// By row: what no plan can stay below in which all segments are where `choice`
+// has them.
+std::vector<double> Search::least_peaks_of(const Choice& choice) const {
+  std::vector<double> floors(chain_.rows.size());
+  std::vector<double> least(chain_.rows.size());
+  for (size_t g = 0; g < chain_.segments.size(); ++g) {
+    const Segment& segment = chain_.segments[g];
+    for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {
+      for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+        std::fill(least.begin(), least.end(), kInfinity);
+        const Item& item = chain_.items[i];
+        for (uint32_t o = item.option_begin[phase]; o < item.option_end[phase];
+             ++o) {
+          if (root_restriction_.option_out[o] != 0 ||
+              chain_.options[o].site != choice.sites[phase][g]) {
+            continue;
+          }
+          for (uint32_t r = 0; r < least.size(); ++r) {
+            least[r] = std::min(least[r], peaks_.of(o, r));
+          }
+        }
+        for (size_t r = 0; r < least.size(); ++r) {
+          if (least[r] < kInfinity) floors[r] = std::max(floors[r], least[r]);
+        }
+      }
+    }
+  }
+  return floors;
+}
+
+// True if every plan that is still looked for has a peak of `level` at least in
+// that row: those without cost too much.
+bool Search::needs_peak(const Node& node, uint32_t row, double level) {
+  Restriction without = root_restriction_;
+  apply({Decision::Kind::kPeak, 0, row, level, false}, without);
+  raise_floors(without);
+  relaxation_.open(without);
+  Node rest;
+  rest.prices = node.prices;
+  rest.prices[row] = 0.0;  // little is left that uses it
+  sharpen(rest, without, kCutsOfProof);
+  return is_closed(rest.bound);
+}
+
+// Prices count sums, not peaks.  That a device is needed at all for plans worth
+// finding brings its least peak into the bound.
+void Search::prove_peaks(Node& root) {
+  if (is_small() || peaks_.empty() || !incumbent_.exists()) return;
+  const std::vector<double> levels = least_peaks_of(incumbent_.choice());
+  bool rose = false;
+  for (uint32_t r = 0; r < levels.size(); ++r) {
+    double& floor = root_restriction_.peak_floor[r];
+    if (root.prices[r] == 0.0 || levels[r] <= floor) continue;
+    if (!needs_peak(root, r, levels[r])) continue;
+    floor = levels[r];
+    rose = true;
+  }
+  relaxation_.open(root_restriction_);
+  if (rose) sharpen(root, root_restriction_, kCuts);
 }
 
 // Makes what is short ever dearer until a choice keeps the limits, then joins
@@ -114,10 +186,31 @@ void Search::walk_around(const Node& node) {
   relaxation_.find_reserves(root_restriction_);
 }
 
-// Plans with the stretches that the relaxation mixes, in better orders.
-void Search::search_sites(const Node& node) {
-  site_search_.run(relaxation_.ways(), node.prices, shares_,
-                   limits_.max_work / kShareOfSites, incumbent_);
+// Plans with the stretches that the relaxation mixes, in better orders.  What a
+// good one proves of peaks says how much is left to gain.
+void Search::search_sites(Node& root) {
+  bool has_proved = false;
+  const auto is_done = [&] {
+    if (!has_proved && is_within(kWorthProving, root.bound)) {
+      has_proved = true;
+      prove_peaks(root);
+    }
+    return is_near(root.bound) || is_spent();
+  };
+  site_search_.try_orders(relaxation_.ways(), root.prices, shares_,
+                          limits_.max_work / kShareOfSites, is_done,
+                          incumbent_);
+  site_search_.descend(is_done);
+}
+
+// Small chains are walked along first, for it costs little there; of others the
+// orders of runs find more.
+void Search::look_for_plans(Node& root, bool is_first) {
+  reach_for_feasible(root);
+  const bool walks_first = is_small() || !incumbent_.exists();
+  if (walks_first) walk_around(root);
+  if (is_first) search_sites(root);
+  if (!walks_first && !is_near(root.bound)) walk_around(root);
 }
 
 void Search::search_root(const NodePtr& root) {
@@ -129,13 +222,12 @@ void Search::search_root(const NodePtr& root) {
   relaxation_.find_reserves(root_restriction_);
   for (uint32_t round = 0; round < kRootRounds; ++round) {
     const double before = root->bound;
-    ascend(*root, root_restriction_, limits_.root_steps / kRootRounds);
+    ascend(*root, root_restriction_,
+           is_small() ? limits_.root_steps / kRootRounds : kStepsBeforeModel);
     if (is_closed(root->bound)) return;
-    if (!is_small()) sharpen(*root, root_restriction_);
+    if (!is_small()) shares_ = sharpen(*root, root_restriction_, kCuts);
     if (is_closed(root->bound)) return;
-    reach_for_feasible(*root);
-    walk_around(*root);
-    if (round == 0) search_sites(*root);
+    look_for_plans(*root, round == 0);
     if (is_closed(root->bound)) return;
     if (is_near(root->bound) || is_spent()) return;
     relaxation_.solve(root->prices);

@@ -208,7 +208,7 @@ bool Search::keep_limits(Restriction& restriction, uint32_t* out_excluded) {
 
 bool Search::propagate(const Node& node, Restriction& restriction) {
   // Small chains are worth more care: there it closes most branches.
-  const uint32_t rounds = chain_.options.size() < kSmallChain ? 4 : 1;
+  const uint32_t rounds = is_small() ? 4 : 1;
   for (uint32_t round = 0; round < rounds; ++round) {
     uint32_t excluded = 0;
     if (!keep_limits(restriction, &excluded)) return false;

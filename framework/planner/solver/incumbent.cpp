@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "framework/planner/solver/alternatives.hpp"
-
 namespace tessera::planner {
 namespace {
 
 // Rounds of changes; each but the last improves the objective.
 constexpr uint32_t kMaxRounds = 12;
+
+// Changing an item costs about as much as pricing so many ways, and so does
+// adding up all of it.
+constexpr uint64_t kPricesPerChange = 8;
 
 struct Change {
   uint32_t item;
@@ -36,7 +38,9 @@ double cost_of_item(const Chain& chain, uint32_t item, uint32_t prefill,
 
 // All changes that keep the limits and lower the objective by themselves, best
 // first.
-std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
+std::vector<Change> find_changes(const Chain& chain,
+                                 const Alternatives& alternatives,
+                                 const Ledger& ledger,
                                  std::span<const double> prices) {
   std::vector<Change> changes;
   const double objective = objective_of(chain, ledger.totals());
@@ -47,7 +51,7 @@ std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
   for (uint32_t i = 0; i < chain.items.size(); ++i) {
     const double cost = cost_of_item(chain, i, ledger.choice().options[0][i],
                                      ledger.choice().options[1][i]);
-    for_alternatives(chain, i, ledger.choice(), [&](uint32_t a, uint32_t b) {
+    alternatives.visit(i, ledger.choice(), [&](uint32_t a, uint32_t b) {
       // Without loads the objective is the sum of costs.
       if (!has_loads && cost_of_item(chain, i, a, b) >= cost) return;
       const Totals& totals = ledger.with(i, a, b);
@@ -118,7 +122,8 @@ Choice spliced(const Chain& chain, const Choice& a, const Choice& b,
 Ledger::Ledger(const Chain& chain, Choice choice)
     : chain_(chain),
       choice_(std::move(choice)),
-      totals_(add_up(chain, choice_)) {}
+      totals_(add_up(chain, choice_)),
+      work_(kPricesPerChange * chain.items.size()) {}
 
 const Totals& Ledger::with(uint32_t item, uint32_t prefill,
                            uint32_t decode) const {
@@ -130,6 +135,7 @@ const Totals& Ledger::with(uint32_t item, uint32_t prefill,
   }
   changed_ = without_;
   charge_item(chain_, item, prefill, decode, changed_);
+  work_ += kPricesPerChange;
   return changed_;
 }
 
@@ -144,6 +150,7 @@ void Ledger::set(uint32_t item, uint32_t prefill, uint32_t decode) {
 void Ledger::recount() {
   totals_ = add_up(chain_, choice_);
   item_without_ = kNone;
+  work_ += kPricesPerChange * chain_.items.size();
 }
 
 bool Incumbent::offer(const Choice& choice) {
@@ -164,7 +171,8 @@ double Incumbent::polish(Choice choice, std::span<const double> prices) {
   for (uint32_t round = 0; round < kMaxRounds; ++round) {
     bool changed = false;
     std::vector<bool> done(chain_.items.size());
-    for (const Change& change : find_changes(chain_, ledger, prices)) {
+    for (const Change& change :
+         find_changes(chain_, alternatives_, ledger, prices)) {
       if (done[change.item]) continue;
       const Totals& totals =
           ledger.with(change.item, change.prefill, change.decode);
@@ -181,7 +189,8 @@ double Incumbent::polish(Choice choice, std::span<const double> prices) {
     ledger.recount();
   }
   ledger.recount();
-  offer(ledger.choice());
+  offer(ledger.choice(), ledger.totals());
+  work_ += ledger.work();
   return objective_of(chain_, ledger.totals());
 }
 
@@ -189,6 +198,7 @@ bool Incumbent::splice(const Choice& a, const Choice& b,
                        std::span<const double> prices) {
   const std::vector<Totals> heads = running_totals(chain_, a, false);
   const std::vector<Totals> tails = running_totals(chain_, b, true);
+  work_ += 2 * kPricesPerChange * chain_.items.size();
   const auto num_segments = static_cast<uint32_t>(chain_.segments.size());
   uint32_t best_cut = 0;
   double least = kInfinity;

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "framework/planner/solver/alternatives.hpp"
 #include "framework/planner/solver/chain.hpp"
-#include "framework/planner/solver/relaxation.hpp"
 
 namespace tessera::planner {
 
@@ -22,12 +22,18 @@ class Incumbent {
   // `on_first` is told the objective of the first plan; null: nobody is.
   explicit Incumbent(const Chain& chain,
                      std::function<void(double)> on_first = nullptr)
-      : chain_(chain), on_first_(std::move(on_first)) {}
+      : chain_(chain), alternatives_(chain), on_first_(std::move(on_first)) {}
 
   bool exists() const { return objective_ < kInfinity; }
   // kInfinity if there is none.
   double objective() const { return objective_; }
   const Choice& choice() const { return choice_; }
+
+  // Of the chain's items.
+  const Alternatives& alternatives() const { return alternatives_; }
+
+  // Ways that a relaxation could have priced instead of all this, about.
+  uint64_t work() const { return work_; }
 
   // Takes `choice` if it keeps the limits and beats what there is.
   bool offer(const Choice& choice);
@@ -51,9 +57,11 @@ class Incumbent {
 
  private:
   const Chain& chain_;
+  Alternatives alternatives_;
   std::function<void(double)> on_first_;
   Choice choice_;
   double objective_ = kInfinity;
+  uint64_t work_ = 0;
 };
 
 // A choice with its totals, changed item by item.
@@ -71,6 +79,9 @@ class Ledger {
   // Adds up anew: what set() leaves of peaks and rounding goes.
   void recount();
 
+  // As Incumbent::work().
+  uint64_t work() const { return work_; }
+
  private:
   const Chain& chain_;
   Choice choice_;
@@ -79,6 +90,7 @@ class Ledger {
   // What all but one item come to: that of the last with().
   mutable Totals without_;
   mutable uint32_t item_without_ = kNone;
+  mutable uint64_t work_ = 0;
 };
 
 }  // namespace tessera::planner

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "framework/planner/solver/alternatives.hpp"
 #include "framework/planner/solver/incumbent.hpp"
 
 namespace tessera::planner {
@@ -39,7 +38,9 @@ double excess_of_all(const Chain& chain, const Totals& totals) {
   return sum;
 }
 
-std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
+std::vector<Change> find_changes(const Chain& chain,
+                                 const Alternatives& alternatives,
+                                 const Ledger& ledger,
                                  std::span<const double> prices) {
   const Totals& now = ledger.totals();
   std::vector<double> excess(chain.rows.size());
@@ -48,7 +49,7 @@ std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
   }
   std::vector<Change> changes;
   for (uint32_t i = 0; i < chain.items.size(); ++i) {
-    for_alternatives(chain, i, ledger.choice(), [&](uint32_t a, uint32_t b) {
+    alternatives.visit(i, ledger.choice(), [&](uint32_t a, uint32_t b) {
       const Totals& then = ledger.with(i, a, b);
       double relief = 0.0;
       for (size_t r = 0; r < excess.size(); ++r) {
@@ -68,14 +69,15 @@ std::vector<Change> find_changes(const Chain& chain, const Ledger& ledger,
 
 }  // namespace
 
-bool repair(const Chain& chain, std::span<const double> prices,
-            Choice& choice) {
+bool repair(const Chain& chain, const Alternatives& alternatives,
+            std::span<const double> prices, Choice& choice, uint64_t& work) {
   Ledger ledger(chain, std::move(choice));
   double excess = excess_of_all(chain, ledger.totals());
   for (uint32_t round = 0; round < kMaxRounds && excess > 0.0; ++round) {
     const double before = excess;
     std::vector<bool> done(chain.items.size());
-    for (const Change& change : find_changes(chain, ledger, prices)) {
+    for (const Change& change :
+         find_changes(chain, alternatives, ledger, prices)) {
       if (done[change.item]) continue;
       const double then = excess_of_all(
           chain, ledger.with(change.item, change.prefill, change.decode));
@@ -90,6 +92,7 @@ bool repair(const Chain& chain, std::span<const double> prices,
     if (excess > kLeastProgress * before) break;
   }
   choice = ledger.choice();
+  work += ledger.work();
   return is_feasible(chain, ledger.totals());
 }
 

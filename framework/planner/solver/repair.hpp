@@ -4,8 +4,10 @@
 
 #pragma once
 
+#include <cstdint>
 #include <span>
 
+#include "framework/planner/solver/alternatives.hpp"
 #include "framework/planner/solver/chain.hpp"
 
 namespace tessera::planner {
@@ -15,6 +17,8 @@ namespace tessera::planner {
 // less of the limits that are broken.  False if that does not get there.
 //
 // prices  by row, near the best of a relaxation
-bool repair(const Chain& chain, std::span<const double> prices, Choice& choice);
+// work    grows by what it took, counted as Incumbent::work() is
+bool repair(const Chain& chain, const Alternatives& alternatives,
+            std::span<const double> prices, Choice& choice, uint64_t& work);
 
 }  // namespace tessera::planner

@@ -162,7 +162,7 @@ void Search::try_walk() {
 }
 
 uint64_t Search::work() const {
-  return relaxation_.work() + site_search_.work();
+  return relaxation_.work() + site_search_.work() + incumbent_.work();
 }
 
 bool Search::is_spent() const {
@@ -247,7 +247,7 @@ Solution Search::run(const Choice* start) {
   while (!open_.empty()) {
     const double least = std::max(open_.front()->bound, proven);
     if (is_closed(least)) break;
-    if (!tried && nodes_ >= kNodesBeforeProgram) {
+    if (!tried && limits_.integer_program && nodes_ >= kNodesBeforeProgram) {
       tried = true;
       // Of a chain that is not small the program takes longer than all that
       // comes before a gap counts as late.

@@ -24,9 +24,6 @@ namespace tessera::planner {
 // share is not looked for.
 inline constexpr double kTolerance = 1e-9;
 
-// Chains with fewer options get more care, for it costs little there.
-inline constexpr size_t kSmallChain = 5000;
-
 class Search {
  public:
   Search(const Chain& chain, const SolveLimits& limits);
@@ -46,7 +43,7 @@ class Search {
   };
   using NodePtr = std::shared_ptr<Node>;
 
-  bool is_small() const { return chain_.options.size() < kSmallChain; }
+  bool is_small() const { return chain_.options.size() < limits_.small_chain; }
   double cutoff() const;
   bool is_closed(double bound) const;
   double target_above(double bound) const;
@@ -55,14 +52,19 @@ class Search {
   void raise_floors(Restriction& restriction) const;
   // Raises the node's bound; counts how often options and sites are chosen.
   void ascend(Node& node, Restriction& restriction, uint32_t steps);
-  void sharpen(Node& node, const Restriction& restriction);
+  std::vector<double> sharpen(Node& node, const Restriction& restriction,
+                              uint32_t cuts);
+  std::vector<double> least_peaks_of(const Choice& choice) const;
+  bool needs_peak(const Node& node, uint32_t row, double level);
+  void prove_peaks(Node& root);
   std::vector<double> shares_of(const Choice& choice) const;
   void use_choice(const Choice& choice, const Totals& totals);
   void count_choice(const Choice& choice);
   void reach_for_feasible(const Node& node);
   void walk_around(const Node& node);
   void try_walk();
-  void search_sites(const Node& node);
+  void search_sites(Node& root);
+  void look_for_plans(Node& root, bool is_first);
   bool choose_decision(const Node& node, const Restriction& restriction,
                        Decision* out);
   bool choose_broken_peak(const Restriction& restriction, Decision* out) const;
@@ -97,8 +99,8 @@ class Search {
   Restriction root_restriction_;
   double worst_objective_;  // no choice costs more
   ChoiceCounts counts_;
-  // By state: the part of the segments that the last sharpen() puts there;
-  // empty if there was none.
+  // By state: the part of the segments that the root's bound puts there; empty
+  // if unknown.
   std::vector<double> shares_;
   Choice last_feasible_;
   Choice last_infeasible_;

@@ -23,9 +23,12 @@ constexpr double kLeastStep = 1e-3;
 constexpr uint32_t kAttempts = 60;
 constexpr uint32_t kAttemptsPerRepair = 10;
 
-// Arrangements tried in one run, and from how many the search descends.
+// Arrangements tried in one run.
 constexpr uint32_t kMaxTrials = 600;
-constexpr size_t kDescents = 8;
+
+// The search descends from arrangements whose bound is not above the best plan
+// by more than this share.
+constexpr double kWorthDescent = 1.02;
 
 // Orders whose bound is above the best plan by more than this share are not
 // told apart.
@@ -120,7 +123,7 @@ bool SiteSearch::make_feasible(const Trial& trial) {
     if (is_feasible(chain_, totals)) return true;
     if (attempt % kAttemptsPerRepair == 0) {
       Choice repaired = choice_;
-      if (repair(chain_, prices, repaired)) {
+      if (repair(chain_, incumbent_->alternatives(), prices, repaired, work_)) {
         choice_ = std::move(repaired);
         return true;
       }
@@ -137,11 +140,11 @@ bool SiteSearch::make_feasible(const Trial& trial) {
   return false;
 }
 
-bool SiteSearch::try_states(Trial& trial, double cutoff, Incumbent& incumbent) {
+bool SiteSearch::try_states(Trial& trial, double cutoff) {
   ++trials_;
   if (!settle(trial, cutoff)) return false;
   if (make_feasible(trial)) {
-    trial.objective = incumbent.polish(choice_, trial.prices);
+    trial.objective = incumbent_->polish(choice_, trial.prices);
   }
   return true;
 }
@@ -165,17 +168,18 @@ std::vector<SiteSearch::Trial> SiteSearch::moves_from(const Trial& trial) {
 }
 
 bool SiteSearch::is_spent() const {
-  return trials_ >= kMaxTrials || work_ >= last_work_;
+  return trials_ >= kMaxTrials || work_ + incumbent_->work() >= last_work_;
 }
 
-void SiteSearch::descend(Trial trial, Incumbent& incumbent) {
+void SiteSearch::descend_from(Trial trial,
+                              const std::function<bool()>& is_done) {
   bool moved = true;
-  while (moved && !is_spent()) {
+  while (moved) {
     moved = false;
     for (Trial& move : moves_from(trial)) {
       const double cutoff = trial.least * (1.0 - kWorthMoving);
-      if (move.least >= cutoff || is_spent()) break;
-      if (!try_states(move, cutoff, incumbent)) continue;
+      if (move.least >= cutoff || is_spent() || is_done()) break;
+      if (!try_states(move, cutoff)) continue;
       trial = std::move(move);
       moved = true;
       break;
@@ -239,8 +243,9 @@ std::vector<SiteSearch::Order> SiteSearch::orders_of(
   return orders;
 }
 
-// Where runs in that order end, and their prices: relaxes the limits among
-// plans of the order alone.  The relaxation mixes such plans; their ends in the
+// Where runs in that order end, and their prices; no states if all such plans
+// cost more than the incumbent.  Relaxes the limits among plans of the order
+// alone.  The relaxation mixes such plans; their ends in the
 // mean come near to keeping the limits.
 SiteSearch::Trial SiteSearch::fit_runs(const Order& order,
                                        std::span<const double> prices) {
@@ -258,7 +263,7 @@ SiteSearch::Trial SiteSearch::fit_runs(const Order& order,
     ends.push_back(runs.ends);
     return choose(states, at);
   };
-  if (!climb(evaluate, kInfinity, cuts, trial)) return trial;
+  if (!climb(evaluate, incumbent_->objective(), cuts, trial)) return trial;
   const std::vector<double> weights = cuts.weights();
   std::vector<uint32_t> mean;
   for (size_t p = 0; p < order.size(); ++p) {
@@ -299,14 +304,14 @@ double SiteSearch::fullness_of(uint32_t state, const Arrangement& states,
 // Ends are whole segments, which may be one too many: takes them from the
 // fullest run, and all between move along, until what is chosen there can be
 // made to keep the limits.
-void SiteSearch::round_ends(Trial& trial, Incumbent& incumbent) {
-  const double cutoff = kWorstStart * incumbent.objective();
+void SiteSearch::round_ends(Trial& trial) {
+  const double cutoff = kWorstStart * incumbent_->objective();
   for (uint32_t round = 0; round < kRoundings && !is_spent(); ++round) {
-    if (try_states(trial, cutoff, incumbent) && trial.objective < kInfinity) {
+    if (try_states(trial, cutoff) && trial.objective < kInfinity) {
       return;
     }
     if (!choose(trial.states, trial.prices)) return;
-    repair(chain_, trial.prices, choice_);
+    repair(chain_, incumbent_->alternatives(), trial.prices, choice_, work_);
     const Totals totals = add_up(chain_, choice_);
     std::vector<double> fullness;
     std::vector<uint32_t> ends;
@@ -322,37 +327,45 @@ void SiteSearch::round_ends(Trial& trial, Incumbent& incumbent) {
         std::max_element(fullness.begin(), fullness.end()) - fullness.begin());
     const auto empty = static_cast<size_t>(
         std::min_element(fullness.begin(), fullness.end()) - fullness.begin());
-    if (fullness[full] <= 1.0) return;
-    for (size_t p = full; p < empty; ++p) --ends[p];
-    for (size_t p = empty; p < full; ++p) ++ends[p];
+    for (size_t run = 0; run < ends.size(); ++run) {
+      if (fullness[run] <= 1.0 && run != full) continue;
+      for (size_t p = run; p < empty; ++p) --ends[p];
+      for (size_t p = empty; p < run; ++p) ++ends[p];
+    }
     if (!std::is_sorted(ends.begin(), ends.end())) return;
     trial.states = arrange(order_of(trial.states), ends);
   }
 }
 
-void SiteSearch::run(const Ways& ways, std::span<const double> prices,
-                     std::span<const double> shares, uint64_t max_work,
-                     Incumbent& incumbent) {
+void SiteSearch::try_orders(const Ways& ways, std::span<const double> prices,
+                            std::span<const double> shares, uint64_t max_work,
+                            const std::function<bool()>& is_done,
+                            Incumbent& incumbent) {
+  starts_.clear();
   if (!incumbent.exists()) return;
-  last_work_ = work_ + max_work;
   ways_ = &ways;
+  incumbent_ = &incumbent;
+  last_work_ = work_ + incumbent.work() + max_work;
   trials_ = 0;
   find_least_peaks();
-  std::vector<Trial> starts = {trial_of(incumbent.choice(), prices)};
-  try_states(starts.front(), kWorstStart * incumbent.objective(), incumbent);
-  for (const Order& order : orders_of(shares, prices, starts.front().states)) {
-    if (is_spent()) break;
+  starts_.push_back(trial_of(incumbent.choice(), prices));
+  try_states(starts_.front(), kWorstStart * incumbent.objective());
+  for (const Order& order : orders_of(shares, prices, starts_.front().states)) {
+    if (is_spent() || is_done()) break;
     Trial start = fit_runs(order, prices);
     if (start.states.empty()) continue;
-    round_ends(start, incumbent);
-    starts.push_back(std::move(start));
+    round_ends(start);
+    starts_.push_back(std::move(start));
   }
   std::stable_sort(
-      starts.begin(), starts.end(),
+      starts_.begin(), starts_.end(),
       [](const Trial& a, const Trial& b) { return a.least < b.least; });
-  starts.resize(std::min(starts.size(), kDescents));
-  for (Trial& start : starts) {
-    if (start.least < kInfinity) descend(std::move(start), incumbent);
+}
+
+void SiteSearch::descend(const std::function<bool()>& is_done) {
+  for (Trial& start : starts_) {
+    if (start.least >= kWorthDescent * incumbent_->objective()) return;
+    descend_from(std::move(start), is_done);
   }
 }
 

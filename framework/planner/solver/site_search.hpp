@@ -28,19 +28,26 @@ class SiteSearch {
  public:
   explicit SiteSearch(const Chain& chain);
 
-  // Offers plans of what is open in `ways`, from the incumbent's arrangement
-  // and from what `shares` says in all orders.  Does nothing without an
+  // Offers plans of what is open in `ways`: with the incumbent's arrangement,
+  // and with what `shares` says in all orders.  Does nothing without an
   // incumbent.
   //
-  // prices  by row, near the best of a relaxation
-  // shares  by state: the part of the segments that a relaxation puts there;
-  //         empty: unknown, and only the incumbent's arrangement is bettered
-  // max_work  ways to price, about
-  void run(const Ways& ways, std::span<const double> prices,
-           std::span<const double> shares, uint64_t max_work,
-           Incumbent& incumbent);
+  // prices    by row, near the best of a relaxation
+  // shares    by state: the part of the segments that a relaxation puts there;
+  //           empty: unknown, and only the incumbent's arrangement is bettered
+  // max_work  ways to price, about, polishing of plans included, here and in
+  //           descend()
+  // is_done   asked before each order, or move
+  void try_orders(const Ways& ways, std::span<const double> prices,
+                  std::span<const double> shares, uint64_t max_work,
+                  const std::function<bool()>& is_done, Incumbent& incumbent);
 
-  // Ways priced so far.
+  // Goes on from the best of those arrangements to others.
+  //
+  // Requires  what try_orders() was given still stands
+  void descend(const std::function<bool()>& is_done);
+
+  // Ways priced so far, about, but for what the incumbent counts.
   uint64_t work() const { return work_; }
 
  private:
@@ -65,13 +72,13 @@ class SiteSearch {
   bool climb(const std::function<bool(std::span<const double>)>& evaluate,
              double cutoff, PriceCuts& cuts, Trial& trial);
   bool make_feasible(const Trial& trial);
-  bool try_states(Trial& trial, double cutoff, Incumbent& incumbent);
+  bool try_states(Trial& trial, double cutoff);
   std::vector<Order> orders_of(std::span<const double> shares,
                                std::span<const double> prices,
                                const Arrangement& incumbent);
   double fullness_of(uint32_t state, const Arrangement& states,
                      const Totals& totals) const;
-  void round_ends(Trial& trial, Incumbent& incumbent);
+  void round_ends(Trial& trial);
   Trial fit_runs(const Order& order, std::span<const double> prices);
   std::vector<Trial> moves_from(const Trial& trial);
   void price_table(std::span<const double> prices,
@@ -79,7 +86,7 @@ class SiteSearch {
   double priced_edge(const Edge& edge, uint32_t from, uint32_t to,
                      std::span<const double> prices) const;
   bool is_spent() const;
-  void descend(Trial trial, Incumbent& incumbent);
+  void descend_from(Trial trial, const std::function<bool()>& is_done);
   Trial trial_of(const Choice& choice, std::span<const double> prices) const;
 
   const Chain& chain_;
@@ -87,6 +94,8 @@ class SiteSearch {
   OptionPeaks peaks_;
   PriceAscent ascent_;
   const Ways* ways_ = nullptr;
+  Incumbent* incumbent_ = nullptr;
+  std::vector<Trial> starts_;        // the most promising first
   std::vector<double> least_peaks_;  // [item][state][row]
 
   // Of the last choose().

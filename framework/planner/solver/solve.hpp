@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -22,6 +23,11 @@ struct SolveLimits {
   // Once so many options were priced, a gap of `late_gap` is small enough too.
   uint64_t late_work = 0;
   double late_gap = 0.0;
+  // Chains with fewer options get more care, for it costs little there.
+  size_t small_chain = 5000;
+  // Whether an integer program may try what branching leaves open; it costs
+  // seconds.
+  bool integer_program = true;
   // Called with the objective of the first plan that keeps the limits; changes
   // nothing.
   std::function<void(double)> on_first_plan;

@@ -71,6 +71,21 @@ TEST_P(PlannerBenchmark, AgreesWithWhatIsKnown) {
   }
 }
 
+// What someone who waits for a plan gets.
+TEST_P(PlannerBenchmark, IsClosedToHalfAPercent) {
+  const std::string path = kFolder + "instances/" + GetParam().name + ".json";
+  const auto problem = read_problem(read_text(path), path);
+  ASSERT_TRUE(problem.ok()) << problem.status().message();
+  const auto built = build_chain(*problem);
+  ASSERT_TRUE(built.ok()) << built.status().message();
+  const Solution found =
+      solve_chain(built->chain, interactive_limits(/*gap=*/1e-3));
+  ASSERT_TRUE(found.feasible);
+  EXPECT_LE(found.gap(), 0.005);
+  EXPECT_LE(found.bound, GetParam().best_ns * (1.0 + kRounding));
+  EXPECT_GE(found.objective, GetParam().bound_ns * (1.0 - kRounding));
+}
+
 INSTANTIATE_TEST_SUITE_P(Instances, PlannerBenchmark,
                          ::testing::ValuesIn(read_known()),
                          [](const auto& instance) {

@@ -26,7 +26,9 @@ TEST(Repair, KeepsSitesAndLimitsOfWhatItMends) {
     if (is_feasible(chain, add_up(chain, before))) continue;
     ++num_broken;
     Choice after = before;
-    const bool mended = repair(chain, prices, after);
+    uint64_t work = 0;
+    const bool mended = repair(chain, Alternatives(chain), prices, after, work);
+    EXPECT_GT(work, 0U) << "seed " << seed;
     EXPECT_EQ(mended, is_feasible(chain, add_up(chain, after)))
         << "seed " << seed;
     EXPECT_EQ(after.sites, before.sites) << "seed " << seed;
@@ -44,7 +46,8 @@ TEST(Repair, LeavesAloneWhatKeepsTheLimits) {
   const std::vector<double> prices(chain.rows.size(), 0.0);
   ASSERT_LT(relaxation.solve(prices), kInfinity);
   Choice choice = relaxation.choice();
-  EXPECT_TRUE(repair(chain, prices, choice));
+  uint64_t work = 0;
+  EXPECT_TRUE(repair(chain, Alternatives(chain), prices, choice, work));
   EXPECT_EQ(choice.options, relaxation.choice().options);
 }
 

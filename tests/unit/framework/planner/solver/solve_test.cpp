@@ -20,11 +20,12 @@ struct Tally {
   std::vector<uint32_t> active;  // instances in which a row had to be obeyed
 };
 
-void hold_to_all_choices(const ChainShape& shape, uint32_t seed, Tally& tally) {
+void hold_to_all_choices(const ChainShape& shape, uint32_t seed,
+                         const SolveLimits& limits, Tally& tally) {
   std::mt19937 rng(seed);
   const Chain chain = random_chain(shape, rng);
   const Exhausted exact = try_all(chain);
-  const Solution found = solve_chain(chain, {});
+  const Solution found = solve_chain(chain, limits);
   tally.active.resize(chain.rows.size());
   for (size_t r = 0; r < chain.rows.size(); ++r) {
     tally.active[r] += exact.active[r] ? 1 : 0;
@@ -46,10 +47,11 @@ void hold_to_all_choices(const ChainShape& shape, uint32_t seed, Tally& tally) {
   EXPECT_LE(found.gap(), kRounding) << "seed " << seed;
 }
 
-void hold_many(const ChainShape& shape, uint32_t first_seed, uint32_t count) {
+void hold_many(const ChainShape& shape, uint32_t first_seed, uint32_t count,
+               const SolveLimits& limits = {}) {
   Tally tally;
   for (uint32_t seed = first_seed; seed < first_seed + count; ++seed) {
-    hold_to_all_choices(shape, seed, tally);
+    hold_to_all_choices(shape, seed, limits, tally);
   }
   EXPECT_GT(tally.feasible, count / 4);
   for (size_t r = 0; r < shape.num_sites + 2; ++r) {
@@ -82,13 +84,25 @@ TEST(SolveChain, FindsTheLeastLargestLoad) {
   hold_many(shape, 30042, 200);
 }
 
+// What large chains are solved with, where every choice can still be tried.
+TEST(SolveChain, FindsTheBestOfAllChoicesAsOfALargeChain) {
+  SolveLimits limits;
+  limits.small_chain = 0;
+  hold_many({}, 40042, 300, limits);
+  ChainShape shape;
+  shape.loads = true;
+  shape.tightest = 0.7;
+  shape.loosest = 1.5;
+  hold_many(shape, 50042, 30, limits);
+}
+
 TEST(SolveChain, ProvesThatNothingFits) {
   ChainShape shape;
   shape.tightest = 0.05;
   shape.loosest = 0.3;
   Tally tally;
   for (uint32_t seed = 42; seed < 142; ++seed) {
-    hold_to_all_choices(shape, seed, tally);
+    hold_to_all_choices(shape, seed, {}, tally);
   }
   EXPECT_GT(tally.infeasible, 20U);
 }
