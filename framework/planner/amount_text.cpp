@@ -9,6 +9,7 @@ namespace tessera::planner {
 std::string amount_text(RowMeaning meaning, double amount) {
   switch (meaning) {
     case RowMeaning::kMemory:
+      if (amount < 1024.0 * 1024.0) return fmt::format("{:.0f} bytes", amount);
       return fmt::format("{:.2f} MiB", amount / (1024.0 * 1024.0));
     case RowMeaning::kTime:
     case RowMeaning::kLoad:

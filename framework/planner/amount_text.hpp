@@ -10,7 +10,7 @@
 
 namespace tessera::planner {
 
-// "12.345 MiB", "3.456 ms", "0.0123".
+// "12.34 MiB", "512 bytes", "3.4560 ms", "0.0123".
 std::string amount_text(RowMeaning meaning, double amount);
 
 // What an objective is counted in: "3.456 ms", "12.3 mJ", "12.34 MiB".

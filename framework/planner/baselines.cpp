@@ -16,6 +16,8 @@ class BaselineFinder {
   BaselineFinder(const Problem& problem, const BuiltChain& built,
                  const SolveLimits& limits)
       : problem_(problem), built_(built), limits_(limits) {
+    // One solve for each scheme: none is worth seconds of proof.
+    limits_.integer_program = false;
     for (uint32_t i = 0; i < problem.devices.size(); ++i) all_.push_back(i);
   }
 
@@ -147,7 +149,7 @@ class BaselineFinder {
           if (cell.scheme != scheme) cell.costs = {};
         }
       }
-      auto made = make_plan(one, {limits_, false, false});
+      auto made = make_plan(one, {limits_, false, false, false});
       if (!made.ok()) continue;
       auto prediction = predict(problem_, built_, made->assignment);
       if (!prediction.ok() || !prediction->feasible) continue;

@@ -16,6 +16,8 @@ namespace {
 SolveLimits side_limits(SolveLimits limits) {
   limits.max_work /= 4;
   limits.gap = std::max(limits.gap, 0.005);
+  limits.on_first_plan = nullptr;
+  limits.integer_program = false;
   return limits;
 }
 
@@ -136,8 +138,14 @@ Result<MadePlan> solve_problem(const Problem& problem,
                     "no plan found within the work allowed, and none ruled "
                     "out; allow more, or loosen a limit");
     }
+    if (!options.explain) {
+      return Status(TSR_RESOURCE_EXHAUSTED, "no plan keeps the limits");
+    }
+    TSR_ASSIGN_OR_RETURN(
+        const Conflict conflict,
+        find_conflict(problem, built, side_limits(options.solve)));
     return Status(TSR_RESOURCE_EXHAUSTED,
-                  explain_conflict(built, side_limits(options.solve)));
+                  conflict_text(problem, built, conflict));
   }
   made.assignment = to_assignment(problem, built, made.solution.choice);
   TSR_ASSIGN_OR_RETURN(const Prediction prediction,
@@ -157,12 +165,44 @@ Result<MadePlan> solve_problem(const Problem& problem,
   return made;
 }
 
+// Has nothing on `device`, and no linear in parts.
+bool is_whole_without(const PlanFile& plan, const std::string& device) {
+  return std::all_of(
+      plan.layers.begin(), plan.layers.end(), [&](const PlannedLayer& layer) {
+        return std::all_of(
+            layer.phases.begin(), layer.phases.end(), [&](const auto& parts) {
+              return parts.size() == 1 && parts.front().device != device;
+            });
+      });
+}
+
+// Puts a plan's devices and schemes down as what to go on with.
+void take_plan(const PlanFile& plan, Contingency& contingency) {
+  contingency.objective = plan.objective_value;
+  contingency.gap = plan.gap;
+  for (const PlannedLayer& layer : plan.layers) {
+    Contingency::Layer entry;
+    entry.name = layer.name;
+    for (uint32_t phase = 0; phase < 2; ++phase) {
+      entry.devices[phase] = layer.phases[phase].front().device;
+      entry.schemes[phase] = layer.phases[phase].front().scheme;
+    }
+    contingency.layers.push_back(std::move(entry));
+  }
+}
+
+// made  the plan with all devices: what is without `device` anyway stays, and
+//       is as near to the best of fewer plans
 Contingency contingency_for(const Problem& problem, uint32_t device,
-                            const PlanOptions& options) {
+                            const MadePlan& made, const PlanOptions& options) {
   Contingency result;
   result.lost = problem.devices[device].name;
   if (problem.devices.size() == 1) {
     result.failure = "it is the only device";
+    return result;
+  }
+  if (is_whole_without(made.file, result.lost)) {
+    take_plan(made.file, result);
     return result;
   }
   // What a contingency says of a linear is one device: none is divided.
@@ -171,22 +211,12 @@ Contingency contingency_for(const Problem& problem, uint32_t device,
     std::erase_if(entry.cells,
                   [](const Cell& cell) { return cell.parts.size() > 1; });
   }
-  const Result<MadePlan> made =
+  const Result<MadePlan> planned =
       solve_problem(rest, {contingency_limits(options.solve), false, false});
-  if (!made.ok()) {
-    result.failure = made.status().message();
-    return result;
-  }
-  result.objective = made->file.objective_value;
-  result.gap = made->file.gap;
-  for (const PlannedLayer& layer : made->file.layers) {
-    Contingency::Layer entry;
-    entry.name = layer.name;
-    for (uint32_t phase = 0; phase < 2; ++phase) {
-      entry.devices[phase] = layer.phases[phase].front().device;
-      entry.schemes[phase] = layer.phases[phase].front().scheme;
-    }
-    result.layers.push_back(std::move(entry));
+  if (planned.ok()) {
+    take_plan(planned->file, result);
+  } else {
+    result.failure = planned.status().message();
   }
   return result;
 }
@@ -251,7 +281,7 @@ Result<MadePlan> make_plan(const Problem& problem, const PlanOptions& options) {
   if (!options.contingencies) return made;
   for (uint32_t device = 0; device < problem.devices.size(); ++device) {
     made.file.contingencies.push_back(
-        contingency_for(problem, device, options));
+        contingency_for(problem, device, made, options));
   }
   return made;
 }

@@ -19,6 +19,7 @@ struct PlanOptions {
   SolveLimits solve;
   bool contingencies = true;  // a plan for the loss of each device
   bool margins = true;        // second best, margins and reasons of each layer
+  bool explain = true;        // say which limits clash where there is no plan
 };
 
 struct MadePlan {

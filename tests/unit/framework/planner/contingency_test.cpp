@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framework/planner/plan_file/plan_text.hpp"
 #include "framework/planner/planner.hpp"
 #include "tests/unit/framework/planner/small_problem.hpp"
 
@@ -12,6 +13,7 @@ namespace tessera::planner {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 TEST(Contingency, LeavesNothingOnTheLostDevice) {
   const auto made = make_plan(small_problem(), {});
@@ -29,6 +31,22 @@ TEST(Contingency, LeavesNothingOnTheLostDevice) {
       }
     }
   }
+}
+
+TEST(Contingency, KeepsAPlanThatNeverHadTheLostDevice) {
+  Problem problem = small_problem();
+  problem.rules = {{"*", "big", "", false}};
+  const auto made = make_plan(problem, {});
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  const Contingency& contingency = made->file.contingencies.at(1);
+  EXPECT_EQ(contingency.lost, "fast");
+  const auto plan = apply_contingency(made->file, contingency);
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  EXPECT_THAT(compare_plans(*plan, made->file), IsEmpty());
+  // As if there had been no other device.
+  const auto alone = make_plan(without_device(problem, 1), {});
+  ASSERT_TRUE(alone.ok()) << alone.status().message();
+  EXPECT_DOUBLE_EQ(contingency.objective, alone->file.objective_value);
 }
 
 TEST(Contingency, SaysWhyThereIsNone) {

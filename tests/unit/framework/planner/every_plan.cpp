@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/unit/framework/planner/every_plan.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tessera::planner {
+namespace {
+
+// One device and one cell per linear, in each phase.
+struct Placed {
+  std::array<uint32_t, 2> devices{};
+  std::vector<std::array<uint32_t, 2>> cells;
+};
+
+class Adder {
+ public:
+  explicit Adder(const Problem& problem) : problem_(problem) {}
+
+  PlanSum add(const std::vector<Placed>& plan) {
+    for (size_t g = 0; g < plan.size(); ++g) {
+      add_own(g, plan[g]);
+      for (size_t i = 0; i < plan[g].cells.size(); ++i) {
+        add_linear(problem_.segments[g].linears[i], plan[g].cells[i]);
+      }
+      if (g + 1 < plan.size()) add_edge(g, plan[g], plan[g + 1]);
+    }
+    double largest = 0.0;
+    for (const auto& [compute, ns] : sum_.load) largest = std::max(largest, ns);
+    if (problem_.objective == Objective::kThroughput) sum_.objective = largest;
+    return sum_;
+  }
+
+ private:
+  double weight(size_t phase) const {
+    return phase == kPrefill ? 1.0 : problem_.workload.generate;
+  }
+
+  void add_time(size_t phase, double ns, double energy_nj) {
+    sum_.ns[phase] += ns;
+    const double runs = weight(phase);
+    if (problem_.objective == Objective::kLatency) sum_.objective += runs * ns;
+    if (problem_.objective == Objective::kEnergy) {
+      sum_.objective += runs * energy_nj;
+    }
+    // A millisecond is worth a kilobyte.
+    if (problem_.objective == Objective::kMemory) {
+      sum_.objective += runs * ns * 1e-3;
+    }
+  }
+
+  void busy(size_t phase, uint32_t device, double ns) {
+    sum_.load[problem_.devices[device].compute] += weight(phase) * ns;
+  }
+
+  void hold(uint32_t device, double bytes, bool counts) {
+    sum_.held[problem_.devices[device].pool] += bytes;
+    if (counts && problem_.objective == Objective::kMemory) {
+      sum_.objective += bytes;
+    }
+  }
+
+  void reach(uint32_t device, uint64_t bytes) {
+    double& peak = sum_.peak[problem_.devices[device].pool];
+    peak = std::max(peak, static_cast<double>(bytes));
+  }
+
+  void add_own(size_t g, const Placed& placed) {
+    const auto& sites =
+        problem_.segment_classes[problem_.segments[g].segment_class].sites;
+    for (size_t phase = 0; phase < 2; ++phase) {
+      const uint32_t device = placed.devices[phase];
+      const Cost& cost = *sites[device].costs[phase];
+      add_time(phase, cost.ns, cost.energy_nj);
+      busy(phase, device, cost.ns);
+      reach(device, cost.workspace_bytes);
+      if (phase == kDecode && device == placed.devices[kPrefill]) continue;
+      const uint64_t stage = g == 0 ? problem_.devices[device].stage_bytes : 0;
+      hold(device, static_cast<double>(sites[device].resident_bytes + stage),
+           true);
+    }
+  }
+
+  void add_linear(const Linear& linear, const std::array<uint32_t, 2>& cells) {
+    for (size_t phase = 0; phase < 2; ++phase) {
+      const Cell& cell = problem_.linear_classes[0].cells[cells[phase]];
+      const Cost& cost = *cell.costs[phase];
+      add_time(phase, cost.ns, cost.energy_nj);
+      sum_.kl[phase] += linear.kl[cell.scheme];
+      reach(cell.parts.front().device, cost.workspace_bytes);
+      for (const Part& part : cell.parts) {
+        busy(phase, part.device,
+             cell.parts.size() == 1 ? cost.ns : part.ns[phase]);
+        if (phase == kDecode && cells[0] == cells[1]) continue;
+        hold(part.device, static_cast<double>(part.weight_bytes), true);
+        reach(part.device, cell.load_bytes);
+      }
+    }
+  }
+
+  void add_edge(size_t g, const Placed& before, const Placed& after) {
+    for (size_t phase = 0; phase < 2; ++phase) {
+      const uint32_t from = before.devices[phase];
+      const uint32_t to = after.devices[phase];
+      if (from == to) continue;
+      const uint64_t bytes = problem_.segments[g].out_bytes[phase];
+      const double ns = problem_.transfers[from].ns(bytes);
+      add_time(phase, ns, 0.0);
+      busy(phase, to, ns);
+      // One pair of buffers serves both phases unless they may part.
+      if (phase == kDecode && !problem_.split_phases) continue;
+      hold(from, static_cast<double>(bytes), false);
+      hold(to, static_cast<double>(bytes + problem_.devices[to].stage_bytes),
+           false);
+    }
+  }
+
+  const Problem& problem_;
+  PlanSum sum_;
+};
+
+// Every assignment, one after the other.
+class Enumerator {
+ public:
+  using Visit = std::function<void(const std::vector<Placed>&)>;
+
+  Enumerator(const Problem& problem, Visit visit)
+      : problem_(problem), visit_(std::move(visit)) {
+    plan_.resize(problem.segments.size());
+  }
+
+  void run() { choose_devices(0); }
+
+ private:
+  bool allows(const std::string& name, uint32_t device,
+              const std::string& scheme) const {
+    return rules_allow(problem_, name, problem_.devices[device].name, scheme);
+  }
+
+  void choose_devices(size_t g) {
+    if (g == plan_.size()) {
+      visit_(plan_);
+      return;
+    }
+    const SegmentModel& segment = problem_.segments[g];
+    const bool one = !problem_.split_phases ||
+                     problem_.segment_classes[segment.segment_class].keeps_kv;
+    for (uint32_t first = 0; first < 2; ++first) {
+      for (uint32_t second = 0; second < 2; ++second) {
+        if (one && first != second) continue;
+        if (!allows(segment.name, first, "") ||
+            !allows(segment.name, second, "")) {
+          continue;
+        }
+        plan_[g].devices = {first, second};
+        plan_[g].cells.assign(segment.linears.size(), {});
+        choose_cells(g, 0);
+      }
+    }
+  }
+
+  bool fits(const Linear& linear, uint32_t c, uint32_t host) const {
+    const Cell& cell = problem_.linear_classes[0].cells[c];
+    if (cell.host != host) return false;
+    return std::all_of(cell.parts.begin(), cell.parts.end(),
+                       [&](const Part& part) {
+                         return allows(linear.name, part.device,
+                                       problem_.schemes[cell.scheme]);
+                       });
+  }
+
+  void choose_cells(size_t g, size_t i) {
+    if (i == plan_[g].cells.size()) {
+      choose_devices(g + 1);
+      return;
+    }
+    const Linear& linear = problem_.segments[g].linears[i];
+    const auto count =
+        static_cast<uint32_t>(problem_.linear_classes[0].cells.size());
+    for (uint32_t first = 0; first < count; ++first) {
+      if (!fits(linear, first, plan_[g].devices[0])) continue;
+      for (uint32_t second = 0; second < count; ++second) {
+        if (!problem_.split_phases && second != first) continue;
+        if (!fits(linear, second, plan_[g].devices[1])) continue;
+        plan_[g].cells[i] = {first, second};
+        choose_cells(g, i + 1);
+      }
+    }
+  }
+
+  const Problem& problem_;
+  Visit visit_;
+  std::vector<Placed> plan_;
+};
+
+bool within(double value, const std::optional<double>& limit) {
+  return !limit || value <= *limit * (1.0 + 1e-12);
+}
+
+}  // namespace
+
+double PlanSum::memory(uint32_t pool) const {
+  const auto bytes = held.find(pool);
+  const auto most = peak.find(pool);
+  return (bytes == held.end() ? 0.0 : bytes->second) +
+         (most == peak.end() ? 0.0 : most->second);
+}
+
+void visit_every_plan(const Problem& problem,
+                      const std::function<void(const PlanSum&)>& visit) {
+  Enumerator(problem, [&](const std::vector<Placed>& plan) {
+    visit(Adder(problem).add(plan));
+  }).run();
+}
+
+bool keeps_limits(const Problem& problem, const PlanSum& sum) {
+  for (uint32_t pool = 0; pool < problem.pools.size(); ++pool) {
+    if (sum.memory(pool) > static_cast<double>(problem.pools[pool].bytes)) {
+      return false;
+    }
+  }
+  const Limits& limits = problem.limits;
+  return within(std::max(sum.kl[0], sum.kl[1]), limits.kl) &&
+         within(sum.ns[kPrefill], limits.prefill_ns) &&
+         within(sum.ns[kDecode], limits.decode_ns);
+}
+
+double best_of_every_plan(const Problem& problem) {
+  double best = kNoPlan;
+  visit_every_plan(problem, [&](const PlanSum& sum) {
+    if (keeps_limits(problem, sum)) best = std::min(best, sum.objective);
+  });
+  return best;
+}
+
+}  // namespace tessera::planner
