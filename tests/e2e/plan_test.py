@@ -156,6 +156,10 @@ class PlanTest(CommandCase):
                          "--compare-baselines", "--run", "--challenge", 2).stdout
         self.assertIn("off by", text)
         self.assertRegex(text, r"measured, baselines take \d\.\d+ times ours")
+        # One device and one scheme leave baselines nothing else to choose.
+        self.assertRegex(text, "one plan: tessera, .*priority-greedy")
+        self.assertIn("none is faster beyond chance", text)
+        self.assertIn("best once more", text)
         self.assertRegex(text, r"takes \d+\.\d % more than the best of \d+ others")
 
     def test_runs_nothing_where_no_time_is_real(self):

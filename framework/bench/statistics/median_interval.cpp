@@ -3,8 +3,9 @@
 #include "framework/bench/statistics/median_interval.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
+
+#include "framework/bench/statistics/sign_test.hpp"
 
 namespace tessera::bench {
 namespace {
@@ -20,22 +21,9 @@ std::vector<double> sorted(std::span<const double> samples) {
   return values;
 }
 
-// P(at most k of n fair coins show heads).
-double binomial_cdf(size_t n, size_t k) {
-  const auto log_factorial = [](size_t i) {
-    return std::lgamma(static_cast<double>(i) + 1.0);
-  };
-  double sum = 0.0;
-  for (size_t i = 0; i <= k; ++i) {
-    sum += std::exp(log_factorial(n) - log_factorial(i) - log_factorial(n - i) -
-                    static_cast<double>(n) * std::log(2.0));
-  }
-  return sum;
-}
-
 // That the median lies between the k-th smallest and the k-th largest of n.
 double coverage(size_t n, size_t k) {
-  return 1.0 - 2.0 * binomial_cdf(n, k - 1);
+  return 1.0 - 2.0 * fair_coin_cdf(n, k - 1);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "framework/cli/console.hpp"
 #include "framework/cli/figures.hpp"
 #include "framework/cli/json_output.hpp"
+#include "framework/cli/plan/challenge.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
 #include "framework/cli/plan/plan_report.hpp"
 #include "framework/cli/plan/real_runs.hpp"

@@ -3,118 +3,62 @@
 #include "framework/cli/plan/real_runs.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
-#include <map>
-#include <memory>
 #include <utility>
 #include <vector>
 
-#include "framework/bench/model/model_timing.hpp"
-#include "framework/bench/statistics/median_interval.hpp"
+#include "framework/bench/statistics/compare_samples.hpp"
+#include "framework/bench/statistics/sign_test.hpp"
 #include "framework/cli/figures.hpp"
-#include "framework/cli/plan/loaded_plan.hpp"
-#include "framework/cli/plan/verify.hpp"
-#include "framework/cli/progress.hpp"
+#include "framework/cli/plan/plan_race.hpp"
 #include "framework/cli/table.hpp"
 #include "framework/planner/baselines.hpp"
-#include "framework/planner/rivals.hpp"
 
 namespace tessera::cli {
 namespace {
 
 using bench::MedianInterval;
-using planner::Assignment;
-using planner::Prediction;
-using planner::Rival;
 
-constexpr uint32_t kStepTokens = 512;  // as `tessera run` steps
-constexpr uint32_t kDecodeSteps = 24;  // of a run, at most
-constexpr uint32_t kRounds = 15;
-constexpr uint32_t kScreeningRounds = 3;
-constexpr size_t kFinalists = 8;
-// Plans that are loaded at once, and what they may hold together.
-constexpr size_t kAtOnce = 7;
-constexpr uint64_t kBytesAtOnce = uint64_t{1} << 30;
+constexpr RaceLength kRuns{12, 1};
 
-// A plan that is loaded, and its runs.
-struct Contender {
-  std::string name;
-  Prediction prediction;
-  std::unique_ptr<Session> session;
-  std::vector<double> prefill;
-  std::vector<double> decode;  // of a step
-  std::vector<double> total;   // of the workload
+// Of all baselines together: wrong in so many races where none is faster.
+constexpr double kAlpha = 0.05;
+
+// Those that run, the plan first, and which of them each baseline is.
+struct Field {
+  std::vector<Contender> contenders;
+  std::vector<std::vector<std::string>> names;  // of each contender
+  std::vector<size_t> of_baseline;
 };
 
-class Track {
- public:
-  Track(const PlanCommandOptions& options, const PlanInputs& inputs,
-        const planner::Problem& problem)
-      : options_(options), inputs_(inputs), problem_(problem) {}
-
-  Result<Contender> open(const std::string& name, const Assignment& assignment,
-                         const Prediction& prediction) const {
-    TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
-                         planner::build_chain(problem_));
-    LoadedPlan plan{name,
-                    planner::plan_of(problem_, built, assignment),
-                    inputs_.base,
-                    inputs_.devices,
-                    {}};
-    sign_plan(options_, inputs_, plan.file);
-    const planner::Workload& work = problem_.workload;
-    SessionOptions session;
-    session.max_tokens = std::max(kStepTokens, work.batch);
-    session.max_seqs = work.batch;
-    session.max_outputs = work.batch;
-    session.max_context = work.prompt + std::max(1U, work.generate);
-    Contender contender;
-    contender.name = name;
-    contender.prediction = prediction;
-    TSR_ASSIGN_OR_RETURN(contender.session,
-                         open_plan_session(*inputs_.model, plan, session));
-    return contender;
-  }
-
-  // All in turns; the first round warms up.
-  Status race(const std::vector<Contender*>& contenders,
-              uint32_t rounds) const {
-    const planner::Workload& work = problem_.workload;
-    const bench::ModelLoad load{work.batch, work.prompt,
-                                std::clamp(work.generate, 1U, kDecodeSteps)};
-    for (uint32_t round = 0; round <= rounds; ++round) {
-      for (size_t i = 0; i < contenders.size(); ++i) {
-        // Nobody always comes after the same one.
-        Contender& one = *contenders[(i + round) % contenders.size()];
-        TSR_ASSIGN_OR_RETURN(const bench::ModelSample sample,
-                             bench::run_model(*one.session, load, false));
-        if (round == 0) continue;
-        const double step = bench::quantile_of(sample.step_ns, 0.5);
-        one.prefill.push_back(sample.prefill_ns);
-        one.decode.push_back(step);
-        one.total.push_back(sample.prefill_ns + work.generate * step);
-      }
+Field make_field(Contender own,
+                 const std::vector<planner::Baseline>& baselines) {
+  Field field;
+  field.names.push_back({own.name});
+  field.contenders.push_back(std::move(own));
+  for (const planner::Baseline& baseline : baselines) {
+    if (!baseline.feasible) continue;
+    auto& all = field.contenders;
+    const auto known =
+        std::find_if(all.begin(), all.end(), [&](const Contender& one) {
+          return one.assignment == baseline.assignment;
+        });
+    const auto index = static_cast<size_t>(known - all.begin());
+    field.of_baseline.push_back(index);
+    if (known != all.end()) {
+      field.names[index].push_back(baseline.name);
+      continue;
     }
-    return {};
+    field.names.push_back({baseline.name});
+    Contender one;
+    one.name = baseline.name;
+    one.assignment = baseline.assignment;
+    one.prediction = baseline.prediction;
+    all.push_back(std::move(one));
   }
-
- private:
-  const PlanCommandOptions& options_;
-  const PlanInputs& inputs_;
-  const planner::Problem& problem_;
-};
-
-double wall_of(const std::map<std::string, double>& times) {
-  const auto wall = times.find("wall");
-  return wall == times.end() ? 0.0 : wall->second;
-}
-
-double predicted_total(const planner::Problem& problem,
-                       const Prediction& prediction) {
-  return wall_of(prediction.prefill_ns) +
-         problem.workload.generate * wall_of(prediction.decode_ns);
+  return field;
 }
 
 std::string interval_text(const MedianInterval& found) {
@@ -122,22 +66,7 @@ std::string interval_text(const MedianInterval& found) {
                      duration_text(found.low), duration_text(found.high));
 }
 
-// Of two series that were taken in turns, round by round.
-MedianInterval ratio_of(const std::vector<double>& a,
-                        const std::vector<double>& b) {
-  std::vector<double> ratios;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    ratios.push_back(a[i] / b[i]);
-  }
-  return bench::median_interval(ratios);
-}
-
-std::string ratio_text(const MedianInterval& ratio) {
-  return fmt::format("{:.3f} [{:.3f}, {:.3f}]", ratio.median, ratio.low,
-                     ratio.high);
-}
-
-void add_rows(const planner::Problem& problem, const Contender& one,
+void add_rows(const PlanRace& race, const Contender& one,
               const std::string& to_ours, Table& table) {
   const auto add = [&](const char* what, double predicted,
                        const std::vector<double>& samples,
@@ -148,116 +77,62 @@ void add_rows(const planner::Problem& problem, const Contender& one,
          fmt::format("{:+.1f} %", 100.0 * (predicted / found.median - 1.0)),
          ratio});
   };
-  add("prefill", wall_of(one.prediction.prefill_ns), one.prefill, "");
-  add("decode step", wall_of(one.prediction.decode_ns), one.decode, "");
-  add("workload", predicted_total(problem, one.prediction), one.total, to_ours);
+  add("prefill", wall_ns(one.prediction.prefill_ns), one.prefill, "");
+  add("decode step", wall_ns(one.prediction.decode_ns), one.decode, "");
+  add("workload", race.predicted_ns(one.prediction), one.total, to_ours);
 }
 
-Table table_of_runs() {
-  return Table({{"plan"},
-                {"of"},
-                {"predicted", Align::kRight},
-                {"measured", Align::kRight},
-                {"off by", Align::kRight},
-                {"to ours", Align::kRight}});
-}
-
-// The plan itself, as an assignment under `problem`.
-Result<Contender> open_own(const Track& track, const planner::Problem& problem,
-                           const planner::MadePlan& made) {
-  TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
-                       planner::build_chain(problem));
-  TSR_ASSIGN_OR_RETURN(const Prediction prediction,
-                       planner::predict(problem, built, made.assignment));
-  return track.open("tessera", made.assignment, prediction);
-}
-
-// Of the plan and the baselines' after it.
-std::string baselines_verdict(const std::vector<Contender>& contenders,
-                              const std::vector<MedianInterval>& ratios) {
-  if (contenders.size() < 2) return "";
-  std::vector<double> medians;
-  std::string faster;
-  for (size_t i = 1; i < ratios.size(); ++i) {
-    medians.push_back(ratios[i].median);
-    if (ratios[i].high < 1.0) faster += ", " + contenders[i].name;
+std::string runs_text(const PlanRace& race, const Field& field) {
+  Table table({{"plan"},
+               {"of"},
+               {"predicted", Align::kRight},
+               {"measured", Align::kRight},
+               {"off by", Align::kRight},
+               {"to ours", Align::kRight}});
+  const Contender& own = field.contenders.front();
+  for (const Contender& one : field.contenders) {
+    const auto ratio = bench::median_interval(time_ratios(one, own));
+    add_rows(race, one, ratio_text(ratio), table);
   }
+  std::string text = table.text();
+  for (const std::vector<std::string>& names : field.names) {
+    if (names.size() == 1) continue;
+    text += fmt::format("one plan: {}\n", fmt::join(names, ", "));
+  }
+  return text;
+}
+
+// Of the plans of baselines that are not the plan itself.
+std::vector<std::string> faster_than_ours(const Field& field) {
+  const auto& all = field.contenders;
+  std::vector<double> p;
+  for (size_t i = 1; i < all.size(); ++i) {
+    p.push_back(bench::below_one_p(time_ratios(all[i], all.front())));
+  }
+  const std::vector<double> adjusted = bench::holm_adjusted(p);
+  std::vector<std::string> names;
+  for (size_t i = 1; i < all.size(); ++i) {
+    if (adjusted[i - 1] < kAlpha) names.push_back(all[i].name);
+  }
+  return names;
+}
+
+std::string baselines_verdict(const Field& field) {
+  if (field.of_baseline.empty()) return "";
+  std::vector<double> medians;
+  for (const size_t i : field.of_baseline) {
+    medians.push_back(
+        bench::median_interval(
+            time_ratios(field.contenders[i], field.contenders.front()))
+            .median);
+  }
+  const std::vector<std::string> faster = faster_than_ours(field);
   return fmt::format(
       "measured, baselines take {:.3f} times ours in the median; {}\n",
       bench::quantile_of(medians, 0.5),
-      faster.empty() ? "none is faster beyond the interval"
-                     : "faster beyond the interval: " + faster.substr(2));
-}
-
-// How many of `rivals` from `begin` on are loaded together.
-size_t slice_end(const std::vector<const Rival*>& rivals, size_t begin) {
-  uint64_t bytes = 0;
-  size_t end = begin;
-  while (end < rivals.size() && end - begin < kAtOnce) {
-    for (const auto& [pool, count] : rivals[end]->prediction.memory) {
-      bytes += count;
-    }
-    if (end > begin && bytes > kBytesAtOnce) break;
-    ++end;
-  }
-  return end;
-}
-
-// A rival, and its time to the plan's.
-struct Placing {
-  const Rival* rival = nullptr;
-  MedianInterval ratio;
-};
-
-Result<std::vector<Placing>> race_all(const Track& track, Contender& own,
-                                      const std::vector<const Rival*>& rivals,
-                                      uint32_t rounds, const char* what) {
-  Progress progress(what);
-  std::vector<Placing> placings;
-  size_t begin = 0;
-  while (begin < rivals.size()) {
-    const size_t end = slice_end(rivals, begin);
-    std::vector<Contender> slice;
-    for (size_t i = begin; i < end; ++i) {
-      TSR_ASSIGN_OR_RETURN(
-          Contender one,
-          track.open(rivals[i]->kind + " " + rivals[i]->detail,
-                     rivals[i]->assignment, rivals[i]->prediction));
-      slice.push_back(std::move(one));
-    }
-    own.total.clear();
-    std::vector<Contender*> all = {&own};
-    for (Contender& one : slice) all.push_back(&one);
-    TSR_RETURN_IF_ERROR(track.race(all, rounds));
-    for (size_t i = begin; i < end; ++i) {
-      placings.push_back(
-          {rivals[i], ratio_of(slice[i - begin].total, own.total)});
-    }
-    begin = end;
-    progress.update(static_cast<double>(begin) /
-                    static_cast<double>(rivals.size()));
-  }
-  std::stable_sort(placings.begin(), placings.end(),
-                   [](const Placing& a, const Placing& b) {
-                     return a.ratio.median < b.ratio.median;
-                   });
-  return placings;
-}
-
-std::string kinds_text(const std::vector<Placing>& placings) {
-  std::map<std::string, std::pair<size_t, double>> kinds;
-  for (const Placing& one : placings) {
-    auto& [count, best] = kinds[one.rival->kind];
-    best = count == 0 ? one.ratio.median : std::min(best, one.ratio.median);
-    ++count;
-  }
-  Table table(
-      {{"plans"}, {"run", Align::kRight}, {"fastest to ours", Align::kRight}});
-  for (const auto& [kind, found] : kinds) {
-    table.add_row({kind, std::to_string(found.first),
-                   fmt::format("{:.3f}", found.second)});
-  }
-  return table.text();
+      faster.empty()
+          ? std::string("none is faster beyond chance")
+          : fmt::format("faster beyond chance: {}", fmt::join(faster, "; ")));
 }
 
 }  // namespace
@@ -283,76 +158,18 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
                                  const planner::Problem& problem,
                                  const planner::MadePlan& made,
                                  const planner::SolveLimits& limits) {
-  const Track track(options, inputs, problem);
-  std::vector<Contender> contenders;
-  TSR_ASSIGN_OR_RETURN(Contender own, open_own(track, problem, made));
-  contenders.push_back(std::move(own));
+  std::vector<planner::Baseline> baselines;
   if (options.compare_baselines) {
-    TSR_ASSIGN_OR_RETURN(const auto baselines,
-                         planner::find_baselines(problem, limits));
-    for (const planner::Baseline& baseline : baselines) {
-      if (!baseline.feasible) continue;
-      TSR_ASSIGN_OR_RETURN(
-          Contender one,
-          track.open(baseline.name, baseline.assignment, baseline.prediction));
-      contenders.push_back(std::move(one));
-    }
+    TSR_ASSIGN_OR_RETURN(baselines, planner::find_baselines(problem, limits));
   }
+  TSR_ASSIGN_OR_RETURN(Contender own, own_contender(problem, made));
+  Field field = make_field(std::move(own), baselines);
   std::vector<Contender*> all;
-  all.reserve(contenders.size());
-  for (Contender& one : contenders) all.push_back(&one);
-  TSR_RETURN_IF_ERROR(track.race(all, kRounds));
-  Table table = table_of_runs();
-  std::vector<MedianInterval> ratios;
-  for (const Contender& one : contenders) {
-    ratios.push_back(ratio_of(one.total, contenders.front().total));
-    add_rows(problem, one, ratio_text(ratios.back()), table);
-  }
-  return table.text() + baselines_verdict(contenders, ratios);
-}
-
-Result<std::string> challenge_plan(const PlanCommandOptions& options,
-                                   const PlanInputs& inputs,
-                                   const planner::Problem& problem,
-                                   const planner::MadePlan& made,
-                                   const planner::SolveLimits& limits) {
-  const Track track(options, inputs, problem);
-  TSR_ASSIGN_OR_RETURN(
-      const std::vector<Rival> rivals,
-      planner::find_rivals(problem, made,
-                           {options.challenge, 2 * options.challenge}, limits));
-  if (rivals.empty()) return std::string("no other plan keeps the limits\n");
-  TSR_ASSIGN_OR_RETURN(Contender own, open_own(track, problem, made));
-  std::vector<const Rival*> all;
-  all.reserve(rivals.size());
-  for (const Rival& rival : rivals) all.push_back(&rival);
-  TSR_ASSIGN_OR_RETURN(
-      const std::vector<Placing> screened,
-      race_all(track, own, all, kScreeningRounds, "challenge"));
-  std::vector<const Rival*> finalists;
-  for (const Placing& one : screened) {
-    if (finalists.size() < kFinalists) finalists.push_back(one.rival);
-  }
-  TSR_ASSIGN_OR_RETURN(
-      const std::vector<Placing> placings,
-      race_all(track, own, finalists, kRounds, "challenge: the fastest again"));
-  Table table({{"fastest again"},
-               {"predicted to ours", Align::kRight},
-               {"measured to ours", Align::kRight}});
-  for (const Placing& one : placings) {
-    table.add_row(
-        {one.rival->kind + " " + one.rival->detail,
-         fmt::format("{:.3f}", predicted_total(problem, one.rival->prediction) /
-                                   predicted_total(problem, own.prediction)),
-         ratio_text(one.ratio)});
-  }
-  const MedianInterval& best = placings.front().ratio;
-  return kinds_text(screened) + "\n" + table.text() +
-         fmt::format(
-             "\nthe plan takes {:.1f} % more than the best of {} "
-             "others [{:.1f}, {:.1f}]\n",
-             100.0 * std::max(1.0 / best.median - 1.0, 0.0), rivals.size(),
-             100.0 * (1.0 / best.high - 1.0), 100.0 * (1.0 / best.low - 1.0));
+  all.reserve(field.contenders.size());
+  for (Contender& one : field.contenders) all.push_back(&one);
+  PlanRace race(options, inputs, problem);
+  TSR_RETURN_IF_ERROR(race.run(all, kRuns));
+  return runs_text(race, field) + baselines_verdict(field);
 }
 
 }  // namespace tessera::cli

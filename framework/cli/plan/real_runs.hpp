@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plans run for real: what they take beside what was predicted, and beside
-// other plans.
+// The plan and the baselines' run for real: what they take beside what was
+// predicted, and beside each other.
 
 #pragma once
 
@@ -18,7 +18,7 @@ namespace tessera::cli {
 Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs);
 
 // Runs the plan, and with options.compare_baselines the baselines' plans in
-// turns with it.
+// turns with it; baselines that come to one plan are run as one.
 //
 // limits    of solving for baselines
 // Requires  check_runs()
@@ -29,18 +29,5 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
                                  const planner::Problem& problem,
                                  const planner::MadePlan& made,
                                  const planner::SolveLimits& limits);
-
-// Runs options.challenge random plans, twice as many that are one step away,
-// all uniform plans and all baselines, each in turns with the plan; then the
-// fastest again, longer.
-//
-// Requires  check_runs()
-// Returns   how far the plan is from the best of them
-// Errors    as run_for_real()
-Result<std::string> challenge_plan(const PlanCommandOptions& options,
-                                   const PlanInputs& inputs,
-                                   const planner::Problem& problem,
-                                   const planner::MadePlan& made,
-                                   const planner::SolveLimits& limits);
 
 }  // namespace tessera::cli

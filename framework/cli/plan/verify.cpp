@@ -67,6 +67,16 @@ Result<Estimate> measure_kl(const PlanInputs& inputs,
   return decode.high > prefill.high ? decode : prefill;
 }
 
+// Scored once: another plan for the same text would be chosen by it.
+Status missed_on_report(double budget, const Estimate& kl) {
+  return {
+      TSR_RESOURCE_EXHAUSTED,
+      fmt::format("--max-kl {} holds on select.txt, but on report.txt KL is "
+                  "{:.3g} [{:.3g}, {:.3g}]; ask for less, or score more "
+                  "with --verify-tokens",
+                  budget, kl.value, kl.low, kl.high)};
+}
+
 }  // namespace
 
 void sign_plan(const PlanCommandOptions& options, const PlanInputs& inputs,
@@ -95,6 +105,7 @@ Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
                            open_split(options, *inputs.model, "report.txt"));
       TSR_ASSIGN_OR_RETURN(const Estimate last,
                            measure_kl(inputs, made.file, *report));
+      if (last.high > budget) return missed_on_report(budget, last);
       made.file.kl_limit = budget;
       made.file.kl_measured = last.value;
       made.file.kl_measured_ci95 = {last.low, last.high};

@@ -35,13 +35,19 @@ Result<BuiltChain> build_chain(const Problem& problem);
 struct Assignment {
   struct Linear {
     std::array<uint32_t, 2> cells{};  // of the linear's class
+
+    bool operator==(const Linear&) const = default;
   };
   struct Segment {
     std::array<uint32_t, 2> devices{};
     std::array<uint32_t, 2> sites{};  // of the segment's class
     std::vector<Linear> linears;
+
+    bool operator==(const Segment&) const = default;
   };
   std::vector<Segment> segments;
+
+  bool operator==(const Assignment&) const = default;
 };
 
 Assignment to_assignment(const Problem& problem, const BuiltChain& built,
