@@ -2,36 +2,16 @@
 
 #include "framework/bench/statistics/drift.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
+
+#include "framework/base/ranks.hpp"
 
 namespace tessera::bench {
 namespace {
 
 constexpr size_t kFewest = 10;
 constexpr double kQuantile = 2.3263;  // of a normal law, at 99 %
-
-// From 1; equal samples share the mean of theirs.
-std::vector<double> ranks_of(std::span<const double> samples) {
-  std::vector<size_t> order(samples.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return samples[a] < samples[b]; });
-  std::vector<double> ranks(samples.size());
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin;
-    while (end < order.size() && samples[order[end]] == samples[order[begin]]) {
-      ++end;
-    }
-    for (size_t i = begin; i < end; ++i) {
-      ranks[order[i]] = 0.5 * static_cast<double>(begin + 1 + end);
-    }
-    begin = end;
-  }
-  return ranks;
-}
 
 }  // namespace
 

@@ -51,6 +51,15 @@ struct HandleTrial {
   }
 };
 
+Status copy_all(const HandleTrial& trial, const Buffer& src,
+                const Buffer& dst) {
+  tsr_submission what{};
+  what.src = src.id();
+  what.dst = dst.id();
+  what.bytes = kBytes;
+  return copy(trial.device, what).annotate("copy");
+}
+
 // That the device and whoever maps `memory` see each other's writes.
 Status check_is_shared(const HandleTrial& trial, const Buffer& buffer,
                        const SharedMemory& memory, const char* what) {
@@ -58,7 +67,7 @@ Status check_is_shared(const HandleTrial& trial, const Buffer& buffer,
   std::memcpy(memory.data(), ours.data(), kBytes);
   TSR_ASSIGN_OR_RETURN(
       Buffer seen, filled_buffer(trial.device, std::vector<std::byte>(kBytes)));
-  TSR_RETURN_IF_ERROR(copy(trial.device, buffer, seen));
+  TSR_RETURN_IF_ERROR(copy_all(trial, buffer, seen));
   TSR_ASSIGN_OR_RETURN(const std::vector<std::byte> read, contents_of(seen));
   if (read != ours) {
     return {
@@ -67,7 +76,7 @@ Status check_is_shared(const HandleTrial& trial, const Buffer& buffer,
   }
   const std::vector<std::byte> theirs = random_bytes(kBytes, 8);
   TSR_ASSIGN_OR_RETURN(Buffer from, filled_buffer(trial.device, theirs));
-  TSR_RETURN_IF_ERROR(copy(trial.device, from, buffer));
+  TSR_RETURN_IF_ERROR(copy_all(trial, from, buffer));
   if (std::memcmp(memory.data(), theirs.data(), kBytes) == 0) return {};
   return {TSR_INTERNAL,
           fmt::format("what the device wrote is not in {}", what)};

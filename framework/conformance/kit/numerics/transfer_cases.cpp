@@ -30,13 +30,13 @@ Status copy_buffers(CaseContext& context) {
   TSR_ASSIGN_OR_RETURN(Buffer dst, filled_buffer(device, to));
   for (const Range& range : {Range{0, 0, 4}, Range{256, 1024, 768},
                              Range{4, 3000, 100}, Range{4092, 4092, 4}}) {
-    SubmissionBuilder work(TSR_SUBMIT_COPY);
-    work.record().src = src.id();
-    work.record().dst = dst.id();
-    work.record().src_offset = range.src;
-    work.record().dst_offset = range.dst;
-    work.record().bytes = range.bytes;
-    TSR_RETURN_IF_ERROR(submit(device, work).annotate("copy"));
+    tsr_submission moved{};
+    moved.src = src.id();
+    moved.dst = dst.id();
+    moved.src_offset = range.src;
+    moved.dst_offset = range.dst;
+    moved.bytes = range.bytes;
+    TSR_RETURN_IF_ERROR(copy(device, moved).annotate("copy"));
     std::memcpy(&to[range.dst], &from[range.src], range.bytes);
     TSR_ASSIGN_OR_RETURN(const std::vector<std::byte> got, contents_of(dst));
     if (got != to) {
@@ -45,12 +45,12 @@ Status copy_buffers(CaseContext& context) {
                           range.bytes, range.src, range.dst)};
     }
   }
-  SubmissionBuilder past(TSR_SUBMIT_COPY);
-  past.record().src = src.id();
-  past.record().dst = dst.id();
-  past.record().dst_offset = 4093;
-  past.record().bytes = 4;
-  if (submit(device, past).ok()) {
+  tsr_submission past{};
+  past.src = src.id();
+  past.dst = dst.id();
+  past.dst_offset = 4093;
+  past.bytes = 4;
+  if (copy(device, past).ok()) {
     return {TSR_INTERNAL, "a copy past the end of its buffer is OK"};
   }
   return context.allocator().check();

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 
+#include "framework/base/ranks.hpp"
 #include "framework/conformance/kit/trial/weight_descs.hpp"
 
 namespace tessera::conformance {
@@ -53,25 +53,6 @@ Result<double> simulated_step(Device& device, OpRun& run, Queue& queue,
     sum += static_cast<double>(record.end_ns - record.begin_ns);
   }
   return sum;
-}
-
-std::vector<double> ranks_of(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin + 1;
-    while (end < order.size() && values[order[end]] == values[order[begin]]) {
-      ++end;
-    }
-    // Equal values share the mean of their ranks.
-    const double rank = 0.5 * static_cast<double>(begin + end - 1);
-    for (size_t i = begin; i < end; ++i) ranks[order[i]] = rank;
-    begin = end;
-  }
-  return ranks;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "framework/conformance/kit/cases.hpp"
+#include "framework/conformance/kit/trial/moved_bytes.hpp"
 
 namespace tessera::conformance {
 namespace {
@@ -54,21 +55,6 @@ Result<Buffer> import(const std::shared_ptr<Device>& device,
                        buffer.status().code() == TSR_RESOURCE_EXHAUSTED;
   if (refused) return unavailable("refuses four gibibytes");
   return buffer;
-}
-
-Status copy(const std::shared_ptr<Device>& device, const tsr_submission& what) {
-  SubmissionBuilder work(TSR_SUBMIT_COPY);
-  work.record().src = what.src;
-  work.record().dst = what.dst;
-  work.record().src_offset = what.src_offset;
-  work.record().dst_offset = what.dst_offset;
-  work.record().bytes = what.bytes;
-  TSR_ASSIGN_OR_RETURN(Queue queue, device->create_queue());
-  Timeline timeline;
-  TSR_ASSIGN_OR_RETURN(const uint64_t id, timeline.import_into(device));
-  work.add_signal({id, 1});
-  TSR_RETURN_IF_ERROR(queue.submit(work.record()));
-  return timeline.wait(1, kPatienceNs);
 }
 
 // What lies at `near` modulo 2^32 is other than what lies behind kFar.

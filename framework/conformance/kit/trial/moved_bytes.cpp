@@ -2,7 +2,6 @@
 
 #include "framework/conformance/kit/trial/moved_bytes.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -45,13 +44,14 @@ std::vector<std::byte> random_bytes(size_t count, uint32_t seed) {
   return bytes;
 }
 
-Status copy(const std::shared_ptr<Device>& device, const Buffer& src,
-            const Buffer& dst) {
+Status copy(const std::shared_ptr<Device>& device, const tsr_submission& what) {
   SubmissionBuilder work(TSR_SUBMIT_COPY);
-  work.record().src = src.id();
-  work.record().dst = dst.id();
-  work.record().bytes = std::min(src.bytes(), dst.bytes());
-  return submit(device, work).annotate("copy");
+  work.record().src = what.src;
+  work.record().dst = what.dst;
+  work.record().src_offset = what.src_offset;
+  work.record().dst_offset = what.dst_offset;
+  work.record().bytes = what.bytes;
+  return submit(device, work);
 }
 
 }  // namespace tessera::conformance

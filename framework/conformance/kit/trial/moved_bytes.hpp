@@ -18,9 +18,9 @@ std::vector<std::byte> random_bytes(size_t count, uint32_t seed);
 
 // Submits to a queue of its own and waits; `work` gains a signal.
 Status submit(const std::shared_ptr<Device>& device, SubmissionBuilder& work);
-// The whole of the shorter one, by the device.
-Status copy(const std::shared_ptr<Device>& device, const Buffer& src,
-            const Buffer& dst);
+// `bytes` from `src_offset` of `src` to `dst_offset` of `dst`, by the device;
+// the other fields of `what` are not read.
+Status copy(const std::shared_ptr<Device>& device, const tsr_submission& what);
 
 // In the first memory that the host sees.
 Result<Buffer> filled_buffer(const std::shared_ptr<Device>& device,
