@@ -17,7 +17,7 @@
 namespace tessera::conformance {
 namespace {
 
-constexpr uint64_t kBytes = 3 * 4096;
+constexpr uint64_t kBytes = 12288;  // three pages
 
 // One pair of a device's memory kind and a type of handle that it declares.
 struct HandleTrial {
@@ -128,9 +128,9 @@ Status check_descriptor(const HandleTrial& trial) {
                        trial.device->create_buffer(kBytes, trial.kind));
   const Status exported = check_export(trial, buffer);
   // Memory that a test can make is no dma-buf.
-  const Status imported = trial.type == TSR_HANDLE_FD
-                              ? check_import(trial)
-                              : Status(TSR_UNIMPLEMENTED, "not tried");
+  Status imported = trial.type == TSR_HANDLE_FD
+                        ? check_import(trial)
+                        : Status(TSR_UNIMPLEMENTED, "not tried");
   if (!is_unimplemented(exported)) TSR_RETURN_IF_ERROR(exported);
   if (!is_unimplemented(imported)) return imported;
   if (!is_unimplemented(exported) || trial.type != TSR_HANDLE_FD) return {};
