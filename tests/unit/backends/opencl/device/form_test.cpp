@@ -4,11 +4,9 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
-#include <sstream>
-
 #include "tests/unit/backends/device/attention_case.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
+#include "tests/unit/backends/device/variants.hpp"
 
 namespace tessera::device_test {
 namespace {
@@ -49,63 +47,24 @@ TEST(OpenClTiles, HaveTheSameEpilogueAndSums) {
   }
 }
 
-// Ways that kernels differ in from device to device, forced on this one.
-class OpenClFeatures : public testing::TestWithParam<const char*> {
- protected:
-  // "form=tile dot=emulated" as options.
-  Options options() const {
-    Options options;
-    std::istringstream words(GetParam());
-    for (std::string word; words >> word;) {
-      const size_t equals = word.find('=');
-      options.emplace_back(word.substr(0, equals), word.substr(equals + 1));
-    }
-    return options;
-  }
-};
+class OpenClFeatures : public testing::TestWithParam<const char*> {};
 
 TEST_P(OpenClFeatures, GiveTheOraclesResults) {
-  TSR_OPEN_OR_SKIP(device, options());
-  std::mt19937 rng(42);
-  for (const char* name : {"i8_channel", "u4_g32_f16"}) {
-    SCOPED_TRACE(name);
-    const auto planes = random_weight(weight_kind(name), 70, 320, rng);
-    for (const uint32_t act_quant :
-         {uint32_t{TSR_ACT_FLOAT}, uint32_t{TSR_ACT_I8_DYNAMIC}}) {
-      for (const uint32_t M : {1U, 9U, 70U}) {
-        LinearCase c;
-        c.M = M;
-        c.act_quant = act_quant;
-        c.x_dtype = c.y_dtype = TSR_F16;
-        c.n_begin = 3;
-        expect_linear(device, planes, c);
-      }
-    }
-  }
+  TSR_OPEN_OR_SKIP(device, options_of(GetParam()));
+  expect_linears(device, {"i8_channel", "u4_g32_f16"});
 }
 
 TEST_P(OpenClFeatures, GiveTheOraclesAttention) {
-  TSR_OPEN_OR_SKIP(device, options());
+  TSR_OPEN_OR_SKIP(device, options_of(GetParam()));
   AttentionCase c;
   c.seqs = {{1, 40}, {9, 70}};
   AttentionStep(*device, c, TSR_KV_I8_TOKEN).run(device);
   AttentionStep(*device, c, TSR_KV_I8_HEAD).run(device);
 }
 
-// Codes at the ends of s8 on both sides, and K that four does not divide.
 TEST_P(OpenClFeatures, AddExtremeCodesExactly) {
-  TSR_OPEN_OR_SKIP(device, options());
-  std::mt19937 rng(42);
-  auto planes = random_weight(weight_kind("i8_channel"), 20, 1027, rng);
-  for (format::Plane& plane : planes.planes) {
-    if (plane.role != TSR_PLANE_CODES) continue;
-    std::fill(plane.owned.begin(), plane.owned.end(), std::byte{0x80});
-  }
-  LinearCase c;
-  c.M = 9;
-  c.act_quant = TSR_ACT_I8_DYNAMIC;
-  c.y_dtype = TSR_I32;
-  expect_linear(device, planes, c);
+  TSR_OPEN_OR_SKIP(device, options_of(GetParam()));
+  expect_extreme_codes(device);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OpenClFeatures,
@@ -114,10 +73,7 @@ INSTANTIATE_TEST_SUITE_P(All, OpenClFeatures,
                                          "width=8", "width=4", "half=storage",
                                          "pairs=off", "pairs=emulated"),
                          [](const auto& words) {
-                           std::string name = words.param;
-                           std::replace(name.begin(), name.end(), '=', '_');
-                           std::replace(name.begin(), name.end(), ' ', '_');
-                           return name;
+                           return test_name_of(words.param);
                          });
 
 TEST(OpenClFeatureOptions, SayWhatTheDeviceLacks) {
