@@ -227,7 +227,7 @@ Status Session::State::collect_simulated() {
 
 Status Session::State::load(const Plan& plan, const DeviceMap& devices) {
   TSR_RETURN_IF_ERROR(bind_attention_scales(plan, graph));
-  Residents residents;
+  Residents residents(options.shared);
   const auto inputs = [&](const Plan& of_phase) {
     return StageInputs{graph,           of_phase,           source,
                        limits,          options.block_size, options.kv_blocks,

@@ -31,6 +31,10 @@ struct SessionOptions {
   // Remember what is fed, for switch_plan(): 4 bytes per token and some 60 per
   // step, as long as a sequence is open.
   bool keep_history = false;
+  // Where weights, and tables of files, are looked for and put, so that
+  // sessions of one model that are open together hold them once; outlives
+  // them.  Null: the session's own.
+  Residents* shared = nullptr;
 };
 
 // Times of the steps so far.  The host's part is all of a step that is spent

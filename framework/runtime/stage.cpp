@@ -149,17 +149,14 @@ Status Stage::bind_constant(const StageInputs& inputs, uint32_t graph_tensor,
   // Parts are numbered by each division of the graph for itself.
   const bool shares = inputs.residents != nullptr &&
                       inputs.graph.tensors[graph_tensor].part_of == TSR_NONE;
+  const Residents::ConstantKey key{*device_,
+                                   inputs.graph.tensors[graph_tensor].source,
+                                   graph_tensor, tensor.dtype};
   std::shared_ptr<LoadedConstant> constant;
-  if (shares) {
-    constant =
-        inputs.residents->find_constant(*device_, graph_tensor, tensor.dtype);
-  }
+  if (shares) constant = inputs.residents->find_constant(key);
   if (constant == nullptr) {
     TSR_ASSIGN_OR_RETURN(constant, load_constant(inputs, graph_tensor, tensor));
-    if (shares) {
-      inputs.residents->put_constant(*device_, graph_tensor, tensor.dtype,
-                                     constant);
-    }
+    if (shares) inputs.residents->put_constant(key, constant);
   }
   bindings_.push_back(
       {program_tensor, 0, constant->buffer.id(), constant->offset});

@@ -117,14 +117,18 @@ Result<format::WeightData> read_weight(const GraphWeight& weight,
 
 Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
                                  const LinearChoice& choice,
-                                 const WeightSource& source) {
-  TSR_ASSIGN_OR_RETURN(format::WeightData data,
-                       read_weight(weight, choice, source));
-  auto kept = std::make_unique<format::WeightData>(std::move(data));
+                                 const WeightSource& source,
+                                 RoundedWeights* rounded) {
+  RoundedWeights none(0);
+  RoundedWeights& from = rounded == nullptr ? none : *rounded;
+  TSR_ASSIGN_OR_RETURN(std::shared_ptr<const format::WeightData> kept,
+                       from.read(weight, choice, source));
   const format::WeightView view = kept->view();
   TSR_ASSIGN_OR_RETURN(Weight loaded, device.load_weight(view.desc()));
   const uint64_t bytes = loaded.packed_bytes();
-  if (!loaded.in_place()) {
+  if (loaded.in_place()) {
+    from.forget(weight, choice);
+  } else {
     // The device has its own: the file need not be in memory as well.
     for (const format::Plane& plane : kept->planes) {
       release_mapped(plane.bytes());

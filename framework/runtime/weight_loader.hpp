@@ -14,6 +14,7 @@
 #include "framework/graph/weight_source.hpp"
 #include "framework/host/device/device.hpp"
 #include "framework/runtime/lowering.hpp"
+#include "framework/runtime/rounded_weights.hpp"
 
 namespace tessera {
 
@@ -30,13 +31,15 @@ Result<format::WeightData> read_weight(const GraphWeight& weight,
 
 struct LoadedWeight {
   // What the device reads in place; null if it needs nothing of the host's.
-  std::unique_ptr<format::WeightData> kept;  // outlives `weight`
+  std::shared_ptr<const format::WeightData> kept;  // outlives `weight`
   Weight weight;
   uint64_t bytes = 0;  // packed, or raw where the device reads it in place
 };
 
+// rounded  where what it is rounded to is looked for and kept, or null
 Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
                                  const LinearChoice& choice,
-                                 const WeightSource& source);
+                                 const WeightSource& source,
+                                 RoundedWeights* rounded = nullptr);
 
 }  // namespace tessera

@@ -20,14 +20,14 @@ namespace {
 using bench::MedianInterval;
 using planner::Rival;
 
-constexpr RaceLength kScreening{1, 3};
+// Who is half as slow again has no chance to be among the fastest.
+constexpr RaceLength kScreening{1, 3, 1.5};
 constexpr RaceLength kFinal{6, 2};
 constexpr RaceLength kConfirmation{12, 2};
 constexpr size_t kFinalists = 8;
 constexpr size_t kConfirmed = 3;
-// Plans that are loaded at once, and what they may hold together.
+// Plans that are loaded at once.
 constexpr size_t kAtOnce = 7;
-constexpr uint64_t kBytesAtOnce = uint64_t{1} << 30;
 
 // A rival, and its time to the plan's.
 struct Placing {
@@ -36,14 +36,15 @@ struct Placing {
 };
 
 // How many of `rivals` from `begin` on are loaded together.
-size_t slice_end(const std::vector<const Rival*>& rivals, size_t begin) {
+size_t slice_end(const std::vector<const Rival*>& rivals, size_t begin,
+                 uint64_t bytes_at_once) {
   uint64_t bytes = 0;
   size_t end = begin;
   while (end < rivals.size() && end - begin < kAtOnce) {
     for (const auto& [pool, count] : rivals[end]->prediction.memory) {
       bytes += count;
     }
-    if (end > begin && bytes > kBytesAtOnce) break;
+    if (end > begin && bytes > bytes_at_once) break;
     ++end;
   }
   return end;
@@ -58,7 +59,7 @@ Result<std::vector<Placing>> race_all(PlanRace& race, Contender& own,
   std::vector<Placing> placings;
   size_t begin = 0;
   while (begin < rivals.size()) {
-    const size_t end = slice_end(rivals, begin);
+    const size_t end = slice_end(rivals, begin, race.bytes_at_once());
     std::vector<Contender> slice;
     for (size_t i = begin; i < end; ++i) {
       Contender one;

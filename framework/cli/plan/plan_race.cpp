@@ -17,12 +17,51 @@ namespace tessera::cli {
 namespace {
 
 constexpr uint32_t kStepTokens = 512;  // as `tessera run` steps
-constexpr uint32_t kDecodeSteps = 24;  // of a run, at most
+// Of a run: at most, at least, and no more once they took so long.
+constexpr uint32_t kMostSteps = 24;
+constexpr uint32_t kLeastSteps = 8;
+constexpr double kEnoughNs = 1e8;
+
+// Of the machine's memory, what rounded weights are kept in.
+constexpr uint64_t kShareOfRounded = 4;
+// Of a device's memory, what plans that are loaded at once take.
+constexpr uint64_t kShareAtOnce = 2;
+
+uint64_t most_rounded(const planner::Problem& problem) {
+  uint64_t least = UINT64_MAX;
+  for (const planner::MemoryPool& pool : problem.pools) {
+    least = std::min(least, pool.bytes);
+  }
+  return least / kShareOfRounded;
+}
+
+// Steps of all plans, by what the first of them is to take.
+uint32_t decode_steps(const planner::Workload& work, const Contender& first) {
+  const double step_ns = std::max(wall_ns(first.prediction.decode_ns), 1.0);
+  const double enough = std::min(kEnoughNs / step_ns, double{kMostSteps});
+  return std::clamp(std::max(static_cast<uint32_t>(enough), kLeastSteps), 1U,
+                    std::max(work.generate, 1U));
+}
 
 }  // namespace
 
-Result<std::unique_ptr<Session>> PlanRace::open(
-    const Contender& contender) const {
+PlanRace::PlanRace(const PlanCommandOptions& options, const PlanInputs& inputs,
+                   const planner::Problem& problem)
+    : options_(options),
+      inputs_(inputs),
+      problem_(problem),
+      rounded_(most_rounded(problem)) {}
+
+uint64_t PlanRace::bytes_at_once() const {
+  uint64_t least = UINT64_MAX;
+  for (const auto& [name, device] : inputs_.devices) {
+    least = std::min(least, device->info().memory_bytes);
+  }
+  return least / kShareAtOnce;
+}
+
+Result<std::unique_ptr<Session>> PlanRace::open(const Contender& contender,
+                                                Residents& shared) const {
   TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
                        planner::build_chain(problem_));
   LoadedPlan plan{contender.name,
@@ -37,27 +76,53 @@ Result<std::unique_ptr<Session>> PlanRace::open(
   session.max_seqs = work.batch;
   session.max_outputs = work.batch;
   session.max_context = work.prompt + std::max(1U, work.generate);
+  session.shared = &shared;
   return open_plan_session(*inputs_.model, plan, session);
 }
 
-Status PlanRace::run_round(
-    const std::vector<Contender*>& contenders,
-    const std::vector<std::unique_ptr<Session>>& sessions, bool counts) {
+Status PlanRace::run_round(std::vector<Runner>& runners, bool counts) {
   const planner::Workload& work = problem_.workload;
   const bench::ModelLoad load{work.batch, work.prompt,
-                              std::clamp(work.generate, 1U, kDecodeSteps)};
-  std::vector<size_t> order(contenders.size());
+                              decode_steps(work, *runners.front().contender)};
+  std::vector<size_t> order(runners.size());
   std::iota(order.begin(), order.end(), size_t{0});
   // Nobody always comes after the same one.
   std::shuffle(order.begin(), order.end(), rng_);
   for (const size_t i : order) {
+    Runner& one = runners[i];
     TSR_ASSIGN_OR_RETURN(const bench::ModelSample sample,
-                         bench::run_model(*sessions[i], load, false));
-    if (!counts) continue;
+                         bench::run_model(*one.session, load, false));
     const double step = bench::quantile_of(sample.step_ns, 0.5);
-    contenders[i]->prefill.push_back(sample.prefill_ns);
-    contenders[i]->decode.push_back(step);
-    contenders[i]->total.push_back(sample.prefill_ns + work.generate * step);
+    const double total = sample.prefill_ns + work.generate * step;
+    one.quickest = std::min(one.quickest, total);
+    one.slowest = std::max(one.slowest, total);
+    if (!counts) continue;
+    one.contender->prefill.push_back(sample.prefill_ns);
+    one.contender->decode.push_back(step);
+    one.contender->total.push_back(total);
+  }
+  return {};
+}
+
+Status PlanRace::run_load(const std::vector<Contender*>& contenders,
+                          const RaceLength& length) {
+  Residents shared(nullptr, &rounded_);
+  std::vector<Runner> runners;
+  for (Contender* one : contenders) {
+    TSR_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, open(*one, shared));
+    Runner runner;
+    runner.contender = one;
+    runner.session = std::move(session);
+    runners.push_back(std::move(runner));
+  }
+  TSR_RETURN_IF_ERROR(run_round(runners, false));
+  for (uint32_t round = 0; round < length.rounds; ++round) {
+    TSR_RETURN_IF_ERROR(run_round(runners, true));
+    if (length.gives_up <= 0.0) continue;
+    const double limit = length.gives_up * runners.front().slowest;
+    std::erase_if(runners,
+                  [&](const Runner& one) { return one.quickest > limit; });
+    if (runners.size() == 1) return {};
   }
   return {};
 }
@@ -65,14 +130,7 @@ Status PlanRace::run_round(
 Status PlanRace::run(const std::vector<Contender*>& contenders,
                      const RaceLength& length) {
   for (uint32_t load = 0; load < length.loads; ++load) {
-    std::vector<std::unique_ptr<Session>> sessions;
-    for (const Contender* one : contenders) {
-      TSR_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, open(*one));
-      sessions.push_back(std::move(session));
-    }
-    for (uint32_t round = 0; round <= length.rounds; ++round) {
-      TSR_RETURN_IF_ERROR(run_round(contenders, sessions, round > 0));
-    }
+    TSR_RETURN_IF_ERROR(run_load(contenders, length));
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <random>
@@ -15,6 +16,7 @@
 #include "framework/bench/statistics/median_interval.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
 #include "framework/planner/planner.hpp"
+#include "framework/runtime/rounded_weights.hpp"
 
 namespace tessera::cli {
 
@@ -33,17 +35,21 @@ struct Contender {
 struct RaceLength {
   uint32_t loads = 1;
   uint32_t rounds = 1;  // of each load, after one to warm up
+  // Whoever takes so many times the first of them, its quickest run to that
+  // one's slowest, runs no more; the runs to warm up count here.  0: all go on.
+  double gives_up = 0.0;
 };
 
 // What it is made from outlives it.
 class PlanRace {
  public:
   PlanRace(const PlanCommandOptions& options, const PlanInputs& inputs,
-           const planner::Problem& problem)
-      : options_(options), inputs_(inputs), problem_(problem) {}
+           const planner::Problem& problem);
 
   // Loads all at once, and runs them in turns, in another order each round;
-  // what they take is added to what is known of them.
+  // what they take is added to what is known of them.  Plans that have a
+  // weight in common hold it once, so that they differ in their decisions and
+  // not in where the same weight lies; each load places all anew.
   //
   // Errors  those of the sessions
   Status run(const std::vector<Contender*>& contenders,
@@ -52,15 +58,28 @@ class PlanRace {
   // What the plan takes for the workload by its prediction.
   double predicted_ns(const planner::Prediction& prediction) const;
 
+  // Of plans that are loaded at once, together at most.
+  uint64_t bytes_at_once() const;
+
  private:
-  Result<std::unique_ptr<Session>> open(const Contender& contender) const;
-  Status run_round(const std::vector<Contender*>& contenders,
-                   const std::vector<std::unique_ptr<Session>>& sessions,
-                   bool counts);
+  // A plan that is loaded.
+  struct Runner {
+    Contender* contender = nullptr;
+    std::unique_ptr<Session> session;
+    double quickest = std::numeric_limits<double>::infinity();
+    double slowest = 0.0;
+  };
+
+  Result<std::unique_ptr<Session>> open(const Contender& contender,
+                                        Residents& shared) const;
+  Status run_load(const std::vector<Contender*>& contenders,
+                  const RaceLength& length);
+  Status run_round(std::vector<Runner>& runners, bool counts);
 
   const PlanCommandOptions& options_;
   const PlanInputs& inputs_;
   const planner::Problem& problem_;
+  RoundedWeights rounded_;
   std::mt19937 rng_{42};
 };
 

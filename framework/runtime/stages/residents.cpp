@@ -16,19 +16,18 @@ auto find_in(const Map& map, const std::string& key) {
                             : found->second.lock();
 }
 
-// Static activations have their scales with the weight.
-std::string key_of(const Device& device, const GraphWeight& weight,
-                   const LinearChoice& choice) {
-  const bool is_static = has_static_activations(choice.act_quant);
-  return fmt::format(
-      "{}|{}|{}+{}|{} {} {} {}", static_cast<const void*>(&device), weight.name,
-      weight.first_row, weight.N, choice.format, choice.group_size,
-      choice.symmetric, is_static ? choice.act_quant : 0U);
+std::string on_device(const Device& device, const std::string& what) {
+  return fmt::format("{}|{}", static_cast<const void*>(&device), what);
 }
 
-std::string key_of(const Device& device, uint32_t index, uint32_t type) {
-  return fmt::format("{}|{}|{}", static_cast<const void*>(&device), index,
-                     type);
+// Other sessions number what is in no file in their own way.
+std::string text_of(const Residents::ConstantKey& key) {
+  return on_device(
+      key.device,
+      fmt::format("{}|{}",
+                  key.source.empty() ? std::to_string(key.graph_tensor)
+                                     : "file " + key.source,
+                  key.dtype));
 }
 
 }  // namespace
@@ -36,11 +35,14 @@ std::string key_of(const Device& device, uint32_t index, uint32_t type) {
 Result<std::shared_ptr<LoadedWeight>> Residents::weight(
     Device& device, const GraphWeight& weight, const LinearChoice& choice,
     const WeightSource& source, uint64_t& out_bytes) {
+  if (shared_ != nullptr) {
+    return shared_->weight(device, weight, choice, source, out_bytes);
+  }
   out_bytes = 0;
-  const std::string key = key_of(device, weight, choice);
+  const std::string key = on_device(device, weight_key(weight, choice));
   if (auto known = find_in(weights_, key)) return known;
   TSR_ASSIGN_OR_RETURN(LoadedWeight loaded,
-                       load_weight(device, weight, choice, source));
+                       load_weight(device, weight, choice, source, rounded_));
   auto shared = std::make_shared<LoadedWeight>(std::move(loaded));
   weights_[key] = shared;
   out_bytes = shared->bytes;
@@ -52,7 +54,8 @@ Result<std::shared_ptr<KvPool>> Residents::kv_pool(Device& device,
                                                    const tsr_kv_desc& desc,
                                                    uint64_t& out_bytes) {
   out_bytes = 0;
-  const std::string key = key_of(device, index, desc.format);
+  const std::string key =
+      on_device(device, fmt::format("{}|{}", index, desc.format));
   if (auto known = find_in(pools_, key)) return known;
   TSR_ASSIGN_OR_RETURN(KvPool pool, device.create_kv_pool(desc));
   auto shared = std::make_shared<KvPool>(std::move(pool));
@@ -61,16 +64,20 @@ Result<std::shared_ptr<KvPool>> Residents::kv_pool(Device& device,
   return shared;
 }
 
-std::shared_ptr<LoadedConstant> Residents::find_constant(const Device& device,
-                                                         uint32_t graph_tensor,
-                                                         uint32_t dtype) const {
-  return find_in(constants_, key_of(device, graph_tensor, dtype));
+std::shared_ptr<LoadedConstant> Residents::find_constant(
+    const ConstantKey& key) const {
+  if (shared_ != nullptr && !key.source.empty()) {
+    return shared_->find_constant(key);
+  }
+  return find_in(constants_, text_of(key));
 }
 
-void Residents::put_constant(const Device& device, uint32_t graph_tensor,
-                             uint32_t dtype,
+void Residents::put_constant(const ConstantKey& key,
                              const std::shared_ptr<LoadedConstant>& constant) {
-  constants_[key_of(device, graph_tensor, dtype)] = constant;
+  if (shared_ != nullptr && !key.source.empty()) {
+    return shared_->put_constant(key, constant);
+  }
+  constants_[text_of(key)] = constant;
 }
 
 }  // namespace tessera

@@ -26,6 +26,14 @@ struct LoadedConstant {
 // Remembers what is loaded as long as anybody uses it.
 class Residents {
  public:
+  // shared   whose weights, and tables of files, sessions of one model have in
+  //          common; null: they are this one's own.  KV caches always are
+  // rounded  what weights are loaded from, or null
+  // Both outlive it.
+  explicit Residents(Residents* shared = nullptr,
+                     RoundedWeights* rounded = nullptr)
+      : shared_(shared), rounded_(rounded) {}
+
   // Sets `out_bytes` to what was newly loaded, 0 if it was there.
   // Errors: those of load_weight().
   Result<std::shared_ptr<LoadedWeight>> weight(Device& device,
@@ -40,17 +48,26 @@ class Residents {
                                           const tsr_kv_desc& desc,
                                           uint64_t& out_bytes);
 
+  // What is known of a constant by its name in the file or, without one, its
+  // index in the graph.
+  struct ConstantKey {
+    const Device& device;
+    std::string source;
+    uint32_t graph_tensor = 0;
+    uint32_t dtype = TSR_DTYPE_NONE;
+  };
+
   // Null if nobody has put it there.
-  std::shared_ptr<LoadedConstant> find_constant(const Device& device,
-                                                uint32_t graph_tensor,
-                                                uint32_t dtype) const;
-  void put_constant(const Device& device, uint32_t graph_tensor, uint32_t dtype,
+  std::shared_ptr<LoadedConstant> find_constant(const ConstantKey& key) const;
+  void put_constant(const ConstantKey& key,
                     const std::shared_ptr<LoadedConstant>& constant);
 
  private:
   template <typename T>
   using ByKey = std::unordered_map<std::string, std::weak_ptr<T>>;
 
+  Residents* shared_;
+  RoundedWeights* rounded_;
   ByKey<LoadedWeight> weights_;
   ByKey<KvPool> pools_;
   ByKey<LoadedConstant> constants_;
