@@ -326,6 +326,91 @@ TEST_F(PlanCosts, OfPlansForTheLossOfADeviceAreTimedToo) {
   EXPECT_EQ(num_linears, graph_.weights.size() - 1);
 }
 
+// A run takes more where another device ran before it.
+struct FakeEntries {
+  FakeMachine machine;
+  std::map<const Device*, double> entry_ns;
+  const Device* last = nullptr;
+
+  Result<double> time(Stage& stage, const StepSize& size) {
+    TSR_ASSIGN_OR_RETURN(double ns, machine.time(stage, size));
+    if (last != &stage.device()) ns += entry_ns.at(&stage.device());
+    last = &stage.device();
+    return ns;
+  }
+};
+
+// What beginning a program takes on that machine.
+constexpr double kStartNs = 1e12;
+// Copies and records are real ones.
+constexpr double kCopyNs = 1e8;
+
+class SwitchCosts : public PlanCosts {
+ protected:
+  void SetUp() override {
+    PlanCosts::SetUp();
+    auto other = open_cpu({}, true);
+    ASSERT_TRUE(other.ok()) << other.status().message();
+    other_ = std::move(*other);
+    set(7e9, 3e9);
+  }
+
+  void set(double into_first, double into_second) {
+    entries_.entry_ns = {{device_.get(), into_first},
+                         {other_.get(), into_second}};
+  }
+
+  // By the direction, at the size of a phase.
+  std::map<std::pair<uint32_t, uint32_t>, double> switches(
+      uint32_t phase, uint32_t prompt, bool keeps, bool remeasure = false) {
+    ProblemInputs asked = inputs();
+    asked.devices.push_back(other_);
+    asked.probe.workload.prompt = prompt;
+    asked.probe.remeasure = remeasure;
+    if (!keeps) asked.probe.store = nullptr;
+    asked.probe.timer.time = [this](Stage& stage, const StepSize& size) {
+      return entries_.time(stage, size);
+    };
+    ProblemMaker maker(asked);
+    const Problem problem = make(maker, ProbeDepth::kEstimate);
+    std::map<std::pair<uint32_t, uint32_t>, double> found;
+    for (const planner::TransferCurve& curve : problem.transfers) {
+      found[{curve.from, curve.to}] =
+          curve.ns(problem.segments.front().out_bytes[phase]);
+    }
+    EXPECT_EQ(found.size(), 2U);
+    return found;
+  }
+
+  std::shared_ptr<Device> other_;
+  FakeEntries entries_;
+};
+
+TEST_F(SwitchCosts, AreThoseOfTheDeviceThatIsEntered) {
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    auto found = switches(phase, 32, false);
+    EXPECT_NEAR((found[{1, 0}]), kStartNs + 7e9, kCopyNs) << phase;
+    EXPECT_NEAR((found[{0, 1}]), kStartNs + 3e9, kCopyNs) << phase;
+  }
+}
+
+TEST_F(SwitchCosts, AreChargedForEachStepOfAPrompt) {
+  auto found = switches(kPrefill, 1200, false);  // 512 + 512 + 176
+  EXPECT_NEAR((found[{1, 0}]), 3 * (kStartNs + 7e9), 3 * kCopyNs);
+  found = switches(kDecode, 1200, false);
+  EXPECT_NEAR((found[{1, 0}]), kStartNs + 7e9, kCopyNs);
+}
+
+TEST_F(SwitchCosts, AreKept) {
+  // Both devices are one to the store.
+  set(5e9, 5e9);
+  const auto before = switches(kDecode, 32, true);
+  set(9e9, 9e9);
+  EXPECT_EQ(switches(kDecode, 32, true), before);
+  auto anew = switches(kDecode, 32, true, true);
+  EXPECT_NEAR((anew[{0, 1}]), kStartNs + 9e9, kCopyNs);
+}
+
 // Runs are: one to warm up and five rounds of prefill, then those of decode.
 TEST_F(PlanCosts, ALoudMinuteDoesNotStick) {
   const SegmentCost quiet = probe_one(true);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -80,6 +81,20 @@ struct SegmentCost {
   SpreadTime total(uint32_t phase) const;
 };
 
+using DeviceList = std::vector<std::shared_ptr<Device>>;
+
+// What entering a device from another takes: a program more, the copy, and what
+// its first layer loses because others have had the cores and caches that they
+// share.
+struct SwitchTimes {
+  explicit SwitchTimes(size_t num_devices)
+      : ns(num_devices, std::vector<std::array<double, 2>>(num_devices)) {}
+
+  // By device that is left, device that is entered, phase of one step.
+  std::vector<std::vector<std::array<double, 2>>> ns;
+  bool was_busy = false;  // not to be kept
+};
+
 // `graph` and `source` outlive it.  One thread at a time.
 class CostProbe {
  public:
@@ -121,14 +136,12 @@ class CostProbe {
   // there.
   void distrust(const Device& device) { distrusted_.insert(&device); }
 
-  // What going from one device to another takes where programs meet, by phase:
-  // a program more, the copy, and what devices that share cores do to each
-  // other.  Both ways cost the same.
+  // What going from one device to another takes where programs meet, in steps
+  // in which all of `devices` run.
   //
-  // Requires  two devices with wall clocks
+  // Requires  at least two devices, all with wall clocks
   // Errors    those of the devices and of the store
-  Result<std::array<double, 2>> probe_switch(
-      const std::shared_ptr<Device>& from, const std::shared_ptr<Device>& to);
+  Result<SwitchTimes> probe_switches(const DeviceList& devices);
 
   const ProbeCounts& counts() const { return counts_; }
 
@@ -169,8 +182,13 @@ class CostProbe {
   bool fits_window(const GraphSegment& segment) const;
   const KindTimes* timed_kind(const Device& device, const GraphSegment& segment,
                               const Scheme& scheme) const;
-  Result<std::array<double, 2>> measure_switch(
-      const std::shared_ptr<Device>& from, const std::shared_ptr<Device>& to);
+  std::pair<OpRange, OpRange> switch_ranges() const;
+  Result<TimedStage> open_switch_stage(const std::shared_ptr<Device>& device,
+                                       const OpRange& range) const;
+  Result<SwitchTimes> measure_switches(const DeviceList& devices);
+  CostKey switch_key(const DeviceList& devices, size_t from, size_t to) const;
+  Result<std::optional<SwitchTimes>> find_switches(const DeviceList& devices);
+  Status keep_switches(const DeviceList& devices, const SwitchTimes& times);
   std::pair<size_t, size_t> window_of(const GraphSegment& segment) const;
   Result<double> stage_ns(const std::shared_ptr<Device>& device);
   StageInputs stage_inputs(const Plan& plan) const;

@@ -5,15 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "framework/runtime/step_arena.hpp"
 #include "framework/tuning/plan/cost_refiner.hpp"
 #include "framework/tuning/plan/cost_source.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
+#include "framework/tuning/plan/transfer_costs.hpp"
 
 namespace tessera {
 namespace {
@@ -33,6 +33,8 @@ class ProblemMaker::Work {
       : inputs_(inputs),
         probe_(inputs.graph, inputs.source, inputs.probe),
         segments_(cut_segments(inputs.graph)),
+        transfers_(probe_, inputs.devices, probe_.out_bytes(segments_.front()),
+                   inputs.probe.repeats > 0),
         refiner_(inputs, segment_of_class_, first_linear_, probe_) {}
 
   Result<Problem> make(ProbeDepth depth) {
@@ -53,7 +55,7 @@ class ProblemMaker::Work {
     for (const GraphSegment& segment : segments_) {
       TSR_RETURN_IF_ERROR(add_segment(segment));
     }
-    time_transfers(problem_);
+    transfers_.fill(problem_);
     if (depth == ProbeDepth::kEstimate) scale_estimates(kOptimism, problem_);
     return problem_;
   }
@@ -65,9 +67,10 @@ class ProblemMaker::Work {
     TSR_ASSIGN_OR_RETURN(const uint32_t num_timed,
                          refiner_.measure_used(assignment, is_late, problem));
     if (refiner_.drifts(problem).size() != num_before) {
-      time_transfers(problem);
+      transfers_.fill(problem);
     }
-    return num_timed;
+    if (num_timed > 0 || is_late()) return num_timed;
+    return transfers_.raise_for(devices_of(assignment), problem) ? 1U : 0U;
   }
 
   CostRefiner& refiner() { return refiner_; }
@@ -75,6 +78,14 @@ class ProblemMaker::Work {
   const ProbeCounts& counts() const { return probe_.counts(); }
 
  private:
+  static std::set<uint32_t> devices_of(const planner::Assignment& assignment) {
+    std::set<uint32_t> devices;
+    for (const auto& segment : assignment.segments) {
+      devices.insert(segment.devices.begin(), segment.devices.end());
+    }
+    return devices;
+  }
+
   // Schemes of which nothing is kept, in turns, so that none has a minute for
   // itself.
   Status time_all() {
@@ -287,45 +298,10 @@ class ProblemMaker::Work {
     }
   }
 
-  // Those that are kept and trusted are taken from there.
-  void time_transfers(Problem& problem) {
-    problem.transfers.clear();
-    const auto count = static_cast<uint32_t>(problem.devices.size());
-    for (uint32_t from = 0; from < count; ++from) {
-      for (uint32_t to = from + 1; to < count; ++to) {
-        planner::TransferCurve there = transfer_between(problem, from, to);
-        planner::TransferCurve back = there;
-        std::swap(back.from, back.to);
-        problem.transfers.push_back(std::move(there));
-        problem.transfers.push_back(std::move(back));
-      }
-    }
-  }
-
-  // Measured where both ends have wall clocks; else what copying takes.
-  planner::TransferCurve transfer_between(const Problem& problem, uint32_t from,
-                                          uint32_t to) {
-    const bool timed = inputs_.probe.repeats > 0 &&
-                       !problem.devices[from].simulated &&
-                       !problem.devices[to].simulated;
-    if (!timed) return measure_transfer(from, to);
-    const auto found =
-        probe_.probe_switch(inputs_.devices[from], inputs_.devices[to]);
-    if (!found.ok()) return measure_transfer(from, to);
-    const std::array<uint64_t, 2> bytes = probe_.out_bytes(segments_.front());
-    planner::TransferCurve curve{from, to, {}};
-    curve.points.push_back({bytes[kDecode], (*found)[kDecode]});
-    if (bytes[kPrefill] > bytes[kDecode]) {
-      // A larger copy takes no less.
-      curve.points.push_back(
-          {bytes[kPrefill], std::max((*found)[kPrefill], (*found)[kDecode])});
-    }
-    return curve;
-  }
-
   const ProblemInputs& inputs_;
   CostProbe probe_;
   std::vector<GraphSegment> segments_;
+  TransferCosts transfers_;
   Problem problem_;
   std::map<std::string, uint32_t> classes_;  // by signature
   std::vector<uint32_t> first_linear_;       // by segment class
@@ -335,30 +311,6 @@ class ProblemMaker::Work {
   size_t num_classes_ = 0;
   size_t probed_ = 0;
 };
-
-planner::TransferCurve measure_transfer(uint32_t from, uint32_t to) {
-  using Clock = std::chrono::steady_clock;
-  planner::TransferCurve curve{from, to, {}};
-  for (const uint64_t bytes :
-       {uint64_t{1} << 10, uint64_t{1} << 14, uint64_t{1} << 18,
-        uint64_t{1} << 22, uint64_t{1} << 25}) {
-    const std::vector<std::byte> source(bytes, std::byte{1});
-    std::vector<std::byte> target(bytes);
-    double least = 0.0;
-    for (int run = 0; run < 5; ++run) {
-      const Clock::time_point begin = Clock::now();
-      std::memcpy(target.data(), source.data(), bytes);
-      const double ns =
-          std::chrono::duration<double, std::nano>(Clock::now() - begin)
-              .count();
-      // Read back, so that the copy is not left out.
-      if (target[bytes / 2] != std::byte{1}) return curve;
-      least = run == 0 ? ns : std::min(least, ns);
-    }
-    curve.points.push_back({bytes, least});
-  }
-  return curve;
-}
 
 ProblemMaker::ProblemMaker(const ProblemInputs& inputs)
     : work_(std::make_unique<Work>(inputs)) {}

@@ -51,12 +51,15 @@ class ProblemMaker {
   Result<planner::Problem> make(ProbeDepth depth);
 
   // Times what `assignment` uses and was only estimated so far, into `problem`,
-  // which make() gave.  Stops early once `is_late` says so.  The first time it
+  // which make() gave, and, once nothing is left of that, what its devices lose
+  // by running in the same steps.  Stops early once `is_late` says so.  The
+  // first time it
   // also times on every device what is kept and carries most of the plan's
   // time; where that has drifted, all that is kept of the device is scaled by
   // as much and counts as estimated.
   //
-  // Returns  how many segments were timed, and devices found to have drifted
+  // Returns  how much of the problem changed: segments timed, devices found to
+  //          have drifted, and one for what devices lose
   // Errors   as make()
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
                                 const std::function<bool()>& is_late,
@@ -81,9 +84,5 @@ class ProblemMaker {
 
 // Estimates may be that much too high and still be tried.
 inline constexpr double kOptimism = 0.5;
-
-// Times of copying between host-visible memory of two devices, as a session
-// does it where its programs meet.
-planner::TransferCurve measure_transfer(uint32_t from, uint32_t to);
 
 }  // namespace tessera
