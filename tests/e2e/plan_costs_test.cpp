@@ -411,6 +411,58 @@ TEST_F(SwitchCosts, AreKept) {
   EXPECT_NEAR((anew[{0, 1}]), kStartNs + 9e9, kCopyNs);
 }
 
+struct PromptSteps : PlanCosts {
+  // Of a prompt batch, by what the machine takes for each token.
+  double prefill_ns(const planner::Workload& workload) {
+    const auto graph = build_graph(model_->config, 1024);
+    EXPECT_TRUE(graph.ok()) << graph.status().message();
+    ProbeOptions probing = options();
+    probing.workload = workload;
+    probing.store = nullptr;
+    probing.timer.time = [this](Stage& stage, const StepSize& size) {
+      if (size.num_decode_tokens == 0) steps_.insert(size_text(size));
+      return machine_.time(stage, size);
+    };
+    steps_.clear();
+    CostProbe probe(*graph, model_->source, probing);
+    const std::vector<GraphSegment> segments = cut_segments(*graph);
+    auto cost = probe.probe(device_, segments[1], *find_scheme("w8a8_dynamic"));
+    EXPECT_TRUE(cost.ok()) << cost.status().message();
+    return cost.ok() ? cost->total(kPrefill).ns : 0.0;
+  }
+
+  static std::string size_text(const StepSize& size) {
+    return std::to_string(size.num_tokens) + " tokens of " +
+           std::to_string(size.num_seqs) + ", context " +
+           std::to_string(size.max_seq_len);
+  }
+
+  std::set<std::string> steps_;  // that were timed
+};
+
+// Sessions take 512 tokens a step, one prompt after the other.
+TEST_F(PromptSteps, AreThoseThatASessionTakes) {
+  using Steps = std::set<std::string>;
+  prefill_ns({100, 8, 1});
+  EXPECT_EQ(steps_, (Steps{"100 tokens of 1, context 100"}));
+  prefill_ns({100, 8, 4});
+  EXPECT_EQ(steps_, (Steps{"400 tokens of 4, context 100"}));
+  prefill_ns({512, 8, 4});
+  EXPECT_EQ(steps_, (Steps{"512 tokens of 1, context 512"}));
+  // Its tokens see as many others as all 900 do in the mean.
+  prefill_ns({900, 8, 1});
+  EXPECT_EQ(steps_, (Steps{"512 tokens of 1, context 706"}));
+  prefill_ns({300, 8, 4});
+  EXPECT_EQ(steps_, (Steps{"512 tokens of 2, context 278"}));
+}
+
+TEST_F(PromptSteps, CostByTheTokensThatTheyTake) {
+  const double one = prefill_ns({512, 8, 1});
+  EXPECT_NEAR(prefill_ns({512, 8, 3}), 3.0 * one, kRounding * one);
+  EXPECT_NEAR(prefill_ns({768, 8, 1}), 1.5 * one, kRounding * one);
+  EXPECT_NEAR(prefill_ns({128, 8, 1}), 0.25 * one, kRounding * one);
+}
+
 // Runs are: one to warm up and five rounds of prefill, then those of decode.
 TEST_F(PlanCosts, ALoudMinuteDoesNotStick) {
   const SegmentCost quiet = probe_one(true);

@@ -54,6 +54,14 @@ uint32_t CostProbe::prefill_steps() const {
   return static_cast<uint32_t>((tokens + step_tokens_ - 1) / step_tokens_);
 }
 
+// The last step of a prompt is as much shorter as its tokens are fewer.
+double CostProbe::runs_of(uint32_t phase) const {
+  if (phase == kDecode) return 1.0;
+  const double tokens =
+      double{1} * options_.workload.prompt * options_.workload.batch;
+  return std::max(tokens / step_tokens_, 1.0);
+}
+
 std::array<uint64_t, 2> CostProbe::out_bytes(
     const GraphSegment& segment) const {
   if (segment.out_tensor == TSR_NONE) return {};
@@ -72,17 +80,28 @@ Plan CostProbe::plan_for(const Device& device, const GraphSegment& segment,
   return plan;
 }
 
+// A prefill step takes as many prompts as it has room for, one after the other;
+// of a longer one it stands in the middle, where its tokens see as many others
+// as all do in the mean.
 tsr_step_shape CostProbe::step_shape(uint32_t phase) const {
   const planner::Workload& work = options_.workload;
   tsr_step_shape shape{};
   shape.struct_size = sizeof(shape);
-  shape.num_seqs = work.batch;
-  shape.num_outputs = work.batch;
-  const bool prefill = phase == kPrefill;
-  shape.num_tokens = prefill ? step_tokens_ : work.batch;
-  shape.seq_len = prefill ? std::max(1U, step_tokens_ / work.batch)
-                          : work.prompt + std::max(1U, work.generate / 2);
-  shape.phase = prefill ? TSR_PREFILL : TSR_DECODE;
+  if (phase == kDecode) {
+    shape.num_seqs = work.batch;
+    shape.num_tokens = work.batch;
+    shape.seq_len = work.prompt + std::max(1U, work.generate / 2);
+    shape.phase = TSR_DECODE;
+  } else {
+    const uint32_t prompt = std::max(work.prompt, 1U);
+    shape.num_seqs = std::min((step_tokens_ + prompt - 1) / prompt, work.batch);
+    shape.num_tokens = step_tokens_;
+    const uint32_t tokens =
+        (step_tokens_ + shape.num_seqs - 1) / shape.num_seqs;
+    shape.seq_len = std::max(tokens, (work.prompt + tokens) / 2);
+    shape.phase = TSR_PREFILL;
+  }
+  shape.num_outputs = shape.num_seqs;
   return shape;
 }
 
@@ -242,7 +261,7 @@ Status CostProbe::estimate(const Subject& subject, SegmentCost& cost) const {
               ->estimate(record, parts.weights, parts.kv, step_shape(phase))
               .annotate(graph_.ops[subject.segment.first + op].name));
       planner::Cost& into = cost_of(graph_, subject.lowered, op, phase, cost);
-      const double runs = phase == kPrefill ? prefill_steps() : 1.0;
+      const double runs = runs_of(phase);
       into.ns += runs * static_cast<double>(found.mean_ns);
       into.energy_nj += runs * static_cast<double>(found.energy_nj);
       into.workspace_bytes =

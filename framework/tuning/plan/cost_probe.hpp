@@ -157,6 +157,8 @@ class CostProbe {
   Plan plan_for(const Device& device, const GraphSegment& segment,
                 const Scheme& scheme) const;
   tsr_step_shape step_shape(uint32_t phase) const;
+  // How many such steps a phase is: prefill that of a prompt batch, decode one.
+  double runs_of(uint32_t phase) const;
   Status describe(Subject& subject);
   Result<std::string> find_refusal(const Subject& subject) const;
   Status estimate(const Subject& subject, SegmentCost& cost) const;

@@ -61,7 +61,7 @@ Status CostProbe::measure(const Subject& subject, const Scheme& scheme,
   }
   cost.spread = times->spread;
   for (const uint32_t phase : {kPrefill, kDecode}) {
-    const double runs = phase == kPrefill ? prefill_steps() : 1.0;
+    const double runs = runs_of(phase);
     for (size_t op = 0; op < times->ns[phase].size(); ++op) {
       planner::Cost& into = cost_of(graph_, subject.lowered, op, phase, cost);
       into.ns += runs * times->ns[phase][op] / times->count;
@@ -88,9 +88,9 @@ CostKey CostProbe::base_key(const Device& device) const {
   key.threads = options_.threads;
   key.base =
       options_.base.name + " kv " + std::to_string(options_.base.kv_format);
-  key.workload =
-      fmt::format("prompt {} generate {} batch {} step {}", work.prompt,
-                  work.generate, work.batch, step_tokens_);
+  key.workload = fmt::format("prompt {} generate {} batch {} step {} of {}",
+                             work.prompt, work.generate, work.batch,
+                             step_tokens_, step_shape(kPrefill).num_seqs);
   return key;
 }
 
