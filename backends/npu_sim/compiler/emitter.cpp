@@ -136,4 +136,25 @@ Instruction& Emitter::vector(int64_t at, int64_t elements,
   return one;
 }
 
+void Emitter::further_passes(double count, double elements_per_cycle,
+                             bool conflicts) {
+  const Instruction first = out_.back();
+  for (double i = 0; i < count; ++i) {
+    Instruction& one = vector(0, first.n, elements_per_cycle);
+    one.m = first.m;
+    one.dst = first.src;
+    one.src = first.src;
+    one.type = first.type;
+    one.out_type = first.type;
+    one.conflicts = conflicts;
+    one.function = first.function == VectorFunction::kNone
+                       ? VectorFunction::kNone
+                       : VectorFunction::kPart;
+  }
+}
+
+void Emitter::scalar(double cycles) {
+  add(Opcode::kScalar, Pipe::kScalar).cycles = static_cast<float>(cycles);
+}
+
 }  // namespace tessera::npu

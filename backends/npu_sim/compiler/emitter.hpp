@@ -27,9 +27,10 @@ enum class Tensor : uint64_t {
   kWideValues,   // V after dequantization
   kMarks,        // of rows of queries: 1, or NaN
   kGroupScales,  // of a weight that is widened
+  kIndices,      // what the addresses of copies depend on
+  kKeyCache,     // what kv_append fills
+  kValueCache,
 };
-
-constexpr int kTensorBits = 40;
 
 inline uint64_t gm_address(Tensor tensor, int64_t offset) {
   return (static_cast<uint64_t>(tensor) << kTensorBits) +
@@ -68,6 +69,9 @@ class Emitter {
   Instruction& drain(int64_t dst, int64_t src, int64_t m, int64_t n);
   // `elements` of a 32-bit or 16-bit operand at UB offset `at`, in place.
   Instruction& vector(int64_t at, int64_t elements, double elements_per_cycle);
+  // The time of `count` further passes over what the last one reads.
+  void further_passes(double count, double elements_per_cycle, bool conflicts);
+  void scalar(double cycles);
 
  private:
   Instruction& add(Opcode opcode, Pipe pipe);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "backends/npu_sim/compiler/gemm/tiles.hpp"
+#include "backends/npu_sim/compiler/rows/lane_steps.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "backends/npu_sim/machine/l2_cache.hpp"
 #include "tessera/error.hpp"
@@ -162,34 +163,24 @@ struct PassStep {
 
 void emit_compute(const Profile& profile, const Pass& pass, const PassCut& cut,
                   const PassStep& step, Emitter& emit) {
-  const auto one = [&](double rate) -> Instruction& {
-    Instruction& made =
-        emit.vector(step.at + cut.result_at, step.elements, rate);
-    made.src = static_cast<uint64_t>(step.at);
-    made.type = pass.in;
-    made.out_type = pass.out;
-    made.function = pass.function == VectorFunction::kNone
-                        ? VectorFunction::kNone
-                        : VectorFunction::kPart;
-    return made;
-  };
   const bool adds = pass.function == VectorFunction::kAdd ||
                     pass.function == VectorFunction::kSiluMul;
-  for (double i = 0; i < pass.passes; ++i) {
-    Instruction& made = one(pass.elements_per_cycle);
-    made.conflicts = pass.conflicts;
-    if (i > 0) continue;
-    made.function = pass.function;
-    made.src2 = static_cast<uint64_t>(adds ? step.at + cut.in_bytes
-                                           : pass.first_input + step.first);
-    made.inputs = static_cast<uint32_t>(cut.in_bytes);
-    made.k =
-        static_cast<uint32_t>(adds ? pass.num_inputs - 1 : pass.row_elements);
-    made.scales = static_cast<uint32_t>(step.at + cut.scales_at);
-  }
-  for (double i = 0; i < pass.special_passes; ++i) {
-    one(profile.vector.special_elements);
-  }
+  Instruction& first = emit.vector(step.at + cut.result_at, step.elements,
+                                   pass.elements_per_cycle);
+  first.src = static_cast<uint64_t>(step.at);
+  first.type = pass.in;
+  first.out_type = pass.out;
+  first.conflicts = pass.conflicts;
+  first.function = pass.function;
+  first.src2 = static_cast<uint64_t>(adds ? step.at + cut.in_bytes
+                                          : pass.first_input + step.first);
+  first.inputs = static_cast<uint32_t>(cut.in_bytes);
+  first.k =
+      static_cast<uint32_t>(adds ? pass.num_inputs - 1 : pass.row_elements);
+  first.scales = static_cast<uint32_t>(step.at + cut.scales_at);
+  emit.further_passes(pass.passes - 1, pass.elements_per_cycle, pass.conflicts);
+  emit.further_passes(pass.special_passes, profile.vector.special_elements,
+                      false);
 }
 
 }  // namespace
@@ -277,15 +268,8 @@ double pass_cycles(const Profile& profile, const Pass& pass,
       out_bytes / std::min(profile.vector.ub_to_gm_rate, global.l2_write_rate);
   const double compute =
       steps * compute_cycles(profile, pass, std::min(share, chunk));
-  // A buffer is read, computed and written before it is read again.
-  const double once = (read + compute + write) / steps +
-                      global.read_latency_cycles +
-                      profile.vector.latency_cycles;
-  const double each = std::max({read, compute, write}) / steps;
-  const double waits = std::max(0.0, once / depth - each);
-  const double all = once + (steps - 1) * each +
-                     std::max(0.0, steps - depth) * waits +
-                     global.write_latency_cycles;
+  const double all =
+      streamed_cycles(profile, {read, compute, write}, steps, depth);
   // What L2 cannot keep of the results has to share DRAM with the reads.
   const double total = static_cast<double>(pass.elements) / 8;
   const double out = total * static_cast<double>(bits_of(pass.out));

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What each kind of row op costs in vector instructions, and streams of them.
+// What each kind of row op costs in vector instructions, and how its rows come
+// to the vector cores.
 
 #include "backends/npu_sim/compiler/vector_lowering.hpp"
 
 #include <algorithm>
 #include <array>
-#include <memory>
+#include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "backends/npu_sim/compiler/gemm/tiles.hpp"
+#include "backends/npu_sim/compiler/rows/cache_append.hpp"
+#include "backends/npu_sim/compiler/rows/embedding.hpp"
+#include "backends/npu_sim/compiler/rows/long_rows.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::npu {
@@ -27,11 +32,11 @@ struct SmallCost {
   double passes;
   double special_passes;
   int64_t inputs;
-  VectorFunction function;  // kNone: timed only
-  bool takes_rows;          // whole, if they fit
+  VectorFunction function;
+  bool takes_rows;  // whole, if they fit
 };
 
-constexpr std::array<SmallCost, 9> kSmallCosts = {{
+constexpr std::array<SmallCost, kNumSmallKinds> kSmallCosts = {{
     // rms_norm: square, sum, scale, weight
     {4, 0, 1, VectorFunction::kRmsNorm, true},
     // layer_norm: mean and variance, then as rms_norm
@@ -45,10 +50,56 @@ constexpr std::array<SmallCost, 9> kSmallCosts = {{
     // gelu: a polynomial and exp
     {5, 1, 1, VectorFunction::kGelu, false},
     {1, 0, 2, VectorFunction::kAdd, false},
-    // kv_append: scale, cast
-    {2, 0, 1, VectorFunction::kNone, false},
-    {1, 0, 1, VectorFunction::kNone, false},  // embedding
+    {1, 0, 1, VectorFunction::kCast, false},  // embedding
 }};
+
+// A row of UB by itself: a head, or all columns.
+int64_t row_of(const SmallOp& op) {
+  if (op.kind != SmallKind::kRope || op.head_dim == 0) return op.columns;
+  if (op.head_dim < 0 || op.columns % op.head_dim != 0) {
+    refuse("rope: heads of " + std::to_string(op.head_dim) +
+           " do not fill rows of " + std::to_string(op.columns));
+  }
+  return op.head_dim;
+}
+
+Pass pass_of(const Profile& profile, const SmallOp& op) {
+  const SmallCost& cost = kSmallCosts.at(static_cast<size_t>(op.kind));
+  Pass pass;
+  pass.elements = op.rows * op.columns;
+  pass.num_inputs = cost.inputs;
+  pass.in = op.type;
+  pass.out = op.out;
+  pass.passes = cost.passes;
+  pass.special_passes = cost.special_passes;
+  pass.elements_per_cycle = profile.vector.bytes_per_cycle / 4;
+  pass.function = cost.function;
+  if (cost.takes_rows) {
+    pass.row_elements = row_of(op);
+    pass.row_scale_bits = 0;
+  }
+  return pass;
+}
+
+// A stream of vector cores that have no one to wait for.
+Stream lane_stream(int64_t lanes,
+                   std::function<void(int64_t lane, Emitter&)> emit) {
+  Stream stream;
+  stream.label = "vector";
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    Stream::Core core;
+    core.has_vector = true;
+    core.group = lane;
+    core.num_sections = 1;
+    stream.cores.push_back(core);
+  }
+  stream.emit = [emit = std::move(emit)](int64_t core, int64_t,
+                                         std::vector<Instruction>& out) {
+    Emitter emitter(out);
+    emit(core, emitter);
+  };
+  return stream;
+}
 
 }  // namespace
 
@@ -113,45 +164,53 @@ VectorPlan plan_small(const Profile& profile, const SmallOp& op) {
   check_shape("op", op.rows, op.columns);
   VectorPlan plan;
   plan.lanes = choose_cores(profile, "op", op.cores, profile.vector_cores);
-  const SmallCost& cost = kSmallCosts.at(static_cast<size_t>(op.kind));
-  Pass& pass = plan.pass;
-  pass.elements = op.rows * op.columns;
-  pass.num_inputs = cost.inputs;
-  pass.in = op.type;
-  pass.out = op.out;
-  pass.passes = cost.passes;
-  pass.special_passes = cost.special_passes;
-  pass.elements_per_cycle = profile.vector.bytes_per_cycle / 4;
-  pass.function = cost.function;
-  if (!cost.takes_rows) return plan;
-  pass.row_elements = op.columns;
-  pass.row_scale_bits = 0;
-  // A longer row takes several cores or visits, which is timed only.
-  if (!fits_rows(profile, pass)) {
-    pass.row_elements = 0;
-    pass.function = VectorFunction::kNone;
+  plan.pass = pass_of(profile, op);
+  plan.small = op;
+  if (op.kind == SmallKind::kEmbedding) {
+    plan.way = RowWay::kIndexed;
+  } else if (plan.pass.row_elements > 0 && !fits_rows(profile, plan.pass) &&
+             op.kind != SmallKind::kRope) {
+    plan.way = RowWay::kParts;
   }
   return plan;
 }
 
 Stream lower_vector(const Profile& profile, const VectorPlan& plan) {
-  Stream stream;
-  stream.label = "vector";
-  for (int64_t lane = 0; lane < plan.lanes; ++lane) {
-    Stream::Core core;
-    core.has_vector = true;
-    core.group = lane;
-    core.num_sections = 1;
-    stream.cores.push_back(core);
+  return lane_stream(plan.lanes, [profile, plan](int64_t lane, Emitter& emit) {
+    switch (plan.way) {
+      case RowWay::kParts:
+        return emit_long_rows(profile, plan.small, lane, plan.lanes, emit);
+      case RowWay::kIndexed:
+        return emit_embedding(profile, plan.small, lane, plan.lanes, emit);
+      case RowWay::kPass:
+        return emit_pass(profile, plan.pass, lane, plan.lanes, emit);
+    }
+  });
+}
+
+double vector_cycles(const Profile& profile, const VectorPlan& plan) {
+  switch (plan.way) {
+    case RowWay::kParts:
+      return long_row_cycles(profile, plan.small, plan.lanes);
+    case RowWay::kIndexed:
+      return embedding_cycles(profile, plan.small, plan.lanes);
+    case RowWay::kPass:
+      break;
   }
-  const auto kept =
-      std::make_shared<const std::pair<Profile, VectorPlan>>(profile, plan);
-  stream.emit = [kept](int64_t core, int64_t, std::vector<Instruction>& out) {
-    Emitter emitter(out);
-    emit_pass(kept->first, kept->second.pass, core, kept->second.lanes,
-              emitter);
-  };
-  return stream;
+  return pass_cycles(profile, plan.pass, plan.lanes);
+}
+
+Stream lower_cache_append(const Profile& profile, const CacheAppend& op) {
+  const int64_t lanes = append_lanes(profile, op);
+  // Refuses what no lane could do.
+  cache_append_cycles(profile, op, lanes);
+  return lane_stream(lanes, [profile, op, lanes](int64_t lane, Emitter& emit) {
+    emit_cache_append(profile, op, lane, lanes, emit);
+  });
+}
+
+int64_t append_lanes(const Profile& profile, const CacheAppend& op) {
+  return choose_cores(profile, "kv_append", op.cores, profile.vector_cores);
 }
 
 }  // namespace tessera::npu

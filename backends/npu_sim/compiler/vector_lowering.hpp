@@ -9,9 +9,18 @@
 
 namespace tessera::npu {
 
-// One pass on a number of vector cores.
+// How rows come to the vector cores.
+enum class RowWay : uint8_t {
+  kPass,     // a pass over all elements, or over rows that UB holds
+  kParts,    // rows beyond UB, in parts
+  kIndexed,  // by their numbers
+};
+
+// A row op on a number of vector cores.
 struct VectorPlan {
-  Pass pass;
+  RowWay way = RowWay::kPass;
+  Pass pass;      // kPass
+  SmallOp small;  // the other ways
   int64_t lanes = 0;
 };
 
@@ -20,6 +29,11 @@ struct VectorPlan {
 VectorPlan plan_vector(const Profile& profile, const VectorOp& op);
 VectorPlan plan_small(const Profile& profile, const SmallOp& op);
 Stream lower_vector(const Profile& profile, const VectorPlan& plan);
+double vector_cycles(const Profile& profile, const VectorPlan& plan);
+
+// Errors  as plan_small, and those of emit_cache_append
+Stream lower_cache_append(const Profile& profile, const CacheAppend& op);
+int64_t append_lanes(const Profile& profile, const CacheAppend& op);
 
 // What every op of rows and columns asks for.
 //

@@ -17,8 +17,12 @@ int64_t rows_in_step(const sdk::OpFacts& facts, const tsr_program_desc& program,
   if (!facts.M_varies) return facts.M;
   const bool by_outputs = program.max_outputs != program.max_tokens &&
                           facts.M == program.max_outputs;
-  return std::min<int64_t>(facts.M,
-                           by_outputs ? step.num_outputs : step.num_tokens);
+  const int64_t most = by_outputs ? program.max_outputs : program.max_tokens;
+  const int64_t now = by_outputs ? step.num_outputs : step.num_tokens;
+  // Rows may be heads of tokens.
+  const int64_t each =
+      std::max<int64_t>(1, facts.M / std::max<int64_t>(most, 1));
+  return std::min<int64_t>(facts.M, each * now);
 }
 
 Attention attention_of(const sdk::OpFacts& facts, const tsr_step_shape& step) {
@@ -49,16 +53,23 @@ Problem problem_of(const sdk::OpFacts& facts, const tsr_program_desc& program,
     return gemm_of(facts, {rows, step.phase == TSR_DECODE, x_dtype});
   }
   if (facts.kind == TSR_OP_ATTENTION) return attention_of(facts, step);
+  if (facts.kind == TSR_OP_KV_APPEND) {
+    CacheAppend append;
+    append.tokens = rows;
+    append.num_kv_heads = facts.N / facts.head_dim;
+    append.head_dim = facts.head_dim;
+    append.block_size = facts.block_size;
+    append.type = type_of(x_dtype);
+    append.kv = kv_type_of(facts.kv_format);
+    append.rotates = facts.rope_style != TSR_ROPE_NONE;
+    return append;
+  }
   SmallOp problem;
   problem.kind = small_kind_of(facts.kind);
   problem.rows = rows;
-  problem.columns =
-      facts.kind == TSR_OP_KV_APPEND ? 2 * int64_t{facts.N} : facts.N;
+  problem.columns = facts.N;
   problem.type = type_of(x_dtype);
-  problem.out =
-      facts.kind == TSR_OP_KV_APPEND && facts.kv_format >= TSR_KV_I8_TOKEN
-          ? Type::kS8
-          : type_of(facts.y_dtype);
+  problem.out = type_of(facts.y_dtype);
   return problem;
 }
 

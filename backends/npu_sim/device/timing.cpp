@@ -27,6 +27,8 @@ void Timing::apply_options(Problem& problem) const {
     attention->cores = cores_;
   } else if (auto* small = std::get_if<SmallOp>(&problem)) {
     small->cores = vector_cores;
+  } else if (auto* append = std::get_if<CacheAppend>(&problem)) {
+    append->cores = vector_cores;
   }
 }
 

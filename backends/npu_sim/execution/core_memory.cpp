@@ -5,6 +5,7 @@
 #include "backends/npu_sim/execution/core_memory.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "backends/npu_sim/execution/bytes.hpp"
 #include "backends/npu_sim/execution/sparse_region.hpp"
@@ -26,7 +27,7 @@ constexpr size_t kSumBytes = 4;
 // The bytes of GM at an address.
 uint8_t* gm_bytes_at(Memory& gm, uint64_t address, size_t bytes) {
   const uint64_t tensor = L2Cache::tensor_of(address);
-  const uint64_t offset = address & ((uint64_t{1} << 40) - 1);
+  const uint64_t offset = address & ((uint64_t{1} << kTensorBits) - 1);
   const auto found = gm.tensors.find(tensor);
   if (found == gm.tensors.end() || offset > found->second.size() ||
       bytes > found->second.size() - offset) {
@@ -188,14 +189,35 @@ void place_row(const Instruction& one, size_t row, const uint8_t* source,
   }
 }
 
+// Bytes by which an index moves a copy; none if nothing is to be moved.
+std::optional<uint64_t> moved_by_data(const Indirection& way,
+                                      const Memory& gm) {
+  if (way.per_block == 0) return 0;
+  if (way.number >= gm.indices.size()) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "memory: no index " + std::to_string(way.number));
+  }
+  const int32_t index = gm.indices[way.number];
+  if (index < 0) return std::nullopt;
+  const uint64_t moved = moved_by(way, static_cast<uint64_t>(index));
+  // Half of what a tensor may have, so that no sum reaches the next one.
+  if (moved >> (kTensorBits - 1) != 0) {
+    throw sdk::Error(
+        TSR_INVALID_ARGUMENT,
+        "memory: index " + std::to_string(index) + " is beyond its tensor");
+  }
+  return moved;
+}
+
 }  // namespace
 
 void CoreMemory::copy_in(const Instruction& one, Memory& gm) {
+  const std::optional<uint64_t> moved = moved_by_data(one.indirection, gm);
+  if (!moved) return;
   uint8_t* target = space(one.dst_space).data() + one.dst;
   for (size_t row = 0; row < one.m; ++row) {
-    place_row(one, row,
-              gm_bytes_at(gm, one.src + row * one.row_stride, one.row_bytes),
-              target);
+    const uint64_t place = one.src + *moved + row * one.row_stride;
+    place_row(one, row, gm_bytes_at(gm, place, one.row_bytes), target);
   }
 }
 
@@ -204,7 +226,8 @@ std::string CoreMemory::unzip(const Instruction& one, const Memory& gm) {
   if (gm.sparse_columns <= 0) {
     throw sdk::Error(TSR_INVALID_ARGUMENT, "memory: no sparse weight");
   }
-  const auto offset = static_cast<int64_t>(one.src & ((uint64_t{1} << 40) - 1));
+  const auto offset =
+      static_cast<int64_t>(one.src & ((uint64_t{1} << kTensorBits) - 1));
   const int64_t first_row = offset / gm.sparse_columns;
   const int64_t first_column = offset % gm.sparse_columns;
   const size_t rows = round_to(one.n, kFractalRows);
@@ -341,11 +364,13 @@ void CoreMemory::drain(const Instruction& one) {
 void CoreMemory::copy_out(const Instruction& one, Memory& gm) {
   const uint8_t* source = space(Space::kUb).data() + one.src;
   const size_t pitch = round_to(one.row_bytes, kBeatBytes);
+  const std::optional<uint64_t> moved = moved_by_data(one.indirection, gm);
+  if (!moved) return;
   for (size_t row = 0; row < one.m; ++row) {
     if (one.dst_space == Space::kGm) {
-      std::copy_n(
-          source + row * pitch, one.row_bytes,
-          gm_bytes_at(gm, one.dst + row * one.row_stride, one.row_bytes));
+      const uint64_t place = one.dst + *moved + row * one.row_stride;
+      std::copy_n(source + row * pitch, one.row_bytes,
+                  gm_bytes_at(gm, place, one.row_bytes));
     } else {
       place_row(one, row, source + row * pitch,
                 space(one.dst_space).data() + one.dst);

@@ -54,6 +54,13 @@ struct RowFacts {
   std::vector<float> table;        // [positions, rotary_dim]
 };
 
+// How the cache that kv_append fills stores values.
+struct CacheFacts {
+  bool finds_scales = false;   // of each token and head, else `inverse`
+  std::vector<float> inverse;  // 1 / scale of codes: [2, heads] or, by_channel,
+  bool by_channel = false;     // [2, heads, dims]
+};
+
 // GM, and what instructions read besides.
 struct Memory {
   // By the number of the tensor, the upper bits of a GM address.
@@ -83,6 +90,10 @@ struct Memory {
 
   AttentionFacts attention;
   RowFacts rows;
+  CacheFacts cache;
+
+  // What moves copies whose address is data.
+  std::vector<int32_t> indices;
 
   // kUnzip: SPARSE_FIXED tiles as types.h draws them, of W[N, K].
   std::vector<uint8_t> sparse_codes;

@@ -8,7 +8,6 @@
 #include <string>
 
 #include "backends/npu_sim/execution/unified_buffer.hpp"
-#include "backends/npu_sim/function/half.hpp"
 #include "backends/npu_sim/function/rotate.hpp"
 #include "tessera/portable_math.h"
 
@@ -32,8 +31,12 @@ class RowUnit {
 
  private:
   size_t count() const { return size_t{one_.m} * one_.n; }
-  float read(uint64_t base, size_t index);
-  void write(size_t index, float value);
+  float read(uint64_t base, size_t index) {
+    return ub_.read_float(one_.type, base, index);
+  }
+  void write(size_t index, float value) {
+    ub_.write_float(one_.out_type, one_.dst, index, value);
+  }
   void check_weights(size_t columns) const;
   static float sum_of_squares(const std::vector<float>& row);
 
@@ -41,28 +44,6 @@ class RowUnit {
   UnifiedBuffer ub_;
   const Memory& gm_;
 };
-
-float RowUnit::read(uint64_t base, size_t index) {
-  switch (one_.type) {
-    case Type::kF16:
-      return f32_from_f16(ub_.read<uint16_t>(base + 2 * index));
-    case Type::kBf16:
-      return f32_from_bf16(ub_.read<uint16_t>(base + 2 * index));
-    default:
-      return ub_.read<float>(base + 4 * index);
-  }
-}
-
-void RowUnit::write(size_t index, float value) {
-  switch (one_.out_type) {
-    case Type::kF16:
-      return ub_.write(one_.dst + 2 * index, f16_from_f32(value));
-    case Type::kBf16:
-      return ub_.write(one_.dst + 2 * index, bf16_from_f32(value));
-    default:
-      return ub_.write(one_.dst + 4 * index, value);
-  }
-}
 
 void RowUnit::silu_mul() {
   for (size_t i = 0; i < count(); ++i) {
@@ -148,26 +129,29 @@ void RowUnit::rotate() {
                      "memory: heads of " + std::to_string(facts.head_dim) +
                          " do not fill rows of " + std::to_string(one_.k));
   }
-  const auto rotary_dim = static_cast<size_t>(facts.rotary_dim);
   auto head = static_cast<size_t>(one_.src2) / head_dim;
   each_row([&](std::vector<float>& row) {
     for (size_t at = 0; at < row.size(); at += head_dim, ++head) {
-      const size_t token = head / static_cast<size_t>(facts.num_heads);
-      const size_t first =
-          token < facts.positions.size()
-              ? static_cast<size_t>(facts.positions[token]) * rotary_dim
-              : facts.table.size();
-      if (first + rotary_dim > facts.table.size()) {
-        throw sdk::Error(TSR_INVALID_ARGUMENT, "memory: no position of token " +
-                                                   std::to_string(token));
-      }
-      rotate_head(facts.style, facts.rotary_dim, facts.table.data() + first,
-                  row.data() + at);
+      rotate_by_position(facts, head / static_cast<size_t>(facts.num_heads),
+                         row.data() + at);
     }
   });
 }
 
 }  // namespace
+
+void rotate_by_position(const RowFacts& facts, size_t token, float* head) {
+  const auto rotary_dim = static_cast<size_t>(facts.rotary_dim);
+  const size_t first =
+      token < facts.positions.size()
+          ? static_cast<size_t>(facts.positions[token]) * rotary_dim
+          : facts.table.size();
+  if (first + rotary_dim > facts.table.size()) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "memory: no position of token " + std::to_string(token));
+  }
+  rotate_head(facts.style, facts.rotary_dim, facts.table.data() + first, head);
+}
 
 void run_row_vector(const Instruction& one, std::vector<uint8_t>& ub,
                     const Memory& gm) {

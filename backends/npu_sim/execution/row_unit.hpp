@@ -18,4 +18,9 @@ namespace tessera::npu {
 void run_row_vector(const Instruction& one, std::vector<uint8_t>& ub,
                     const Memory& gm);
 
+// Turns a head of `token`, in place.
+//
+// Errors    throws sdk::Error INVALID_ARGUMENT for a token without a position
+void rotate_by_position(const RowFacts& facts, size_t token, float* head);
+
 }  // namespace tessera::npu

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "backends/npu_sim/execution/bytes.hpp"
+#include "backends/npu_sim/function/half.hpp"
+#include "backends/npu_sim/problem/problem.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::npu {
@@ -31,6 +33,24 @@ class UnifiedBuffer {
   template <typename Value>
   void write(uint64_t offset, Value value) {
     store_value(at(offset, sizeof(Value)), value);
+  }
+
+  // Element `index` of floats of `type` that begin at `base`.
+  float read_float(Type type, uint64_t base, size_t index) {
+    if (type == Type::kF16) {
+      return f32_from_f16(read<uint16_t>(base + 2 * index));
+    }
+    if (type == Type::kBf16) {
+      return f32_from_bf16(read<uint16_t>(base + 2 * index));
+    }
+    return read<float>(base + 4 * index);
+  }
+  void write_float(Type type, uint64_t base, size_t index, float value) {
+    if (type == Type::kF16) return write(base + 2 * index, f16_from_f32(value));
+    if (type == Type::kBf16) {
+      return write(base + 2 * index, bf16_from_f32(value));
+    }
+    write(base + 4 * index, value);
   }
 
  private:

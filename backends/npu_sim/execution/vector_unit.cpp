@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/npu_sim/execution/append_unit.hpp"
 #include "backends/npu_sim/execution/attention_unit.hpp"
 #include "backends/npu_sim/execution/bytes.hpp"
 #include "backends/npu_sim/execution/integer_attention_unit.hpp"
+#include "backends/npu_sim/execution/row_parts.hpp"
 #include "backends/npu_sim/execution/row_unit.hpp"
 #include "backends/npu_sim/function/activation.hpp"
 #include "backends/npu_sim/function/half.hpp"
@@ -34,6 +36,7 @@ class VectorWork {
   void accumulate();
   void add_group();
   void add();
+  void cast();
 
  private:
   uint8_t* at(uint64_t offset, size_t bytes);
@@ -289,6 +292,19 @@ void VectorWork::add() {
   }
 }
 
+void VectorWork::cast() {
+  const auto pitch = [&](Type type) {
+    const auto bits = static_cast<size_t>(bits_of(type));
+    return round_to((one_.n * bits + 7) / 8, kBeatBytes);
+  };
+  for (size_t row = 0; row < one_.m; ++row) {
+    for (size_t i = 0; i < one_.n; ++i) {
+      write(one_.out_type, one_.dst + row * pitch(one_.out_type), i,
+            read(one_.type, one_.src + row * pitch(one_.type), i));
+    }
+  }
+}
+
 }  // namespace
 
 std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
@@ -320,6 +336,22 @@ std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
       break;
     case VectorFunction::kAdd:
       unit.add();
+      break;
+    case VectorFunction::kCast:
+      unit.cast();
+      break;
+    case VectorFunction::kRowMaximum:
+    case VectorFunction::kRowExponentials:
+    case VectorFunction::kRowValues:
+    case VectorFunction::kRowSquares:
+    case VectorFunction::kRowDeviations:
+    case VectorFunction::kRmsNormPart:
+    case VectorFunction::kLayerNormPart:
+    case VectorFunction::kSoftmaxPart:
+      run_row_part(one, ub, gm);
+      break;
+    case VectorFunction::kAppendHeads:
+      run_append_vector(one, ub, gm);
       break;
     case VectorFunction::kSiluMul:
     case VectorFunction::kGelu:

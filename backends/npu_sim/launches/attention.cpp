@@ -139,13 +139,15 @@ class KvAppendLaunch final : public Launch {
   }
 
   Problem problem(const Step& step) const override {
-    SmallOp problem;
-    problem.kind = SmallKind::kKvAppend;
-    problem.rows = k_.entries(step);
-    problem.columns = 2 * k_.features();
+    const KvLayout& layout = place_->pool.layout;
+    CacheAppend problem;
+    problem.tokens = k_.entries(step);
+    problem.num_kv_heads = layout.num_kv_heads;
+    problem.head_dim = layout.head_dim;
+    problem.block_size = layout.block_size;
     problem.type = type_of(k_.dtype());
-    const int64_t bytes = place_->pool.layout.code_bytes;
-    problem.out = bytes == 1 ? Type::kS8 : Type::kF16;
+    problem.kv = kv_type_of(layout.format);
+    problem.rotates = op_.style != TSR_ROPE_NONE;
     return problem;
   }
 

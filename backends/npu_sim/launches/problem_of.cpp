@@ -110,8 +110,6 @@ SmallKind small_kind_of(uint32_t op_kind) {
       return SmallKind::kGelu;
     case TSR_OP_ADD:
       return SmallKind::kAdd;
-    case TSR_OP_KV_APPEND:
-      return SmallKind::kKvAppend;
     case TSR_OP_EMBEDDING:
     case TSR_OP_GATHER_ROWS:
       return SmallKind::kEmbedding;

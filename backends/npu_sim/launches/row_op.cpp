@@ -32,6 +32,7 @@ class RowLaunch final : public Launch {
     problem.columns = result_.features();
     problem.type = type_of(rows_.dtype());
     problem.out = type_of(result_.dtype());
+    if (problem.kind == SmallKind::kRope) problem.head_dim = rows_.width();
     return problem;
   }
   std::string kernel_name() const override { return sdk::names::op(kind_); }

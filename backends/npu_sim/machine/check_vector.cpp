@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#include "backends/npu_sim/machine/row_state.hpp"
+
 namespace tessera::npu {
 namespace {
 
@@ -44,6 +46,8 @@ class Operands {
     add(name, at, int64_t{one_.k} + int64_t{one_.m} * kFloatBytes);
   }
   void add_flat();
+  void add_part();
+  void add_heads();
   void add_scores();
   void add_sums();
 
@@ -71,6 +75,23 @@ void Operands::add_flat() {
     default:
       return;
   }
+}
+
+// Of a row, with what is known of it.
+void Operands::add_part() {
+  add("dst", one_.dst, bytes_of(one_.out_type, elements_));
+  add("src", one_.src, bytes_of(one_.type, elements_));
+  add("scales", one_.scales, kRowStateBytes);
+}
+
+// Flat rows of k that become columns of 32 bytes each.
+void Operands::add_heads() {
+  const int64_t rows = elements_ / one_.k;
+  const int64_t columns =
+      (bytes_of(one_.out_type, one_.k) + one_.row_bytes - 1) / one_.row_bytes;
+  add("dst", one_.dst, rows * columns * kBeatBytes);
+  add("src", one_.src, bytes_of(one_.type, elements_));
+  if (one_.scales != 0) add("scales", one_.scales, rows * kBeatBytes);
 }
 
 // Rows of scores that give weights, codes or maxima.
@@ -119,6 +140,23 @@ std::vector<UbOperand> Operands::all() {
     case VectorFunction::kSoftmaxRows:
     case VectorFunction::kRotate:
       add_flat();
+      break;
+    case VectorFunction::kRowMaximum:
+    case VectorFunction::kRowExponentials:
+    case VectorFunction::kRowValues:
+    case VectorFunction::kRowSquares:
+    case VectorFunction::kRowDeviations:
+    case VectorFunction::kRmsNormPart:
+    case VectorFunction::kLayerNormPart:
+    case VectorFunction::kSoftmaxPart:
+      add_part();
+      break;
+    case VectorFunction::kAppendHeads:
+      add_heads();
+      break;
+    case VectorFunction::kCast:
+      add("dst", one_.dst, rows(one_.out_type));
+      add("src", one_.src, rows(one_.type));
       break;
     case VectorFunction::kAddGroup:
       add("dst", one_.dst, rows(Type::kF32));

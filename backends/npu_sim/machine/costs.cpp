@@ -115,6 +115,11 @@ bool writes_gm(const Instruction& instruction) {
   return instruction.dst_space == Space::kGm;
 }
 
+uint64_t gm_begin(const Instruction& instruction) {
+  return (writes_gm(instruction) ? instruction.dst : instruction.src) +
+         moved_by(instruction.indirection, instruction.indirection.number);
+}
+
 double gm_bytes(const Instruction& instruction) {
   if (instruction.opcode == Opcode::kUnzip) return instruction.stored_bytes;
   return static_cast<double>(instruction.m) * instruction.row_bytes;
@@ -174,12 +179,10 @@ TransferCost transfer_cost_of(const Profile& profile,
   TransferCost cost;
   cost.bytes = gm_bytes(instruction);
   const double core_factor = profile.assumptions.l2_core_factor;
-  const uint64_t address =
-      writes_gm(instruction) ? instruction.dst : instruction.src;
   const auto penalty_of = writes_gm(instruction) ? write_penalty : row_penalty;
   double penalty =
       penalty_of(profile, instruction.row_bytes, instruction.row_stride,
-                 address, instruction.m > 1);
+                 gm_begin(instruction), instruction.m > 1);
   if (writes_gm(instruction)) {
     cost.hit_rate = profile.global.l2_write_rate * core_factor;
     cost.hit_latency_cycles = profile.global.write_latency_cycles;

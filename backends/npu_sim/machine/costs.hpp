@@ -40,6 +40,9 @@ bool uses_gm(const Instruction& instruction);
 // Bytes an instruction moves in GM, without penalties.
 double gm_bytes(const Instruction& instruction);
 bool writes_gm(const Instruction& instruction);
+// Where it begins in GM.  Indices are timed as if each were its own number, so
+// no two copies share an entry.
+uint64_t gm_begin(const Instruction& instruction);
 
 // Requires  not uses_gm(instruction), not a flag.
 Cost cost_of(const Profile& profile, const Instruction& instruction);

@@ -80,9 +80,4 @@ void count(const Instruction& one, Counters& counters) {
   }
 }
 
-uint64_t region_of(const Instruction& one) {
-  // Regions begin at different addresses; a byte is the least of them.
-  return writes_gm(one) ? one.dst : one.src;
-}
-
 }  // namespace tessera::npu

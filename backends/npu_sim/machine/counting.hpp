@@ -12,7 +12,4 @@ namespace tessera::npu {
 
 void count(const Instruction& instruction, Counters& counters);
 
-// The part of GM that a transfer touches, as a key of the L2 cache.
-uint64_t region_of(const Instruction& instruction);
-
 }  // namespace tessera::npu

@@ -8,6 +8,8 @@
 #include <deque>
 #include <unordered_map>
 
+#include "backends/npu_sim/machine/stream.hpp"
+
 namespace tessera::npu {
 
 // Of the capacity, which dirty bytes leave to others: a set whose lines are all
@@ -56,7 +58,7 @@ class L2Cache {
   double held_bytes() const { return clean_ * clean_cost_ + dirty_; }
 
   // GM addresses carry the tensor they belong to.
-  static uint64_t tensor_of(uint64_t region) { return region >> 40; }
+  static uint64_t tensor_of(uint64_t region) { return region >> kTensorBits; }
 
  private:
   // Clean bytes as of a moment of decay_.

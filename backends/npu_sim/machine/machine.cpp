@@ -269,7 +269,8 @@ void Machine::start_transfer(const TransferStart& start) {
   // Time that nothing was waiting for is gone.
   spare_bytes_ = written > 0 ? spare_bytes_ - written : 0;
   result_.counters.dram_write_bytes += written;
-  const uint64_t region = region_of(one);
+  // Regions begin at different addresses, so that is their key.
+  const uint64_t region = gm_begin(one);
   const L2Access access = writes ? cache_.write(region, cost.bytes)
                                  : cache_.read(region, cost.bytes);
   Counters& counters = result_.counters;

@@ -41,6 +41,9 @@ std::string shape_text(const Instruction& one) {
     text += " row=" + std::to_string(one.row_bytes) + "/" +
             std::to_string(one.row_stride);
   }
+  if (one.indirection.per_block != 0) {
+    text += " by index " + std::to_string(one.indirection.number);
+  }
   if (one.stored_bytes != 0) {
     text += " stored=" + std::to_string(one.stored_bytes);
   }

@@ -25,7 +25,8 @@ enum class Pipe : uint8_t {
   kFixpipe,  // L0C -> GM, with quantization
 };
 inline constexpr int kNumPipes = 7;
-inline constexpr int kNumFlags = 16;  // of each ordered pair of pipes
+inline constexpr int kNumFlags = 16;    // of each ordered pair of pipes
+inline constexpr int kTensorBits = 40;  // of a GM address below its tensor
 const char* name_of(Pipe pipe);
 
 enum class Space : uint8_t { kGm, kL1, kL0a, kL0b, kL0c, kUb };
@@ -92,10 +93,26 @@ enum class VectorFunction : uint8_t {
   kRmsNorm,        // flat rows of k; dst = src over its root mean square
   kLayerNorm,      // likewise, by mean and variance
   kSoftmaxRows,    // likewise, exp over its sum
-  kRotate,         // likewise, heads turned by their positions; number src2 of
-                   // the tensor's elements is the first
-  kWeightCodes,    // codes dst from scores src by maxima at src2, sums k bytes
-                   // on; as kSoftmax; `inputs`: the query head of row 0
+  // Of a row of k that comes in parts, each of n from column src2 on.  What is
+  // known of it lies at `scales` (row_state.hpp); the first part starts it,
+  // the others `accumulate`.
+  kRowMaximum,       // the largest of src times softmax's scale
+  kRowExponentials,  // first sums: exp(src times the scale - the largest)
+  kRowValues,        // first sums: src
+  kRowSquares,       // second sums: src^2
+  kRowDeviations,    // second sums: (src - mean)^2
+  kRmsNormPart,      // result dst of src, like the next two
+  kLayerNormPart,
+  kSoftmaxPart,
+  kRotate,       // likewise, heads turned by their positions; number src2 of
+                 // the tensor's elements is the first
+  kCast,         // [m, n] dst = src in another type
+  kAppendHeads,  // columns of the cache, each with 32 bytes of UB, from flat
+                 // rows of k, (token, KV head) number src2 the first; their
+                 // scales, 32 bytes apart, to `scales`; `inputs`: 0 keys, 1
+                 // values
+  kWeightCodes,  // codes dst from scores src by maxima at src2, sums k bytes
+                 // on; as kSoftmax; `inputs`: the query head of row 0
 };
 
 // How the fixpipe turns an accumulator into an element.
@@ -107,6 +124,16 @@ enum class FixpipeMode : uint8_t {
   kBf16,     // f32 -> bf16, round to nearest even
   kTimed,    // another type, which is not carried out
   kQf322B8,  // f32 -> s8 by QUANT_PRE
+};
+
+// Where a copy's rows lie in GM if data say it: index i of the launch's list,
+// the scalar unit having read it, moves them by i / per_block blocks and i %
+// per_block entries.  A negative one moves nothing.
+struct Indirection {
+  uint32_t number = 0;     // of the index in the list
+  uint32_t per_block = 0;  // 0: the address is as it stands
+  uint32_t entry_bytes = 0;
+  uint32_t block_bytes = 0;
 };
 
 // One instruction.  Fields that an opcode does not use are zero.
@@ -144,7 +171,15 @@ struct Instruction {
   uint32_t stored_bytes = 0;     // kUnzip: compressed bytes
   float elements_per_cycle = 0;  // kVector: its rate
   float cycles = 0;              // kScalar: its time; kVector: extra passes
+  Indirection indirection;       // kCopyIn, kCopyOut
 };
+
+// How far an index moves a copy in GM.
+inline uint64_t moved_by(const Indirection& way, uint64_t index) {
+  return way.per_block == 0 ? 0
+                            : index / way.per_block * way.block_bytes +
+                                  index % way.per_block * way.entry_bytes;
+}
 
 // Why an instruction is what it is, one line: "mmad l0c[0] += ...".
 std::string disassemble(const Instruction& instruction);

@@ -20,9 +20,9 @@ constexpr std::array<const char*, 11> kSchemes = {
     "w8a16",  "w4a16", "w4a8", "w4a4",         "fp8"};
 constexpr std::array<const char*, 5> kVectors = {"add", "mul", "exp", "cast",
                                                  "reduce"};
-constexpr std::array<const char*, 9> kSmallOps = {
-    "rms_norm", "layer_norm", "rope",      "softmax",  "silu_mul",
-    "gelu",     "add",        "kv_append", "embedding"};
+constexpr std::array<const char*, kNumSmallKinds> kSmallOps = {
+    "rms_norm", "layer_norm", "rope", "softmax",
+    "silu_mul", "gelu",       "add",  "embedding"};
 
 template <typename Names, typename Enum>
 const char* name_in(const Names& names, Enum value) {
@@ -114,7 +114,15 @@ std::string key_of_one(const SmallOp& op) {
   Key key(name_in(kSmallOps, op.kind));
   key << op.rows << op.columns << name_of(op.type) << name_of(op.out)
       << op.cores;
+  if (op.head_dim != 0) key << "heads of" << op.head_dim;
   return key.take();
+}
+
+std::string key_of_one(const CacheAppend& op) {
+  Key key("kv_append");
+  key << op.tokens << op.num_kv_heads << op.head_dim << op.block_size
+      << name_of(op.type) << static_cast<int64_t>(op.kv) << op.cores;
+  return key.flag(op.rotates, "rotates").take();
 }
 
 }  // namespace
@@ -157,11 +165,9 @@ std::string timed_only_one(const GroupedGemm& grouped) {
   return timed_only_one(grouped.each);
 }
 
-std::string timed_only_one(const SmallOp& op) {
-  const bool is_moved =
-      op.kind == SmallKind::kKvAppend || op.kind == SmallKind::kEmbedding;
-  return is_moved ? "its addresses are data" : "";
-}
+std::string timed_only_one(const SmallOp&) { return {}; }
+
+std::string timed_only_one(const CacheAppend&) { return {}; }
 
 std::string timed_only_one(const VectorOp& op) {
   return op.kind == VectorKind::kAdd ? "" : "only sums are computed";

@@ -124,6 +124,12 @@ struct Copy {
 // kS8 has a scale for each token and head, kS8Channel one for each dim.
 enum class KvType : uint8_t { kF16, kBf16, kS8, kFa3, kS8Channel };
 
+// What the cache's elements are stored as.
+constexpr Type code_type(KvType kv) {
+  if (kv == KvType::kF16) return Type::kF16;
+  return kv == KvType::kBf16 ? Type::kBf16 : Type::kS8;
+}
+
 // One step of attention over a paged cache.
 struct Attention {
   std::vector<int64_t> q_lens;    // per sequence
@@ -148,9 +154,9 @@ enum class SmallKind : uint8_t {
   kSiluMul,
   kGelu,
   kAdd,
-  kKvAppend,
   kEmbedding,
 };
+inline constexpr int64_t kNumSmallKinds = 8;
 
 // A row op of the model: memory traffic and a few vector passes.
 struct SmallOp {
@@ -159,11 +165,25 @@ struct SmallOp {
   int64_t columns = 0;
   Type type = Type::kF16;
   Type out = Type::kF16;
-  int64_t cores = 0;
+  int64_t head_dim = 0;  // kRope; 0: a row is one head
+  int64_t cores = 0;     // vector cores; 0: all
 };
 
-using Problem =
-    std::variant<Gemm, GroupedGemm, VectorOp, Copy, Attention, SmallOp>;
+// New keys and values of a step into the cache that attention reads: slots of
+// blocks, which only the launch's data name.
+struct CacheAppend {
+  int64_t tokens = 0;
+  int64_t num_kv_heads = 1;
+  int64_t head_dim = 128;
+  int64_t block_size = 128;
+  Type type = Type::kF16;  // of the new ones
+  KvType kv = KvType::kF16;
+  bool rotates = false;  // keys, by their positions
+  int64_t cores = 0;     // vector cores; 0: all
+};
+
+using Problem = std::variant<Gemm, GroupedGemm, VectorOp, Copy, Attention,
+                             SmallOp, CacheAppend>;
 
 // Equal strings for equal problems: the key of the memo, and a label.
 std::string key_of(const Problem& problem);

@@ -100,6 +100,13 @@ double operations_of_one(const SmallOp& op) {
   return product(op.rows, op.columns);
 }
 
+double new_elements(const CacheAppend& op) {
+  return 2 * product(op.tokens, op.num_kv_heads) *
+         static_cast<double>(op.head_dim);
+}
+
+double operations_of_one(const CacheAppend& op) { return new_elements(op); }
+
 double bytes_of_one(const Gemm& gemm) {
   return input_bytes(gemm) + weight_bytes(gemm) + output_bytes(gemm);
 }
@@ -125,8 +132,7 @@ double bytes_of_one(const Copy& copy) {
 }
 
 double bytes_of_one(const Attention& attention) {
-  const bool is_bytes =
-      attention.kv != KvType::kF16 && attention.kv != KvType::kBf16;
+  const bool is_bytes = bits_of(code_type(attention.kv)) == 8;
   const double kv_dims = static_cast<double>(
       attention.qk_dim + (attention.v_in_k ? 0 : attention.v_dim));
   double sum = 0;
@@ -144,6 +150,13 @@ double bytes_of_one(const SmallOp& op) {
   const bool two_inputs =
       op.kind == SmallKind::kSiluMul || op.kind == SmallKind::kAdd;
   return count * (bytes_of(op.type) * (two_inputs ? 2 : 1) + bytes_of(op.out));
+}
+
+double bytes_of_one(const CacheAppend& op) {
+  const bool is_bytes = bits_of(code_type(op.kv)) == 8;
+  const double scales =
+      op.kv == KvType::kS8 ? 4 * 2 * product(op.tokens, op.num_kv_heads) : 0;
+  return new_elements(op) * (bytes_of(op.type) + (is_bytes ? 1 : 2)) + scales;
 }
 
 }  // namespace

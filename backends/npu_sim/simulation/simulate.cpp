@@ -12,6 +12,7 @@
 #include "backends/npu_sim/compiler/copy_lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/model.hpp"
+#include "backends/npu_sim/compiler/rows/cache_append.hpp"
 #include "backends/npu_sim/compiler/vector_lowering.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
 #include "tessera/error.hpp"
@@ -92,6 +93,9 @@ struct Lower {
   }
   Launch operator()(const SmallOp& op) const {
     return {lower_vector(profile, plan_small(profile, op)), {}, "vector"};
+  }
+  Launch operator()(const CacheAppend& op) const {
+    return {lower_cache_append(profile, op), {}, "kv_append"};
   }
   Launch operator()(const Copy& copy) const {
     return {lower_copy(profile, copy), {}, "copy"};
@@ -183,7 +187,7 @@ struct Estimate {
   }
   Simulation of_pass(const VectorPlan& plan) const {
     Simulation result;
-    result.cycles = pass_cycles(profile, plan.pass, plan.lanes);
+    result.cycles = vector_cycles(profile, plan);
     result.cores = plan.lanes;
     return result;
   }
@@ -198,6 +202,12 @@ struct Estimate {
   }
   Simulation operator()(const SmallOp& op) const {
     return of_pass(plan_small(profile, op));
+  }
+  Simulation operator()(const CacheAppend& op) const {
+    Simulation result;
+    result.cores = append_lanes(profile, op);
+    result.cycles = cache_append_cycles(profile, op, result.cores);
+    return result;
   }
   Simulation operator()(const Copy& copy) const {
     Simulation result;

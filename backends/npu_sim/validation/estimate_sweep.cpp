@@ -152,10 +152,25 @@ Problem random_row_op(const Profile& profile, Draw& draw) {
     op.cores = draw.cores(profile.vector_cores);
     return op;
   }
+  if (draw.one_in(8)) {
+    CacheAppend op;
+    op.tokens = draw.between(1, 4096);
+    op.num_kv_heads = draw.pick({1, 2, 4, 8, 32});
+    op.head_dim = draw.pick({64, 80, 128, 256});
+    op.block_size = draw.pick({16, 64, 128});
+    op.type = draw.one_in(2) ? Type::kF32 : Type::kF16;
+    constexpr std::array<KvType, 4> kTypes = {KvType::kF16, KvType::kS8,
+                                              KvType::kFa3, KvType::kS8Channel};
+    op.kv = kTypes.at(draw.below(kTypes.size()));
+    op.rotates = draw.one_in(2);
+    op.cores = draw.cores(profile.vector_cores);
+    return op;
+  }
   SmallOp op;
-  op.kind = static_cast<SmallKind>(draw.below(9));
-  op.rows = draw.between(1, 4096);
-  op.columns = draw.between(64, 16384);
+  op.kind = static_cast<SmallKind>(draw.below(kNumSmallKinds));
+  const bool is_long = draw.one_in(6);  // most beyond what UB holds
+  op.rows = draw.between(1, is_long ? 100 : 4096);
+  op.columns = draw.between(is_long ? 50000 : 64, is_long ? 400000 : 16384);
   op.type = draw.one_in(2) ? Type::kF32 : Type::kF16;
   op.cores = draw.cores(profile.vector_cores);
   return op;

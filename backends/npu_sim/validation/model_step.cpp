@@ -77,6 +77,15 @@ class Step {
     op.columns = columns;
     add(op, times);
   }
+  // Queries are turned on the way by the same cores.
+  void add_append(int64_t kv_heads, int64_t head_dim, int64_t times) {
+    CacheAppend op;
+    op.tokens = step_.tokens;
+    op.num_kv_heads = kv_heads;
+    op.head_dim = head_dim;
+    op.rotates = true;
+    add(op, times);
+  }
   double total_ns() const { return total_ns_; }
 
  private:
@@ -101,7 +110,8 @@ double model_step_ns(Simulator& simulator, const ModelStep& wanted) {
   step.add_small(SmallKind::kRmsNorm, shape.hidden, 2 * layers + 1);
   step.add_linear(q + 2 * kv, shape.hidden, narrow, layers);
   step.add_small(SmallKind::kRmsNorm, q + kv, layers);  // of q and k
-  step.add_small(SmallKind::kKvAppend, q + 2 * kv, layers);
+  step.add_small(SmallKind::kRope, q, layers);
+  step.add_append(shape.kv_heads, shape.head_dim, layers);
   Attention attention;
   attention.q_lens = {wanted.tokens};
   attention.seq_lens = {wanted.cached};

@@ -24,6 +24,7 @@ namespace {
 constexpr int kNumShapes = 12;
 constexpr float kEps = 1e-5f;
 constexpr uint32_t kPositions = 50;
+constexpr int64_t kTableRows = 37;
 
 struct Kind {
   const char* name;
@@ -39,7 +40,16 @@ constexpr Kind kKinds[] = {
     {"gelu_erf", SmallKind::kGelu, TSR_EPILOGUE_GELU_ERF},
     {"gelu_tanh", SmallKind::kGelu, TSR_EPILOGUE_GELU_TANH},
     {"add", SmallKind::kAdd},
+    {"embedding", SmallKind::kEmbedding},
 };
+
+struct Sizes {
+  int64_t most_rows = 90;
+  int64_t least_columns = 1;
+  int64_t most_columns = 900;
+};
+// For a UB of 16 KB, of whatever type.
+constexpr Sizes kBeyondUb{4, 9000, 20000};
 
 uint32_t dtype_of(Type type) {
   return type == Type::kF32 ? TSR_F32 : type == Type::kF16 ? TSR_F16 : TSR_BF16;
@@ -48,20 +58,25 @@ uint32_t dtype_of(Type type) {
 // One op in both forms.
 class SmallCase {
  public:
-  SmallCase(const Profile& profile, const Kind& kind, std::mt19937& rng)
+  SmallCase(const Profile& profile, const Kind& kind, const Sizes& sizes,
+            std::mt19937& rng)
       : profile_(profile), kind_(kind) {
     const auto type = [&] {
       constexpr Type kTypes[] = {Type::kF16, Type::kF32, Type::kBf16};
       return kTypes[rng() % (profile.cube.bf16 ? 3 : 2)];
     };
     op_.kind = kind.kind;
-    op_.rows = 1 + static_cast<int64_t>(rng() % 90);
-    op_.columns = 1 + static_cast<int64_t>(rng() % 900);
+    std::uniform_int_distribution<int64_t> rows(1, sizes.most_rows);
+    std::uniform_int_distribution<int64_t> columns(sizes.least_columns,
+                                                   sizes.most_columns);
+    op_.rows = rows(rng);
+    op_.columns = columns(rng);
     op_.type = type();
     op_.out = type();
     std::normal_distribution<float> normal;
     for (int i = 0; i < 2; ++i) {
-      std::vector<float> values(static_cast<size_t>(op_.rows * op_.columns));
+      std::vector<float> values(
+          static_cast<size_t>(input_rows() * op_.columns));
       for (float& value : values) value = 3 * normal(rng);
       inputs_[i] = stored(values, op_.type);
     }
@@ -71,6 +86,9 @@ class SmallCase {
     }
     if (rng() % 2 == 0) bias_.clear();
     if (kind.kind == SmallKind::kRope) choose_heads(rng);
+    for (int64_t row = 0; row < op_.rows; ++row) {
+      ids_.push_back(static_cast<int32_t>(rng() % kTableRows));
+    }
   }
 
   std::string text() const {
@@ -93,6 +111,9 @@ class SmallCase {
     memory.rows.scale = 0.25f;
     memory.rows.weight = weight_;
     memory.rows.bias = bias_;
+    memory.indices = ids_;
+    const auto* ids = reinterpret_cast<const uint8_t*>(ids_.data());
+    tensor(Tensor::kIndices).assign(ids, ids + 4 * ids_.size());
     execute(profile_, compile(profile_, op_, {}), memory);
     return tensor(Tensor::kOutput);
   }
@@ -121,6 +142,9 @@ class SmallCase {
       case SmallKind::kSoftmax:
         run(Softmax{op_.rows, op_.columns, a, y, 0.25f}, {});
         break;
+      case SmallKind::kEmbedding:
+        run(Gather{op_.rows, op_.columns, kTableRows, a, ids_.data(), y}, {});
+        break;
       default:
         run(Map{map_kind(), op_.rows, op_.columns, a, b, y}, {});
         break;
@@ -129,6 +153,9 @@ class SmallCase {
   }
 
  private:
+  int64_t input_rows() const {
+    return kind_.kind == SmallKind::kEmbedding ? kTableRows : op_.rows;
+  }
   // A row is a token.
   void choose_heads(std::mt19937& rng) {
     const auto below = [&](uint32_t most) {
@@ -146,6 +173,7 @@ class SmallCase {
       rows_.positions.push_back(static_cast<int32_t>(below(kPositions)) - 1);
     }
     op_.columns = rows_.num_heads * rows_.head_dim;
+    op_.head_dim = rng() % 2 == 0 ? rows_.head_dim : 0;
     std::vector<float> values(static_cast<size_t>(op_.rows * op_.columns));
     for (float& value : values) value = normal(rng);
     inputs_[0] = stored(values, op_.type);
@@ -176,6 +204,7 @@ class SmallCase {
   RowFacts rows_;
   std::vector<float> weight_;
   std::vector<float> bias_;
+  std::vector<int32_t> ids_;
 };
 
 class RowPaths : public testing::TestWithParam<const char*> {};
@@ -185,25 +214,52 @@ TEST_P(RowPaths, AgreeBitForBit) {
   std::mt19937 rng(42);
   for (const Kind& kind : kKinds) {
     for (int i = 0; i < kNumShapes; ++i) {
-      const SmallCase both(profile, kind, rng);
+      const SmallCase both(profile, kind, {}, rng);
       ASSERT_EQ(both.instructions(), both.fast()) << both.text();
     }
   }
 }
 
-TEST_P(RowPaths, RowsBeyondUbAreTimedAndNotCarriedOut) {
+// In a UB of the least size that a profile may have, rows come in parts.
+TEST_P(RowPaths, AgreeBitForBitOnRowsBeyondUb) {
+  const Profile profile =
+      with_parameters(load_profile(GetParam()), {{"local.ub_bytes", 16384}});
+  std::mt19937 rng(42);
+  for (const Kind& kind : kKinds) {
+    if (kind.kind == SmallKind::kRope) continue;  // heads are rows
+    for (int i = 0; i < 4; ++i) {
+      const SmallCase both(profile, kind, kBeyondUb, rng);
+      ASSERT_EQ(both.instructions(), both.fast()) << both.text();
+    }
+  }
+}
+
+TEST_P(RowPaths, AgreeBitForBitBeyondTheChipsOwnUb) {
   const Profile profile = load_profile(GetParam());
-  const SmallOp op{SmallKind::kSoftmax, 2, 200000};
-  EXPECT_GT(simulate(profile, op).cycles, 0);
+  std::mt19937 rng(42);
+  for (const Kind& kind : kKinds) {
+    if (kind.kind == SmallKind::kRope) continue;
+    const SmallCase both(profile, kind, {2, 140000, 150000}, rng);
+    ASSERT_EQ(both.instructions(), both.fast()) << both.text();
+  }
+}
+
+TEST_P(RowPaths, AnIdOutsideTheTableIsRefused) {
+  const Profile profile = load_profile(GetParam());
+  const SmallOp op{SmallKind::kEmbedding, 1, 64};
   Memory memory;
-  memory.tensors[static_cast<uint64_t>(Tensor::kInput)].resize(800000);
-  memory.tensors[static_cast<uint64_t>(Tensor::kOutput)].resize(800000);
-  try {
-    execute(profile, compile(profile, op, {}), memory);
-    FAIL() << "no error";
-  } catch (const sdk::Error& error) {
-    EXPECT_EQ(error.code(), TSR_UNIMPLEMENTED);
-    EXPECT_THAT(error.what(), testing::HasSubstr("is timed only"));
+  memory.tensors[static_cast<uint64_t>(Tensor::kInput)].resize(2 * 64 * 3);
+  memory.tensors[static_cast<uint64_t>(Tensor::kOutput)].resize(2 * 64);
+  memory.tensors[static_cast<uint64_t>(Tensor::kIndices)].resize(4);
+  for (const int32_t id : {3, INT32_MAX}) {
+    memory.indices = {id};
+    try {
+      execute(profile, compile(profile, op, {}), memory);
+      FAIL() << "no error for " << id;
+    } catch (const sdk::Error& error) {
+      EXPECT_EQ(error.code(), TSR_INVALID_ARGUMENT);
+      EXPECT_THAT(error.what(), testing::HasSubstr("memory: "));
+    }
   }
 }
 

@@ -44,7 +44,7 @@ class RandomProblems {
   }
   Problem small_op() {
     SmallOp op;
-    op.kind = static_cast<SmallKind>(rng_() % 9);
+    op.kind = static_cast<SmallKind>(rng_() % kNumSmallKinds);
     op.rows = pick({1, 16, 512, 2048});
     op.columns = pick({1024, 4096, 12288});
     return op;

@@ -212,7 +212,10 @@ TEST(Simulate, EveryShippedProfileRunsEveryKindOfProblem) {
         latent,
         copy,
         VectorOp{64, 512},
-        SmallOp{SmallKind::kSoftmax, 3, 1000}};
+        SmallOp{SmallKind::kSoftmax, 3, 1000},
+        SmallOp{SmallKind::kSoftmax, 2, 200000},
+        SmallOp{SmallKind::kEmbedding, 40, 1000},
+        CacheAppend{.tokens = 30, .num_kv_heads = 2, .kv = KvType::kS8}};
     for (const Problem& problem : problems) {
       const Simulation result = simulate(profile, problem);
       EXPECT_GT(result.time_ns, 0) << name << ' ' << key_of(problem);
