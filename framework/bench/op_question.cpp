@@ -37,10 +37,9 @@ void add_rows(const OpQuestion& q, Json& json) {
   json["rows"] = q.shape.at(0);
   json["columns"] = q.shape.at(1);
   if (!q.type.empty()) json["type"] = q.type;
-  if (q.op == "add") {
-    json["bank_conflicts"] = q.bank_conflicts;
-    return;
-  }
+  if (q.op == "add") json["bank_conflicts"] = q.bank_conflicts;
+  if (q.op == "rope") json["head_dim"] = q.head_dim;
+  if (q.op != "copy") return;
   if (q.tile.size() == 2) {
     json["tile_rows"] = q.tile[0];
     json["tile_columns"] = q.tile[1];

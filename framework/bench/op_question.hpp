@@ -21,8 +21,8 @@ Result<std::vector<int64_t>> parse_sizes(const std::string& text, size_t count);
 // Fields that an op has no use for are ignored.
 struct OpQuestion {
   // Any device: linear, attention, add, silu_mul, gelu, rms_norm, layer_norm,
-  // softmax, rope, embedding, copy, upload, download.  Simulated ones:
-  // linear, grouped_linear, attention, add, copy
+  // softmax, rope, embedding, copy, upload, download.  Simulated ones: all of
+  // these but the last two, and grouped_linear
   std::string op = "linear";
   std::string scheme = "w16a16";
   std::string type;            // of add and copy, and a product's result

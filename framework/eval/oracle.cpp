@@ -241,7 +241,8 @@ class Pass {
     if (bounds_.empty()) return {};
     OracleBounds& bounds = bounds_[o.y];
     const std::vector<float>& values = values_[o.y];
-    if (p.act_quant != TSR_ACT_FLOAT) {
+    const bool is_f8 = p.act_quant == TSR_ACT_F8_DYNAMIC;
+    if (p.act_quant != TSR_ACT_FLOAT && !is_f8) {
       if (kept_dtype(o.y) == TSR_BF16) return {};
       bounds.fixed_pipe = values;
       TSR_RETURN_IF_ERROR(
@@ -255,7 +256,7 @@ class Pass {
     bounds.of.resize(values.size());
     return reference::linear_bound(
         p,
-        {TSR_ERROR_HALF_PRODUCTS, kept_dtype(o.y),
+        {is_f8 ? TSR_ERROR_DOT : TSR_ERROR_HALF_PRODUCTS, kept_dtype(o.y),
          is_bf16 ? uint32_t{TSR_BF16} : uint32_t{TSR_F16}},
         bounds.of.data());
   }

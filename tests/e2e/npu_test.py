@@ -141,6 +141,15 @@ class SimulatedNpuModelTest(cli_test.CommandCase):
     def test_fa3_on_910b(self):
         self.hold_to_the_oracle("910b", "w8a8_mix_fa3")
 
+    def test_fp8_on_950(self):
+        for phase in ("prefill", "decode"):
+            rows = self.json("npu", "launches", "--device", "npu_sim:950", "--scheme", "fp8", "--limit", 12, "--phase", phase)
+            self.assertGreater(len([row for row in rows if row["name"].endswith("_proj")]), 20)
+            for row in rows:
+                self.assertTrue(row["agrees"], row)
+        self.refused(1, "910b1 has no fp8; the first chip with it is 950", "run", "--device", "npu_sim:910b", "--scheme",
+                     "fp8", "-p", "A", "-n", 1)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -64,6 +64,10 @@ CopyPlan plan_copy(const Profile& profile, const Copy& asked) {
                                                std::to_string(asked.repeats) +
                                                " is outside 1 to 10000");
   }
+  if (asked.nd_to_nz && asked.target != CopyTarget::kL1) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "copy: fractals are made on the way to l1 alone");
+  }
   CopyPlan plan;
   plan.copy = asked;
   Copy& copy = plan.copy;

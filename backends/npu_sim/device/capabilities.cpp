@@ -62,8 +62,10 @@ class RowMaker {
     const std::vector<tsr_plane_rule>& rules = rows_.rules.back();
     tsr_kernel_desc& row = add(TSR_OP_LINEAR, product.name);
     if (!product.is_integer) row.determinism = TSR_DETERMINISM_RUN;
-    row.error_class =
-        product.is_integer ? TSR_ERROR_EXACT : TSR_ERROR_HALF_PRODUCTS;
+    row.error_class = product.is_integer ? TSR_ERROR_EXACT
+                      : product.format == TSR_WEIGHT_F8E4M3
+                          ? TSR_ERROR_DOT  // codes are the oracle's
+                          : TSR_ERROR_HALF_PRODUCTS;
     row.accumulator = product.is_integer ? TSR_I32 : TSR_F32;
     row.act_quants = product.acts;
     row.weight_format = product.format;
@@ -137,6 +139,10 @@ void add_products(const Profile& profile, RowMaker& rows) {
                     kScales, kBytes, false});
   rows.add_product({"linear_w4a16", TSR_WEIGHT_U4, kFloat, kScales, kAnyBlock,
                     kScales, kBytes, false});
+  if (profile.cube.macs_f8 > 0) {
+    rows.add_product({"linear_fp8", TSR_WEIGHT_F8E4M3, bit(TSR_ACT_F8_DYNAMIC),
+                      kScales, kWhole, 0, 0, false});
+  }
   const uint32_t int4_acts =
       bit(TSR_ACT_I8_DYNAMIC) |
       (profile.cube.macs_s4 > 0 ? bit(TSR_ACT_I4_DYNAMIC) : 0);
@@ -211,12 +217,11 @@ std::optional<std::string> missing_hardware(const Profile& profile,
     return profile.name +
            " has no weight-unzip engine, so no w8a8sc; 310p has one";
   }
-  if (facts.weight_format == TSR_WEIGHT_F8E4M3 ||
-      facts.weight_format == TSR_WEIGHT_F8E5M2 ||
-      facts.act_quant == TSR_ACT_F8_DYNAMIC) {
-    return profile.cube.macs_f8 == 0
-               ? profile.name + " has no fp8; the first chip with it is 950"
-               : profile.name + ": fp8 is timed but not computed";
+  const bool is_f8 = facts.weight_format == TSR_WEIGHT_F8E4M3 ||
+                     facts.weight_format == TSR_WEIGHT_F8E5M2 ||
+                     facts.act_quant == TSR_ACT_F8_DYNAMIC;
+  if (is_f8 && profile.cube.macs_f8 == 0) {
+    return profile.name + " has no fp8; the first chip with it is 950";
   }
   if (facts.act_quant == TSR_ACT_I4_DYNAMIC && profile.cube.macs_s4 == 0) {
     return profile.name + " has no int4 products";

@@ -10,6 +10,7 @@
 #include "backends/npu_sim/execution/bytes.hpp"
 #include "backends/npu_sim/execution/sparse_region.hpp"
 #include "backends/npu_sim/execution/vector_unit.hpp"
+#include "backends/npu_sim/function/float8.hpp"
 #include "backends/npu_sim/function/half.hpp"
 #include "backends/npu_sim/machine/check.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
@@ -115,6 +116,12 @@ struct ReadS8 {
   static constexpr size_t kRow = 32;
   static int32_t read(const uint8_t* row, size_t at) {
     return static_cast<int8_t>(row[at]);
+  }
+};
+struct ReadF8 {
+  static constexpr size_t kRow = 32;
+  static float read(const uint8_t* row, size_t at) {
+    return f32_from_f8(row[at]);
   }
 };
 struct ReadS4 {
@@ -321,6 +328,9 @@ std::string CoreMemory::mmad(const Instruction& one) {
       return {};
     case Type::kS4:
       multiply<ReadS4, int32_t>(one);
+      return {};
+    case Type::kF8:
+      multiply<ReadF8, float>(one);
       return {};
     default:
       return std::string(name_of(one.type)) + " is timed only";

@@ -43,6 +43,7 @@ class VectorWork {
   float read(Type type, uint64_t offset, size_t index);
   void write(Type type, uint64_t offset, size_t index, float value);
   void write_code(uint64_t offset, size_t index, int32_t code);
+  float write_codes(const std::vector<float>& row, size_t r);
   float weight_scale(size_t index) const;
   float finished(size_t row, size_t column, uint64_t sum);
   float scale_at(size_t row, size_t channel);
@@ -111,21 +112,31 @@ void VectorWork::quantize() {
   }
 }
 
+// Writes the codes of row r; returns their scale.
+float VectorWork::write_codes(const std::vector<float>& row, size_t r) {
+  const size_t columns = row.size();
+  const auto count = static_cast<int64_t>(columns);
+  if (one_.out_type == Type::kF8) {
+    return quantize_f8(row.data(), count, at(one_.dst + r * columns, columns));
+  }
+  std::vector<int16_t> codes(columns);
+  const int32_t most = one_.out_type == Type::kS4 ? 7 : 127;
+  const float scale = quantize_dynamic(row.data(), count, most, codes.data());
+  for (size_t i = 0; i < columns; ++i) {
+    write_code(one_.dst, r * columns + i, codes[i]);
+  }
+  return scale;
+}
+
 void VectorWork::quantize_rows() {
   const size_t columns = one_.k;
   std::vector<float> row(columns);
-  std::vector<int16_t> codes(columns);
-  const int32_t most = one_.out_type == Type::kS4 ? 7 : 127;
   for (size_t r = 0; r < count() / columns; ++r) {
+    // All of it before the first code, which may lie over it.
     for (size_t i = 0; i < columns; ++i) {
       row[i] = read(one_.type, one_.src, r * columns + i);
     }
-    const float scale = quantize_dynamic(
-        row.data(), static_cast<int64_t>(columns), most, codes.data());
-    for (size_t i = 0; i < columns; ++i) {
-      write_code(one_.dst, r * columns + i, codes[i]);
-    }
-    store_value(at(one_.scales + 4 * r, 4), scale);
+    store_value(at(one_.scales + 4 * r, 4), write_codes(row, r));
   }
 }
 

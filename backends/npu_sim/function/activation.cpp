@@ -8,6 +8,8 @@
 #include <cmath>
 #include <limits>
 
+#include "backends/npu_sim/function/float8.hpp"
+
 namespace tessera::npu {
 namespace {
 
@@ -48,6 +50,17 @@ float quantize_dynamic(const float* x, int64_t count, int32_t max_code,
         static_cast<int16_t>(round_to_code(product, 0, -max_code, max_code));
   }
   const float reciprocal = 1.0f / max;
+  return amax * reciprocal;
+}
+
+float quantize_f8(const float* x, int64_t count, uint8_t* out_codes) {
+  std::fill_n(out_codes, count, uint8_t{0});
+  const float amax = amax_of(x, count);
+  if (std::isnan(amax)) return amax;
+  if (amax < kSmallestAmax) return 0.0f;
+  const float inv = kMostF8 / amax;
+  for (int64_t i = 0; i < count; ++i) out_codes[i] = f8_from_f32(x[i] * inv);
+  const float reciprocal = 1.0f / kMostF8;
   return amax * reciprocal;
 }
 

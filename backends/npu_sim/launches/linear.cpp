@@ -18,7 +18,10 @@ namespace {
 // The type in which the cube multiplies float activations.
 Half cube_type(const Profile& profile, const sdk::OpFacts& facts,
                uint32_t x_dtype) {
-  if (facts.weight_format == TSR_WEIGHT_F16) return Half::kF16;
+  if (facts.weight_format == TSR_WEIGHT_F16 ||
+      facts.weight_format == TSR_WEIGHT_F8E4M3) {
+    return Half::kF16;
+  }
   const bool bf16 =
       facts.weight_format == TSR_WEIGHT_BF16 || x_dtype == TSR_BF16;
   return bf16 && profile.cube.bf16 ? Half::kBf16 : Half::kF16;
@@ -36,7 +39,8 @@ class LinearLaunch final : public Launch {
         multiplier_(input.rows(op.multiplier)),
         residual_(input.rows(op.residual)) {
     const auto weight = device_.weight(input.program.weights()[op.weight]);
-    if (facts_.act_quant == TSR_ACT_FLOAT) {
+    if (facts_.act_quant == TSR_ACT_FLOAT ||
+        facts_.act_quant == TSR_ACT_F8_DYNAMIC) {
       half_ = weight->half(cube_type(device_.profile(), facts_, x_.dtype()));
     } else {
       integers_ = weight->integers();

@@ -20,6 +20,8 @@ Scheme scheme_of_facts(const sdk::OpFacts& facts, const LinearStep& step) {
   switch (facts.weight_format) {
     case TSR_WEIGHT_BF16:
       return Scheme::kBf16;
+    case TSR_WEIGHT_F8E4M3:
+      return Scheme::kFp8;
     case TSR_WEIGHT_U4:
       return Scheme::kW4A16;
     case TSR_WEIGHT_I4:

@@ -111,7 +111,7 @@ std::string key_of_one(const Attention& attention) {
 }
 
 std::string key_of_one(const SmallOp& op) {
-  Key key(name_in(kSmallOps, op.kind));
+  Key key(name_of(op.kind));
   key << op.rows << op.columns << name_of(op.type) << name_of(op.out)
       << op.cores;
   if (op.head_dim != 0) key << "heads of" << op.head_dim;
@@ -128,6 +128,8 @@ std::string key_of_one(const CacheAppend& op) {
 }  // namespace
 
 const char* name_of(Type type) { return name_in(kTypes, type); }
+
+const char* name_of(SmallKind kind) { return name_in(kSmallOps, kind); }
 
 const char* name_of(Scheme scheme) { return name_in(kSchemes, scheme); }
 
@@ -151,7 +153,10 @@ bool has_group_sums(const Gemm& gemm) {
 namespace {
 
 std::string timed_only_one(const Gemm& gemm) {
-  if (gemm.scheme == Scheme::kFp8) return "fp8 products are not computed";
+  if (gemm.out == Type::kS4) return "results of 4 bits are not computed";
+  if (gemm.scheme == Scheme::kInt8 && gemm.out == Type::kBf16) {
+    return "bare sums of integers are not rounded to bf16";
+  }
   // A fractal of the cube is 32 bytes of K.
   const int64_t fractal = gemm.scheme == Scheme::kW4A4 ? 64 : 32;
   if (has_group_sums(gemm) && gemm.group_size % fractal != 0) {

@@ -46,7 +46,7 @@ enum class Scheme : uint8_t {
   kW4A16,
   kW4A8,
   kW4A4,
-  kFp8,
+  kFp8,  // E4M3, per token
 };
 
 const char* name_of(Scheme scheme);
@@ -158,6 +158,8 @@ enum class SmallKind : uint8_t {
 };
 inline constexpr int64_t kNumSmallKinds = 8;
 
+const char* name_of(SmallKind kind);
+
 // A row op of the model: memory traffic and a few vector passes.
 struct SmallOp {
   SmallKind kind = SmallKind::kRmsNorm;
@@ -197,5 +199,9 @@ double operations_of(const Problem& problem);
 
 // Bytes that must be read and written once, without padding; scales count.
 double canonical_bytes_of(const Problem& problem);
+
+// Those of them that DRAM has to move if a cache of so many bytes holds nothing
+// before, keeps what is written and serves what is read again.
+double least_dram_bytes(const Problem& problem, double cache_bytes);
 
 }  // namespace tessera::npu

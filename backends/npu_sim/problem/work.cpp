@@ -27,7 +27,6 @@ double weight_bytes(const Gemm& gemm) {
     case Scheme::kBf16:
       return 2 * count;
     case Scheme::kInt8:
-    case Scheme::kFp8:
       return count;
     case Scheme::kW8A8Sc:
       return count * gemm.compression + scales;
@@ -38,15 +37,14 @@ double weight_bytes(const Gemm& gemm) {
     case Scheme::kW8A8:
     case Scheme::kW8A8Dynamic:
     case Scheme::kW8A16:
+    case Scheme::kFp8:
       return count + scales;
   }
   return 0;
 }
 
 double input_bytes(const Gemm& gemm) {
-  const bool is_codes =
-      gemm.scheme == Scheme::kInt8 || gemm.scheme == Scheme::kFp8;
-  return (is_codes ? 1 : 2) * product(gemm.M, gemm.K);
+  return (gemm.scheme == Scheme::kInt8 ? 1 : 2) * product(gemm.M, gemm.K);
 }
 
 double output_bytes(const Gemm& gemm) {
@@ -159,7 +157,52 @@ double bytes_of_one(const CacheAppend& op) {
   return new_elements(op) * (bytes_of(op.type) + (is_bytes ? 1 : 2)) + scales;
 }
 
+double written_bytes_of_one(const Gemm& gemm) {
+  return bytes_of(gemm.out) * product(gemm.M, gemm.N);
+}
+
+double written_bytes_of_one(const GroupedGemm& grouped) {
+  double rows = 0;
+  for (const int64_t count : grouped.rows) rows += static_cast<double>(count);
+  return rows * static_cast<double>(grouped.each.N) *
+         bytes_of(grouped.each.out);
+}
+
+double written_bytes_of_one(const VectorOp& op) {
+  return product(op.rows, op.columns) * bytes_of(op.type);
+}
+
+double written_bytes_of_one(const Copy&) { return 0; }
+
+double written_bytes_of_one(const Attention& attention) {
+  double tokens = 0;
+  for (const int64_t count : attention.q_lens) {
+    tokens += static_cast<double>(count);
+  }
+  return 2 * tokens * product(attention.num_q_heads, attention.v_dim);
+}
+
+double written_bytes_of_one(const SmallOp& op) {
+  return product(op.rows, op.columns) * bytes_of(op.out);
+}
+
+double written_bytes_of_one(const CacheAppend& op) {
+  return bytes_of_one(op) - new_elements(op) * bytes_of(op.type);
+}
+
 }  // namespace
+
+double least_dram_bytes(const Problem& problem, double cache_bytes) {
+  const double written = std::visit(
+      [](const auto& one) { return written_bytes_of_one(one); }, problem);
+  const double all = canonical_bytes_of(problem);
+  if (const auto* copy = std::get_if<Copy>(&problem)) {
+    const double once = all / static_cast<double>(copy->repeats);
+    return once +
+           (all - once) * (once > cache_bytes ? 1 - cache_bytes / once : 0);
+  }
+  return all - std::min(written, cache_bytes);
+}
 
 double operations_of(const Problem& problem) {
   return std::visit([](const auto& one) { return operations_of_one(one); },

@@ -85,7 +85,8 @@ int64_t macs_of(const Profile& profile, const Problem& problem) {
   }
 }
 
-// The roofline's two sides.
+// The roofline's two sides: what DRAM cannot be spared, or what all cores'
+// ports to L2 take, and the cube's peak.
 struct Limits {
   double memory_ns = 0;
   double compute_ns = 0;
@@ -94,9 +95,14 @@ struct Limits {
 
 Limits limits_of(const Profile& profile, const Problem& problem) {
   Limits limits;
-  limits.memory_ns =
-      canonical_bytes_of(problem) /
+  const double dram_ns =
+      least_dram_bytes(problem, static_cast<double>(profile.global.l2_bytes)) /
       (profile.global.dram_gbps * profile.global.dram_efficiency);
+  const double ports =
+      static_cast<double>(std::max(profile.cube_cores, profile.vector_cores));
+  const double l2_ns = profile.cycles_to_ns(
+      canonical_bytes_of(problem) / (ports * profile.global.l2_read_rate));
+  limits.memory_ns = std::max(dram_ns, l2_ns);
   const int64_t macs = macs_of(profile, problem);
   if (macs > 0) {
     limits.compute_ns =

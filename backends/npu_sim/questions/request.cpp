@@ -164,6 +164,16 @@ Copy read_copy(Reader& reader) {
   return copy;
 }
 
+SmallOp read_small(Reader& reader, SmallKind kind) {
+  SmallOp op;
+  op.kind = kind;
+  op.rows = reader.size("rows");
+  op.columns = reader.size("columns");
+  op.type = op.out = read_type(reader, "type", "f16");
+  if (kind == SmallKind::kRope) op.head_dim = reader.size("head_dim", 0);
+  return op;
+}
+
 Attention read_attention(Reader& reader) {
   constexpr KvType kKvTypes[] = {KvType::kF16, KvType::kBf16, KvType::kS8,
                                  KvType::kFa3};
@@ -187,14 +197,34 @@ Attention read_attention(Reader& reader) {
   return attention;
 }
 
+// A row op of the model by its name; a bare add is a VectorOp.
+SmallKind small_kind_of(const std::string& name) {
+  int64_t kind = 0;
+  while (name != name_of(static_cast<SmallKind>(kind))) ++kind;
+  return static_cast<SmallKind>(kind);
+}
+
+const std::vector<std::string>& known_ops() {
+  static const std::vector<std::string> ops = [] {
+    std::vector<std::string> names = {"linear", "grouped_linear", "add", "copy",
+                                      "attention"};
+    for (int64_t kind = 0; kind < kNumSmallKinds; ++kind) {
+      const auto small = static_cast<SmallKind>(kind);
+      if (small != SmallKind::kAdd) names.emplace_back(name_of(small));
+    }
+    return names;
+  }();
+  return ops;
+}
+
 Problem read_problem(Reader& reader, SimulateOptions& options) {
   const int64_t cores = reader.size("cores", 0);
   const auto with_cores = [cores](auto problem) {
     problem.cores = cores;
     return problem;
   };
-  switch (reader.choice(
-      "op", "", {"linear", "grouped_linear", "add", "copy", "attention"})) {
+  const size_t op = reader.choice("op", "", known_ops());
+  switch (op) {
     case 0: {
       Gemm gemm = read_gemm(reader, options);
       gemm.M = reader.size("M");
@@ -210,8 +240,10 @@ Problem read_problem(Reader& reader, SimulateOptions& options) {
       return with_cores(read_add(reader));
     case 3:
       return with_cores(read_copy(reader));
-    default:
+    case 4:
       return with_cores(read_attention(reader));
+    default:
+      return with_cores(read_small(reader, small_kind_of(known_ops()[op])));
   }
 }
 

@@ -171,6 +171,10 @@ Problem random_row_op(const Profile& profile, Draw& draw) {
   const bool is_long = draw.one_in(6);  // most beyond what UB holds
   op.rows = draw.between(1, is_long ? 100 : 4096);
   op.columns = draw.between(is_long ? 50000 : 64, is_long ? 400000 : 16384);
+  if (op.kind == SmallKind::kRope) {
+    op.head_dim = 64;
+    op.columns = op.columns / op.head_dim * op.head_dim;
+  }
   op.type = draw.one_in(2) ? Type::kF32 : Type::kF16;
   op.cores = draw.cores(profile.vector_cores);
   return op;

@@ -131,8 +131,8 @@ Copy read_copy(Fields& fields) {
   Copy copy;
   fields.need("rows", copy.rows);
   fields.need("columns", copy.columns);
-  fields.need("tile_rows", copy.tile_rows);
-  fields.need("tile_columns", copy.tile_columns);
+  fields.read("tile_rows", copy.tile_rows);
+  fields.read("tile_columns", copy.tile_columns);
   fields.read("nd_to_nz", copy.nd_to_nz);
   fields.read("repeats", copy.repeats);
   fields.read("cores", copy.cores);

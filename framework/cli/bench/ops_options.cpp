@@ -206,7 +206,7 @@ void add_ops_options(CLI::App& app, OpsOptions& options) {
                  "linear, attention, rms_norm, layer_norm, add, silu_mul, "
                  "gelu, rope, softmax, embedding, copy, upload, download; "
                  "groups of them: small, transfers, all; on simulated devices "
-                 "linear, grouped_linear, attention, add and copy; several "
+                 "grouped_linear too, and neither upload nor download; several "
                  "with commas")
       ->delimiter(',')
       ->check(CLI::IsMember(ops))

@@ -191,6 +191,10 @@ Result<std::vector<OpQuestion>> make_questions(const OpsOptions& options) {
   for (const std::string& op : expand_ops(options.ops)) {
     OpQuestion question = options.question;
     question.op = op;
+    if (!options.tile.empty() && !is_linear(op) && op != "copy") {
+      return Status(TSR_INVALID_ARGUMENT,
+                    "--tile: " + op + " has none; copy and products have");
+    }
     TSR_RETURN_IF_ERROR(op == "attention"
                             ? add_attention(options, question, questions)
                             : add_shaped(options, question, questions));

@@ -113,6 +113,8 @@ void emit_finish(const GemmContext& context, const FinishPlace& place,
                  Emitter& out) {
   const double rate = context.profile.vector.bytes_per_cycle / kFloatBytes;
   const bool has_sums = context.plan.kind.sum_k > 0;
+  // Floats with scales of their row and column.
+  const bool is_scaled = has_sums || context.plan.kind.cube == Type::kF8;
   for (int64_t i = 0; i < context.plan.kind.vector_passes; ++i) {
     Instruction& one = out.vector(place.at, place.rows * place.n, rate);
     one.m = static_cast<uint32_t>(place.rows);
@@ -127,7 +129,7 @@ void emit_finish(const GemmContext& context, const FinishPlace& place,
       continue;
     }
     one.function =
-        has_sums ? VectorFunction::kFinishSums : VectorFunction::kFinish;
+        is_scaled ? VectorFunction::kFinishSums : VectorFunction::kFinish;
     if (has_sums) one.src = static_cast<uint64_t>(place.sums);
   }
 }

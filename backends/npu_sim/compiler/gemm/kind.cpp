@@ -103,6 +103,12 @@ void check_shape(const Gemm& gemm) {
   }
 }
 
+// Integer sums whose scales the fixed pipe has, but not the type of the result.
+bool leaves_as_bf16(const Gemm& gemm) {
+  return gemm.out == Type::kBf16 &&
+         (gemm.scheme == Scheme::kW8A8 || gemm.scheme == Scheme::kW8A8Sc);
+}
+
 }  // namespace
 
 GemmKind kind_of(const Profile& profile, const Gemm& gemm) {
@@ -110,9 +116,9 @@ GemmKind kind_of(const Profile& profile, const Gemm& gemm) {
   GemmKind kind = types_of(gemm);
   check_types(profile, gemm, kind);
   kind.unzips = gemm.scheme == Scheme::kW8A8Sc;
-  const bool per_token = gemm.scheme == Scheme::kW8A8Dynamic ||
-                         gemm.scheme == Scheme::kW4A8 ||
-                         gemm.scheme == Scheme::kW4A4;
+  const bool per_token =
+      gemm.scheme == Scheme::kW8A8Dynamic || gemm.scheme == Scheme::kW4A8 ||
+      gemm.scheme == Scheme::kW4A4 || gemm.scheme == Scheme::kFp8;
   kind.per_token = per_token;
   if (per_token && gemm.transpose_a) {
     throw sdk::Error(TSR_INVALID_ARGUMENT,
@@ -130,7 +136,7 @@ GemmKind kind_of(const Profile& profile, const Gemm& gemm) {
   }
   kind.vector_epilogue = per_token || !profile.exit.fixpipe || epilogue.bias ||
                          epilogue.activation || kind.vector_inputs > 0 ||
-                         kind.sum_k > 0;
+                         kind.sum_k > 0 || leaves_as_bf16(gemm);
   // Convert, scale; scale per token; silu as exp, add, divide on half rate.
   kind.vector_passes = (bits_of(kind.cube) < 16 ? 2 : 1) + (per_token ? 1 : 0) +
                        (epilogue.bias ? 1 : 0) + (epilogue.activation ? 6 : 0) +

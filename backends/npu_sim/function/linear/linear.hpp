@@ -43,14 +43,14 @@ struct AccumulatorPath {
 struct LinearScratch {
   std::vector<float> rows;     // [M, K]: inputs as the cube sees them
   std::vector<int16_t> codes;  // [M, K]
-  std::vector<float> scales;   // [M]
+  std::vector<float> scales;   // [M], of codes
 };
 
 // Float products: x rounded to the weight's type, sums in f32 in ascending k
-// with exact products, of each share of K, then the epilogue.
+// with exact products, of each share of K, then scales of F8 and the epilogue.
 //
-// Errors   throws sdk::Error INVALID_ARGUMENT for a column range outside N, or
-//          raw integer accumulators
+// Errors   throws sdk::Error INVALID_ARGUMENT for a column range outside N, raw
+//          integer accumulators, or F8 on one side alone
 void linear(const HalfWeight& weight, const Linear& op, LinearScratch& scratch,
             const Parallel& parallel);
 

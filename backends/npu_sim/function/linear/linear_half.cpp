@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "backends/npu_sim/function/activation.hpp"
+#include "backends/npu_sim/function/float8.hpp"
 #include "backends/npu_sim/function/inner_loops.hpp"
 #include "backends/npu_sim/function/linear/epilogue.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
@@ -13,10 +15,21 @@
 namespace tessera::npu {
 namespace {
 
+bool is_f8(const HalfWeight& weight) { return !weight.scales.empty(); }
+
+// A row as values of its codes; returns its scale.
+float round_to_f8(float* row, int64_t K) {
+  std::vector<uint8_t> codes(static_cast<size_t>(K));
+  const float scale = quantize_f8(row, K, codes.data());
+  std::transform(codes.begin(), codes.end(), row, f32_from_f8);
+  return scale;
+}
+
 // Inputs rounded to the type that the cube takes.
 void round_inputs(const HalfWeight& weight, const Linear& op,
                   LinearScratch& scratch, const Parallel& parallel) {
   scratch.rows.resize(static_cast<size_t>(op.M * weight.K));
+  scratch.scales.resize(static_cast<size_t>(op.M));
   const uint32_t count = num_tasks(op.M);
   parallel.run(count, [&](uint32_t task) {
     std::vector<float> buffer;
@@ -24,6 +37,10 @@ void round_inputs(const HalfWeight& weight, const Linear& op,
     for (int64_t m = range.begin; m < range.end; ++m) {
       float* row = scratch.rows.data() + m * weight.K;
       read_input(weight.rules, op.x, m, weight.K, buffer, row);
+      if (is_f8(weight)) {
+        scratch.scales[static_cast<size_t>(m)] = round_to_f8(row, weight.K);
+        continue;
+      }
       for (int64_t k = 0; k < weight.K; ++k) {
         row[k] = rounded_to_half(weight.type, row[k]);
       }
@@ -54,8 +71,13 @@ void run_tile(const HalfWeight& weight, const Linear& op,
       }
     }
     for (int64_t r = 0; r < rows; ++r) {
-      finish_columns(op, m + r, first, last - first,
-                     acc + r * kTileColumns + first % kTileColumns);
+      float* sums = acc + r * kTileColumns + first % kTileColumns;
+      for (int64_t n = first; is_f8(weight) && n < last; ++n) {
+        const float scale = scratch.scales[static_cast<size_t>(m + r)] *
+                            weight.scales[static_cast<size_t>(n)];
+        sums[n - first] = sums[n - first] * scale;
+      }
+      finish_columns(op, m + r, first, last - first, sums);
     }
   }
 }
@@ -65,6 +87,10 @@ void run_tile(const HalfWeight& weight, const Linear& op,
 void linear(const HalfWeight& weight, const Linear& op, LinearScratch& scratch,
             const Parallel& parallel) {
   check_linear(op, weight.N);
+  if (is_f8(weight) != (op.act_quant == TSR_ACT_F8_DYNAMIC)) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     "linear: f8 is multiplied by f8 alone");
+  }
   if (op.y.dtype == TSR_I32) {
     throw sdk::Error(TSR_INVALID_ARGUMENT,
                      "linear: i32 accumulators of float activations");

@@ -213,6 +213,10 @@ const uint16_t* Planes::half_row(int64_t n) const {
   return reinterpret_cast<const uint16_t*>(codes_row(n));
 }
 
+const uint8_t* Planes::byte_row(int64_t n) const {
+  return reinterpret_cast<const uint8_t*>(codes_row(n));
+}
+
 int64_t Planes::group_size() const {
   return scale_ == nullptr ? K_ : std::min<int64_t>(scale_->block_k, K_);
 }

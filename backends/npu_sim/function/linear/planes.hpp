@@ -30,6 +30,8 @@ class Planes {
   void sparse_codes(int16_t* out_codes) const;
   // The bits of a row of an F16 or BF16 weight.
   const uint16_t* half_row(int64_t n) const;
+  // Those of a row of an F8E4M3 weight.
+  const uint8_t* byte_row(int64_t n) const;
 
   bool has_scale() const { return scale_ != nullptr; }
   bool has_scale2() const { return scale2_ != nullptr; }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <string>
 
+#include "backends/npu_sim/function/float8.hpp"
 #include "backends/npu_sim/function/inner_loops.hpp"
 #include "backends/npu_sim/function/linear/planes.hpp"
 #include "tessera/error.hpp"
@@ -30,6 +31,13 @@ class RowMaker {
       case TSR_WEIGHT_BF16: {
         const uint16_t* row = planes_.half_row(n);
         std::copy_n(row, K, out_row);
+        return;
+      }
+      case TSR_WEIGHT_F8E4M3: {
+        const uint8_t* row = planes_.byte_row(n);
+        std::transform(row, row + K, out_row, [](uint8_t code) {
+          return f16_from_f32(f32_from_f8(code));
+        });
         return;
       }
       default:
@@ -61,7 +69,8 @@ class RowMaker {
 };
 
 void require_type(uint32_t format, Half type) {
-  const bool other = (format == TSR_WEIGHT_F16 && type != Half::kF16) ||
+  const bool is_f16 = format == TSR_WEIGHT_F16 || format == TSR_WEIGHT_F8E4M3;
+  const bool other = (is_f16 && type != Half::kF16) ||
                      (format == TSR_WEIGHT_BF16 && type != Half::kBf16);
   if (!other) return;
   throw sdk::Error(TSR_INVALID_ARGUMENT,
@@ -74,6 +83,11 @@ void require_type(uint32_t format, Half type) {
 HalfWeight make_half_weight(const tsr_weight_desc& desc, Half type) {
   require_type(desc.format, type);
   const Planes planes(desc);
+  if (desc.format == TSR_WEIGHT_F8E4M3 &&
+      planes.group_size() < planes.columns()) {
+    throw sdk::Error(TSR_UNIMPLEMENTED,
+                     "weight: f8e4m3 with scales of groups is not multiplied");
+  }
   HalfWeight weight;
   weight.type = type;
   weight.N = desc.N;
@@ -90,6 +104,9 @@ HalfWeight make_half_weight(const tsr_weight_desc& desc, Half type) {
                      n % kTileColumns;
     for (int64_t k = 0; k < weight.K; ++k) {
       tile[k * kTileColumns] = row[static_cast<size_t>(k)];
+    }
+    if (desc.format == TSR_WEIGHT_F8E4M3) {
+      weight.scales.push_back(planes.scale(n, 0));
     }
   }
   return weight;

@@ -28,12 +28,15 @@ struct InputRules {
   std::optional<StaticActivation> static_activation;
 };
 
-// Tile t holds columns n = 16 t .., [K, 16], zeros past N.
+// Tile t holds columns n = 16 t .., [K, 16], zeros past N.  Codes of F8E4M3 are
+// f16 values too, whose products are the same; rows of x become such codes, and
+// sums take the scales of both.
 struct HalfWeight {
   Half type = Half::kF16;
   int64_t N = 0;
   int64_t K = 0;
   std::vector<uint16_t> tiles;
+  std::vector<float> scales;  // [N] of F8E4M3, else empty
   InputRules rules;
 };
 
@@ -53,7 +56,7 @@ struct IntegerWeight {
 
 // The weight as 16-bit floats: as it is (F16, BF16, which must be `type`), or
 // code by code RN16(RN(RN(S (code - Z)) SCALE2)), which is what the vector unit
-// hands to the cube for w8a16 and w4a16.
+// hands to the cube for w8a16 and w4a16; or codes of F8E4M3, `type` F16.
 //
 // Errors   throws sdk::Error INVALID_ARGUMENT, naming the plane, for a plane
 //          that is missing, too small or of another type; DATA_LOSS for a

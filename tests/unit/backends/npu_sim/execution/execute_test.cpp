@@ -266,13 +266,15 @@ TEST(ExecuteFlags, MissingFlagShowsInTheResult) {
 }
 
 TEST(ExecuteFlags, WhatCanOnlyBeTimedIsRefused) {
-  const Profile profile = load_profile("950");
-  const Gemm gemm = gemm_of({16, 16, 64}, Scheme::kFp8);
+  const Profile profile = load_profile("910b1");
+  VectorOp op{4, 64};
+  op.kind = VectorKind::kExp;
   Memory memory;
-  memory.tensors[number_of(Tensor::kInput)].resize(4096);
-  memory.tensors[number_of(Tensor::kWeight)].resize(4096);
+  for (const Tensor name : {Tensor::kInput, Tensor::kOther, Tensor::kOutput}) {
+    memory.tensors[number_of(name)].resize(4096);
+  }
   try {
-    execute(profile, compile(profile, gemm, {}), memory);
+    execute(profile, compile(profile, op, {}), memory);
     FAIL() << "no error";
   } catch (const sdk::Error& error) {
     EXPECT_EQ(error.code(), TSR_UNIMPLEMENTED);

@@ -19,6 +19,7 @@
 #include "backends/npu_sim/simulation/simulate.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/linear/linear.hpp"
+#include "framework/format/small_float.hpp"
 #include "tests/unit/backends/npu_sim/function/test_tensor.hpp"
 
 namespace tessera::npu {
@@ -32,6 +33,7 @@ struct SchemeCase {
   Scheme scheme;
   format::WeightScheme weight;
   uint32_t act_quant = TSR_ACT_FLOAT;
+  Type out = Type::kF16;
 };
 
 std::vector<SchemeCase> scheme_cases(const Profile& profile) {
@@ -54,6 +56,12 @@ std::vector<SchemeCase> scheme_cases(const Profile& profile) {
     cases.push_back(
         {"w4a4", Scheme::kW4A4, {.format = TSR_WEIGHT_I4}, TSR_ACT_I4_DYNAMIC});
   }
+  if (profile.cube.macs_f8 > 0) {
+    cases.push_back({"fp8",
+                     Scheme::kFp8,
+                     {.format = TSR_WEIGHT_F8E4M3},
+                     TSR_ACT_F8_DYNAMIC});
+  }
   if (profile.unzip.engines > 0) {
     cases.push_back({"w8a8sc",
                      Scheme::kW8A8Sc,
@@ -61,7 +69,16 @@ std::vector<SchemeCase> scheme_cases(const Profile& profile) {
                      TSR_ACT_I8_STATIC});
   }
   if (profile.cube.bf16) {
-    cases.push_back({"bf16", Scheme::kBf16, {.format = TSR_WEIGHT_BF16}});
+    cases.push_back({"bf16",
+                     Scheme::kBf16,
+                     {.format = TSR_WEIGHT_BF16},
+                     TSR_ACT_FLOAT,
+                     Type::kBf16});
+    cases.push_back({"w8a8 to bf16",
+                     Scheme::kW8A8,
+                     {.format = TSR_WEIGHT_I8},
+                     TSR_ACT_I8_STATIC,
+                     Type::kBf16});
   }
   return cases;
 }
@@ -93,8 +110,9 @@ class BothPaths {
                   : random_planes(test.weight, shape_, rng);
     if (test.act_quant == TSR_ACT_I8_STATIC) add_static_activation(planes_, 0);
     oracle_.emplace(std::move(*reference::Weight::open(planes_)));
-    dtype_ = test.scheme == Scheme::kBf16 ? TSR_BF16 : TSR_F16;
-    x_.emplace(dtype_, shape_.M, shape_.K, rng);
+    dtype_ = test.out == Type::kBf16 ? TSR_BF16 : TSR_F16;
+    x_dtype_ = test.scheme == Scheme::kBf16 ? TSR_BF16 : TSR_F16;
+    x_.emplace(x_dtype_, shape_.M, shape_.K, rng);
     other_.emplace(dtype_, shape_.M, shape_.N, rng);
     residual_.emplace(dtype_, shape_.M, shape_.N, rng);
     std::normal_distribution<float> normal;
@@ -121,7 +139,10 @@ class BothPaths {
     return !epilogue.bias && !epilogue.activation && !epilogue.multiply &&
            !epilogue.residual;
   }
-  bool is_float() const { return test_.act_quant == TSR_ACT_FLOAT; }
+  bool is_float() const {
+    return test_.act_quant == TSR_ACT_FLOAT ||
+           test_.act_quant == TSR_ACT_F8_DYNAMIC;
+  }
 
   std::vector<uint16_t> instructions(Numerics numerics);
   std::vector<uint16_t> fast(Numerics numerics);
@@ -133,6 +154,7 @@ class BothPaths {
   void choose_problem();
   int64_t place(int64_t n, int64_t k) const;
   void lay_out_tiles(Memory& memory) const;
+  std::vector<uint32_t> stored_row(uint32_t n) const;
   void lay_out_weight(Memory& memory) const;
   void lay_out_input(Memory& memory) const;
   void lay_out_rest(Memory& memory, const GemmPlan& plan) const;
@@ -149,7 +171,8 @@ class BothPaths {
   SimulateOptions options_;
   format::WeightData planes_;
   std::optional<reference::Weight> oracle_;
-  uint32_t dtype_ = TSR_F16;
+  uint32_t x_dtype_ = TSR_F16;
+  uint32_t dtype_ = TSR_F16;  // of the result and what is added to it
   std::optional<TestTensor> x_;
   std::optional<TestTensor> other_;
   std::optional<TestTensor> residual_;
@@ -182,7 +205,7 @@ void BothPaths::choose_problem() {
   gemm_.M = shape_.M;
   gemm_.N = shape_.N;
   gemm_.K = shape_.K;
-  gemm_.out = test_.scheme == Scheme::kBf16 ? Type::kBf16 : Type::kF16;
+  gemm_.out = test_.out;
   gemm_.layout = one_in(2) ? WeightLayout::kNz : WeightLayout::kNd;
   gemm_.weight_is_nk = kind.unzips || !one_in(3);
   gemm_.compression = kind.unzips ? 0.6 : 1;
@@ -231,6 +254,33 @@ void BothPaths::lay_out_tiles(Memory& memory) const {
   memory.sparse_columns = shape_.K;
 }
 
+// What the cube or the widening vector core reads of a row.
+std::vector<uint32_t> BothPaths::stored_row(uint32_t n) const {
+  const auto count = static_cast<size_t>(shape_.K);
+  std::vector<uint32_t> bits(count);
+  std::vector<double> floats(count);
+  if (stored_ == Type::kF8) {
+    oracle_->decode_row(n, floats);
+    for (size_t k = 0; k < count; ++k) {
+      bits[k] = format::f32_to_f8e4m3(
+          static_cast<float>(floats[k] / oracle_->scale(n, 0)));
+    }
+  } else if (bits_of(stored_) == 16) {
+    oracle_->decode_row(n, floats);
+    const Half half = stored_ == Type::kF16 ? Half::kF16 : Half::kBf16;
+    for (size_t k = 0; k < count; ++k) {
+      bits[k] = half_from_f32(half, static_cast<float>(floats[k]));
+    }
+  } else {
+    std::vector<int32_t> codes(count);
+    oracle_->integer_row(n, codes);
+    for (size_t k = 0; k < count; ++k) {
+      bits[k] = static_cast<uint32_t>(codes[k]);
+    }
+  }
+  return bits;
+}
+
 void BothPaths::lay_out_weight(Memory& memory) const {
   if (test_.scheme == Scheme::kW8A8Sc) return lay_out_tiles(memory);
   std::vector<uint8_t>& bytes = tensor(memory, Tensor::kWeight);
@@ -239,22 +289,10 @@ void BothPaths::lay_out_weight(Memory& memory) const {
   const int64_t columns =
       is_nz ? round_up(shape_.N, fractal_k(cube_)) : shape_.N;
   bytes.assign(static_cast<size_t>((columns * shape_.K * bits + 7) / 8), 0);
-  std::vector<int32_t> codes(static_cast<size_t>(shape_.K));
-  std::vector<double> floats(codes.size());
   for (int64_t n = 0; n < shape_.N; ++n) {
-    const auto row = static_cast<uint32_t>(n);
-    if (bits == 16) {
-      oracle_->decode_row(row, floats);
-    } else {
-      oracle_->integer_row(row, codes);
-    }
+    const std::vector<uint32_t> row = stored_row(static_cast<uint32_t>(n));
     for (int64_t k = 0; k < shape_.K; ++k) {
-      const auto at = static_cast<size_t>(k);
-      const uint32_t value =
-          bits == 16
-              ? half_from_f32(stored_ == Type::kF16 ? Half::kF16 : Half::kBf16,
-                              static_cast<float>(floats[at]))
-              : static_cast<uint32_t>(codes[at]);
+      const uint32_t value = row[static_cast<size_t>(k)];
       put(bytes, bits, place(n, k), bits == 8 ? value & 0xFF : value);
     }
   }
@@ -268,7 +306,7 @@ void BothPaths::lay_out_input(Memory& memory) const {
   for (int64_t m = 0; m < shape_.M; ++m) {
     for (int64_t k = 0; k < shape_.K; ++k) {
       put(bytes, 16, gemm_.transpose_a ? k * shape_.M + m : m * shape_.K + k,
-          half_from_f32(dtype_ == TSR_F16 ? Half::kF16 : Half::kBf16,
+          half_from_f32(x_dtype_ == TSR_F16 ? Half::kF16 : Half::kBf16,
                         x_->at(m, k)));
     }
   }
@@ -308,7 +346,8 @@ void BothPaths::give_scales(Memory& memory) const {
   const bool is_static = test_.act_quant == TSR_ACT_I8_STATIC;
   memory.inverse_scale = 1.0f / kActScale;
   memory.has_row_scales = !is_static;
-  memory.vector_cuts_scales = is_static && profile_.exit.fixpipe;
+  memory.vector_cuts_scales =
+      is_static && profile_.exit.fixpipe && gemm_.out == Type::kF16;
   StoredWeight& weight = memory.weight;
   weight.N = shape_.N;
   weight.K = shape_.K;
@@ -369,7 +408,7 @@ std::vector<uint16_t> BothPaths::fast(Numerics numerics) {
   LinearScratch scratch;
   if (is_float()) {
     linear(make_half_weight(view.desc(),
-                            dtype_ == TSR_F16 ? Half::kF16 : Half::kBf16),
+                            x_dtype_ == TSR_F16 ? Half::kF16 : Half::kBf16),
            op, scratch, {});
   } else {
     linear(make_integer_weight(view.desc()), op,
@@ -392,10 +431,13 @@ void BothPaths::oracle(std::vector<double>& out_values,
   out_values.resize(count);
   if (is_float()) {
     ASSERT_TRUE(reference::linear(p, out_values.data()).ok());
-    ASSERT_TRUE(
-        reference::linear_bound(p, {TSR_ERROR_HALF_PRODUCTS, dtype_, dtype_},
-                                out_bound.data())
-            .ok());
+    ASSERT_TRUE(reference::linear_bound(
+                    p,
+                    {test_.act_quant == TSR_ACT_FLOAT ? TSR_ERROR_HALF_PRODUCTS
+                                                      : TSR_ERROR_DOT,
+                     dtype_, dtype_},
+                    out_bound.data())
+                    .ok());
     return;
   }
   std::vector<float> exact(count);
@@ -435,7 +477,7 @@ TEST_P(GemmPaths, AgreeBitForBitAndWithTheOracle) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Chips, GemmPaths,
-                         testing::Values("910b1", "310p", "310b1"));
+                         testing::Values("910b1", "310p", "310b1", "950"));
 
 }  // namespace
 }  // namespace tessera::npu

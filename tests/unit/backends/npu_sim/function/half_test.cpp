@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Conversions of 16-bit floats against their definition in double, over all
-// codes and all midpoints between them.
+// Conversions of 16-bit floats against their definition in double, and of 8-bit
+// ones against the framework's, over all codes and all midpoints between them.
 
 #include "backends/npu_sim/function/half.hpp"
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
+
+#include "backends/npu_sim/function/float8.hpp"
+#include "framework/format/small_float.hpp"
 
 namespace tessera::npu {
 namespace {
@@ -73,6 +77,37 @@ TEST(HalfBf16, RoundsToTheNearestAndTiesToEven) {
         << bits;
   }
   EXPECT_TRUE(std::isnan(f32_from_bf16(bf16_from_f32(std::nanf("")))));
+}
+
+TEST(Float8, DecodesAsTheFrameworkDoes) {
+  for (uint32_t code = 0; code < 256; ++code) {
+    const float ours = f32_from_f8(static_cast<uint8_t>(code));
+    const float theirs = format::f8e4m3_to_f32(static_cast<uint8_t>(code));
+    if (std::isnan(theirs)) {
+      EXPECT_TRUE(std::isnan(ours)) << code;
+    } else {
+      EXPECT_EQ(std::bit_cast<uint32_t>(ours), std::bit_cast<uint32_t>(theirs))
+          << code;
+    }
+  }
+}
+
+TEST(Float8, RoundsToTheNearestAndTiesToEven) {
+  for (uint32_t code = 0; code < 0x7E; ++code) {
+    const auto low = static_cast<uint8_t>(code);
+    const auto high = static_cast<uint8_t>(code + 1);
+    const float middle = (f32_from_f8(low) + f32_from_f8(high)) / 2;
+    const uint8_t even = code % 2 == 0 ? low : high;
+    ASSERT_EQ(f8_from_f32(f32_from_f8(low)), low);
+    ASSERT_EQ(f8_from_f32(middle), even) << code;
+    ASSERT_EQ(f8_from_f32(std::nextafterf(middle, 0.0f)), low) << code;
+    ASSERT_EQ(f8_from_f32(std::nextafterf(middle, 1e9f)), high) << code;
+    ASSERT_EQ(f8_from_f32(-middle), even | 0x80) << code;
+  }
+  for (const float large : {448.0f, 464.0f, 1e30f, INFINITY}) {
+    EXPECT_EQ(f8_from_f32(large), 0x7E) << large;
+    EXPECT_EQ(f8_from_f32(-large), 0xFE) << large;
+  }
 }
 
 }  // namespace

@@ -90,6 +90,7 @@ TEST(NpuCapabilities, RefusalsNameTheHardware) {
   facts.weight_format = TSR_WEIGHT_F8E4M3;
   EXPECT_EQ(missing_hardware(chip_910b, facts),
             chip_910b.name + " has no fp8; the first chip with it is 950");
+  EXPECT_EQ(missing_hardware(load_profile("950"), facts), std::nullopt);
 }
 
 }  // namespace

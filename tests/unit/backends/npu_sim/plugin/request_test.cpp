@@ -72,8 +72,13 @@ TEST(NpuSimulatorRequest, SaysWhatIsTimedOnly) {
   Json request = linear_request(64, 256, 256);
   EXPECT_TRUE(ask("950", request).at("timed_only").is_null());
   request["scheme"] = "fp8";
-  EXPECT_EQ(ask("950", request).at("timed_only"),
-            "fp8 products are not computed");
+  EXPECT_TRUE(ask("950", request).at("timed_only").is_null());
+  request["scheme"] = "int8";
+  EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
+  request["out"] = "bf16";
+  EXPECT_EQ(ask("910b", request).at("timed_only"),
+            "bare sums of integers are not rounded to bf16");
+  request.erase("out");
   request["scheme"] = "w4a8";
   EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
   request["group_size"] = 64;
@@ -87,6 +92,13 @@ TEST(NpuSimulatorRequest, TakesEveryOp) {
   const Json requests[] = {
       {{"op", "grouped_linear"}, {"rows", {16, 100}}, {"N", 128}, {"K", 256}},
       {{"op", "add"}, {"rows", 256}, {"columns", 1024}},
+      {{"op", "rms_norm"}, {"rows", 256}, {"columns", 1024}},
+      {{"op", "layer_norm"}, {"rows", 2}, {"columns", 300000}},
+      {{"op", "softmax"}, {"rows", 3}, {"columns", 70}, {"type", "f32"}},
+      {{"op", "rope"}, {"rows", 7}, {"columns", 1024}, {"head_dim", 128}},
+      {{"op", "silu_mul"}, {"rows", 256}, {"columns", 1024}},
+      {{"op", "gelu"}, {"rows", 256}, {"columns", 1024}, {"cores", 1}},
+      {{"op", "embedding"}, {"rows", 256}, {"columns", 1024}},
       {{"op", "copy"},
        {"rows", 256},
        {"columns", 1024},
@@ -107,8 +119,27 @@ TEST(NpuSimulatorRequest, TakesEveryOp) {
        {"v_dim", 512},
        {"v_in_k", true}}};
   for (const Json& request : requests) {
-    EXPECT_GT(ask("910b", request).at("time_ns").get<double>(), 0.0)
-        << request.dump();
+    const Json reply = ask("910b", request);
+    EXPECT_GT(reply.at("time_ns").get<double>(), 0.0) << request.dump();
+  }
+}
+
+// What L2 keeps of results, or serves again, DRAM need not move.
+TEST(NpuSimulatorRequest, NoOpBeatsItsLimit) {
+  const Json requests[] = {
+      linear_request(4096, 4096, 4096),
+      {{"op", "add"}, {"rows", 8192}, {"columns", 8192}},
+      {{"op", "copy"}, {"rows", 9216}, {"columns", 16384}},
+      {{"op", "copy"}, {"rows", 2048}, {"columns", 2048}, {"repeats", 100}},
+      {{"op", "silu_mul"}, {"rows", 4096}, {"columns", 12288}},
+      {{"op", "embedding"}, {"rows", 4096}, {"columns", 4096}}};
+  for (const Json& request : requests) {
+    for (const char* chip : {"910b", "310p", "310b"}) {
+      const Json reply = ask(chip, request);
+      EXPECT_LE(reply.at("limit_ns").get<double>(),
+                reply.at("time_ns").get<double>())
+          << chip << ' ' << request.dump();
+    }
   }
 }
 
@@ -133,7 +164,8 @@ TEST(NpuSimulatorRequest, NamesWhatIsWrong) {
       "simulator: key core is unknown; the nearest is cores");
   EXPECT_EQ(refusal_of(R"({"op": "sort"})"),
             "simulator: op sort is not one of linear, grouped_linear, add, "
-            "copy, attention");
+            "copy, attention, rms_norm, layer_norm, rope, softmax, silu_mul, "
+            "gelu, embedding");
 }
 
 std::string file_text(const std::string& path) {

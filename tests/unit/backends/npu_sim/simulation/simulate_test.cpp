@@ -251,6 +251,23 @@ TEST(Simulate, RefusalsNameTheChipAndWhatWouldWork) {
   EXPECT_THAT(
       refusal([&] { simulate(large, gemm_of(0, 64, 64, Scheme::kW16A16)); }),
       HasSubstr("0 x 64 x 64"));
+  EXPECT_THAT(refusal([&] {
+                simulate(large,
+                         Copy{.rows = 8, .columns = 8, .nd_to_nz = true});
+              }),
+              HasSubstr("to l1 alone"));
+  EXPECT_THAT(refusal([&] {
+                simulate(large, SmallOp{.kind = SmallKind::kRope,
+                                        .rows = 2,
+                                        .columns = 100,
+                                        .head_dim = 64});
+              }),
+              HasSubstr("heads of 64 do not fill rows of 100"));
+  EXPECT_THAT(refusal([&] { simulate(large, CacheAppend{.tokens = 0}); }),
+              HasSubstr("kv_append: a size of 0"));
+  EXPECT_THAT(
+      refusal([&] { simulate(large, CacheAppend{.tokens = 1, .cores = 100}); }),
+      HasSubstr("cores 100 of 48"));
   SimulateOptions options;
   options.tiling.tile_m = 512;
   options.tiling.tile_n = 512;
