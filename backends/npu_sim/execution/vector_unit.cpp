@@ -316,40 +316,49 @@ void VectorWork::cast() {
   }
 }
 
+// What VectorWork has.
+void run_work(const Instruction& one, std::vector<uint8_t>& ub,
+              const Memory& gm) {
+  VectorWork unit(one, ub, gm);
+  switch (one.function) {
+    case VectorFunction::kQuantize:
+      return unit.quantize();
+    case VectorFunction::kQuantizeRows:
+      return unit.quantize_rows();
+    case VectorFunction::kWiden:
+      return unit.widen();
+    case VectorFunction::kAddGroup:
+      return unit.add_group();
+    case VectorFunction::kAccumulate:
+      return unit.accumulate();
+    case VectorFunction::kAdd:
+      return unit.add();
+    case VectorFunction::kCast:
+      return unit.cast();
+    default:  // kFinish, kFinishSums
+      return unit.finish();
+  }
+}
+
 }  // namespace
 
 std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
                        const Memory& gm) {
-  VectorWork unit(one, ub, gm);
   switch (one.function) {
     case VectorFunction::kNone:
       return "is timed only";
     case VectorFunction::kPart:
       break;
     case VectorFunction::kQuantize:
-      unit.quantize();
-      break;
     case VectorFunction::kQuantizeRows:
-      unit.quantize_rows();
-      break;
     case VectorFunction::kWiden:
-      unit.widen();
-      break;
     case VectorFunction::kFinish:
     case VectorFunction::kFinishSums:
-      unit.finish();
-      break;
     case VectorFunction::kAddGroup:
-      unit.add_group();
-      break;
     case VectorFunction::kAccumulate:
-      unit.accumulate();
-      break;
     case VectorFunction::kAdd:
-      unit.add();
-      break;
     case VectorFunction::kCast:
-      unit.cast();
+      run_work(one, ub, gm);
       break;
     case VectorFunction::kRowMaximum:
     case VectorFunction::kRowExponentials:
@@ -379,11 +388,8 @@ std::string run_vector(const Instruction& one, std::vector<uint8_t>& ub,
     case VectorFunction::kRescale:
     case VectorFunction::kMerge:
     case VectorFunction::kDivide:
-      if (one.type == Type::kS32) {
-        run_integer_attention_vector(one, ub, gm);
-      } else {
-        run_attention_vector(one, ub, gm);
-      }
+      one.type == Type::kS32 ? run_integer_attention_vector(one, ub, gm)
+                             : run_attention_vector(one, ub, gm);
       break;
     case VectorFunction::kQuantizeHeads:
     case VectorFunction::kRowMaxima:

@@ -155,17 +155,11 @@ std::vector<UbOperand> Operands::all() {
       add_heads();
       break;
     case VectorFunction::kCast:
-      add("dst", one_.dst, rows(one_.out_type));
-      add("src", one_.src, rows(one_.type));
-      break;
     case VectorFunction::kAddGroup:
-      add("dst", one_.dst, rows(Type::kF32));
-      add("src", one_.src, rows(Type::kS32));
-      break;
     case VectorFunction::kFinish:
     case VectorFunction::kFinishSums:
       add("dst", one_.dst, rows(one_.out_type));
-      add("src", one_.src, rows(Type::kF32));
+      add("src", one_.src, rows(one_.type));
       break;
     case VectorFunction::kSoftmax:
     case VectorFunction::kRowMaxima:

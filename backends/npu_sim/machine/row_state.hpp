@@ -14,7 +14,8 @@ namespace tessera::npu {
 
 inline constexpr int64_t kRowMaximumAt = 0;
 inline constexpr int64_t kFirstSumsAt = 32;
-inline constexpr int64_t kSecondSumsAt = kFirstSumsAt + 4 * TSR_SUM_LANES;
-inline constexpr int64_t kRowStateBytes = kSecondSumsAt + 4 * TSR_SUM_LANES;
+inline constexpr int64_t kSumsBytes = int64_t{4} * TSR_SUM_LANES;
+inline constexpr int64_t kSecondSumsAt = kFirstSumsAt + kSumsBytes;
+inline constexpr int64_t kRowStateBytes = kSecondSumsAt + kSumsBytes;
 
 }  // namespace tessera::npu
