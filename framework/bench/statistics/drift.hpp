@@ -19,4 +19,11 @@ namespace tessera::bench {
 //         approximation
 bool drifts(std::span<const double> samples);
 
+// How alike samples are that stand next to each other, in the order they were
+// taken: the correlation of their ranks, from -1 to 1, 0 of noise without
+// memory, of equal samples and of fewer than 7.
+//
+// Source  the bias of few samples: Kendall, Biometrika 41, 1954
+double neighbour_correlation(std::span<const double> samples);
+
 }  // namespace tessera::bench

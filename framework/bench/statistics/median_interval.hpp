@@ -17,10 +17,14 @@ struct MedianInterval {
 
 // The interval covers the median of a run ten times as long in 95 % of cases,
 // whatever the distribution; with fewer than 7 samples it is their whole range,
-// which covers it less often.  All zero without samples.
+// which covers it less often.  Samples that are like those before them, in the
+// order they were taken, are worth fewer: the interval is wider then, though
+// not for a drift that shows only later.  All zero without samples.
 //
 // Source  interpolated order statistics: Hettmansperger and Sheather,
-//         Statistics & Probability Letters 4, 1986
+//         Statistics & Probability Letters 4, 1986; the number of independent
+//         samples in a series with memory: Bayley and Hammersley, Journal of
+//         the Royal Statistical Society 8 (supplement), 1946
 MedianInterval median_interval(std::span<const double> samples);
 
 // The value below which a share `share` of the samples lies, interpolated; 0
