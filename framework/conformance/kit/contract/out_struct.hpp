@@ -21,7 +21,8 @@ namespace tessera::conformance {
 inline constexpr uint32_t kJunkBytes = 64;
 inline constexpr std::byte kJunk{0xdb};
 
-// Calls `call` with a Struct of `bytes` bytes, then looks at what follows.
+// Calls `call` with a Struct of `bytes` bytes, aligned as a compiler would,
+// then looks at what follows.
 template <typename Struct, typename Call>
 Status with_out_size(const char* name, uint32_t bytes, const Call& call) {
   const auto wrong = [](const std::string& text) {
@@ -30,7 +31,7 @@ Status with_out_size(const char* name, uint32_t bytes, const Call& call) {
   const uint64_t room = std::max<uint64_t>(bytes, sizeof(uint32_t));
   TSR_ASSIGN_OR_RETURN(
       GuardedMemory memory,
-      GuardedMemory::create(room, 1, std::string("out ") + name));
+      GuardedMemory::create(room, alignof(Struct), std::string("out ") + name));
   std::fill_n(memory.data(), room, kJunk);
   std::memcpy(memory.data(), &bytes, sizeof(bytes));
   const tsr_status code = call(reinterpret_cast<Struct*>(memory.data()));

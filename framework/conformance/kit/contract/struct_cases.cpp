@@ -101,9 +101,10 @@ Status refusals_of_stride(CaseContext& context, const OpTrial& trial,
   op.kind = 0x7ffe;
   std::memcpy(&record[program->ops.offset], &op, sizeof(op));
   constexpr uint32_t kCapacity = 2;
-  TSR_ASSIGN_OR_RETURN(GuardedMemory memory,
-                       GuardedMemory::create(uint64_t{kCapacity} * stride, 1,
-                                             "out tsr_refusal"));
+  TSR_ASSIGN_OR_RETURN(
+      GuardedMemory memory,
+      GuardedMemory::create(uint64_t{kCapacity} * stride, alignof(tsr_refusal),
+                            "out tsr_refusal"));
   std::fill_n(memory.data(), memory.bytes(), kJunk);
   const WeightDescs weights(trial.setup.weights());
   const tsr_array weight_array{weights.all().data(),
