@@ -117,6 +117,16 @@ void add_device_options(CLI::App& command, std::vector<std::string>& options) {
       ->type_name("KEY=VALUE");
 }
 
+void add_kv_option(CLI::App& command, std::string& kv) {
+  command
+      .add_option("--kv", kv,
+                  "KV cache: f32, f16, bf16, int8 (a scale per token), or, of "
+                  "calibrated models, int8_channel or fa3 (int8 attention); "
+                  "left out: the scheme's")
+      ->check(kv_validator())
+      ->type_name("FORMAT");
+}
+
 void add_target_options(CLI::App& command, TargetOptions& options) {
   add_model_option(command, options.model);
   command
@@ -131,13 +141,7 @@ void add_target_options(CLI::App& command, TargetOptions& options) {
                   "out: that of the checkpoint")
       ->check(scheme_validator())
       ->type_name("SCHEME");
-  command
-      .add_option("--kv", options.kv,
-                  "KV cache: f32, f16, bf16, int8 (a scale per token), or, of "
-                  "calibrated models, int8_channel or fa3 (int8 attention); "
-                  "left out: the scheme's")
-      ->check(kv_validator())
-      ->type_name("FORMAT");
+  add_kv_option(command, options.kv);
   add_threads_option(command, options.threads);
   command.add_flag("--isolate", options.isolate,
                    "Run plugins in a child process");

@@ -48,6 +48,9 @@ void add_plan_option(CLI::App& command, std::string& plan);
 //
 // Requires  add_target_options() has been called
 void add_isolation_options(CLI::App& command, Isolation& isolation);
+// Adds --kv, the format of the KV cache.
+void add_kv_option(CLI::App& command, std::string& kv);
+
 // Adds MODEL, --device, --option, --scheme, --kv, --threads and --isolate.
 void add_target_options(CLI::App& command, TargetOptions& options);
 

@@ -127,6 +127,17 @@ void add_prediction(const Problem& problem, const Prediction& prediction,
   }
 }
 
+// What was asked, and nothing of the answer.
+PlanFile question_of(const Problem& problem) {
+  PlanFile plan;
+  plan.objective = objective_name(problem.objective);
+  plan.workload = problem.workload;
+  plan.split_phases = problem.split_phases;
+  plan.base_scheme = problem.base_scheme;
+  plan.kv = problem.kv;
+  return plan;
+}
+
 Result<MadePlan> solve_problem(const Problem& problem,
                                const PlanOptions& options) {
   TSR_ASSIGN_OR_RETURN(const BuiltChain built, build_chain(problem));
@@ -150,10 +161,8 @@ Result<MadePlan> solve_problem(const Problem& problem,
   made.assignment = to_assignment(problem, built, made.solution.choice);
   TSR_ASSIGN_OR_RETURN(const Prediction prediction,
                        predict(problem, built, made.assignment));
+  made.file = question_of(problem);
   PlanFile& plan = made.file;
-  plan.objective = objective_name(problem.objective);
-  plan.workload = problem.workload;
-  plan.split_phases = problem.split_phases;
   plan.objective_value = made.solution.objective;
   plan.lower_bound = made.solution.bound;
   plan.gap = made.solution.gap();
@@ -225,10 +234,7 @@ Contingency contingency_for(const Problem& problem, uint32_t device,
 
 PlanFile plan_of(const Problem& problem, const BuiltChain& built,
                  const Assignment& assignment) {
-  PlanFile plan;
-  plan.objective = objective_name(problem.objective);
-  plan.workload = problem.workload;
-  plan.split_phases = problem.split_phases;
+  PlanFile plan = question_of(problem);
   PlanWriter(problem, built, assignment).add_layers({}, plan);
   return plan;
 }

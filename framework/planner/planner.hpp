@@ -23,7 +23,7 @@ struct PlanOptions {
 };
 
 struct MadePlan {
-  PlanFile file;  // base_scheme, kv and what was measured are the caller's
+  PlanFile file;  // what was measured of it is the caller's
   Assignment assignment;
   Solution solution;
 };

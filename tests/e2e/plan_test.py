@@ -190,6 +190,28 @@ class PlanTest(CommandCase):
         self.assertEqual(offline["layers"],
                          json.loads(self.plan.read_text())["layers"])
 
+    def test_writes_the_same_plan_without_devices(self):
+        problem = self.folder / "problem.json"
+        offline = self.folder / "offline.json"
+        self.done("plan", *SMALL, "--base", "f32", "--kv", "int8",
+                  "--objective", "memory", "--save-problem", problem,
+                  "-o", self.plan)
+        self.done("plan", "--devices-file", problem, "-o", offline)
+        self.assertEqual(offline.read_text(), self.plan.read_text())
+        plan = json.loads(offline.read_text())
+        self.assertEqual([plan["base_scheme"], plan["kv"], plan["objective"]],
+                         ["f32", "int8", "memory"])
+        ran = self.json("run", "--plan", offline, "-p", "A", "-n", 2)
+        self.assertEqual(len(ran["token_ids"]), 2)
+        # Another question of the same problem.
+        self.done("plan", "--devices-file", problem, "--objective", "latency",
+                  "-o", offline)
+        self.assertEqual(json.loads(offline.read_text())["objective"], "latency")
+        self.refused(2, "--base excludes --devices-file", "plan",
+                     "--devices-file", problem, "--base", "bf16")
+        self.refused(2, "--prompt excludes --devices-file", "plan",
+                     "--devices-file", problem, "--prompt", 64)
+
     def test_looks_at_plans(self):
         self.done("plan", *SMALL, "-o", self.plan, "--compare-baselines")
         text = self.done("plan", "show", self.plan, "--explain",

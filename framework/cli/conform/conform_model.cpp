@@ -13,7 +13,6 @@
 
 #include "framework/cli/plan/loaded_plan.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
-#include "framework/cli/plan/verify.hpp"
 #include "framework/conformance/kit/running/child.hpp"
 #include "framework/eval/oracle.hpp"
 #include "framework/planner/planner.hpp"
@@ -159,7 +158,6 @@ Result<Placed> place(const std::string& device, const std::string& scheme,
   planning.contingencies = planning.margins = false;
   TSR_ASSIGN_OR_RETURN(planner::MadePlan made,
                        planner::make_plan(placed.inputs.problem, planning));
-  sign_plan(options, placed.inputs, made.file);
   placed.file = std::move(made.file);
   placed.layers = layers_on(placed.file, device);
   return placed;

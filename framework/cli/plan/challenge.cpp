@@ -139,7 +139,7 @@ Result<std::string> challenge_plan(const PlanCommandOptions& options,
       planner::find_rivals(problem, made,
                            {options.challenge, 2 * options.challenge}, limits));
   if (rivals.empty()) return std::string("no other plan keeps the limits\n");
-  PlanRace race(options, inputs, problem);
+  PlanRace race(inputs, problem);
   TSR_ASSIGN_OR_RETURN(Contender own, own_contender(problem, made));
   std::vector<const Rival*> all;
   all.reserve(rivals.size());

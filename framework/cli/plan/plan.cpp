@@ -142,7 +142,6 @@ Status run_plan(const PlanCommandOptions& options) {
       verifies ? plan_and_verify(options, planning, inputs)
                : planner::make_plan(asked, planning);
   if (!made.ok()) return std::move(made).status();
-  if (inputs.model) sign_plan(options, inputs, made->file);
   write_err(fmt::format(
       "{}: {} paths, {} branches, {}, a first plan after {}, {} at most in "
       "memory\n",
@@ -184,10 +183,10 @@ Status run_show(const PlanCommandOptions& options, const std::string& path) {
 
 void add_goal_options(CLI::App& app, PlanCommandOptions& options) {
   app.add_option("--objective", options.objective,
-                 "latency, throughput, energy or memory")
+                 "latency, throughput, energy or memory; left out: latency, or "
+                 "what --devices-file asks for")
       ->check(CLI::IsMember({"latency", "throughput", "energy", "memory"}))
-      ->type_name("GOAL")
-      ->capture_default_str();
+      ->type_name("GOAL");
   app.add_option("--prompt", options.workload.prompt, "Tokens of a prompt")
       ->check(count_validator(1, 1U << 20))
       ->type_name("N");
@@ -236,6 +235,7 @@ void add_input_options(CLI::App& app, PlanCommandOptions& options) {
                  "checkpoint's")
       ->check(scheme_validator())
       ->type_name("SCHEME");
+  add_kv_option(app, options.kv);
   app.add_option("--profile-seconds", options.profile_seconds,
                  "Time for timing devices, and again for measuring single "
                  "linears' accuracy; 0: nothing is measured, devices are asked "
@@ -264,16 +264,40 @@ void add_input_options(CLI::App& app, PlanCommandOptions& options) {
   app.add_flag("--isolate", options.isolate, "Run plugins in a child process");
 }
 
+// What a problem file has, or is not done with it.
+constexpr const char* kMeasuredWith[] = {"MODEL",
+                                         "--devices",
+                                         "--schemes",
+                                         "--base",
+                                         "--kv",
+                                         "--prompt",
+                                         "--generate",
+                                         "--batch",
+                                         "--split-linears",
+                                         "--costs",
+                                         "--profile-seconds",
+                                         "--remeasure",
+                                         "--verify-tokens",
+                                         "--sensitivity-tokens",
+                                         "--threads",
+                                         "--isolate"};
+
 void add_problem_options(CLI::App& app, PlanCommandOptions& options) {
-  CLI::Option* file =
+  const CLI::Option* const file =
       app.add_option("--devices-file", options.devices_file,
                      "Plan from a file of --save-problem, with no device "
-                     "present")
+                     "present, in place of all that says what to measure")
           ->type_name("FILE");
   app.add_flag("--split-linears", options.split_linears,
                "Let a linear's rows be divided over two devices that share no "
-               "cores")
-      ->excludes(file);
+               "cores");
+  app.parse_complete_callback([&app, file] {
+    if (file->count() == 0) return;
+    for (const char* name : kMeasuredWith) {
+      if (app.get_option(name)->count() == 0) continue;
+      throw CLI::ExcludesError(name, "--devices-file");
+    }
+  });
   app.add_option("--save-problem", options.save_problem,
                  "Write what was measured, for --devices-file")
       ->type_name("FILE");
@@ -310,8 +334,8 @@ Command add_plan_command(CLI::App& tessera) {
   auto options = std::make_shared<PlanCommandOptions>();
   options->workload = {128, 64, 1};
   add_input_options(*app, *options);
-  add_problem_options(*app, *options);
   add_goal_options(*app, *options);
+  add_problem_options(*app, *options);
   add_output_options(*app, *options);
   add_view_options(*app, *options);
   app->footer(

@@ -139,6 +139,8 @@ Status add_costs(const PlanCommandOptions& options,
                                ? ProbeDepth::kMeasure
                                : ProbeDepth::kEstimate;
   TSR_ASSIGN_OR_RETURN(inputs.problem, costs.maker->make(depth));
+  inputs.problem.base_scheme = inputs.base.name;
+  inputs.problem.kv = options.kv;
   costs.inputs->on_progress = nullptr;
   return {};
 }
@@ -180,8 +182,10 @@ Result<PlanInputs> measure_inputs(const PlanCommandOptions& options) {
 
 Status apply_limits(const PlanCommandOptions& options,
                     planner::Problem& problem) {
-  TSR_ASSIGN_OR_RETURN(problem.objective,
-                       planner::find_objective(options.objective));
+  if (!options.objective.empty()) {
+    TSR_ASSIGN_OR_RETURN(problem.objective,
+                         planner::find_objective(options.objective));
+  }
   if (options.max_kl >= 0.0) problem.limits.kl = options.max_kl;
   problem.split_phases = problem.split_phases || options.split_phases;
   for (const std::string& text : options.memory) {

@@ -26,7 +26,7 @@ struct PlanCommandOptions {
   std::vector<std::string> schemes;
   std::string base;
   std::string kv;
-  std::string objective = "latency";
+  std::string objective;  // empty: latency, or what --devices-file asks
   planner::Workload workload;
   double max_kl = -1.0;              // below 0: no limit
   std::vector<std::string> memory;   // "DEV=SIZE"

@@ -11,7 +11,6 @@
 
 #include "framework/bench/model/model_timing.hpp"
 #include "framework/cli/plan/loaded_plan.hpp"
-#include "framework/cli/plan/verify.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -45,12 +44,8 @@ uint32_t decode_steps(const planner::Workload& work, const Contender& first) {
 
 }  // namespace
 
-PlanRace::PlanRace(const PlanCommandOptions& options, const PlanInputs& inputs,
-                   const planner::Problem& problem)
-    : options_(options),
-      inputs_(inputs),
-      problem_(problem),
-      rounded_(most_rounded(problem)) {}
+PlanRace::PlanRace(const PlanInputs& inputs, const planner::Problem& problem)
+    : inputs_(inputs), problem_(problem), rounded_(most_rounded(problem)) {}
 
 uint64_t PlanRace::bytes_at_once() const {
   uint64_t least = UINT64_MAX;
@@ -69,7 +64,6 @@ Result<std::unique_ptr<Session>> PlanRace::open(const Contender& contender,
                   inputs_.base,
                   inputs_.devices,
                   {}};
-  sign_plan(options_, inputs_, plan.file);
   const planner::Workload& work = problem_.workload;
   SessionOptions session;
   session.max_tokens = std::max(kStepTokens, work.batch);

@@ -43,8 +43,7 @@ struct RaceLength {
 // What it is made from outlives it.
 class PlanRace {
  public:
-  PlanRace(const PlanCommandOptions& options, const PlanInputs& inputs,
-           const planner::Problem& problem);
+  PlanRace(const PlanInputs& inputs, const planner::Problem& problem);
 
   // Loads all at once, and runs them in turns, in another order each round;
   // what they take is added to what is known of them.  Plans that have a
@@ -76,7 +75,6 @@ class PlanRace {
                   const RaceLength& length);
   Status run_round(std::vector<Runner>& runners, bool counts);
 
-  const PlanCommandOptions& options_;
   const PlanInputs& inputs_;
   const planner::Problem& problem_;
   RoundedWeights rounded_;

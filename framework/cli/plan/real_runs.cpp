@@ -167,7 +167,7 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
   std::vector<Contender*> all;
   all.reserve(field.contenders.size());
   for (Contender& one : field.contenders) all.push_back(&one);
-  PlanRace race(options, inputs, problem);
+  PlanRace race(inputs, problem);
   TSR_RETURN_IF_ERROR(race.run(all, kRuns));
   return runs_text(race, field) + baselines_verdict(field);
 }

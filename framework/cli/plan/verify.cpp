@@ -83,12 +83,6 @@ Status missed_on_report(double budget, const Estimate& kl) {
 
 }  // namespace
 
-void sign_plan(const PlanCommandOptions& options, const PlanInputs& inputs,
-               planner::PlanFile& file) {
-  file.base_scheme = inputs.base.name;
-  file.kv = options.kv;
-}
-
 Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
                                           const planner::PlanOptions& planning,
                                           PlanInputs& inputs) {
@@ -98,7 +92,6 @@ Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
   for (int repair = 0; repair <= kMaxRepairs; ++repair) {
     TSR_ASSIGN_OR_RETURN(planner::MadePlan made,
                          planner::make_plan(inputs.problem, planning));
-    sign_plan(options, inputs, made.file);
     TSR_ASSIGN_OR_RETURN(const Estimate kl,
                          measure_kl(inputs, made.file, *select));
     write_err(

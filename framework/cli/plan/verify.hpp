@@ -21,8 +21,4 @@ Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
                                           const planner::PlanOptions& planning,
                                           PlanInputs& inputs);
 
-// Names the base scheme and the KV format in the plan.
-void sign_plan(const PlanCommandOptions& options, const PlanInputs& inputs,
-               planner::PlanFile& file);
-
 }  // namespace tessera::cli

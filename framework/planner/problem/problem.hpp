@@ -156,6 +156,10 @@ struct Problem {
   std::vector<DeviceModel> devices;
   std::vector<TransferCurve> transfers;
   std::vector<std::string> schemes;
+  // What costs of all but the linears of layers hold for, and plans name; empty
+  // if nobody said.
+  std::string base_scheme;
+  std::string kv;  // format of the KV cache; empty: the base scheme's
   std::vector<LinearClass> linear_classes;
   std::vector<SegmentClass> segment_classes;
   std::vector<SegmentModel> segments;

@@ -81,6 +81,8 @@ class ProblemReader {
     take_status(workload, root_);
     problem_.split_phases = root_.flag_or("split_phases", false);
     problem_.model_fingerprint = root_.text_or("model_fingerprint", "");
+    problem_.base_scheme = root_.text_or("base_scheme", "");
+    problem_.kv = root_.text_or("kv", "");
     JsonFields limits(root_.object("limits"), root_.where() + ": limits");
     if (limits.has("kl")) problem_.limits.kl = limits.amount("kl");
     if (limits.has("prefill_ns")) {

@@ -29,6 +29,8 @@ class ProblemWriter {
     json["devices"] = devices();
     json["transfers"] = transfers();
     json["schemes"] = problem_.schemes;
+    json["base_scheme"] = problem_.base_scheme;
+    json["kv"] = problem_.kv;
     json["linear_classes"] = linear_classes();
     json["segment_classes"] = segment_classes();
     json["segments"] = segments();

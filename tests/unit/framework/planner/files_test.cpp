@@ -28,6 +28,8 @@ Problem full_problem() {
   problem.rules = {{"layers.0*", "big", "half", true}};
   problem.split_phases = true;
   problem.objective = Objective::kThroughput;
+  problem.base_scheme = "bf16";
+  problem.kv = "int8";
   return problem;
 }
 
@@ -46,6 +48,26 @@ TEST(ProblemFile, PlansTheSameWithNoDevicePresent) {
   const auto there = make_plan(*read, {});
   ASSERT_TRUE(here.ok() && there.ok());
   EXPECT_EQ(write_plan(here->file), write_plan(there->file));
+}
+
+TEST(ProblemFile, SaysWhatRunsBesideTheLinears) {
+  const auto read = read_problem(write_problem(full_problem()), "p.json");
+  ASSERT_TRUE(read.ok());
+  const auto made = make_plan(*read, {});
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  EXPECT_EQ(made->file.base_scheme, "bf16");
+  EXPECT_EQ(made->file.kv, "int8");
+  EXPECT_EQ(made->file.objective, "throughput");
+}
+
+// Files of before had no such keys.
+TEST(ProblemFile, MayLeaveThatOut) {
+  std::string text = write_problem(small_problem());
+  text = changed(std::move(text), "\"base_scheme\": \"\",", "");
+  const auto read =
+      read_problem(changed(std::move(text), "\"kv\": \"\",", ""), "p.json");
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(read->base_scheme, "");
 }
 
 TEST(ProblemFile, NamesWhatIsWrong) {
@@ -82,6 +104,7 @@ TEST(PlanFile, ReadsWhatItWrote) {
   auto made = make_plan(small_problem(), {});
   ASSERT_TRUE(made.ok());
   made->file.base_scheme = "f32";
+  made->file.kv = "int8";
   made->file.kl_limit = 0.02;
   made->file.kl_measured = 0.01;
   made->file.kl_measured_ci95 = {0.008, 0.012};
