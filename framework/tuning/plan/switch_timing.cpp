@@ -26,7 +26,7 @@ constexpr uint64_t kAwayWeights = uint64_t{16} << 20;
 constexpr uint32_t kRoundsPerRepeat = 4;
 
 // Fewer, but never fewer than segments get, once they took so long.
-constexpr double kEnoughNs = 2e9;
+constexpr double kEnoughNs = 1e9;
 
 using Clock = std::chrono::steady_clock;
 
