@@ -65,17 +65,15 @@ class Bf16Products {
 
   static void few_scores(int rows, const CodeRows& keys, const float* q,
                          float* scores) {
-    if (rows <= 1) return dots<1>(keys, q, scores);
-    if (rows <= 2) return dots<2>(keys, q, scores);
-    if (rows <= 4) return dots<4>(keys, q, scores);
-    dots<8>(keys, q, scores);
+    for_few_rows(rows, keys.head_dim, [&]<int kRows, int64_t kDim>() {
+      dots<kRows, kDim>(keys, q, scores);
+    });
   }
   static void few_sums(int rows, const CodeRows& values, const float* weights,
                        float* out, const float* alpha) {
-    if (rows <= 1) return weighted<1>(values, weights, out, alpha);
-    if (rows <= 2) return weighted<2>(values, weights, out, alpha);
-    if (rows <= 4) return weighted<4>(values, weights, out, alpha);
-    weighted<8>(values, weights, out, alpha);
+    for_few_rows(rows, values.head_dim, [&]<int kRows, int64_t kDim>() {
+      weighted<kRows, kDim>(values, weights, out, alpha);
+    });
   }
 
   static void scores(int rows, const CodeRows& keys, const float* q,
@@ -100,40 +98,61 @@ class Bf16Products {
   using Pairs = Bf16Pairs<kDtype>;
   static constexpr int64_t kCodeBytes = kDtype == TSR_I8 ? 1 : 2;
 
+  // Calls `body` for the next power of two of rows, and with the width of a row
+  // where it is a usual one, else 0: known widths need no masks, and the loops
+  // over them unroll.
+  template <typename Body>
+  static void for_few_rows(int rows, int64_t head_dim, const Body& body) {
+    if (rows <= 1) return for_width<1>(head_dim, body);
+    if (rows <= 2) return for_width<2>(head_dim, body);
+    if (rows <= 4) return for_width<4>(head_dim, body);
+    for_width<8>(head_dim, body);
+  }
+  template <int kRows, typename Body>
+  static void for_width(int64_t head_dim, const Body& body) {
+    if (head_dim == 128) return body.template operator()<kRows, 128>();
+    if (head_dim == 64) return body.template operator()<kRows, 64>();
+    body.template operator()<kRows, 0>();
+  }
+
   // The tile after the next products is on its way to L2 (CodeRows::next); from
   // there the keys are brought into L1 a few ahead of the products, so that
   // what waits for memory does not hold these up.
   static constexpr int kKeysAhead = 8;
   [[gnu::always_inline]] static void fetch(const std::byte* row,
                                            int64_t columns) {
+    TSR_UNROLL
     for (int64_t i = 0; i < columns * kCodeBytes; i += 64) {
       V::prefetch(row + i);
     }
   }
   // Inlined, else g++ takes it for a function without effect.
-  [[gnu::always_inline]] static void fetch_soon(const CodeRows& codes,
-                                                int key) {
+  [[gnu::always_inline]] static void fetch_soon(const CodeRows& codes, int key,
+                                                int64_t d, int64_t columns) {
     if (key + kKeysAhead >= kKeyTile) return;
-    const std::byte* row = codes.row[key + kKeysAhead];
-    for (int64_t i = 0; i < codes.head_dim * kCodeBytes; i += 64) {
+    const std::byte* row = codes.row[key + kKeysAhead] + d * kCodeBytes;
+    TSR_UNROLL
+    for (int64_t i = 0; i < columns * kCodeBytes; i += 64) {
       __builtin_prefetch(row + i);
     }
   }
 
   // Sixteen keys at a time: kRows parts of 16 / kRows keys by all rows.
-  template <int kRows>
+  template <int kRows, int64_t kDim>
   static void dots(const CodeRows& keys, const float* q, float* out) {
     constexpr int kKeys = V::kFewSums / kRows;
+    const int64_t head_dim = kDim != 0 ? kDim : keys.head_dim;
     const Pairs pairs;
     for (int key = 0; key < keys.num_keys; key += V::kLanes) {
       F part[kRows];
       for (int i = 0; i < kRows; ++i) {
         const int first = key + i * kKeys;
-        for (int k = first; k < first + kKeys; ++k) fetch_soon(keys, k);
-        part[i] = dots_of_part<kRows>(pairs, keys, first, q);
+        for (int k = first; k < first + kKeys; ++k)
+          fetch_soon(keys, k, 0, head_dim);
+        part[i] = dots_of_part<kRows>(pairs, keys, head_dim, first, q);
         if (keys.next == nullptr) continue;
         for (int k = first; k < first + kKeys; ++k) {
-          fetch(keys.next[k], keys.head_dim);
+          fetch(keys.next[k], head_dim);
         }
       }
       V::template gather_rows<kRows>(part);
@@ -147,20 +166,22 @@ class Bf16Products {
   // Lane r * kKeys + i: row r by key first + i.
   template <int kRows>
   [[gnu::always_inline]] static F dots_of_part(const Pairs& pairs,
-                                               const CodeRows& keys, int first,
+                                               const CodeRows& keys,
+                                               int64_t head_dim, int first,
                                                const float* q) {
     constexpr int kKeys = V::kFewSums / kRows;
     constexpr int kAtOnce = kKeys < 2 ? 1 : 2;
     F sum[V::kFewSums];
     TSR_UNROLL
     for (F& s : sum) s = V::zero();
-    for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
+    TSR_UNROLL
+    for (int64_t d = 0; d < head_dim; d += Pairs::kStep) {
       TSR_UNROLL
       for (int i = 0; i < kKeys; i += kAtOnce) {
         __m512i right[kAtOnce][Pairs::kStepVecs];
         TSR_UNROLL
         for (int a = 0; a < kAtOnce; ++a) {
-          pairs.load_key(keys.row[first + i + a], d, keys.head_dim, right[a]);
+          pairs.load_key(keys.row[first + i + a], d, head_dim, right[a]);
         }
         TSR_UNROLL
         for (int r = 0; r < kRows; ++r) {
@@ -192,24 +213,28 @@ class Bf16Products {
     return all;
   }
 
-  template <int kRows>
+  template <int kRows, int64_t kDim>
   static void weighted(const CodeRows& values, const float* weights, float* out,
                        const float* alpha) {
     constexpr int kVecs = V::kFewSums / kRows < 8 ? V::kFewSums / kRows : 8;
     constexpr int64_t kColumns = int64_t{kVecs} * V::kLanes;
+    const int64_t head_dim = kDim != 0 ? kDim : values.head_dim;
     int64_t d = 0;
-    for (; d + kColumns <= values.head_dim; d += kColumns) {
-      columns<kRows, kVecs>(values, d, weights, out, alpha);
+    for (; d + kColumns <= head_dim; d += kColumns) {
+      columns<kRows, kVecs, true>(values, d, weights, out, alpha);
     }
-    for (; d < values.head_dim; d += 32) {
-      columns<kRows, 2>(values, d, weights, out, alpha);
+    for (; d < head_dim; d += 32) {
+      columns<kRows, 2, false>(values, d, weights, out, alpha);
     }
   }
 
-  // Columns d .. d + 16 kVecs - 1 of the weighted sum.
-  template <int kRows, int kVecs>
+  // Columns d .. d + 16 kVecs - 1 of the weighted sum; kWhole: values have all
+  // of them.
+  template <int kRows, int kVecs, bool kWhole>
   static void columns(const CodeRows& values, int64_t d, const float* weights,
                       float* out, const float* alpha) {
+    constexpr int64_t kColumns = int64_t{kVecs} * V::kLanes;
+    const int64_t end = kWhole ? d + kColumns : values.head_dim;
     const Pairs pairs;
     F sum[kRows][kVecs];
     TSR_UNROLL
@@ -218,15 +243,13 @@ class Bf16Products {
       for (F& s : row) s = V::zero();
     }
     for (int key = 0; key < values.num_keys; key += 2) {
-      if (d == 0) {
-        fetch_soon(values, key);
-        fetch_soon(values, key + 1);
-      }
+      fetch_soon(values, key, d, kColumns);
+      fetch_soon(values, key + 1, d, kColumns);
       TSR_UNROLL
       for (int64_t j = 0; j < kVecs; j += 2) {
         __m512i right[2];
         pairs.load_values(values.row[key], values.row[key + 1],
-                          d + j * V::kLanes, values.head_dim, right);
+                          d + j * V::kLanes, end, right);
         TSR_UNROLL
         for (int r = 0; r < kRows; ++r) {
           const __m512 left = broadcast(weights + r * kKeyTile + key / 2);
@@ -239,7 +262,6 @@ class Bf16Products {
         }
       }
       if (values.next != nullptr) {
-        constexpr int64_t kColumns = int64_t{kVecs} * V::kLanes;
         fetch(values.next[key] + d * kCodeBytes, kColumns);
         fetch(values.next[key + 1] + d * kCodeBytes, kColumns);
       }
@@ -250,7 +272,7 @@ class Bf16Products {
       TSR_UNROLL
       for (int64_t j = 0; j < kVecs; ++j) {
         const int64_t column = d + j * V::kLanes;
-        if (column >= dim) break;
+        if (!kWhole && column >= dim) break;
         const int64_t at = r * dim + column;
         const F old = V::load<TSR_F32>(out, at);
         V::store<TSR_F32>(out, at, V::fma(old, V::set1(alpha[r]), sum[r][j]));
