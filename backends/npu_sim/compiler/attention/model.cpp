@@ -106,13 +106,38 @@ struct Samples {
   double done = 0;         // tiles, those left out included
 };
 
+// Rows of the works of a core: full tiles, and short ones between them, for a
+// tile's time does not grow evenly with its rows.
+class WorkRows {
+ public:
+  WorkRows(const AttentionPlan& plan, const AttentionLoad& load,
+           const CoreShare& share)
+      : tile_rows_(plan.tile_rows), full_(share.full / share.works) {
+    const double rest = load.works - load.full;
+    short_ = share.works <= 1 ? load.heaviest_rows
+             : rest > 0 ? (load.rows - load.full * real(plan.tile_rows)) / rest
+                        : real(plan.tile_rows);
+    if (share.works <= 1) full_ = 0;
+  }
+
+  int64_t of(int64_t work) const {
+    // So many are full before and with this one.
+    const double before = std::floor(real(work) * full_ + 0.5);
+    const bool is_full = std::floor(real(work + 1) * full_ + 0.5) > before;
+    return is_full ? tile_rows_ : std::max<int64_t>(1, std::llround(short_));
+  }
+
+ private:
+  int64_t tile_rows_;
+  double full_;   // their share
+  double short_;  // rows of the others, in the mean
+};
+
 // A core's works, as alike as whole tiles let them be.
 Samples sample_tiles(const AttentionPlan& plan, const AttentionLoad& load,
                      const CoreShare& share) {
   const double of_work = share.tiles / share.works;
-  const double mean_rows =
-      share.works <= 1 ? load.heaviest_rows : load.rows / load.works;
-  const auto rows = std::max<int64_t>(1, std::llround(mean_rows));
+  const WorkRows rows(plan, load, share);
   // Keys that last tiles lack of whole ones; of split works, few are last.
   const double missing =
       plan.num_splits > 1
@@ -134,8 +159,8 @@ Samples sample_tiles(const AttentionPlan& plan, const AttentionLoad& load,
     for (int64_t i = 0; i < sampled; ++i) {
       const bool is_last = i + 1 == sampled;
       Sample& one = samples.all.at(static_cast<size_t>(samples.count));
-      one.tile = {samples.count++, rows, is_last ? last_keys : plan.tile_keys,
-                  i == 0, is_last};
+      one.tile = {samples.count++, rows.of(work),
+                  is_last ? last_keys : plan.tile_keys, i == 0, is_last};
       one.begins = i == measured_from(plan);
       if (i == measured_to(plan)) one.left_out = tiles - real(most);
     }

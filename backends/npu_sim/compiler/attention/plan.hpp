@@ -41,6 +41,7 @@ struct AttentionLoad {
   double keys = 0;
   double own_keys = 0;  // those that a work of the same head reads too, once
   double rows = 0;
+  double full = 0;     // works whose rows fill a tile
   double longest = 0;  // tiles of one work
   // Of the work that takes longest, which few rows would not.
   double heaviest = 0;

@@ -5,6 +5,7 @@
 #include "backends/npu_sim/compiler/attention/work.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -73,6 +74,12 @@ std::vector<AttentionWork> split_keys(const AttentionPlan& plan,
   return parts;
 }
 
+// What a work of so many tiles takes, in no unit: about half of a full tile's
+// time does not depend on its rows.
+int64_t weight_of(const AttentionPlan& plan, int64_t rows, int64_t tiles) {
+  return tiles * (plan.tile_rows + rows);
+}
+
 // Longest first, each to the core with the least to do; where works share heads
 // and L2 does not hold the caches of all, one head after another.
 void deal(const Profile& profile, AttentionPlan& plan,
@@ -90,7 +97,8 @@ void deal(const Profile& profile, AttentionPlan& plan,
                        const auto other = std::tie(b.sequence, b.kv_head);
                        if (head != other) return head < other;
                      }
-                     return plan.tiles_of(a) > plan.tiles_of(b);
+                     return weight_of(plan, a.rows, plan.tiles_of(a)) >
+                            weight_of(plan, b.rows, plan.tiles_of(b));
                    });
   plan.work.assign(static_cast<size_t>(plan.cores), {});
   std::vector<std::pair<int64_t, size_t>> loads;
@@ -101,10 +109,13 @@ void deal(const Profile& profile, AttentionPlan& plan,
   std::make_heap(loads.begin(), loads.end(), is_later);
   for (AttentionWork& part : parts) {
     std::pop_heap(loads.begin(), loads.end(), is_later);
-    auto& [tiles, core] = loads.back();
-    part.tiles_before = tiles;
-    plan.work[core].push_back(part);
-    tiles += plan.tiles_of(part);
+    auto& [weight, core] = loads.back();
+    std::vector<AttentionWork>& mine = plan.work[core];
+    part.tiles_before =
+        mine.empty() ? 0
+                     : mine.back().tiles_before + plan.tiles_of(mine.back());
+    weight += weight_of(plan, part.rows, plan.tiles_of(part));
+    mine.push_back(part);
     std::push_heap(loads.begin(), loads.end(), is_later);
   }
 }
@@ -161,15 +172,15 @@ void SequenceLoad::add_tile(int64_t row, double count, double& most) {
                              whole, ceil_div(whole, plan_.num_splits)));
   load_.tiles += heads * tiles;
   load_.rows += heads * static_cast<double>(rows);
+  load_.full += rows == plan_.tile_rows ? heads : 0;
   load_.shortest = std::min(load_.shortest, tiles);
   read_ += count * static_cast<double>(end - aligned);
   first_ = std::min(first_, aligned);
   last_ = std::max(last_, end);
   load_.longest = std::max(load_.longest, tiles);
-  // About half of a full tile's time does not depend on its rows.
-  const auto of_rows = static_cast<double>(plan_.tile_rows + rows);
-  if (tiles * of_rows <= most) return;
-  most = tiles * of_rows;
+  const auto weight = static_cast<double>(weight_of(plan_, rows, whole));
+  if (weight <= most) return;
+  most = weight;
   load_.heaviest = tiles;
   load_.heaviest_rows = static_cast<double>(rows);
 }
@@ -214,8 +225,10 @@ constexpr double kFewParts = 8;  // a core
 
 // Equal parts of works.
 struct EqualParts {
+  int64_t weight = 0;
   int64_t tiles = 0;
   int64_t count = 0;
+  bool is_full = false;  // its rows fill a tile
 };
 
 std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
@@ -228,34 +241,41 @@ std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
       const int64_t tiles = ceil_div(
           end - begin / plan.tile_keys * plan.tile_keys, plan.tile_keys);
       const int64_t each = ceil_div(tiles, plan.num_splits);
-      all.push_back({each, tiles / each * plan.attention.num_kv_heads});
-      if (tiles % each > 0) {
-        all.push_back({tiles % each, plan.attention.num_kv_heads});
-      }
+      const auto add = [&](int64_t of_part, int64_t count) {
+        all.push_back({weight_of(plan, rows, of_part), of_part,
+                       count * plan.attention.num_kv_heads,
+                       rows == plan.tile_rows});
+      };
+      add(each, tiles / each);
+      if (tiles % each > 0) add(tiles % each, 1);
     }
   }
   std::sort(all.begin(), all.end(),
             [](const EqualParts& a, const EqualParts& b) {
-              return a.tiles > b.tiles;
+              return a.weight > b.weight;
             });
   return all;
 }
 
 // Each to the core with the least to do.
 CoreShare deal_longest_first(const AttentionPlan& plan) {
-  // Tiles and works; the least are on top of the heap.
-  std::vector<std::pair<int64_t, int64_t>> cores(
-      static_cast<size_t>(plan.cores));
+  // Weight, works, full ones and tiles; the least are on top of the heap.
+  std::vector<std::array<int64_t, 4>> cores(static_cast<size_t>(plan.cores));
   for (const EqualParts& parts : parts_of(plan)) {
     for (int64_t i = 0; i < parts.count; ++i) {
       std::pop_heap(cores.begin(), cores.end(), std::greater<>());
-      cores.back().first += parts.tiles;
-      ++cores.back().second;
+      auto& [weight, works, full, tiles] = cores.back();
+      weight += parts.weight;
+      ++works;
+      full += parts.is_full ? 1 : 0;
+      tiles += parts.tiles;
       std::push_heap(cores.begin(), cores.end(), std::greater<>());
     }
   }
-  const auto most = *std::max_element(cores.begin(), cores.end());
-  return {static_cast<double>(most.second), static_cast<double>(most.first)};
+  const auto [weight, works, full, tiles] =
+      *std::max_element(cores.begin(), cores.end());
+  return {static_cast<double>(works), static_cast<double>(tiles),
+          static_cast<double>(full)};
 }
 
 }  // namespace
@@ -273,6 +293,7 @@ CoreShare busiest_core(const AttentionPlan& plan) {
     return share;
   }
   share.works = std::ceil(load.parts / cores);
+  share.full = share.works * load.full / load.works;
   const double longest =
       std::ceil(load.longest / static_cast<double>(plan.num_splits));
   const bool is_even = load.longest == load.shortest;

@@ -22,6 +22,7 @@ AttentionLoad load_of(const AttentionPlan& plan);
 struct CoreShare {
   double works = 0;
   double tiles = 0;
+  double full = 0;  // works whose rows fill a tile
 };
 CoreShare busiest_core(const AttentionPlan& plan);
 
