@@ -9,6 +9,7 @@
 #include "backends/vulkan/queue.hpp"
 #include "backends/vulkan/weights.hpp"
 #include "tessera/capability.hpp"
+#include "tessera/kv_layout.hpp"
 #include "tessera/rows/kernel_rows.hpp"
 
 namespace tessera::vulkan {
@@ -131,22 +132,15 @@ tsr_kv_info VulkanDevice::kv_query(const tsr_kv_desc& desc) {
   tsr_kv_info info{};
   info.struct_size = sizeof(info);
   info.block_bytes = sdk::make_kv_place(desc).block_bytes;
+  info.layout = kKvLayout;
   info.alignment = entry_.memory_kinds[0].alignment;
   return info;
 }
 
 void VulkanDevice::kv_create(uint64_t pool, const tsr_kv_desc& desc,
                              uint64_t buffer, uint64_t offset) {
-  auto created = std::make_shared<KvPool>();
-  created->desc = desc;
-  created->desc.next = nullptr;
-  created->place = sdk::make_kv_place(desc);
-  created->offset = offset;
-  created->buffer = find_buffer(buffer);
-  created->buffer->require_range(
-      offset, created->place.block_bytes * uint64_t{desc.num_blocks});
-  created->place.begin = created->buffer->address() + offset;
-  kv_pools_.insert(pool, std::move(created));
+  kv_pools_.insert(pool,
+                   std::make_shared<KvPool>(desc, find_buffer(buffer), offset));
 }
 
 void VulkanDevice::kv_destroy(uint64_t pool) {

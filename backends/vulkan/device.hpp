@@ -12,38 +12,17 @@
 
 #include "backends/vulkan/device_table.hpp"
 #include "backends/vulkan/features.hpp"
+#include "backends/vulkan/kv_pool.hpp"
 #include "backends/vulkan/runtime/buffer.hpp"
 #include "backends/vulkan/runtime/gpu.hpp"
 #include "backends/vulkan/runtime/pipelines.hpp"
 #include "tessera/host_memory.hpp"
-#include "tessera/kv_layout.hpp"
 #include "tessera/roofline.hpp"
 
 namespace tessera::vulkan {
 
 class PackedWeight;
 class Program;
-
-// A layer's KV cache.
-struct KvPool {
-  tsr_kv_desc desc{};
-  sdk::KvPlace place;
-  std::shared_ptr<Buffer> buffer;
-  uint64_t offset = 0;
-};
-
-// Bytes from `offset` on.
-struct BufferRange {
-  const Buffer* buffer;
-  uint64_t offset;
-};
-
-// Ranges that do not overlap.
-struct BufferCopy {
-  BufferRange from;
-  BufferRange to;
-  uint64_t bytes;
-};
 
 class VulkanDevice final : public sdk::HostMemoryDevice {
  public:

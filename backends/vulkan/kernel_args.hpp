@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "tessera/kv_layout.hpp"
+#include "backends/vulkan/kv_pool.hpp"
 
 namespace tessera::vulkan {
 
@@ -58,12 +58,10 @@ struct RopeArgs {
   uint64_t fault = 0;
 };
 
-using sdk::KvPlace;
-
 struct KvAppendArgs {
   RowPlace k;
   RowPlace v;
-  KvPlace kv;
+  KvRows kv;
   RotateArgs rotate;
   uint64_t slots = 0;
   uint64_t inv = 0;
@@ -73,7 +71,7 @@ struct KvAppendArgs {
 struct AttentionArgs {
   RowPlace q;
   RowPlace y;
-  KvPlace kv;
+  KvRows kv;
   uint64_t q_starts = 0;
   uint64_t seq_lens = 0;
   uint64_t block_table = 0;

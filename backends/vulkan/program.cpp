@@ -31,7 +31,7 @@ sdk::ProgramQuestion question_of(const VulkanDevice& device,
     question.weights.push_back(device.weight(id)->desc());
   }
   for (const uint64_t id : view.kv_pools()) {
-    question.kv_pools.push_back(device.kv_pool(id)->desc);
+    question.kv_pools.push_back(device.kv_pool(id)->desc());
   }
   return question;
 }

@@ -3,6 +3,7 @@
 // Attention and kv_append over a pool of this device.
 
 #include <algorithm>
+#include <bit>
 #include <string>
 
 #include "backends/vulkan/device.hpp"
@@ -33,14 +34,15 @@ class AttentionLaunch : public Launch {
 
   std::string kernel_name() const override {
     if (is_integer()) return "attention_fa3";
-    return "attention_" + sdk::names::kv_format(pool_->desc.format);
+    return "attention_" + sdk::names::kv_format(pool_->desc().format);
   }
 
  protected:
-  bool is_integer() const { return pool_->desc.format == TSR_KV_I8_HEAD; }
+  bool is_integer() const { return pool_->desc().format == TSR_KV_I8_HEAD; }
   VulkanDevice& device() const { return device_; }
   const tsr_op_attention& op() const { return op_; }
   const KvPool& pool() const { return *pool_; }
+  uint32_t out_dtype() const { return out_.dtype(); }
   uint32_t index() const { return index_; }
   uint32_t max_tokens() const { return max_tokens_; }
   uint32_t max_seqs() const { return max_seqs_; }
@@ -49,7 +51,7 @@ class AttentionLaunch : public Launch {
     AttentionArgs args;
     args.q = q_.entry_place(step);
     args.y = out_.entry_place(step);
-    args.kv = pool_->place;
+    args.kv = pool_->rows();
     args.q_starts = q_starts_.address(step);
     args.seq_lens = seq_lens_.address(step);
     args.block_table = block_table_.address(step);
@@ -61,7 +63,7 @@ class AttentionLaunch : public Launch {
     args.num_tokens = static_cast<int32_t>(step.submission.num_tokens);
     args.max_blocks_per_seq = static_cast<int32_t>(block_table_.width());
     args.num_q_heads = static_cast<int32_t>(op_.num_q_heads);
-    args.head_dim = static_cast<int32_t>(pool_->desc.head_dim);
+    args.head_dim = static_cast<int32_t>(pool_->desc().head_dim);
     args.mask = static_cast<int32_t>(op_.mask);
     args.window =
         static_cast<int32_t>(std::min<uint32_t>(op_.window, INT32_MAX));
@@ -94,7 +96,7 @@ class AttentionTile final : public AttentionLaunch {
   Dispatch dispatch(const Step& /*step*/, uint32_t /*slot*/) override {
     return {
         device().pipelines().get(is_integer() ? "attention_fa3" : "attention",
-                                 {pool().desc.format}),
+                                 {pool().desc().format}),
         {}};
   }
 
@@ -109,7 +111,7 @@ class AttentionBlock final : public AttentionLaunch {
  public:
   AttentionBlock(const LaunchInput& input, const tsr_op_attention& op)
       : AttentionLaunch(input, op) {
-    const uint32_t ratio = op.num_q_heads / pool().desc.num_kv_heads;
+    const uint32_t ratio = op.num_q_heads / pool().desc().num_kv_heads;
     const uint32_t rows = std::clamp(kMaxSums / lane_values(), 1U, kMaxRows);
     heads_ = std::min(ratio, rows);
     chunks_ = (ratio + heads_ - 1) / heads_;
@@ -117,14 +119,15 @@ class AttentionBlock final : public AttentionLaunch {
     tokens_[kPrefill] = std::max(1U, rows / heads_);
   }
 
-  // False where a row of the cache is not whole texels.
+  // False where a row of the cache is not whole texels, or four rows that a
+  // lane takes are not in one block.
   bool fits() const {
-    const sdk::KvPlace& place = pool().place;
+    const KvRows& rows = pool().rows();
     constexpr uint64_t kTexel = 16;
-    return !is_integer() && lane_values() <= kMaxSums &&
-           pool().desc.head_dim % per_texel() == 0 &&
-           place.row_bytes % kTexel == 0 && place.block_bytes % kTexel == 0 &&
-           place.v_offset % kTexel == 0 && has_scale_texels() &&
+    return !is_integer() && lane_values() <= kMaxSums && span() <= kMaxSpan &&
+           pool().desc().block_size % 4 == 0 &&
+           pool().desc().head_dim % per_texel() == 0 &&
+           rows.row_bytes % kTexel == 0 &&
            fits_texels(device().gpu().facts(), pool_texels()) &&
            scratch_bytes() / kTexel <= device().gpu().facts().max_texels;
   }
@@ -146,7 +149,7 @@ class AttentionBlock final : public AttentionLaunch {
       const uint32_t groups = kind == chosen ? parts : 0;
       for (uint32_t i = 0; i < 2; ++i) {
         set_slot(slots[2 * kind + i], groups,
-                 uint64_t{pool().desc.num_kv_heads} * chunks_, args);
+                 uint64_t{pool().desc().num_kv_heads} * chunks_, args);
       }
     }
   }
@@ -154,8 +157,8 @@ class AttentionBlock final : public AttentionLaunch {
   Dispatch dispatch(const Step& step, uint32_t slot) override {
     const StepKind kind = slot / 2 == kDecode ? kDecode : kPrefill;
     const std::vector<uint32_t> constants = {
-        pool().desc.format, heads_, tokens_[kind], pool().desc.head_dim,
-        pool().desc.block_size};
+        pool().desc().format,     heads_, tokens_[kind], pool().desc().head_dim,
+        pool().desc().block_size, span(), out_dtype()};
     Pipelines& pipelines = device().pipelines();
     if (slot % 2 == 0) return {pipelines.get("attention_query", constants), {}};
     return {pipelines.get("attention_block", constants),
@@ -167,22 +170,22 @@ class AttentionBlock final : public AttentionLaunch {
   enum StepKind : uint32_t { kDecode, kPrefill, kNumSteps };
   static constexpr uint32_t kMaxRows = 8;    // as shaders/attention_parts.glsl
   static constexpr uint32_t kMaxSums = 128;  // as shaders/attention_block.comp
+  static constexpr uint32_t kMaxSpan = 16;   // likewise
 
   uint32_t per_texel() const {
-    if (pool().desc.format == TSR_KV_F32) return 4;
-    return pool().desc.format <= TSR_KV_BF16 ? 8 : 16;
+    if (pool().desc().format == TSR_KV_F32) return 4;
+    return pool().desc().format <= TSR_KV_BF16 ? 8 : 16;
   }
-  // The scales of a head's rows in a block are whole texels.
-  bool has_scale_texels() const {
-    if (pool().desc.format != TSR_KV_I8_TOKEN) return true;
-    const sdk::KvPlace& place = pool().place;
-    return pool().desc.block_size % 4 == 0 && place.k_scale_offset % 16 == 0 &&
-           place.v_scale_offset % 16 == 0;
+  uint32_t row_texels() const { return pool().desc().head_dim / per_texel(); }
+  // Lanes that read a row together.
+  uint32_t span() const {
+    return std::min(device().gpu().facts().subgroup_size,
+                    std::bit_ceil(std::max(row_texels(), 1U)));
   }
   // Elements of a row that a lane has.
   uint32_t lane_values() const {
     const uint32_t lanes = device().gpu().facts().subgroup_size;
-    const uint32_t texels = pool().desc.head_dim / per_texel();
+    const uint32_t texels = row_texels();
     return std::max(1U, (texels + lanes - 1) / lanes) * per_texel();
   }
   // Every sequence may end with a part that is not full.
@@ -191,12 +194,11 @@ class AttentionBlock final : public AttentionLaunch {
   }
   uint64_t query_bytes(StepKind kind) const {
     return uint64_t{num_parts(kind, max_tokens(), max_seqs())} *
-           pool().desc.num_kv_heads * chunks_ * heads_ * tokens_[kind] *
-           pool().desc.head_dim * sizeof(float);
+           pool().desc().num_kv_heads * chunks_ * heads_ * tokens_[kind] *
+           pool().desc().head_dim * sizeof(float);
   }
   TexelRange pool_texels() const {
-    return {pool().buffer.get(), pool().offset,
-            pool().place.block_bytes * pool().desc.num_blocks};
+    return {&pool().buffer(), pool().offset(), pool().bytes()};
   }
 
   uint32_t heads_ = 1;
@@ -226,18 +228,18 @@ class KvAppendLaunch final : public Launch {
     KvAppendArgs args;
     args.k = k_.entry_place(step);
     args.v = v_.entry_place(step);
-    args.kv = pool_->place;
+    args.kv = pool_->rows();
     args.rotate.positions = positions_.address(step);
     args.rotate.table = table_.address(step);
     args.rotate.style = static_cast<int32_t>(op_.style);
     args.rotate.rotary_dim = static_cast<int32_t>(op_.rotary_dim);
     args.rotate.max_positions =
         table_.exists() ? static_cast<int32_t>(table_.max_entries()) : 0;
-    args.rotate.head_dim = static_cast<int32_t>(pool_->desc.head_dim);
+    args.rotate.head_dim = static_cast<int32_t>(pool_->desc().head_dim);
     args.slots = slots_.address(step);
     args.inv = inv_.address(step);
     args.fault = step.fault;
-    set_slot(slots[0], k_.entries(step), pool_->desc.num_kv_heads, args);
+    set_slot(slots[0], k_.entries(step), pool_->desc().num_kv_heads, args);
   }
 
  private:

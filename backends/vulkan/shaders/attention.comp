@@ -52,16 +52,16 @@ void main() {
     float value_scale = 1.0;
     barrier();  // the last step's weights are used up, the query is there
     if (key < part.end) {
-      uint64_t block;
       uint64_t row;
-      const uint64_t codes = find_row(part.seq, key, kv_head, block, row);
+      const uint64_t codes = find_row(part.seq, key, kv_head, row);
       failed = failed || codes == 0ul;
       if (codes != 0ul) {
         score = dot_query(codes);
         value_rows[lane] = codes + args.kv.v_offset;
         if (KV_FORMAT == KV_I8_TOKEN) {
-          score *= F32s(block + args.kv.k_scale_offset).v[uint(row)];
-          value_scale = F32s(block + args.kv.v_scale_offset).v[uint(row)];
+          const uint64_t scale = args.kv.address + row * 4ul;
+          score *= F32s(scale + args.kv.k_scale_offset).v[0];
+          value_scale = F32s(scale + args.kv.v_scale_offset).v[0];
         }
       }
     }

@@ -42,9 +42,9 @@ Part find_part(int token) {
   return part;
 }
 
-// The address of K's row of a key; 0, and a fault, if it is not in the pool.
-uint64_t find_row(int seq, int key, int kv_head, out uint64_t block,
-                  out uint64_t row) {
+// The address of K's row of a key, and which of the pool's rows it is; 0, and a
+// fault, if it is not in the pool.
+uint64_t find_row(int seq, int key, int kv_head, out uint64_t row) {
   const int logical = key / args.kv.block_size;
   const int index = I32s(args.block_table +
                          uint64_t(seq) * uint64_t(args.max_blocks_per_seq) *
@@ -53,9 +53,10 @@ uint64_t find_row(int seq, int key, int kv_head, out uint64_t block,
     report_fault(args.fault, FAULT_BLOCK, index);
     return 0ul;
   }
-  block = args.kv.address + uint64_t(index) * args.kv.block_bytes;
-  row = uint64_t(kv_head * args.kv.block_size + key % args.kv.block_size);
-  return block + row * args.kv.row_bytes;
+  row = (uint64_t(kv_head) * uint64_t(args.kv.num_blocks) + uint64_t(index)) *
+            uint64_t(args.kv.block_size) +
+        uint64_t(key % args.kv.block_size);
+  return args.kv.address + row * args.kv.row_bytes;
 }
 
 float code_at(uint64_t row, int i) {

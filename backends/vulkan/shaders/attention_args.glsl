@@ -13,7 +13,7 @@ layout(constant_id = 1) const uint KV_FORMAT = 1u;
 struct Args {
   RowPlace q;
   RowPlace y;
-  KvPlace kv;
+  KvRows kv;
   uint64_t q_starts;
   uint64_t seq_lens;
   uint64_t block_table;

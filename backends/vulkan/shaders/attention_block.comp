@@ -1,10 +1,12 @@
 #version 460
 // SPDX-License-Identifier: Apache-2.0
 //
-// Float attention in blocks: one pass over the cache, 2 * LANES keys at a
-// time, with running maxima and sums.  Lanes are keys in products with K, and
-// parts of a row in sums of V.  Every loop but those over keys and over texels of
-// a row must unroll: in any other a driver keeps arrays in memory.
+// Float attention in blocks: one pass over the cache, a round of 4 * LANES keys
+// at a time, with running maxima and sums.  Lanes are parts of a row of K or V,
+// which is then read as it lies; in the softmax between they are keys.  Loops
+// over LANES keys do not unroll, for what runs must stay in the processor's cache
+// of decoded instructions; all others must, for arrays are registers only where
+// their indices are constants.
 // Source: Milakov and Gimelshein, arXiv:1805.02867, section 3.
 #extension GL_GOOGLE_include_directive : require
 #define BLOCK_FORM
@@ -16,22 +18,38 @@
 layout(binding = 0) uniform usamplerBuffer pool_texels;
 layout(binding = 1) uniform usamplerBuffer query_texels;
 
+// Lanes that read a row together, a power of two.  Where rows are shorter than
+// LANES texels, several are read at once, so LANES rows take SPAN reads.
+layout(constant_id = 6) const uint SPAN = 1u;
+layout(constant_id = 7) const uint OUT_DTYPE = 1u;
+
 // Codes of a texel, texels of a row, and how many of those a lane reads.
 const uint PER_TEXEL = KV_FORMAT == KV_F32 ? 4u : KV_FORMAT <= KV_BF16 ? 8u : 16u;
 const uint ROW_TEXELS = HEAD_DIM / PER_TEXEL;
 const uint LANE_TEXELS = (ROW_TEXELS + LANES - 1u) / LANES;
-const uint Q_VALUES = ROWS * PER_TEXEL;
-const uint Q_TEXELS = (Q_VALUES + 4u * LANES - 1u) / (4u * LANES);
 const uint LANE_VALUES = LANE_TEXELS * PER_TEXEL;
 const uint SUMS = ROWS * LANE_VALUES;
-// Keys at a time: a lane has those of its index in two vectors, as x and y.  Not
-// as an array: Mesa 22.3 unrolls a loop over them, in the one over rows, wrongly.
-const uint KEYS = 2u * LANES;
-#define MAX_Q_TEXELS 16
+// Keys at a time: four for each lane, one after the other in a block.
+const uint KEYS = 4u * LANES;
+#define MAX_SPAN 16
+#define MAX_SPAN_BITS 4u
 #define MAX_SUMS 128
 
-float sums[MAX_SUMS];
-shared float results[SUMS * LANES];
+float queries[MAX_SUMS];  // of row r: those from r * LANE_VALUES
+float sums[MAX_SUMS];     // likewise
+
+int span_lane() { return lane_index() & int(SPAN - 1u); }
+
+// In read `read` of LANES rows: which row this lane has part of.
+uint row_of_lane(uint read) {
+  return (gl_SubgroupInvocationID & ~(SPAN - 1u)) | read;
+}
+
+// Which texel of a row is this lane's texel `t`.  Lanes beyond the row have its
+// last.
+int texel_of_lane(uint t) {
+  return min(span_lane() + int(t * LANES), int(ROW_TEXELS) - 1);
+}
 
 // Codes 4 i .. 4 i + 3 of a texel.
 vec4 codes_of(uvec4 texel, uint i) {
@@ -50,51 +68,95 @@ vec4 codes_of(uvec4 texel, uint i) {
                     bitfieldExtract(bits, 16, 8), bits >> 24));
 }
 
-// Of this lane's keys: products with the rows.
-void multiply_keys(ivec2 row_texels, int query, out vec2 scores[MAX_ROWS]) {
-  [[unroll]] for (uint r = 0u; r < ROWS; ++r) scores[r] = vec2(0.0);
-  for (uint t = 0u; t < ROW_TEXELS; ++t) {
-    uvec4 q[MAX_Q_TEXELS];
-    [[unroll]] for (uint i = 0u; i < Q_TEXELS; ++i) {
-      q[i] = texelFetch(query_texels, query + int(i * LANES));
-    }
-    query += int(Q_VALUES / 4u);
-    const uvec4 x = texelFetch(pool_texels, row_texels.x + int(t));
-    const uvec4 y = texelFetch(pool_texels, row_texels.y + int(t));
-    [[unroll]] for (uint four = 0u; four < PER_TEXEL / 4u; ++four) {
-      const vec4 x_codes = codes_of(x, four);
-      const vec4 y_codes = codes_of(y, four);
-      [[unroll]] for (uint i = 0u; i < 4u; ++i) {
-        [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-          const uint at = (four * 4u + i) * ROWS + r;
-          scores[r] += uintBitsToFloat(block_value(q[BLOCK_TEXEL(at)], at)) *
-                       vec2(x_codes[i], y_codes[i]);
+// From texel `query`; lanes beyond a row have zeros.
+void load_queries(int query) {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    [[unroll]] for (uint t = 0u; t < LANE_TEXELS; ++t) {
+      const bool is_row = span_lane() + int(t * LANES) < int(ROW_TEXELS);
+      [[unroll]] for (uint four = 0u; four < PER_TEXEL / 4u; ++four) {
+        const int at = query + int(r * HEAD_DIM / 4u + four) +
+                       texel_of_lane(t) * int(PER_TEXEL / 4u);
+        const vec4 q = uintBitsToFloat(texelFetch(query_texels, at));
+        [[unroll]] for (uint i = 0u; i < 4u; ++i) {
+          queries[r * LANE_VALUES + t * PER_TEXEL + four * 4u + i] =
+              is_row ? q[i] : 0.0;
         }
       }
     }
   }
 }
 
-// sums = sums * factors + weights times V, whose rows begin at the lanes' texels:
-// a few columns at a time, so that their sums stay in registers over the keys.
-void add_values(ivec2 row_texels, vec2 weights[MAX_ROWS],
-                float factors[MAX_ROWS]) {
-  [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
-    sums[i] *= factors[i / LANE_VALUES];
+// Lanes that have the bit clear: theirs of `a` and their neighbour's; others, of
+// `b`.
+float add_neighbours(float a, float b, uint bit) {
+  const bool is_set = (gl_SubgroupInvocationID & bit) != 0u;
+  const float other = is_set ? a : b;
+  return (is_set ? b : a) +
+         subgroupShuffle(other, gl_SubgroupInvocationID ^ bit);
+}
+
+// Where the row begins that this lane has part of in read `read` of the LANES
+// rows from key `first` of a round.
+int begin_of_row(ivec4 texels, uint first, uint read) {
+  const uint key = first + row_of_lane(read);
+  if (SPAN >= 4u) return subgroupShuffle(texels[read % 4u], key / 4u);
+  const ivec4 rows = ivec4(
+      subgroupShuffle(texels.x, key / 4u), subgroupShuffle(texels.y, key / 4u),
+      subgroupShuffle(texels.z, key / 4u), subgroupShuffle(texels.w, key / 4u));
+  return rows[key % 4u];
+}
+
+// Products of the queries with K's rows from key `first` of a round: of lane l's
+// key, first + l.
+void multiply_keys(ivec4 texels, uint first, out float scores[MAX_ROWS]) {
+  float parts[MAX_ROWS * MAX_SPAN];
+  [[unroll]] for (uint read = 0u; read < SPAN; ++read) {
+    const int row = begin_of_row(texels, first, read);
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      parts[r * MAX_SPAN + read] = 0.0;
+    }
+    [[unroll]] for (uint t = 0u; t < LANE_TEXELS; ++t) {
+      const uvec4 texel = texelFetch(pool_texels, row + texel_of_lane(t));
+      [[unroll]] for (uint four = 0u; four < PER_TEXEL / 4u; ++four) {
+        const vec4 codes = codes_of(texel, four);
+        [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+          const uint q = r * LANE_VALUES + t * PER_TEXEL + four * 4u;
+          // Two by two: a chain of sums would take longer than it has to.
+          parts[r * MAX_SPAN + read] +=
+              (queries[q] * codes.x + queries[q + 1u] * codes.y) +
+              (queries[q + 2u] * codes.z + queries[q + 3u] * codes.w);
+        }
+      }
+    }
   }
+  [[unroll]] for (uint bit = 0u; bit < MAX_SPAN_BITS; ++bit) {
+    [[unroll]] for (uint i = 0u; i < SPAN; ++i) {
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        if ((2u * i + 1u) << bit < SPAN) {
+          parts[r * MAX_SPAN + i] =
+              add_neighbours(parts[r * MAX_SPAN + 2u * i],
+                             parts[r * MAX_SPAN + 2u * i + 1u], 1u << bit);
+        }
+      }
+    }
+  }
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) scores[r] = parts[r * MAX_SPAN];
+}
+
+// sums += weights times V, of the same keys: a few columns at a time, so that
+// their sums stay in registers.
+void add_values(ivec4 rows, uint first, float weights[MAX_ROWS]) {
   [[unroll]] for (uint t = 0u; t < LANE_TEXELS; ++t) {
-    uvec4 texels[KEYS];
-    [[unroll]] for (uint key = 0u; key < KEYS; ++key) {
-      const int row = subgroupShuffle(row_texels[key / LANES], key % LANES);
-      texels[key] =
-          texelFetch(pool_texels, row + lane_index() + int(t * LANES));
+    uvec4 texels[MAX_SPAN];
+    [[unroll]] for (uint read = 0u; read < SPAN; ++read) {
+      const int row = begin_of_row(rows, first, read);
+      texels[read] = texelFetch(pool_texels, row + texel_of_lane(t));
     }
     [[unroll]] for (uint four = 0u; four < PER_TEXEL / 4u; ++four) {
-      [[unroll]] for (uint key = 0u; key < KEYS; ++key) {
-        const vec4 codes = codes_of(texels[key], four);
+      [[unroll]] for (uint read = 0u; read < SPAN; ++read) {
+        const vec4 codes = codes_of(texels[read], four);
         [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-          const float weight =
-              subgroupShuffle(weights[r][key / LANES], key % LANES);
+          const float weight = subgroupShuffle(weights[r], row_of_lane(read));
           [[unroll]] for (uint i = 0u; i < 4u; ++i) {
             sums[r * LANE_VALUES + t * PER_TEXEL + four * 4u + i] +=
                 weight * codes[i];
@@ -105,91 +167,108 @@ void add_values(ivec2 row_texels, vec2 weights[MAX_ROWS],
   }
 }
 
-// Reads a texel of each cache line of LANES rows that begin at the first lane's:
-// as many lines at once as there are lanes, where the sums of V would wait for
-// those of one row at a time.
-uint touch_rows(int row_texel) {
+// Reads a texel of each cache line of the lanes' rows, four each from their
+// `row_texel`, in K and V: as many lines at once as there are lanes.
+uint touch_rows(int row_texel, int v_texels, uint reads) {
   const uint LINE_TEXELS = 4u;  // 64 bytes
-  const int first = subgroupShuffle(row_texel, 0u);
   uint touched = 0u;
-  [[unroll]] for (uint i = 0u; i < ROW_TEXELS / LINE_TEXELS; ++i) {
-    const int line = int(i * LANES) + lane_index();
-    touched |= texelFetch(pool_texels, first + line * int(LINE_TEXELS)).x;
+  [[dont_unroll]] for (uint i = 0u; i < reads; ++i) {
+    const uint line = i * LANES + gl_SubgroupInvocationID;
+    const int texel = subgroupShuffle(row_texel, line / ROW_TEXELS) +
+                      int(line % ROW_TEXELS * LINE_TEXELS);
+    touched |= texelFetch(pool_texels, texel).x |
+               texelFetch(pool_texels, texel + v_texels).x;
   }
   return touched;
 }
 
-// Where this work-group's KV head is in every block, in texels.
-struct Head {
-  int rows;  // of K
-  int k_scales;
-  int v_scales;
-};
-Head find_head() {
-  const int first = kv_head_index() * int(BLOCK_SIZE);
-  return Head(first * int(ROW_TEXELS),
-              (int(args.kv.k_scale_offset) + first * 4) / 16,
-              (int(args.kv.v_scale_offset) + first * 4) / 16);
+// Of a round's keys: from four in a row a lane to LANES in a row over the lanes,
+// so that component i of lane l is of key i * LANES + l.
+vec4 by_keys(vec4 fours) {
+  vec4 result;
+  [[unroll]] for (uint i = 0u; i < 4u; ++i) {
+    const uint from = (i * LANES + gl_SubgroupInvocationID) / 4u;
+    const vec4 four =
+        vec4(subgroupShuffle(fours.x, from), subgroupShuffle(fours.y, from),
+             subgroupShuffle(fours.z, from), subgroupShuffle(fours.w, from));
+    result[i] = four[gl_SubgroupInvocationID % 4u];
+  }
+  return result;
 }
 
-// Value `i` of those that begin at a texel.
-float load_scale_texel(int texel, int i) {
-  return uintBitsToFloat(texelFetch(pool_texels, texel + i / 4)[i % 4]);
-}
-
-// A key's row of K, and its scales.
-struct Key {
-  int texel;
-  float k_scale;
-  float v_scale;
+// The keys of a round.
+struct Keys {
+  ivec4 texels;   // where rows of K begin: lane l has keys 4 l .. 4 l + 3
+  vec4 k_scales;  // as by_keys() says
+  vec4 v_scales;
 };
 
-// Of a block that is none of the pool's, `fault` and the first block.
-Key find_key(Part part, Head head, int key, inout int fault) {
+// A lane's four from `first`, a multiple of four, are in one block.  None comes
+// after `last`, which stands in their stead.  Of a block that is none of the
+// pool's, `fault` and the first block.
+Keys find_keys(Part part, int first, int last, inout int fault) {
+  first = min(first, last / 4 * 4);
   const int logical =
-      part.seq * args.max_blocks_per_seq + key / int(BLOCK_SIZE);
+      part.seq * args.max_blocks_per_seq + first / int(BLOCK_SIZE);
   const int index = I32s(args.block_table).v[uint(logical)];
   const bool is_inside = index >= 0 && index < args.kv.num_blocks;
   fault = is_inside ? fault : index;
-  const int block = is_inside ? index * int(args.kv.block_bytes / 16ul) : 0;
-  const int row = key % int(BLOCK_SIZE);
-  Key found = Key(block + head.rows + row * int(ROW_TEXELS), 1.0, 1.0);
+  const int block =
+      kv_head_index() * args.kv.num_blocks + (is_inside ? index : 0);
+  const int row = block * int(BLOCK_SIZE) + first % int(BLOCK_SIZE);
+  const ivec4 rows = row + min(ivec4(0, 1, 2, 3), last - first);
+  Keys found = Keys(rows * int(ROW_TEXELS), vec4(1.0), vec4(1.0));
   if (KV_FORMAT == KV_I8_TOKEN) {
-    found.k_scale = load_scale_texel(block + head.k_scales, row);
-    found.v_scale = load_scale_texel(block + head.v_scales, row);
+    const int texel = row / 4;
+    found.k_scales = by_keys(uintBitsToFloat(texelFetch(
+        pool_texels, texel + int(args.kv.k_scale_offset / 16ul))));
+    found.v_scales = by_keys(uintBitsToFloat(texelFetch(
+        pool_texels, texel + int(args.kv.v_scale_offset / 16ul))));
   }
   return found;
 }
 
-bvec2 sees(ivec2 keys, int begin, int end) {
-  return bvec2(keys.x >= begin && keys.x < end,
-               keys.y >= begin && keys.y < end);
+bvec4 sees(ivec4 keys, int begin, int end) {
+  return bvec4(ivec4(greaterThanEqual(keys, ivec4(begin))) &
+               ivec4(lessThan(keys, ivec4(end))));
+}
+
+// Lanes that read the same part of rows have sums of their own.
+float sum_of_spans(float x) {
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit >= SPAN && 1u << bit < LANES) {
+      x += subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit));
+    }
+  }
+  return x;
+}
+
+// Of V's channel `d`.
+float channel_scale(int d) {
+  if (KV_FORMAT != KV_I8_CHANNEL) return 1.0;
+  const int row = args.kv.num_kv_heads + kv_head_index();
+  return F32s(args.kv_scale).v[row * int(HEAD_DIM) + d];
 }
 
 void store_rows(Part part, float totals[MAX_ROWS]) {
-  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-    [[unroll]] for (uint i = 0u; i < LANE_VALUES; ++i) {
-      results[(r * LANE_VALUES + i) * LANES + uint(lane_index())] =
-          divide(sums[r * LANE_VALUES + i], totals[r]);
-    }
-  }
   const int heads = num_heads();
-  for (uint i = 0u; i < SUMS; ++i) {
-    const int r = int(i / LANE_VALUES);
-    const int t = int(i % LANE_VALUES / PER_TEXEL);
-    const int d = (t * int(LANES) + lane_index()) * int(PER_TEXEL) +
-                  int(i % PER_TEXEL);
-    if (r / int(HEADS) >= part.num_tokens || r % int(HEADS) >= heads ||
-        d >= int(HEAD_DIM)) {
-      continue;
+  [[unroll]] for (uint i = 0u; i < LANE_VALUES; ++i) {
+    const int texel = int(i / PER_TEXEL * LANES) + lane_index();
+    const int d = texel * int(PER_TEXEL) + int(i % PER_TEXEL);
+    const float scale = channel_scale(min(d, int(HEAD_DIM) - 1));
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      const int token = int(r / HEADS);
+      const int head = int(r % HEADS);
+      const float y =
+          divide(sum_of_spans(sums[r * LANE_VALUES + i]), totals[r]);
+      if (token < part.num_tokens && head < heads && d < int(HEAD_DIM)) {
+        const int64_t row = int64_t(part.first_token + token);
+        store_one(args.y.address, int(OUT_DTYPE),
+                  row * args.y.stride +
+                      (first_head() + head) * int(HEAD_DIM) + d,
+                  y * scale);
+      }
     }
-    float y = results[i * LANES + uint(lane_index())];
-    if (KV_FORMAT == KV_I8_CHANNEL) {
-      const int row = args.kv.num_kv_heads + kv_head_index();
-      y *= F32s(args.kv_scale).v[row * int(HEAD_DIM) + d];
-    }
-    store_place(args.y, part.first_token + r / int(HEADS),
-                (first_head() + r % int(HEADS)) * int(HEAD_DIM) + d, y);
   }
 }
 
@@ -206,7 +285,7 @@ void main() {
     begins[r] = args.mask == MASK_SLIDING ? max(0, ends[r] - args.window) : 0;
   }
   const int end = ends[ROWS - 1u];
-  const int query = query_block() / 4 + lane_index();
+  load_queries(query_block() / 4);
   float tops[MAX_ROWS];
   float totals[MAX_ROWS];
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
@@ -214,39 +293,67 @@ void main() {
     totals[r] = 0.0;
   }
   [[unroll]] for (uint i = 0u; i < SUMS; ++i) sums[i] = 0.0;
-  const Head head = find_head();
   uint touched = 0u;
+  int next_texel = -1;  // where rows of K would follow
   const int v_texels = int(args.kv.v_offset / 16ul);
   int fault = 0;  // an index that is no block's; 0 is one
-  for (int first = begins[0]; first < end; first += int(KEYS)) {
-    const ivec2 keys = first + lane_index() + ivec2(0, LANES);
-    const Key x = find_key(part, head, min(keys.x, end - 1), fault);
-    const Key y = find_key(part, head, min(keys.y, end - 1), fault);
-    // Prefill finds them in a cache: the part before had them.
+  for (int first = begins[0] / 4 * 4; first < end; first += int(KEYS)) {
+    const ivec4 keys = first + lane_index() + ivec4(0, 1, 2, 3) * int(LANES);
+    const Keys found =
+        find_keys(part, first + lane_index() * 4, end - 1, fault);
+    // The processor fetches ahead what follows; the rest is touched.  Prefill
+    // finds rows in a cache: the part before had them.
     if (TOKENS == 1u) {
-      touched |= touch_rows(x.texel) | touch_rows(y.texel) |
-                 touch_rows(x.texel + v_texels) |
-                 touch_rows(y.texel + v_texels);
+      const int lane_texels = 4 * int(ROW_TEXELS);
+      const bool follows =
+          found.texels.x == next_texel + lane_index() * lane_texels;
+      const uint jumps = max_of_lanes(follows ? 0u : 1u);
+      touched |= touch_rows(found.texels.x, v_texels, jumps * ROW_TEXELS);
+      next_texel = subgroupShuffle(found.texels.x, 0u) +
+                   int(LANES) * lane_texels;
     }
-    vec2 scores[MAX_ROWS];
-    multiply_keys(ivec2(x.texel, y.texel), query, scores);
-    vec2 weights[MAX_ROWS];
+    vec4 scores[MAX_ROWS];
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) scores[r] = vec4(0.0);
+    const int count = min(4, (end - first + int(LANES) - 1) / int(LANES));
+    [[dont_unroll]] for (int i = 0; i < count; ++i) {
+      float products[MAX_ROWS];
+      multiply_keys(found.texels, uint(i) * LANES, products);
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        scores[r] = mix(scores[r], vec4(products[r]),
+                        equal(ivec4(i), ivec4(0, 1, 2, 3)));
+      }
+    }
+    vec4 weights[MAX_ROWS];
     float factors[MAX_ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-      const vec2 score = mix(vec2(-INFINITE),
-                             scores[r] * vec2(x.k_scale, y.k_scale),
-                             sees(keys, begins[r], ends[r]));
-      const float top = max(tops[r], max_of_lanes(max(score.x, score.y)));
+      const bvec4 seen = sees(keys, begins[r], ends[r]);
+      const vec4 score =
+          mix(vec4(-INFINITE), scores[r] * found.k_scales, seen);
+      const vec2 halves = max(score.xy, score.zw);
+      const float top = max(tops[r], max_of_lanes(max(halves.x, halves.y)));
       // A row that sees nothing yet keeps its state, which is 0.
       const float base = top == -INFINITE ? 0.0 : top;
       factors[r] = portable_exp(tops[r] - base);
-      const vec2 p =
-          vec2(portable_exp(score.x - base), portable_exp(score.y - base));
-      totals[r] = totals[r] * factors[r] + (p.x + p.y);
-      weights[r] = p * vec2(x.v_scale, y.v_scale);
+      const vec4 p =
+          vec4(portable_exp(score.x - base), portable_exp(score.y - base),
+               portable_exp(score.z - base), portable_exp(score.w - base));
+      totals[r] = totals[r] * factors[r] + ((p.x + p.y) + (p.z + p.w));
+      // A scale that nobody wrote may be no number.
+      weights[r] = mix(vec4(0.0), p * found.v_scales, seen);
       tops[r] = top;
     }
-    add_values(ivec2(x.texel, y.texel) + v_texels, weights, factors);
+    [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
+      sums[i] *= factors[i / LANE_VALUES];
+    }
+    const ivec4 v_rows = found.texels + v_texels;
+    [[dont_unroll]] for (int i = 0; i < count; ++i) {
+      float row_weights[MAX_ROWS];
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        row_weights[r] = weights[r].x;
+        weights[r] = weights[r].yzwx;
+      }
+      add_values(v_rows, uint(i) * LANES, row_weights);
+    }
   }
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) totals[r] = sum_of_lanes(totals[r]);
   // Never: it gives the touches a use.

@@ -79,9 +79,8 @@ void main() {
       int score = LOWEST;
       barrier();
       if (key < part.end) {
-        uint64_t block;
         uint64_t row;
-        const uint64_t place = find_row(part.seq, key, kv_head, block, row);
+        const uint64_t place = find_row(part.seq, key, kv_head, row);
         failed = failed || place == 0ul;
         // 512 * 127 * 127 < 2^24: exact in f32.
         if (place != 0ul) {

@@ -60,7 +60,7 @@ int num_heads() {
              head_ratio() - int(gl_WorkGroupID.y) % head_chunks() * int(HEADS));
 }
 
-// Where this work-group's queries are: element d of row r at d * ROWS + r.
+// Where this work-group's queries are: element d of row r at r * HEAD_DIM + d.
 int query_block() {
   return int((gl_WorkGroupID.x * gl_NumWorkGroups.y + gl_WorkGroupID.y) *
              HEAD_DIM * ROWS);

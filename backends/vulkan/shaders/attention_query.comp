@@ -26,7 +26,7 @@ void main() {
         x = load_place(args.q, part.first_token + r / int(HEADS),
                        (head + r % int(HEADS)) * int(HEAD_DIM) + d);
       }
-      F32s(args.queries).v[query_block() + d * int(ROWS) + r] = x * factor;
+      F32s(args.queries).v[query_block() + r * int(HEAD_DIM) + d] = x * factor;
     }
   }
 }

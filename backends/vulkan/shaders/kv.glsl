@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pool of canonical blocks; drawn in tessera/types.h.
+// A pool: K, V and their scales, each [num_kv_heads, num_blocks, block_size]
+// rows; see kv_pool.hpp.
 
 #define KV_F32 1
 #define KV_F16 2
@@ -9,9 +10,8 @@
 #define KV_I8_CHANNEL 5
 #define KV_I8_HEAD 6
 
-struct KvPlace {
+struct KvRows {
   uint64_t address;
-  uint64_t block_bytes;
   uint64_t row_bytes;  // of one head of one token
   uint64_t v_offset;
   uint64_t k_scale_offset;

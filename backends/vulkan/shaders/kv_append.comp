@@ -10,7 +10,7 @@
 struct Args {
   RowPlace k;
   RowPlace v;
-  KvPlace kv;
+  KvRows kv;
   RotateArgs rotate;
   uint64_t slots;
   uint64_t inv;
@@ -83,11 +83,9 @@ void main() {
   }
   const int dim = args.rotate.head_dim;
   const int count = lane < dim ? (dim - lane + int(GROUP) - 1) / int(GROUP) : 0;
-  const uint64_t block =
-      args.kv.address +
-      uint64_t(slot / args.kv.block_size) * args.kv.block_bytes;
-  const uint64_t row =
-      uint64_t(head * args.kv.block_size + slot % args.kv.block_size);
+  const uint64_t row = uint64_t(head) * uint64_t(args.kv.num_blocks) *
+                           uint64_t(args.kv.block_size) +
+                       uint64_t(slot);
   const int inv_step = args.kv.format == KV_I8_CHANNEL ? dim : 1;
   for (int part = 0; part < 2; ++part) {
     RotateArgs turn = args.rotate;
@@ -103,8 +101,9 @@ void main() {
         part == 0 ? args.kv.k_scale_offset : args.kv.v_scale_offset;
     const uint64_t offset = part == 0 ? 0ul : args.kv.v_offset;
     const int heads = part * args.kv.num_kv_heads + head;
-    store_head(values, count, block + offset + row * args.kv.row_bytes,
-               block + scales + row * 4ul,
+    store_head(values, count,
+               args.kv.address + offset + row * args.kv.row_bytes,
+               args.kv.address + scales + row * 4ul,
                args.inv + uint64_t(heads * inv_step) * 4ul);
   }
 }

@@ -71,6 +71,7 @@ std::string AttentionCase::name() const {
     text +=
         " (" + std::to_string(s.q_len) + "," + std::to_string(s.seq_len) + ")";
   }
+  if (in_order) text += " in order";
   return text;
 }
 
@@ -83,12 +84,19 @@ std::vector<AttentionCase> attention_cases() {
   };
   using C = AttentionCase;
   vary([](C& c) { c.head_dim = 1; });
+  vary([](C& c) { c.head_dim = 16; });
+  vary([](C& c) { c.head_dim = 32; });
   vary([](C& c) { c.head_dim = 48; });
   vary([](C& c) { c.head_dim = 37; });
+  vary([](C& c) { c.head_dim = 80; });
   vary([](C& c) { c.head_dim = 128; });
   vary([](C& c) { c.num_kv_heads = 8; });
   vary([](C& c) { c.num_q_heads = c.num_kv_heads = 1; });
   vary([](C& c) { c.num_q_heads = 22; });
+  vary([](C& c) {
+    c.in_order = true;
+    c.seqs = {{1, 150}, {3, 70}, {1, 64}};
+  });
   vary([](C& c) { c.block_size = 1; });
   vary([](C& c) { c.block_size = 24; });
   vary([](C& c) { c.seqs = {{1, 1}}; });
@@ -138,7 +146,7 @@ uint32_t AttentionStep::num_tokens() const { return count_tokens(case_); }
 void AttentionStep::make_tables(std::mt19937& rng) {
   std::vector<int32_t> order(desc_.num_blocks);
   std::iota(order.begin(), order.end(), 0);
-  std::shuffle(order.begin(), order.end(), rng);
+  if (!case_.in_order) std::shuffle(order.begin(), order.end(), rng);
   table_.assign(case_.seqs.size() * max_blocks_, INT32_MAX);
   starts_ = {0};
   size_t next = 0;

@@ -30,6 +30,8 @@ struct AttentionCase {
   uint32_t mask = TSR_MASK_CAUSAL;
   uint32_t window = 0;
   uint32_t dtype = TSR_F32;
+  // Blocks of a sequence follow each other, as those of one that grows alone.
+  bool in_order = false;
 
   std::string name() const;
 };

@@ -135,6 +135,7 @@ struct AttentionRow {
   uint32_t element_bytes;
   uint32_t q_len;
   uint32_t seq_len;
+  bool in_order = true;
 };
 
 void run_attention(Bench& bench, const AttentionRow& row) {
@@ -144,6 +145,7 @@ void run_attention(Bench& bench, const AttentionRow& row) {
   c.num_kv_heads = 8;
   c.head_dim = 128;
   c.seqs = {{row.q_len, row.seq_len}};
+  c.in_order = row.in_order;
   AttentionStep step(*bench.device, c, row.kv_format);
   const double scales = row.kv_format == TSR_KV_I8_TOKEN ? 4.0 : 0.0;
   const double layer = 2.0 * row.seq_len * c.num_kv_heads *
@@ -190,6 +192,7 @@ constexpr LinearRow kLinears[] = {
 };
 constexpr AttentionRow kAttentions[] = {
     {"attention i8_token decode 4096",   TSR_KV_I8_TOKEN,   1, 1,   4096},
+    {"attention i8_token decode 4096, scattered blocks", TSR_KV_I8_TOKEN, 1, 1, 4096, false},
     {"attention i8_channel decode 4096", TSR_KV_I8_CHANNEL, 1, 1,   4096},
     {"attention fa3 decode 4096",        TSR_KV_I8_HEAD,    1, 1,   4096},
     {"attention f16 decode 4096",        TSR_KV_F16,        2, 1,   4096},
