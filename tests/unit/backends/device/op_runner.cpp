@@ -2,6 +2,8 @@
 
 #include "tests/unit/backends/device/op_runner.hpp"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -31,6 +33,26 @@ Buffer make_buffer(Device& device, uint64_t bytes, std::byte** memory) {
   return std::move(*buffer);
 }
 
+struct Opened {
+  std::map<Options, std::shared_ptr<Device>> devices;
+  std::map<Options, std::string> reasons;
+};
+
+// Closes all devices when the tests are over: at the end of the process a
+// driver's layers may be gone before them.
+class OpenedDevices final : public testing::Environment {
+ public:
+  Opened opened;
+  void TearDown() override { opened.devices.clear(); }
+};
+
+Opened* opened() {
+  static auto* const environment = static_cast<OpenedDevices*>(
+      testing::AddGlobalTestEnvironment(new OpenedDevices));
+  return &environment->opened;
+}
+[[maybe_unused]] const Opened* const opened_before_main = opened();
+
 }  // namespace
 
 Result<std::shared_ptr<Device>> try_open(const Options& options) {
@@ -46,18 +68,17 @@ Result<std::shared_ptr<Device>> try_open(const Options& options) {
 
 std::shared_ptr<Device> open_device(const Options& options,
                                     std::string* reason) {
-  static std::map<Options, std::shared_ptr<Device>> opened;
-  static std::map<Options, std::string> reasons;
-  if (opened.count(options) == 0) {
+  auto& [devices, reasons] = *opened();
+  if (devices.count(options) == 0) {
     const auto device = try_open(options);
-    opened[options] = device.ok() ? *device : nullptr;
+    devices[options] = device.ok() ? *device : nullptr;
     if (!device.ok()) reasons[options] = device.status().message();
     if (!device.ok() && device.status().code() != TSR_UNAVAILABLE) {
       ADD_FAILURE() << device.status().message();
     }
   }
   *reason = reasons[options];
-  return opened[options];
+  return devices[options];
 }
 
 float rounded_to(uint32_t dtype, float value) {
