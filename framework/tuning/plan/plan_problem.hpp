@@ -53,10 +53,9 @@ class ProblemMaker {
   // Times what `assignment` uses and was only estimated so far, into `problem`,
   // which make() gave, and, once nothing is left of that, what its devices lose
   // by running in the same steps.  Stops early once `is_late` says so.  The
-  // first time it
-  // also times on every device what is kept and carries most of the plan's
-  // time; where that has drifted, all that is kept of the device is scaled by
-  // as much and counts as estimated.
+  // first time it also times on every device what is kept and carries most of
+  // the plan's time; where that has drifted, all that is kept of the device is
+  // scaled by as much and counts as estimated.
   //
   // Returns  how much of the problem changed: segments timed, devices found to
   //          have drifted, and one for what devices lose
