@@ -63,16 +63,19 @@ Json question_row(const OpQuestion& question, const std::string& device) {
 }
 
 Json measured_row(const OpQuestion& question, const TimedOp& op,
-                  const Measurement& measurement, const OpLimit& limit) {
+                  const Measurement& measurement, const OpLimit& limit,
+                  double machine_wander) {
   Json row = question_row(question, op.submitter.device().name());
   add_nulls(row);
   row["weights"] = question.cold ? "cold" : "hot";
   row["reason"] = "";
-  const MedianInterval wall = median_interval(measurement.wall_ns);
+  const MedianInterval wall =
+      median_interval(measurement.wall_ns, machine_wander);
   row["median_ns"] = wall.median;
   row["ci95_ns"] = {wall.low, wall.high};
   row["min_ns"] = wall.min;
   row["samples_ns"] = measurement.wall_ns;
+  row["wander"] = wall.wander;
   row["drifts"] = drifts(measurement.wall_ns);
   row["device_median_ns"] = nullptr;
   row["device_min_ns"] = nullptr;

@@ -17,11 +17,12 @@ namespace tessera::bench {
 nlohmann::ordered_json question_row(const OpQuestion& question,
                                     const std::string& device);
 
-// The keys of docs/json.md.
+// The keys of docs/json.md.  `machine_wander`: of median_interval().
 nlohmann::ordered_json measured_row(const OpQuestion& question,
                                     const TimedOp& op,
                                     const Measurement& measurement,
-                                    const OpLimit& limit);
+                                    const OpLimit& limit,
+                                    double machine_wander);
 
 // The same of an op that a device did not take, or got wrong: `status` says
 // why.

@@ -16,6 +16,7 @@
 #endif
 
 #include "framework/bench/limits/read_loops.hpp"
+#include "framework/bench/statistics/wander.hpp"
 
 namespace tessera::bench {
 namespace {
@@ -25,6 +26,10 @@ using Clock = std::chrono::steady_clock;
 // Short runs, many of them: on a busy machine one goes undisturbed.
 constexpr int kPeakRepeats = 30;
 constexpr double kPeakNs = 1e6;  // of one run of a peak loop, at least
+// Enough to tell what lasts from noise, over the seconds that a longer run
+// takes.
+constexpr size_t kWanderSamples = 800;
+constexpr double kWanderNs = 2e6;  // of a sample, or half of it
 constexpr int kReadRepeats = 4;
 constexpr uint64_t kReadBytes = 1 << 27;  // of one run of a read, at least
 constexpr uint64_t kPageBytes = uint64_t{2} << 20;
@@ -105,13 +110,35 @@ double time_read(ThreadPool& pool, const Pages& pages, const ReadLoop& loop,
 HostLimits::HostLimits(uint32_t num_threads)
     : pool_(num_threads), loops_(peak_loops()) {}
 
-Limit HostLimits::measure_peak(const PeakLoop& loop) {
+int64_t HostLimits::steps_for(const PeakLoop& loop, double ns) {
   int64_t steps = 1024;
-  double ns = 0.0;
-  while (ns < kPeakNs) {
+  double taken = 0.0;
+  while (taken < ns) {
     steps *= 2;
-    ns = time_on_all(pool_, [&](uint32_t) { loop.run(steps); });
+    taken = time_on_all(pool_, [&](uint32_t) { loop.run(steps); });
   }
+  return steps;
+}
+
+double HostLimits::wander() {
+  if (wander_) return *wander_;
+  wander_ = 0.0;
+  const auto loop = std::find_if(
+      loops_.begin(), loops_.end(),
+      [](const PeakLoop& one) { return one.compute == Compute::kF32; });
+  if (loop == loops_.end()) return 0.0;
+  const int64_t steps = steps_for(*loop, 0.5 * kWanderNs);
+  std::vector<double> samples(kWanderSamples);
+  for (double& sample : samples) {
+    sample = time_on_all(pool_, [&](uint32_t) { loop->run(steps); });
+  }
+  wander_ = wander_of(samples);
+  return *wander_;
+}
+
+Limit HostLimits::measure_peak(const PeakLoop& loop) {
+  const int64_t steps = steps_for(loop, kPeakNs);
+  double ns = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kPeakRepeats; ++i) {
     ns = std::min(ns, time_on_all(pool_, [&](uint32_t) { loop.run(steps); }));
   }

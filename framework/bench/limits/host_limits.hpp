@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,10 @@ class HostLimits {
   // Copies of the same memory to the same place, `bytes` read and written.
   Limit copy(uint64_t bytes, Probe probe = Probe::kOnce);
 
+  // How far the speed of the processor wanders while it does the same again and
+  // again, as wander_of() says it; takes 1.6 seconds once.
+  double wander();
+
   // Everything measured so far by its name.
   std::map<std::string, Limit> all() const;
 
@@ -51,8 +56,12 @@ class HostLimits {
   Limit measure_read(uint64_t bytes);
   Limit measure_copy(uint64_t bytes);
 
+  // Steps of a loop that take `ns` or more on every thread at once.
+  int64_t steps_for(const PeakLoop& loop, double ns);
+
   ThreadPool pool_;
   std::vector<PeakLoop> loops_;
+  std::optional<double> wander_;
   std::map<std::string, Limit> peaks_;  // by name of loop
   std::map<uint64_t, Limit> reads_;     // by bytes, a power of two
   std::map<uint64_t, Limit> copies_;    // likewise

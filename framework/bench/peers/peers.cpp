@@ -136,12 +136,14 @@ std::vector<nlohmann::ordered_json> Peers::rows(
     nlohmann::ordered_json row = failed_row(question, peer.title, peer.status);
     row["peer"] = peer.name;
     if (peer.status.ok() && !peer.ns.empty()) {
-      const MedianInterval wall = median_interval(peer.ns);
+      const double wander = ours.is_object() ? ours.value("wander", 0.0) : 0.0;
+      const MedianInterval wall = median_interval(peer.ns, wander);
       row["reason"] = "";
       row["median_ns"] = wall.median;
       row["ci95_ns"] = {wall.low, wall.high};
       row["min_ns"] = wall.min;
       row["samples_ns"] = peer.ns;
+      row["wander"] = wall.wander;
       row["kernel"] = peer.what;
       row["timed_ops"] = peer.ops;
       row["correct"] = true;

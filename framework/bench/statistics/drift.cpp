@@ -12,7 +12,6 @@ namespace tessera::bench {
 namespace {
 
 constexpr size_t kFewest = 10;
-constexpr size_t kFewestToCorrelate = 7;
 constexpr double kQuantile = 2.3263;  // of a normal law, at 99 %
 
 // Squared steps between neighbouring ranks over their squared distances from
@@ -37,13 +36,6 @@ bool drifts(std::span<const double> samples) {
   const double variance = 4.0 * (n - 2.0) * (5.0 * n * n - 2.0 * n - 9.0) /
                           (5.0 * n * (n + 1.0) * (n - 1.0) * (n - 1.0));
   return von_neumann_ratio(samples) < 2.0 - kQuantile * std::sqrt(variance);
-}
-
-double neighbour_correlation(std::span<const double> samples) {
-  if (samples.size() < kFewestToCorrelate) return 0.0;
-  const double found = 1.0 - 0.5 * von_neumann_ratio(samples);
-  const double bias = 4.0 * found / static_cast<double>(samples.size());
-  return std::clamp(found + bias, -1.0, 1.0);
 }
 
 }  // namespace tessera::bench

@@ -6,17 +6,18 @@
 #include <cmath>
 #include <vector>
 
-#include "framework/bench/statistics/drift.hpp"
 #include "framework/bench/statistics/sign_test.hpp"
+#include "framework/bench/statistics/wander.hpp"
 
 namespace tessera::bench {
 namespace {
 
 // The other run's median varies as well, by a tenth of our own's variance: the
 // interval is to be wider by sqrt(1.1), which for a normal law is a confidence
-// of 2 Phi(1.96 sqrt(1.1)) - 1 = 0.960.  What neighbours are alike by chance
-// widens it by 1 % of confidence on average: counted for 9 to 40 samples.
-constexpr double kConfidence = 0.95;
+// of 2 Phi(1.96 sqrt(1.1)) - 1 = 0.960.  What few samples show of wandering by
+// chance widens it by 2 % of confidence on average: counted for 9 to 40.
+constexpr double kConfidence = 0.94;
+constexpr double kTimesLonger = 10.0;
 
 std::vector<double> sorted(std::span<const double> samples) {
   std::vector<double> values(samples.begin(), samples.end());
@@ -57,14 +58,6 @@ MedianInterval interval_without_memory(const std::vector<double>& values) {
   return result;
 }
 
-// A series whose neighbours correlate by r varies in its middle as one with
-// (1 + r) / (1 - r) times fewer samples.
-double widening(std::span<const double> samples) {
-  constexpr double kMost = 0.9;
-  const double r = std::clamp(neighbour_correlation(samples), 0.0, kMost);
-  return std::sqrt((1.0 + r) / (1.0 - r));
-}
-
 }  // namespace
 
 double quantile_of(std::span<const double> samples, double share) {
@@ -78,13 +71,20 @@ double quantile_of(std::span<const double> samples, double share) {
   return values[below] + part * (values[above] - values[below]);
 }
 
-MedianInterval median_interval(std::span<const double> samples) {
+MedianInterval median_interval(std::span<const double> samples,
+                               double machine_wander) {
   if (samples.empty()) return {};
-  const std::vector<double> values = sorted(samples);
-  MedianInterval result = interval_without_memory(values);
-  const double wider = widening(samples);
-  result.low = result.median - wider * (result.median - result.low);
-  result.high = result.median + wider * (result.high - result.median);
+  MedianInterval result = interval_without_memory(sorted(samples));
+  result.wander = std::max(wander_of(samples), machine_wander);
+  if (result.wander <= 0.0) return result;
+  constexpr double kQuantile = 1.96;  // of a normal law, at 95 %
+  const double share = kQuantile * step_to_longer_run(kTimesLonger) * result.wander;
+  const double median = result.median;
+  const double below = std::hypot(median - result.low, share * median);
+  const double above = std::hypot(result.high - median, share * median);
+  // A machine that wanders far is slower by that factor, not below zero.
+  result.low = std::max(median - below, result.low / (1.0 + share));
+  result.high = median + above;
   return result;
 }
 

@@ -13,19 +13,21 @@ struct MedianInterval {
   double median = 0.0;
   double low = 0.0;  // of the 95 % interval
   double high = 0.0;
+  double wander = 0.0;  // that the interval is wider for
 };
 
 // The interval covers the median of a run ten times as long in 95 % of cases,
 // whatever the distribution; with fewer than 7 samples it is their whole range,
-// which covers it less often.  Samples that are like those before them, in the
-// order they were taken, are worth fewer: the interval is wider then, though
-// not for a drift that shows only later.  All zero without samples.
+// which covers it less often.  A machine whose speed wanders is another one in
+// the longer run: the interval is wider by what `machine_wander` says, a share
+// as of wander_of() that was measured over a longer time, or by what the
+// samples show in the order they were taken, whichever is more.  All zero
+// without samples.
 //
 // Source  interpolated order statistics: Hettmansperger and Sheather,
-//         Statistics & Probability Letters 4, 1986; the number of independent
-//         samples in a series with memory: Bayley and Hammersley, Journal of
-//         the Royal Statistical Society 8 (supplement), 1946
-MedianInterval median_interval(std::span<const double> samples);
+//         Statistics & Probability Letters 4, 1986
+MedianInterval median_interval(std::span<const double> samples,
+                               double machine_wander = 0.0);
 
 // The value below which a share `share` of the samples lies, interpolated; 0
 // without samples.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/bench/limits/host_limits.hpp"
 #include "framework/bench/measure/machine_load.hpp"
 #include "framework/cli/bench/bench.hpp"
 #include "framework/cli/bench/harness.hpp"
@@ -127,10 +128,12 @@ void take_samples(const ModelOptions& options, const bench::ModelLoad& load,
 }
 
 Json measure_row(const ModelOptions& options, const LoadedModel& model,
-                 const bench::ModelLoad& load, Contender& contender) {
+                 const bench::ModelLoad& load, double machine_wander,
+                 Contender& contender) {
   Json row = row_head(*contender.setting, load);
   if (contender.status.ok()) {
-    add_samples(contender.samples, load, row);
+    const bool simulated = contender.setting->is_simulated();
+    add_samples(contender.samples, load, simulated ? 0.0 : machine_wander, row);
     const Session::Memory& memory = contender.session->memory();
     row["memory"] = {{"weight_bytes", memory.weight_bytes},
                      {"kv_bytes", memory.kv_bytes},
@@ -174,6 +177,15 @@ void add_devices(const std::vector<Setting>& settings, KeptRun& kept) {
   }
 }
 
+// 0 where all clocks are simulated.
+double wander_of_host(const ModelOptions& options,
+                      const std::vector<Setting>& settings) {
+  const bool is_timed = std::any_of(
+      settings.begin(), settings.end(),
+      [](const Setting& setting) { return !setting.is_simulated(); });
+  return is_timed ? bench::HostLimits(options.threads).wander() : 0.0;
+}
+
 Status run_bench_model(const ModelOptions& options) {
   TSR_ASSIGN_OR_RETURN(const LoadedModel model,
                        options.preset.empty() ? load_model(options.model)
@@ -184,6 +196,7 @@ Status run_bench_model(const ModelOptions& options) {
   add_devices(settings, kept);
   Progress progress("bench model");
   const bench::MachineLoad machine;
+  const double wander = wander_of_host(options, settings);
   Json rows = Json::array();
   const size_t loads = options.batches.size() * options.contexts.size();
   size_t done = 0;
@@ -198,7 +211,7 @@ Status run_bench_model(const ModelOptions& options) {
       }
       take_samples(options, load, contenders);
       for (Contender& contender : contenders) {
-        rows.push_back(measure_row(options, model, load, contender));
+        rows.push_back(measure_row(options, model, load, wander, contender));
       }
       progress.update(static_cast<double>(++done) / static_cast<double>(loads));
     }

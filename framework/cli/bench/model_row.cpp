@@ -11,8 +11,9 @@ namespace {
 
 // `name` and `name`_ci95 of tokens per second, from times.
 void add_rate(Json& row, const std::string& name, double tokens,
-              const std::vector<double>& times) {
-  const bench::MedianInterval found = bench::median_interval(times);
+              const std::vector<double>& times, double machine_wander) {
+  const bench::MedianInterval found =
+      bench::median_interval(times, machine_wander);
   if (found.low <= 0.0) return;
   row[name] = 1e9 * tokens / found.median;
   row[name + "_ci95"] = {1e9 * tokens / found.high, 1e9 * tokens / found.low};
@@ -49,7 +50,8 @@ Json row_head(const Setting& setting, const bench::ModelLoad& load) {
 }
 
 void add_samples(const std::vector<bench::ModelSample>& samples,
-                 const bench::ModelLoad& load, Json& row) {
+                 const bench::ModelLoad& load, double machine_wander,
+                 Json& row) {
   std::vector<double> prefill;
   std::vector<double> first;
   std::vector<double> decode;
@@ -63,15 +65,19 @@ void add_samples(const std::vector<bench::ModelSample>& samples,
     steps.insert(steps.end(), sample.step_ns.begin(), sample.step_ns.end());
   }
   const double batch = load.batch;
-  add_rate(row, "prefill_tokens_per_s", batch * load.context, prefill);
-  add_rate(row, "decode_tokens_per_s", batch * load.tokens, decode);
-  const bench::MedianInterval token = bench::median_interval(first);
+  add_rate(row, "prefill_tokens_per_s", batch * load.context, prefill,
+           machine_wander);
+  add_rate(row, "decode_tokens_per_s", batch * load.tokens, decode,
+           machine_wander);
+  const bench::MedianInterval token =
+      bench::median_interval(first, machine_wander);
   row["first_token_ns"] = token.median;
   row["first_token_ns_ci95"] = {token.low, token.high};
   row["step_ns"] = {{"p50", bench::quantile_of(steps, 0.5)},
                     {"p90", bench::quantile_of(steps, 0.9)},
                     {"p99", bench::quantile_of(steps, 0.99)},
                     {"max", bench::quantile_of(steps, 1.0)}};
+  row["wander"] = machine_wander;
   row["samples"] = {{"prefill_ns", prefill}, {"decode_ns", decode}};
 }
 

@@ -14,9 +14,10 @@ namespace tessera::cli {
 // The row without figures.
 Json row_head(const Setting& setting, const bench::ModelLoad& load);
 
-// Adds what samples say.
+// Adds what samples say; `machine_wander`: of median_interval().
 void add_samples(const std::vector<bench::ModelSample>& samples,
-                 const bench::ModelLoad& load, Json& row);
+                 const bench::ModelLoad& load, double machine_wander,
+                 Json& row);
 
 // Adds where the time of `found` went.
 void add_breakdown(const bench::Breakdown& found, Json& row);

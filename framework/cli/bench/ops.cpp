@@ -137,7 +137,8 @@ Result<Json> row_of(Subject& subject, const OpQuestion& question,
         subject.limits->limit_of(
             op, is_transfer(question),
             i == 0 ? bench::Probe::kOnce : bench::Probe::kAgain));
-    row = bench::measured_row(question, op, measurement, limit);
+    row = bench::measured_row(question, op, measurement, limit,
+                              subject.limits->machine_wander());
     const Json& share = row.at("achieved_over_limit");
     const bool is_fine =
         !share.is_number() || share.get<double>() <= kMostShare;

@@ -165,8 +165,7 @@ std::string group_text(const std::vector<const Json*>& rows) {
     if (is_simulated(*row)) notes += simulation_text(*row);
     if (row->value("drifts", false)) {
       notes += wrapped(fmt::format(
-          "  {}: the machine changed its speed meanwhile; a longer run may "
-          "differ by more than +-",
+          "  {}: the machine changed its speed meanwhile; +- is wider for it",
           text_at(*row, "device")));
     }
     if (number_at(*row, "energy_nj") > 0.0) {

@@ -49,9 +49,14 @@ std::vector<Field> time_fields() {
           list_of("ci95_ns", "low and high", number("")).or_null(),
           number("min_ns").or_absent(),
           list_of("samples_ns", "", number("")).or_absent(),
+          number("wander",
+                 "how far the speed wanders, as a share of it: what does not "
+                 "average out of the samples, or of 1.6 seconds of the same on "
+                 "the processor; ci95_ns is wider for it")
+              .or_absent(),
           flag("drifts",
                "the samples' order shows that the machine slowed down or "
-               "recovered meanwhile: a longer run may leave the interval")
+               "recovered meanwhile")
               .or_absent(),
           text("clock", "`wall` or `simulated`"),
           number("device_median_ns",
@@ -183,6 +188,10 @@ std::vector<Field> model_fields() {
                  {count("weight_bytes"), count("kv_bytes"),
                   count("workspace_bytes")})
               .or_null(),
+          number("wander",
+                 "how far the processor's speed wanders in 1.6 seconds, as a "
+                 "share of it; intervals are wider for it")
+              .or_absent(),
           object("samples", "by repetition",
                  {list_of("prefill_ns", "", number("")),
                   list_of("decode_ns", "", number(""))})

@@ -22,6 +22,7 @@
 #include "framework/bench/history/compare_runs.hpp"
 #include "framework/bench/statistics/drift.hpp"
 #include "framework/bench/statistics/median_interval.hpp"
+#include "framework/bench/statistics/wander.hpp"
 #include "tests/unit/framework/bench/noise.hpp"
 
 namespace tessera::bench {
@@ -48,8 +49,9 @@ struct Count {
 };
 
 // That the interval of `run` holds the median of `longer`.
-bool covers(std::span<const double> run, std::span<const double> longer) {
-  const MedianInterval found = median_interval(run);
+bool covers(std::span<const double> run, std::span<const double> longer,
+            double machine_wander = 0.0) {
+  const MedianInterval found = median_interval(run, machine_wander);
   const double median = quantile_of(longer, 0.5);
   return found.low <= median && median <= found.high;
 }
@@ -124,17 +126,31 @@ std::vector<double> trial_samples(const Row& row, size_t trial, size_t count,
   return samples;
 }
 
+// What a run measures before: how far the machine's speed wanders, of other
+// work than row `at` and at another time.
+double wander_elsewhere(const std::vector<Row>& rows, size_t at,
+                        std::mt19937& rng) {
+  constexpr size_t kStretch = 800;
+  const size_t step = rows.size() == 1 ? 0 : 1 + rng() % (rows.size() - 1);
+  const std::span<const double> all(rows[(at + step) % rows.size()].samples);
+  if (all.size() <= kStretch) return wander_of(all);
+  return wander_of(all.subspan(rng() % (all.size() - kStretch), kStretch));
+}
+
 void real_intervals(const std::vector<Row>& rows, bool dealt) {
   std::mt19937 rng(42);
   constexpr size_t kOfTrial = 11 * kSamples;
   Count count;
   Count drifting;
-  for (const Row& row : rows) {
+  for (size_t at = 0; at < rows.size(); ++at) {
+    const Row& row = rows[at];
     for (size_t i = 0; (i + 1) * kOfTrial <= row.samples.size(); ++i) {
       const std::vector<double> all =
           trial_samples(row, i, kOfTrial, dealt, rng);
       const std::span<const double> samples(all);
-      count.add(covers(samples.first(kSamples), samples.subspan(kSamples)));
+      const double wander = dealt ? 0.0 : wander_elsewhere(rows, at, rng);
+      count.add(
+          covers(samples.first(kSamples), samples.subspan(kSamples), wander));
       drifting.add(drifts(samples.first(kSamples)));
     }
   }

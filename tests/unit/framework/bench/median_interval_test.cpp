@@ -62,10 +62,10 @@ double share_held_with_memory(double memory) {
   return static_cast<double>(held) / kTrials;
 }
 
-// Without the widening they are 88 and 73 %.
+// Without that they are 88 and 73 %.
 TEST(MedianInterval, IsWiderWhereSamplesAreLikeThoseBefore) {
-  EXPECT_GE(share_held_with_memory(0.3), 0.905);
-  EXPECT_GE(share_held_with_memory(0.6), 0.86);
+  EXPECT_GE(share_held_with_memory(0.3), 0.93);
+  EXPECT_GE(share_held_with_memory(0.6), 0.93);
 }
 
 // 1 8 15 7 14 6 ...: none is like the one before.
@@ -79,7 +79,7 @@ TEST(MedianInterval, OfSamplesWithoutMemory) {
   EXPECT_EQ(found.median, 8.0);
   // 4 and 12 cover the median in 96.5 % of cases, 5 and 11 in 88.2 %.
   EXPECT_GT(found.low, 4.0);
-  EXPECT_LT(found.low, 4.5);
+  EXPECT_LT(found.low, 5.0);
   EXPECT_NEAR(found.low + found.high, 16.0, 1e-9);
 }
 
