@@ -24,13 +24,16 @@
 namespace tessera::cli {
 namespace {
 
-// Of a quick run; it ends within ten.
+// Of a quick run; it ends within ten.  Side by side, for most of a first run
+// are kernels that are compiled.
 constexpr double kQuickSeconds = 8.0;
+constexpr uint32_t kQuickJobs = 2;
 
 struct ConformOptions {
   std::string plugin;
   conformance::KitOptions kit;
   std::optional<double> budget_seconds;
+  std::optional<uint32_t> jobs;
   std::string declarations;
   std::vector<std::string> device_options;  // "key=value"
   std::string one_case;
@@ -118,6 +121,18 @@ std::string update_certificate(const conformance::KitReport& report) {
                     : "\nno certificate: " + saved.message() + "\n";
 }
 
+Status choose_lanes(ConformOptions& options) {
+  conformance::KitOptions& kit = options.kit;
+  const bool times_kernels = kit.max_level >= 3;
+  if (times_kernels && options.jobs.value_or(1) > 1) {
+    return {TSR_INVALID_ARGUMENT,
+            "--jobs: level 3 times kernels, which wants one case at a time"};
+  }
+  const bool is_quick = kit.cases.quick && !times_kernels;
+  kit.num_lanes = options.jobs.value_or(is_quick ? kQuickJobs : 1);
+  return {};
+}
+
 Status run_conform(ConformOptions options) {
   TSR_ASSIGN_OR_RETURN(options.kit.library, find_library(options.plugin));
   TSR_RETURN_IF_ERROR(read_declarations(options));
@@ -129,6 +144,7 @@ Status run_conform(ConformOptions options) {
   }
   options.kit.budget_seconds = options.budget_seconds.value_or(
       options.kit.cases.quick ? kQuickSeconds : 0.0);
+  TSR_RETURN_IF_ERROR(choose_lanes(options));
   if (options.list) return list_ids(options);
   if (options.in_process) {
     options.kit.show_log = true;
@@ -190,6 +206,11 @@ Command add_conform_command(CLI::App& tessera) {
                   "begun; 0 is no end, 8 with --quick")
       ->check(not_negative_validator())
       ->type_name("SECONDS");
+  app->add_option("--jobs", options->jobs,
+                  "Children that run cases side by side; left out: 2 with "
+                  "--quick, else 1")
+      ->check(CLI::Range(1, 64))
+      ->type_name("N");
   app->add_option("--seed", options->kit.cases.seed, "Of all random data")
       ->capture_default_str();
   app->add_option("--filter", options->kit.filter,

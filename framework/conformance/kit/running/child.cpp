@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -134,34 +135,52 @@ KitChild::KitChild(KitChild&& other) noexcept
 
 KitChild::~KitChild() { finish(); }
 
-std::optional<std::string> KitChild::read_line(double seconds) {
-  using Clock = std::chrono::steady_clock;
-  const auto limit = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                        std::chrono::duration<double>(seconds));
+KitChild::Read KitChild::try_line(std::string& line) {
   for (;;) {
     const size_t end = pending_.find('\n');
     if (end != std::string::npos) {
-      std::string line = pending_.substr(0, end);
+      line = pending_.substr(0, end);
       pending_.erase(0, end + 1);
       if (line.empty()) continue;
-      return line;
+      return Read::kLine;
     }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        limit - Clock::now());
     pollfd wanted{pipe_.get(), POLLIN, 0};
-    const int ready =
-        poll(&wanted, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) {
-      late_ = true;
-      return std::nullopt;
-    }
+    if (poll(&wanted, 1, 0) <= 0) return Read::kNothingYet;
     std::array<char, 4096> chunk{};
     const ssize_t count = read(pipe_.get(), chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return std::nullopt;
+    if (count <= 0) return Read::kClosed;
     pending_.append(chunk.data(), static_cast<size_t>(count));
   }
+}
+
+std::optional<std::string> KitChild::read_line(double seconds) {
+  using Seconds = std::chrono::duration<double>;
+  const auto begin = std::chrono::steady_clock::now();
+  std::string line;
+  for (;;) {
+    const Read found = try_line(line);
+    if (found == Read::kLine) return line;
+    if (found == Read::kClosed) return std::nullopt;
+    const Seconds spent = std::chrono::steady_clock::now() - begin;
+    if (spent.count() >= seconds) {
+      give_up();
+      return std::nullopt;
+    }
+    wait_for_any({this}, seconds - spent.count());
+  }
+}
+
+void KitChild::wait_for_any(const std::vector<const KitChild*>& children,
+                            double seconds) {
+  std::vector<pollfd> wanted;
+  wanted.reserve(children.size());
+  for (const KitChild* child : children) {
+    wanted.push_back({child->pipe_.get(), POLLIN, 0});
+  }
+  // Rounded up: a wait of no time would be taken again and again.
+  const double milliseconds = std::clamp(std::ceil(1e3 * seconds), 0.0, 1e9);
+  poll(wanted.data(), wanted.size(), static_cast<int>(milliseconds));
 }
 
 std::string KitChild::finish() {

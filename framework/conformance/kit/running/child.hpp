@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/host/services/shared_memory.hpp"
@@ -30,10 +31,18 @@ class KitChild {
   KitChild& operator=(KitChild&&) = delete;
   ~KitChild();  // kills it
 
+  enum class Read { kLine, kNothingYet, kClosed };
+  // Takes the next line if it is there, and waits for none.
+  Read try_line(std::string& line);
   // The next line; empty at the end, or after `seconds` without one.
   std::optional<std::string> read_line(double seconds);
-  // After read_line gave nothing: whether the time ran out.
+  // Nobody waits for its lines any more.
+  void give_up() { late_ = true; }
+  // Given up, or read_line gave nothing because the time ran out.
   bool is_late() const { return late_; }
+  // Returns once one of `children` has a line or has ended, or after `seconds`.
+  static void wait_for_any(const std::vector<const KitChild*>& children,
+                           double seconds);
   // Kills it if it still runs, and says how it ended: "signal 11 (...)", or ""
   // for a normal end.
   std::string finish();

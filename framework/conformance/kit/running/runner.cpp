@@ -6,40 +6,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <utility>
 
 #include "framework/conformance/kit/running/budget.hpp"
 #include "framework/conformance/kit/running/child.hpp"
+#include "framework/conformance/kit/running/lane.hpp"
 #include "framework/conformance/kit/running/session.hpp"
 
 namespace tessera::conformance {
 namespace {
-
-// For loading a library and asking it for its devices.
-constexpr double kLoadSeconds = 60.0;
-
-std::string value_of(const std::string& line, const std::string& key) {
-  const bool has = line.rfind(key + " ", 0) == 0;
-  return has ? line.substr(key.size() + 1) : "";
-}
-
-// "N MILLISECONDS VERDICT REASON" after "done".
-CaseResult parse_result(const std::string& text, const std::string& id) {
-  std::istringstream in(text);
-  int verdict = 0;
-  double milliseconds = 0.0;
-  CaseResult result;
-  in >> verdict >> milliseconds;
-  in.get();
-  std::getline(in, result.reason);
-  result.id = id;
-  result.verdict = static_cast<Verdict>(verdict);
-  result.seconds = milliseconds / 1000.0;
-  return result;
-}
 
 std::string kind_of(const Case& one) {
   if (!one.kind.empty()) return one.kind;
@@ -57,14 +35,6 @@ ListedCase parse_case(const std::string& text) {
   return listed;
 }
 
-// "NAME VALUE" after "figure".
-Figure parse_figure(const std::string& text) {
-  const size_t space = text.rfind(' ');
-  if (space == std::string::npos) return {text, 0.0};
-  return {text.substr(0, space),
-          std::strtod(text.c_str() + space + 1, nullptr)};
-}
-
 class KitRun {
  public:
   explicit KitRun(const KitOptions& options) {
@@ -74,12 +44,9 @@ class KitRun {
 
   Result<KitReport> run() {
     TSR_RETURN_IF_ERROR(list());
+    for (size_t i = 0; i < listed_.size(); ++i) places_[listed_[i].id] = i;
     if (report_.options.budget_seconds > 0.0) put_in_order();
-    size_t next = 0;
-    while (next < listed_.size() && !is_done(next)) {
-      TSR_RETURN_IF_ERROR(run_from(next));
-    }
-    if (!has_enough_failures()) report_.left_out = listed_.size() - next;
+    TSR_RETURN_IF_ERROR(run_lanes());
     sort_results();
     report_.seconds = seconds_spent();
     return std::move(report_);
@@ -112,22 +79,48 @@ class KitRun {
     return static_cast<size_t>(failures) >= report_.options.max_failures;
   }
 
-  // No case from `next` on is begun.
+  // No case from `next` on, in the order of running, is begun.
   bool is_done(size_t next) const {
+    if (next >= listed_.size()) return true;
     const double budget = report_.options.budget_seconds;
     const bool is_late =
         budget > 0.0 && next >= num_essential_ && seconds_spent() >= budget;
     return is_late || has_enough_failures();
   }
 
+  // Every lane takes each `num_lanes`-th case.
+  Status run_lanes() {
+    const size_t num_lanes = std::max<size_t>(report_.options.num_lanes, 1);
+    std::vector<Lane> lanes;
+    for (size_t first = 0; first < num_lanes; ++first) {
+      lanes.emplace_back(report_.options, listed_, first, num_lanes);
+    }
+    const Lane::Calls calls{
+        [this](CaseResult result) { add(std::move(result)); },
+        [this](size_t next) { return is_done(next); }};
+    for (;;) {
+      std::vector<const KitChild*> children;
+      double seconds = std::numeric_limits<double>::infinity();
+      for (Lane& lane : lanes) {
+        TSR_RETURN_IF_ERROR(lane.advance(calls));
+        if (lane.child() == nullptr) continue;
+        children.push_back(lane.child());
+        seconds = std::min(seconds, lane.seconds_left());
+      }
+      if (children.empty()) break;
+      KitChild::wait_for_any(children, seconds);
+    }
+    if (has_enough_failures()) return {};
+    for (const Lane& lane : lanes) report_.left_out += lane.num_left();
+    return {};
+  }
+
   void put_in_order() {
     const RunOrder order = order_by_need(listed_, report_.options.cases.seed);
     num_essential_ = order.num_essential;
     std::vector<ListedCase> ordered;
-    for (const size_t index : order.indexes) {
-      places_[listed_[index].id] = index;
-      ordered.push_back(listed_[index]);
-    }
+    ordered.reserve(listed_.size());
+    for (const size_t index : order.indexes) ordered.push_back(listed_[index]);
     listed_ = std::move(ordered);
   }
 
@@ -227,82 +220,12 @@ class KitRun {
     if (!listed.empty()) listed_.push_back(parse_case(listed));
   }
 
-  // Runs cases from `next` on in one child, until it ends or dies.
-  Status run_from(size_t& next) {
-    TSR_ASSIGN_OR_RETURN(KitChild child, start(next, listed_.size()));
-    double limit = kLoadSeconds;
-    std::string fault;
-    std::vector<Figure> figures;
-    while (next < listed_.size() && !is_done(next)) {
-      const auto line = child.read_line(limit);
-      if (!line) break;
-      if (*line == "begin") limit = listed_[next].limit_seconds;
-      if (line->rfind("fault", 0) == 0) fault = value_of(*line, "fault");
-      const std::string figure = value_of(*line, "figure");
-      if (!figure.empty()) figures.push_back(parse_figure(figure));
-      const std::string done = value_of(*line, "done");
-      if (done.empty()) continue;
-      CaseResult result = parse_result(done, listed_[next].id);
-      result.figures = std::exchange(figures, {});
-      add(std::move(result));
-      ++next;
-      limit = kLoadSeconds;
-    }
-    const std::string end = child.finish();
-    if (next >= listed_.size() || is_done(next)) return {};
-    CaseResult result{listed_[next].id, Verdict::kCrash, end, 0.0, {}};
-    if (child.is_late()) {
-      result.verdict = Verdict::kHang;
-      result.reason =
-          fmt::format("no end after {} s", listed_[next].limit_seconds);
-    } else if (!fault.empty()) {
-      result.reason += ": " + fault;
-    }
-    TSR_RETURN_IF_ERROR(look_again(next, result));
-    add(std::move(result));
-    ++next;
-    return {};
-  }
-
-  Result<KitChild> start(size_t begin, size_t end) const {
-    return KitChild::start([this, begin, end](const LineWriter& write) {
-      const auto session = KitSession::open(report_.options);
-      if (!session.ok()) return;
-      for (size_t i = begin; i < end; ++i) {
-        const Case* one = (*session)->find(listed_[i].id);
-        if (one == nullptr) return;
-        write("begin");
-        const CaseResult result = (*session)->run(*one);
-        for (const Figure& figure : result.figures) {
-          write(fmt::format("figure {} {}", figure.name, figure.value));
-        }
-        write(fmt::format("done {} {} {}", static_cast<int>(result.verdict),
-                          result.seconds * 1000.0, result.reason));
-      }
-    });
-  }
-
-  // A case that killed its child may be the victim of those before it: alone,
-  // it tells.
-  Status look_again(size_t index, CaseResult& result) const {
-    if (result.verdict == Verdict::kHang) return {};
-    TSR_ASSIGN_OR_RETURN(KitChild child, start(index, index + 1));
-    while (const auto line = child.read_line(kLoadSeconds)) {
-      const std::string done = value_of(*line, "done");
-      if (done.empty()) continue;
-      if (parse_result(done, result.id).verdict == Verdict::kPass) {
-        result.reason += " (passes alone: a case before it did the damage)";
-      }
-    }
-    return {};
-  }
-
   const std::chrono::steady_clock::time_point begin_ =
       std::chrono::steady_clock::now();
   KitReport report_;
   std::vector<ListedCase> listed_;  // in the order of running
   size_t num_essential_ = 0;
-  std::map<std::string, size_t> places_;  // by id, if the order was changed
+  std::map<std::string, size_t> places_;  // in the list, by id
 };
 
 }  // namespace

@@ -13,7 +13,7 @@
 namespace tessera::conformance {
 
 // Runs all selected cases, each in a child, several to a child while none
-// crashes or hangs.
+// crashes or hangs; as many children at once as the options say.
 //
 // Requires  this process has one thread, and has not loaded the library
 // Errors    RESOURCE_EXHAUSTED if no child can be made.  Whatever the library

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tessera::conformance {
@@ -22,13 +23,15 @@ class Runner : public testing::Test {
  protected:
   ~Runner() override { unsetenv("TSR_MUTANT"); }
   static KitReport run(const std::string& filter, const char* fault = nullptr,
-                       std::vector<DeclaredFailure> declared = {}) {
+                       std::vector<DeclaredFailure> declared = {},
+                       uint32_t num_lanes = 1) {
     if (fault != nullptr) setenv("TSR_MUTANT", fault, 1);
     KitOptions options;
     options.library = kMutant;
     options.cases.quick = true;
     options.filter = filter;
     options.declared = std::move(declared);
+    options.num_lanes = num_lanes;
     Result<KitReport> report = run_kit(options);
     EXPECT_TRUE(report.ok());
     return report.ok() ? *report : KitReport();
@@ -92,6 +95,29 @@ TEST_F(Runner, GoesOnAfterACaseThatCrashes) {
   EXPECT_EQ(all.count(Verdict::kPass), 0U);
   const KitReport some = run("L1/*d/*", "crashes_on_second_step");
   EXPECT_GT(some.count(Verdict::kCrash), 1U);
+}
+
+std::vector<std::pair<std::string, Verdict>> verdicts_of(
+    const KitReport& report) {
+  std::vector<std::pair<std::string, Verdict>> verdicts;
+  for (const CaseResult& result : report.results) {
+    verdicts.emplace_back(result.id, result.verdict);
+  }
+  return verdicts;
+}
+
+// More lanes than cases among them; a lane goes on after a crash of its own.
+TEST_F(Runner, SideBySideFindsTheSameInTheSameOrder) {
+  for (const char* fault : {"none", "aborts"}) {
+    const KitReport alone = run("L1/add/M5*", fault);
+    EXPECT_GT(alone.results.size(), 3U);
+    EXPECT_EQ(alone.passed(), std::string(fault) == "none");
+    for (const uint32_t lanes : {2U, 64U}) {
+      const KitReport report = run("L1/add/M5*", fault, {}, lanes);
+      EXPECT_EQ(verdicts_of(report), verdicts_of(alone)) << lanes;
+      EXPECT_EQ(report.left_out, 0U);
+    }
+  }
 }
 
 TEST_F(Runner, NamesTheTensorBehindWhichAPluginWrote) {
