@@ -62,8 +62,8 @@ void store_q8(int row) {
 void main() {
   args = place.v;
   const int lane = int(gl_LocalInvocationIndex);
-  for (int row = int(gl_WorkGroupID.x); row < args.rows;
-       row += int(gl_NumWorkGroups.x)) {
+  int row = int(gl_WorkGroupID.x);
+  do {
     if (args.act_quant == ACT_Q8) {
       store_q8(row);
       continue;
@@ -84,5 +84,5 @@ void main() {
             is_float ? v : encode(v, coding, args.act_quant == ACT_F8_DYNAMIC),
             coding.shift);
     }
-  }
+  } while ((row += int(gl_NumWorkGroups.x)) < args.rows);
 }

@@ -127,8 +127,8 @@ void store_row(int row) {
 void main() {
   args = place.v;
   const int words = PER_WORD == 0u ? args.columns : args.columns / int(PER_WORD);
-  for (int row = int(gl_WorkGroupID.x); row < args.rows;
-       row += int(gl_NumWorkGroups.x)) {
+  int row = int(gl_WorkGroupID.x);
+  do {
     const int panel = row / int(ROWS);
     row_place = args.values + uint64_t((int64_t(panel) * words * int(ROWS) +
                                         row % int(ROWS)) *
@@ -138,5 +138,5 @@ void main() {
     } else {
       store_row(row);
     }
-  }
+  } while ((row += int(gl_NumWorkGroups.x)) < args.rows);
 }

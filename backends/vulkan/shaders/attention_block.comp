@@ -297,7 +297,8 @@ void main() {
   int next_texel = -1;  // where rows of K would follow
   const int v_texels = int(args.kv.v_offset / 16ul);
   int fault = 0;  // an index that is no block's; 0 is one
-  for (int first = begins[0] / 4 * 4; first < end; first += int(KEYS)) {
+  int first = begins[0] / 4 * 4;
+  do {
     const ivec4 keys = first + lane_index() + ivec4(0, 1, 2, 3) * int(LANES);
     const Keys found =
         find_keys(part, first + lane_index() * 4, end - 1, fault);
@@ -315,14 +316,15 @@ void main() {
     vec4 scores[MAX_ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; ++r) scores[r] = vec4(0.0);
     const int count = min(4, (end - first + int(LANES) - 1) / int(LANES));
-    [[dont_unroll]] for (int i = 0; i < count; ++i) {
+    int i = 0;
+    [[dont_unroll]] do {
       float products[MAX_ROWS];
       multiply_keys(found.texels, uint(i) * LANES, products);
       [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
         scores[r] = mix(scores[r], vec4(products[r]),
                         equal(ivec4(i), ivec4(0, 1, 2, 3)));
       }
-    }
+    } while (++i < count);
     vec4 weights[MAX_ROWS];
     float factors[MAX_ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
@@ -346,15 +348,16 @@ void main() {
       sums[i] *= factors[i / LANE_VALUES];
     }
     const ivec4 v_rows = found.texels + v_texels;
-    [[dont_unroll]] for (int i = 0; i < count; ++i) {
+    i = 0;
+    [[dont_unroll]] do {
       float row_weights[MAX_ROWS];
       [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
         row_weights[r] = weights[r].x;
         weights[r] = weights[r].yzwx;
       }
       add_values(v_rows, uint(i) * LANES, row_weights);
-    }
-  }
+    } while (++i < count);
+  } while ((first += int(KEYS)) < end);
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) totals[r] = sum_of_lanes(totals[r]);
   // Never: it gives the touches a use.
   if (args.kv.num_blocks < 0) {

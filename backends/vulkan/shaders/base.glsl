@@ -3,6 +3,9 @@
 // What every shader starts with: memory by address, element types, sums over
 // the work-group, and the functions of tessera/portable_math.h, operation by
 // operation.
+//
+// Loops that run at least once test their condition at the end: a driver that runs
+// shaders on a CPU runs any other's body once more, with all invocations off.
 
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference2 : require

@@ -114,21 +114,24 @@ void main() {
       columns[c].integers[r] = 0;
     }
   }
-  for (int g = 0; g < args.num_groups; ++g) {
+  int g = 0;
+  do {
     [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) load_group(c, tiles[c], g);
-    for (uint begin = 0u; begin < uint(args.group_chunks);
-         begin += EXACT_CHUNKS) {
+    uint begin = 0u;
+    do {
       const uint end = min(begin + EXACT_CHUNKS, uint(args.group_chunks));
-      for (uint i = begin; i < end; ++i) {
+      uint i = begin;
+      do {
         multiply_chunk(x);
         x += CHUNK_VALUES * 4u;
-      }
+      } while (++i < end);
       [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) fold_parts(c);
-    }
+      begin = end;
+    } while (begin < uint(args.group_chunks));
     [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
       end_group(c, g, tiles[c] * int(GROUP) + lane);
     }
-  }
+  } while (++g < args.num_groups);
   [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
     if (first_tile + int(c) > last_tile) break;
     store_column(c, first_row, tiles[c] * int(GROUP) + lane);

@@ -222,9 +222,11 @@ void main() {
   }
   int codes_at = tile * int(args.tile_bytes / (CHUNK_WORDS * 4u));
   int x_at = block_row() * (args.columns / int(4u * PER_WORD)) + lane_index();
-  for (int g = 0; g < args.num_groups; ++g) {
+  int g = 0;
+  do {
     load_group(tile, g);
-    for (int i = 0; i < args.group_chunks; i += int(STEP)) {
+    int i = 0;
+    do {
       uvec4 x[MAX_X_VECTORS];
       fetch_x(x_at, x);
       Chunk chunks[MAX_STEP][MAX_COLUMNS];
@@ -242,9 +244,9 @@ void main() {
           add_products(chunks[s], x, s, r);
         }
       }
-    }
+    } while ((i += int(STEP)) < args.group_chunks);
     end_group(g, tile);
-  }
+  } while (++g < args.num_groups);
   if (EPILOGUE == EPILOGUE_ANY) {
     store_finished(tile);
   } else {

@@ -104,15 +104,17 @@ void main() {
       columns[c].sums[r] = 0.0;
     }
   }
-  for (int g = 0; g < args.num_groups; ++g) {
-    for (int i = 0; i < args.group_chunks; ++i) {
+  int g = 0;
+  do {
+    int i = 0;
+    do {
       multiply_chunk(x);
       x += CHUNK_VALUES;
-    }
+    } while (++i < args.group_chunks);
     [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
       end_group(c, tiles[c], g, first_row);
     }
-  }
+  } while (++g < args.num_groups);
   [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
     if (first_tile + int(c) > last_tile) break;
     store_column(c, tiles[c], first_row);

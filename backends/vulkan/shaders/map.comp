@@ -43,8 +43,8 @@ float mapped(float a, int row, int i) {
 void main() {
   args = place.v;
   const int lane = int(gl_LocalInvocationIndex);
-  for (int row = int(gl_WorkGroupID.x); row < args.rows;
-       row += int(gl_NumWorkGroups.x)) {
+  int row = int(gl_WorkGroupID.x);
+  do {
     int from = row;
     if (KIND == MAP_GATHER) {
       from = I32s(args.ids).v[row];
@@ -57,5 +57,5 @@ void main() {
       store_place(args.y, row, i,
                   mapped(load_place(args.a, from, i), row, i));
     }
-  }
+  } while ((row += int(gl_NumWorkGroups.x)) < args.rows);
 }

@@ -73,12 +73,12 @@ void softmax(int row) {
 
 void main() {
   args = place.v;
-  for (int row = int(gl_WorkGroupID.x); row < args.rows;
-       row += int(gl_NumWorkGroups.x)) {
+  int row = int(gl_WorkGroupID.x);
+  do {
     if (KIND == NORM_SOFTMAX) {
       softmax(row);
     } else {
       normalize(row);
     }
-  }
+  } while ((row += int(gl_NumWorkGroups.x)) < args.rows);
 }

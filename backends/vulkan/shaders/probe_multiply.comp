@@ -35,7 +35,8 @@ void main() {
     integers[c] = item + int(c);
     floats[c] = float(integers[c]);
   }
-  for (int i = 0; i < args.steps; ++i) {
+  int i = 0;
+  do {
     [[unroll]] for (uint j = 0u; j < PER_STEP; ++j) {
       [[unroll]] for (uint c = 0u; c < CHAINS; ++c) {
         if (KIND == KIND_FLOAT) {
@@ -47,7 +48,7 @@ void main() {
         }
       }
     }
-  }
+  } while (++i < args.steps);
   float sum = 0.0;
   [[unroll]] for (uint c = 0u; c < CHAINS; ++c) {
     sum += KIND == KIND_FLOAT ? floats[c] : float(integers[c]);

@@ -32,13 +32,14 @@ void main() {
   uvec4 b = uvec4(0u);
   uvec4 c = uvec4(0u);
   uvec4 d = uvec4(0u);
-  for (int i = 0; i < args.steps; i += 4) {
+  int i = 0;
+  do {
     a ^= read_at(at);
     b ^= read_at(at + lanes);
     c ^= read_at(at + 2 * lanes);
     d ^= read_at(at + 3 * lanes);
     at += 4 * lanes;
-  }
+  } while ((i += 4) < args.steps);
   a ^= b ^ c ^ d;
   U32s(args.result).v[gl_WorkGroupID.x * LANES + uint(lane_index())] =
       a.x ^ a.y ^ a.z ^ a.w;
