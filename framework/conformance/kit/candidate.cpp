@@ -66,6 +66,11 @@ Status expect_refusal(CaseContext& context, const OpSetup& setup,
   return {};
 }
 
+const char* trial_kind(const OpSetup& setup) {
+  if (!setup.weights().empty()) return "weight";
+  return setup.kv_pools().empty() ? "row_op" : "kv";
+}
+
 }  // namespace
 
 std::string add_candidate(const Claim& claim, const Candidate& candidate,
@@ -95,6 +100,7 @@ std::string add_candidate(const Claim& claim, const Candidate& candidate,
   const tsr_kernel_desc* row = find_row_named(claim, answer->row);
   one.kind = candidate.op;
   one.trial = [make, row] { return make(row); };
+  one.trial_kind = trial_kind(made->setup);
   one.run = [make, row](CaseContext& context) -> Status {
     TSR_ASSIGN_OR_RETURN(const Candidate::Made again, make(row));
     TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device,

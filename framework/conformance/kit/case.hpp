@@ -67,8 +67,10 @@ struct Case {
   double limit_seconds = 10.0;  // then it hangs
   // What it stands for: the op of an L1 case, else the second part of its id.
   std::string kind;
-  // What an L1 case inside the claim runs; null for the others.
+  // What an L1 case inside the claim runs, and what it needs besides tensors:
+  // "row_op" nothing, "kv" a pool, "weight".  Null for the others.
   std::function<Result<OpTrial>()> trial;
+  const char* trial_kind = nullptr;
 };
 
 // What decides which cases there are.

@@ -30,22 +30,13 @@ std::string row_of(const Case& one) {
 }
 
 std::vector<NamedTrial> one_trial_of_each_kind(const CaseList& cases) {
-  static constexpr const char* kNames[] = {"row_op", "kv", "weight"};
   std::vector<NamedTrial> trials;
-  std::set<uint32_t> seen;
-  // Making a trial costs its expectation, and all of a row are of one kind.
-  std::set<std::string> rows;
+  std::set<std::string> seen;
   for (const Case& one : cases) {
-    if (!one.trial || seen.size() == std::size(kNames)) continue;
-    const std::string row = row_of(one);
-    if (rows.contains(row)) continue;
-    const Result<OpTrial> trial = one.trial();
-    if (!trial.ok()) continue;
-    rows.insert(row);
-    const bool has_pool = !trial->setup.kv_pools().empty();
-    const uint32_t kind =
-        !trial->setup.weights().empty() ? 2U : (has_pool ? 1U : 0U);
-    if (seen.insert(kind).second) trials.push_back({kNames[kind], one.trial});
+    if (one.trial_kind == nullptr) continue;
+    if (seen.insert(one.trial_kind).second) {
+      trials.push_back({one.trial_kind, one.trial});
+    }
   }
   return trials;
 }
