@@ -78,7 +78,8 @@ MedianInterval median_interval(std::span<const double> samples,
   result.wander = std::max(wander_of(samples), machine_wander);
   if (result.wander <= 0.0) return result;
   constexpr double kQuantile = 1.96;  // of a normal law, at 95 %
-  const double share = kQuantile * step_to_longer_run(kTimesLonger) * result.wander;
+  const double share =
+      kQuantile * step_to_longer_run(kTimesLonger) * result.wander;
   const double median = result.median;
   const double below = std::hypot(median - result.low, share * median);
   const double above = std::hypot(result.high - median, share * median);
