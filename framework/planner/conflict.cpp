@@ -32,6 +32,9 @@ Chain with_objective(Chain chain, uint32_t row) {
       for (Charge& charge : charges) change(charge);
     }
   }
+  for (auto& charges : chain.returns) {
+    for (Charge& charge : charges) change(charge);
+  }
   chain.rows[row].capacity = kInfinity;
   for (Row& entry : chain.rows) {
     if (entry.kind != RowKind::kLoad) continue;

@@ -30,17 +30,31 @@ class Adder {
   // both ends are simulated.
   void add_transfer(uint32_t phase, uint32_t from, uint32_t to,
                     uint64_t bytes) {
-    if (from == to) return;
-    for (const TransferCurve& curve : problem_.transfers) {
-      if (curve.from != from || curve.to != to) continue;
-      Cost cost;
-      cost.ns = curve.ns(bytes);
-      add(phase, problem_.devices[from].simulated ? to : from, cost);
-      return;
-    }
+    const TransferCurve* const curve = find_curve(from, to);
+    if (curve == nullptr) return;
+    Cost cost;
+    cost.ns = curve->ns(bytes);
+    add(phase, problem_.devices[from].simulated ? to : from, cost);
+  }
+
+  // From the last device of a step back to the first.
+  void add_return(uint32_t phase, uint32_t last, uint32_t first) {
+    const TransferCurve* const curve = find_curve(last, first);
+    if (curve == nullptr) return;
+    Cost cost;
+    cost.ns = curve->return_ns[phase];
+    add(phase, first, cost);
   }
 
  private:
+  // Null where nothing is moved.
+  const TransferCurve* find_curve(uint32_t from, uint32_t to) const {
+    const auto found = std::find_if(
+        problem_.transfers.begin(), problem_.transfers.end(),
+        [&](const TransferCurve& c) { return c.from == from && c.to == to; });
+    return from == to || found == problem_.transfers.end() ? nullptr : &*found;
+  }
+
   const Problem& problem_;
   Prediction& prediction_;
 };
@@ -77,6 +91,10 @@ Result<Prediction> predict(const Problem& problem, const BuiltChain& built,
                            segment.out_bytes[phase]);
       }
     }
+  }
+  for (uint32_t phase = 0; phase < 2; ++phase) {
+    adder.add_return(phase, assignment.segments.back().devices[phase],
+                     assignment.segments.front().devices[phase]);
   }
   prediction.kl = std::max(kl[kPrefill], kl[kDecode]);
   for (uint32_t r = 0; r < built.chain.rows.size(); ++r) {

@@ -26,6 +26,7 @@ class ChainBuilder {
     for (uint32_t g = 0; g < problem_.segments.size(); ++g) {
       TSR_RETURN_IF_ERROR(add_segment(g));
     }
+    add_returns();
     return std::move(built_);
   }
 
@@ -296,6 +297,24 @@ class ChainBuilder {
            static_cast<double>(bytes + problem_.devices[to].stage_bytes)});
     }
     return charge_of(phase, cost, {{to, cost.ns}}, std::move(sums));
+  }
+
+  // From where a step ends back to where the next one begins.
+  void add_returns() {
+    const auto num_devices = static_cast<uint32_t>(problem_.devices.size());
+    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+      std::vector<Charge> charges(size_t{num_devices} * num_devices);
+      bool any = false;
+      for (const TransferCurve& curve : problem_.transfers) {
+        Cost cost;
+        cost.ns = curve.return_ns[phase];
+        if (cost.ns <= 0.0 || curve.from == curve.to) continue;
+        any = true;
+        charges[curve.from * num_devices + curve.to] =
+            charge_of(phase, cost, {{curve.to, cost.ns}}, {});
+      }
+      if (any) built_.chain.returns[phase] = std::move(charges);
+    }
   }
 
   // Some device must have an option for every item in each phase.

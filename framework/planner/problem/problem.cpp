@@ -62,8 +62,11 @@ Status check_devices(const Problem& problem) {
   }
   for (const TransferCurve& curve : problem.transfers) {
     if (std::max(curve.from, curve.to) >= problem.devices.size() ||
-        curve.points.empty()) {
-      return wrong("transfer", "needs two devices and at least one point");
+        curve.points.empty() || !is_amount(curve.return_ns[kPrefill]) ||
+        !is_amount(curve.return_ns[kDecode])) {
+      return wrong("transfer",
+                   "needs two devices, at least one point and times of at "
+                   "least 0");
     }
     for (size_t i = 0; i < curve.points.size(); ++i) {
       const bool rises =

@@ -56,6 +56,9 @@ struct TransferCurve {
   uint32_t from = 0;
   uint32_t to = 0;
   std::vector<Point> points;  // by rising bytes; at least one
+  // What `to` takes more to begin a step with where the step before ended on
+  // `from`, in all steps of a phase.
+  std::array<double, 2> return_ns{};
 
   double ns(uint64_t bytes) const;
 };

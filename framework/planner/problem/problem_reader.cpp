@@ -128,6 +128,8 @@ class ProblemReader {
     read_list_of(fields, "points", [&curve](JsonFields& point) {
       curve.points.push_back({point.count("bytes"), point.amount("ns")});
     });
+    curve.return_ns = {fields.amount_or("prefill_return_ns", 0.0),
+                       fields.amount_or("decode_return_ns", 0.0)};
     problem_.transfers.push_back(std::move(curve));
   }
 

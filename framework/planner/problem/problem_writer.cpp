@@ -87,7 +87,9 @@ class ProblemWriter {
       }
       list.push_back({{"from", device(curve.from)},
                       {"to", device(curve.to)},
-                      {"points", std::move(points)}});
+                      {"points", std::move(points)},
+                      {"prefill_return_ns", curve.return_ns[kPrefill]},
+                      {"decode_return_ns", curve.return_ns[kDecode]}});
     }
     return list;
   }

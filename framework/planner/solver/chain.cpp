@@ -91,6 +91,12 @@ Totals add_up(const Chain& chain, const Choice& choice) {
       add_charge(chain, chain.edges[segment.edge].charges[phase][at], totals);
     }
   }
+  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
+    if (chain.returns[phase].empty()) continue;
+    const auto& sites = choice.sites[phase];
+    const uint32_t at = sites.back() * chain.num_sites + sites.front();
+    add_charge(chain, chain.returns[phase][at], totals);
+  }
   return totals;
 }
 

@@ -91,6 +91,9 @@ struct Chain {
   std::vector<Item> items;
   std::vector<Segment> segments;
   std::vector<Edge> edges;
+  // From the last segment's site back to the first one's, as in an edge; empty:
+  // free.
+  std::array<std::vector<Charge>, kNumPhases> returns;
 
   UseRange add_uses(const std::vector<Use>& list);
 };

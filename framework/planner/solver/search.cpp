@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "framework/planner/solver/integer_program.hpp"
+#include "framework/planner/solver/ring.hpp"
 
 namespace tessera::planner {
 namespace {
@@ -274,7 +275,10 @@ Solution Search::run(const Choice* start) {
 
 Solution solve_chain(const Chain& chain, const SolveLimits& limits,
                      const Choice* start) {
-  return Search(chain, limits).run(start);
+  const auto solve = [&](const Chain& open) {
+    return Search(open, limits).run(start);
+  };
+  return is_ring(chain) ? solve_ring(chain, solve) : solve(chain);
 }
 
 }  // namespace tessera::planner

@@ -29,6 +29,7 @@ class Adder {
       }
       if (g + 1 < plan.size()) add_edge(g, plan[g], plan[g + 1]);
     }
+    add_return(plan.back(), plan.front());
     double largest = 0.0;
     for (const auto& [compute, ns] : sum_.load) largest = std::max(largest, ns);
     if (problem_.objective == Objective::kThroughput) sum_.objective = largest;
@@ -116,6 +117,17 @@ class Adder {
       hold(from, static_cast<double>(bytes), false);
       hold(to, static_cast<double>(bytes + problem_.devices[to].stage_bytes),
            false);
+    }
+  }
+
+  void add_return(const Placed& last, const Placed& first) {
+    for (size_t phase = 0; phase < 2; ++phase) {
+      const uint32_t from = last.devices[phase];
+      const uint32_t to = first.devices[phase];
+      if (from == to) continue;
+      const double ns = problem_.transfers[from].return_ns[phase];
+      add_time(phase, ns, 0.0);
+      busy(phase, to, ns);
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <map>
 #include <string>
 
@@ -26,11 +27,14 @@ Problem without(Problem problem, uint32_t kind) {
   if (kind == 2) problem.limits.prefill_ns.reset();
   if (kind == 3) problem.limits.decode_ns.reset();
   if (kind == 4) problem.rules.clear();
+  if (kind == 5) {
+    for (TransferCurve& curve : problem.transfers) curve.return_ns = {};
+  }
   return problem;
 }
 
 constexpr const char* kKinds[] = {"memory", "KL", "time of prefill",
-                                  "time of decode", "rules"};
+                                  "time of decode", "rules", "returns"};
 
 TEST(MakePlan, IsTheBestOfAllPlansOfRandomProblems) {
   std::map<std::string, int> active;
@@ -50,7 +54,7 @@ TEST(MakePlan, IsTheBestOfAllPlansOfRandomProblems) {
     EXPECT_NEAR(made->file.objective_value, best, kRounding * best)
         << "seed " << seed;
     EXPECT_LE(made->file.gap, kRounding) << "seed " << seed;
-    for (uint32_t kind = 0; kind < 5; ++kind) {
+    for (uint32_t kind = 0; kind < std::size(kKinds); ++kind) {
       const double freer = best_of_every_plan(without(problem, kind));
       if (freer < best * (1.0 - kRounding)) ++active[kKinds[kind]];
     }

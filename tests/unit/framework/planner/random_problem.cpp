@@ -32,6 +32,7 @@ class ProblemMaker {
     const uint32_t linears = problem_.split_phases ? 1 : 2;
     for (int32_t g = 0; g < 2; ++g) add_segment(g, linears);
     add_limits();
+    add_returns();
     return std::move(problem_);
   }
 
@@ -91,6 +92,14 @@ class ProblemMaker {
           {name + ".linear" + std::to_string(i), 0, {0.0, draw(0.01, 0.1)}});
     }
     problem_.segments.push_back(segment);
+  }
+
+  void add_returns() {
+    if (happens(0.5)) return;
+    const double dear = happens(0.5) ? 2000.0 : 100.0;
+    for (TransferCurve& curve : problem_.transfers) {
+      curve.return_ns = {draw(0, dear), happens(0.3) ? 0.0 : draw(0, dear)};
+    }
   }
 
   void add_limits() {
