@@ -37,10 +37,14 @@ struct FakeMachine {
   double speed = 1.0;
   std::function<double(uint32_t)> load = [](uint32_t) { return 1.0; };
   uint32_t runs = 0;  // of stages with weights
+  // A stage takes the same whatever is in it, so two take more than what was
+  // timed as one.
+  bool by_stage = false;
 
   Result<double> time(Stage& stage, const StepSize& size) {
     const auto bytes = static_cast<double>(stage.memory().weight_bytes);
     if (bytes == 0.0) return 1e12;
+    if (by_stage) return 1e12 + 1e15 * size.num_tokens;
     return 1e12 + 1e9 * bytes * size.num_tokens / speed * load(runs++);
   }
 
@@ -338,6 +342,22 @@ struct FakeEntries {
     last = &stage.device();
     return ns;
   }
+
+  // In a plan's own steps all entries take more.
+  Result<std::vector<double>> step(const StageSet& stages,
+                                   const StepSize& size) {
+    std::vector<double> ns;
+    bytes_in_step = 0;
+    for (const std::unique_ptr<Stage>& stage : stages.stages()) {
+      bytes_in_step += stage->memory().weight_bytes;
+      const bool enters = last != &stage->device();
+      TSR_ASSIGN_OR_RETURN(const double one, time(*stage, size));
+      ns.push_back(one + (enters ? more_in_step : 0.0));
+    }
+    return ns;
+  }
+  double more_in_step = 0.0;
+  uint64_t bytes_in_step = 0;  // of the last one
 };
 
 // What beginning a program takes on that machine.
@@ -406,14 +426,118 @@ TEST_F(SwitchCosts, AreKept) {
   set(5e9, 5e9);
   const auto before = switches(kDecode, 32, true);
   set(9e9, 9e9);
-  EXPECT_EQ(switches(kDecode, 32, true), before);
+  for (const auto& [pair, ns] : switches(kDecode, 32, true)) {
+    EXPECT_NEAR(ns, before.at(pair), kCopyNs);
+  }
   auto anew = switches(kDecode, 32, true, true);
   EXPECT_NEAR((anew[{0, 1}]), kStartNs + 9e9, kCopyNs);
 }
 
+class StepLosses : public SwitchCosts {
+ protected:
+  // Of plans that begin on the first device and end on the other, and what one
+  // phase of the best takes.
+  struct Found {
+    Problem problem;
+    double ns = 0.0;
+    uint32_t num_steps = 0;  // that were timed
+  };
+
+  Found find(uint32_t phase, uint32_t prompt = 32) {
+    ProblemInputs asked = inputs();
+    asked.devices.push_back(other_);
+    asked.probe.workload.prompt = prompt;
+    asked.probe.timer.time = [this](Stage& stage, const StepSize& size) {
+      return entries_.time(stage, size);
+    };
+    asked.probe.timer.step = [this](const StageSet& set, const StepSize& size) {
+      return entries_.step(set, size);
+    };
+    ProblemMaker maker(asked);
+    Found found;
+    found.problem = make(maker);
+    found.problem.devices[1].name = "other";
+    for (const char* name : {"embedding", "layers.0.*", "layers.1.*"}) {
+      found.problem.rules.push_back({name, device_->name(), "", false});
+    }
+    for (const char* name : {"layers.[2-9].*", "head"}) {
+      found.problem.rules.push_back({name, "other", "", false});
+    }
+    EXPECT_TRUE(time_plans(maker, kNever, found.problem).ok());
+    const auto made = planner::make_plan(found.problem, {{}, false, false});
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    found.ns =
+        (phase == kPrefill ? made->file.prefill_ns : made->file.decode_ns)
+            .at("wall");
+    found.num_steps = maker.counts().steps;
+    return found;
+  }
+
+  static const planner::TransferCurve& curve(const Problem& problem,
+                                             uint32_t from) {
+    return *std::find_if(
+        problem.transfers.begin(), problem.transfers.end(),
+        [from](const planner::TransferCurve& c) { return c.from == from; });
+  }
+};
+
+// Times of its segments, though they are not what its stages take, are left as
+// they are.
+TEST_F(StepLosses, AreThoseOfThePlansOwnSteps) {
+  entries_.more_in_step = 5e9;
+  entries_.machine.by_stage = true;
+  const Problem problem = find(kDecode).problem;
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    const uint64_t bytes = problem.segments.front().out_bytes[phase];
+    EXPECT_NEAR(curve(problem, 0).ns(bytes), kStartNs + 3e9 + 5e9, kCopyNs);
+    EXPECT_NEAR(curve(problem, 1).return_ns[phase], 7e9 + 5e9, kCopyNs);
+    // No plan went the other way, so pairs of devices speak for it.
+    EXPECT_NEAR(curve(problem, 1).ns(bytes), kStartNs + 7e9, kCopyNs);
+    EXPECT_NEAR(curve(problem, 0).return_ns[phase], 3e9, kCopyNs);
+  }
+}
+
+TEST_F(StepLosses, AreChargedForEachStepOfAPrompt) {
+  entries_.more_in_step = 5e9;
+  entries_.machine.by_stage = true;
+  auto graph = build_graph(model_->config, 1024);
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  graph_ = std::move(*graph);
+  const Problem problem = find(kPrefill, 700).problem;  // 512 + 188
+  EXPECT_NEAR(
+      curve(problem, 0).ns(problem.segments.front().out_bytes[kPrefill]),
+      2 * (kStartNs + 3e9 + 5e9), 2 * kCopyNs);
+  EXPECT_NEAR(curve(problem, 1).return_ns[kPrefill], 2 * (7e9 + 5e9),
+              2 * kCopyNs);
+}
+
+// What the stages take beyond their segments is shared out, so together they
+// are what the step takes.
+TEST_F(StepLosses, ExplainTheWholeStepAndAreKept) {
+  set(0.0, 0.0);
+  entries_.machine.speed = 1e9;
+  entries_.more_in_step = 5e9;
+  const Found before = find(kDecode);
+  EXPECT_EQ(before.num_steps, 1U);
+  EXPECT_NEAR(
+      before.ns,
+      2 * (kStartNs + 5e9) + static_cast<double>(entries_.bytes_in_step),
+      kCopyNs);
+  entries_.more_in_step = 50e9;
+  const Found after = find(kDecode);
+  EXPECT_EQ(after.num_steps, 0U);
+  EXPECT_NEAR(after.ns, before.ns, kCopyNs);
+}
+
+TEST_F(StepLosses, OfAMachineThatIsNotAsItWasAreNotKept) {
+  set(0.0, 0.0);
+  entries_.machine.by_stage = true;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(find(kDecode).num_steps, 1U);
+}
+
 struct PromptSteps : PlanCosts {
   // Of a prompt batch, by what the machine takes for each token.
-  double prefill_ns(const planner::Workload& workload) {
+  double prefill_ns(const planner::Workload& workload, bool head = false) {
     const auto graph = build_graph(model_->config, 1024);
     EXPECT_TRUE(graph.ok()) << graph.status().message();
     ProbeOptions probing = options();
@@ -426,9 +550,13 @@ struct PromptSteps : PlanCosts {
     steps_.clear();
     CostProbe probe(*graph, model_->source, probing);
     const std::vector<GraphSegment> segments = cut_segments(*graph);
-    auto cost = probe.probe(device_, segments[1], *find_scheme("w8a8_dynamic"));
+    auto cost = probe.probe(device_, head ? segments.back() : segments[1],
+                            *find_scheme("w8a8_dynamic"));
     EXPECT_TRUE(cost.ok()) << cost.status().message();
     return cost.ok() ? cost->total(kPrefill).ns : 0.0;
+  }
+  double head_ns(const planner::Workload& workload) {
+    return prefill_ns(workload, true);
   }
 
   static std::string size_text(const StepSize& size) {
@@ -464,6 +592,13 @@ TEST_F(PromptSteps, CostByTheTokensThatTheyTake) {
 }
 
 // Runs are: one to warm up and five rounds of prefill, then those of decode.
+// Its rows are those that the last step of a prompt asks for.
+TEST_F(PromptSteps, HaveOneHead) {
+  const double one = head_ns({512, 8, 1});
+  EXPECT_NEAR(head_ns({900, 8, 1}), one, kRounding * one);
+  EXPECT_NEAR(head_ns({512, 8, 3}), 3.0 * one, kRounding * one);
+}
+
 TEST_F(PlanCosts, ALoudMinuteDoesNotStick) {
   const SegmentCost quiet = probe_one(true);
   machine_.runs = 0;

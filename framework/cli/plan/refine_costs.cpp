@@ -44,14 +44,19 @@ Status refine_costs(const PlanCommandOptions& options, PlanInputs& inputs) {
   }
   maker.end_optimism(inputs.problem);
   const ProbeCounts& counts = maker.counts();
+  const std::string steps =
+      counts.steps == 0
+          ? ""
+          : fmt::format(", steps of {} {} timed as a whole", counts.steps,
+                        counts.steps == 1 ? "plan" : "plans");
   const std::string busy =
       counts.busy == 0
           ? ""
           : fmt::format(", {} not kept, for the machine was busy", counts.busy);
   write_err(fmt::format(
-      "costs: {} kinds of segment timed now, {} timed before{}; what no plan "
+      "costs: {} kinds of segment timed now, {} timed before{}{}; what no plan "
       "would use is as devices estimate\n",
-      counts.measured, counts.found, busy));
+      counts.measured, counts.found, steps, busy));
   for (const CostDrift& drift : maker.drifts(inputs.problem)) {
     write_err(drift_text(drift));
   }

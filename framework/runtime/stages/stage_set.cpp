@@ -77,8 +77,10 @@ Result<std::unique_ptr<StageSet>> StageSet::create(const StageInputs& inputs,
 }
 
 Status StageSet::run(const StepSize& size, uint64_t& device_ns,
-                     std::string& out_failed) const {
+                     std::string& out_failed,
+                     std::vector<double>* out_group_ns) const {
   size_t begin = 0;
+  Clock::time_point end_before = Clock::now();
   while (begin < stages_.size()) {
     size_t end = begin + 1;
     while (groups_[begin] != 0 && end < stages_.size() &&
@@ -97,6 +99,11 @@ Status StageSet::run(const StepSize& size, uint64_t& device_ns,
             .count());
     for (size_t i = begin; i < end; ++i) pass_on(*stages_[i], end, size);
     begin = end;
+    if (out_group_ns == nullptr) continue;
+    const Clock::time_point now = Clock::now();
+    out_group_ns->push_back(
+        std::chrono::duration<double, std::nano>(now - end_before).count());
+    end_before = now;
   }
   return {};
 }

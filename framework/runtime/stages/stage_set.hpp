@@ -34,9 +34,11 @@ class StageSet {
   // one group run at the same time.
   //
   // Sets `out_failed` to the device that ended it.  Adds to `device_ns` what
-  // was spent inside submit and wait.
-  Status run(const StepSize& size, uint64_t& device_ns,
-             std::string& out_failed) const;
+  // was spent inside submit and wait, and to `out_group_ns`, if that is given,
+  // what each group of stages took from the end of the one before, copies
+  // included.
+  Status run(const StepSize& size, uint64_t& device_ns, std::string& out_failed,
+             std::vector<double>* out_group_ns = nullptr) const;
 
   Stage& first() const { return *stages_.front(); }
   const std::vector<std::unique_ptr<Stage>>& stages() const { return stages_; }

@@ -55,8 +55,12 @@ uint32_t CostProbe::prefill_steps() const {
 }
 
 // The last step of a prompt is as much shorter as its tokens are fewer.
-double CostProbe::runs_of(uint32_t phase) const {
+double CostProbe::runs_of(const GraphSegment& segment, uint32_t phase) const {
   if (phase == kDecode) return 1.0;
+  if (segment.out_tensor == TSR_NONE) {
+    return double{1} * options_.workload.batch /
+           step_shape(kPrefill).num_outputs;
+  }
   const double tokens =
       double{1} * options_.workload.prompt * options_.workload.batch;
   return std::max(tokens / step_tokens_, 1.0);
@@ -261,7 +265,7 @@ Status CostProbe::estimate(const Subject& subject, SegmentCost& cost) const {
               ->estimate(record, parts.weights, parts.kv, step_shape(phase))
               .annotate(graph_.ops[subject.segment.first + op].name));
       planner::Cost& into = cost_of(graph_, subject.lowered, op, phase, cost);
-      const double runs = runs_of(phase);
+      const double runs = runs_of(subject.segment, phase);
       into.ns += runs * static_cast<double>(found.mean_ns);
       into.energy_nj += runs * static_cast<double>(found.energy_nj);
       into.workspace_bytes =

@@ -21,6 +21,7 @@
 #include "framework/host/device/device.hpp"
 #include "framework/planner/problem/problem.hpp"
 #include "framework/runtime/stage.hpp"
+#include "framework/runtime/stages/stage_set.hpp"
 #include "framework/tuning/plan/cost_store.hpp"
 #include "framework/tuning/plan/graph_segments.hpp"
 #include "framework/tuning/plan/timed_stage.hpp"
@@ -48,7 +49,8 @@ enum class ProbeDepth {
 struct ProbeCounts {
   uint32_t measured = 0;
   uint32_t found = 0;
-  uint32_t busy = 0;  // timed, but not kept: the machine did other things
+  uint32_t busy = 0;   // timed, but not kept: the machine did other things
+  uint32_t steps = 0;  // of plans, timed as a whole
 };
 
 // What is to be timed: a segment on a device with its linears in a scheme.
@@ -87,12 +89,29 @@ using DeviceList = std::vector<std::shared_ptr<Device>>;
 // its first layer loses because others have had the cores and caches that they
 // share.
 struct SwitchTimes {
-  explicit SwitchTimes(size_t num_devices)
-      : ns(num_devices, std::vector<std::array<double, 2>>(num_devices)) {}
-
   // By device that is left, device that is entered, phase of one step.
-  std::vector<std::vector<std::array<double, 2>>> ns;
+  using Table = std::vector<std::vector<std::array<double, 2>>>;
+
+  explicit SwitchTimes(size_t num_devices)
+      : ns(num_devices, std::vector<std::array<double, 2>>(num_devices)),
+        returns(ns) {}
+
+  Table ns;
+  // Where a step begins behind one that ended on another device: nothing is
+  // copied, and its program counts with the step.
+  Table returns;
   bool was_busy = false;  // not to be kept
+};
+
+// What stages of a plan take, by phase, then stage.
+struct StageTimes {
+  using ByPhase = std::array<std::vector<double>, 2>;
+
+  ByPhase in_step;  // from the end of the one before
+  // Behind itself, and without what beginning its program takes, but for the
+  // first one.
+  ByPhase alone;
+  std::array<bool, 2> was_busy{};
 };
 
 // `graph` and `source` outlive it.  One thread at a time.
@@ -136,10 +155,9 @@ class CostProbe {
   // there.
   void distrust(const Device& device) { distrusted_.insert(&device); }
 
-  // What going from one device to another takes where programs meet, in steps
-  // in which all of `devices` run.
+  // What going from one device to another takes where programs meet.
   //
-  // Requires  at least two devices, all with wall clocks
+  // Requires  devices with wall clocks
   // Errors    those of the devices and of the store
   Result<SwitchTimes> probe_switches(const DeviceList& devices);
 
@@ -152,13 +170,32 @@ class CostProbe {
   uint32_t step_tokens() const { return step_tokens_; }
   uint32_t prefill_steps() const;
 
+  // How many full steps a segment's part in a phase is: prefill that of a
+  // prompt batch, decode one.  The head's rows are those that are asked for,
+  // which only the last step of a prompt has.
+  double runs_of(const GraphSegment& segment, uint32_t phase) const;
+
+  // What stages of a plan take in its own steps, as a session runs them.
+  //
+  // Requires  a plan that divides no linear
+  // Errors    those of StageSet::create() and of the devices
+  Result<StageTimes> time_plan(const Plan& plan, const DeviceMap& devices);
+
+  // What steps of a phase were found to lose where they go from device to
+  // device in this order, beyond what their segments take: by place in the
+  // order, the first behind the last.  Nothing if it is not kept, or not to be
+  // believed.
+  // Errors: those of the store.
+  Result<std::optional<std::vector<double>>> find_losses(
+      const DeviceList& order, uint32_t phase);
+  Status keep_losses(const DeviceList& order, uint32_t phase,
+                     const std::vector<double>& losses);
+
  private:
   struct Subject;
   Plan plan_for(const Device& device, const GraphSegment& segment,
                 const Scheme& scheme) const;
   tsr_step_shape step_shape(uint32_t phase) const;
-  // How many such steps a phase is: prefill that of a prompt batch, decode one.
-  double runs_of(uint32_t phase) const;
   Status describe(Subject& subject);
   Result<std::string> find_refusal(const Subject& subject) const;
   Status estimate(const Subject& subject, SegmentCost& cost) const;
@@ -188,12 +225,14 @@ class CostProbe {
   Result<TimedStage> open_switch_stage(const std::shared_ptr<Device>& device,
                                        const OpRange& range) const;
   Result<SwitchTimes> measure_switches(const DeviceList& devices);
+  CostKey order_key(const DeviceList& order, uint32_t phase) const;
   CostKey switch_key(const DeviceList& devices, size_t from, size_t to) const;
   Result<std::optional<SwitchTimes>> find_switches(const DeviceList& devices);
   Status keep_switches(const DeviceList& devices, const SwitchTimes& times);
   std::pair<size_t, size_t> window_of(const GraphSegment& segment) const;
   Result<double> stage_ns(const std::shared_ptr<Device>& device);
-  StageInputs stage_inputs(const Plan& plan) const;
+  StageInputs stage_inputs(const Plan& plan,
+                           Residents* residents = nullptr) const;
   Lowered lower_range(const Plan& plan, const OpRange& range) const;
   Result<bool> look_up(const Device& device, const CostKey& key,
                        SegmentCost& cost);

@@ -61,7 +61,7 @@ Status CostProbe::measure(const Subject& subject, const Scheme& scheme,
   }
   cost.spread = times->spread;
   for (const uint32_t phase : {kPrefill, kDecode}) {
-    const double runs = runs_of(phase);
+    const double runs = runs_of(subject.segment, phase);
     for (size_t op = 0; op < times->ns[phase].size(); ++op) {
       planner::Cost& into = cost_of(graph_, subject.lowered, op, phase, cost);
       into.ns += runs * times->ns[phase][op] / times->count;

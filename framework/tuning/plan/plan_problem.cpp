@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "framework/runtime/step_arena.hpp"
 #include "framework/tuning/plan/cost_refiner.hpp"
 #include "framework/tuning/plan/cost_source.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
+#include "framework/tuning/plan/step_costs.hpp"
 #include "framework/tuning/plan/transfer_costs.hpp"
 
 namespace tessera {
@@ -35,7 +35,8 @@ class ProblemMaker::Work {
         segments_(cut_segments(inputs.graph)),
         transfers_(probe_, inputs.devices, probe_.out_bytes(segments_.front()),
                    inputs.probe.repeats > 0),
-        refiner_(inputs, segment_of_class_, first_linear_, probe_) {}
+        refiner_(inputs, segment_of_class_, first_linear_, probe_),
+        steps_(probe_, inputs) {}
 
   Result<Problem> make(ProbeDepth depth) {
     depth_ = depth;
@@ -68,9 +69,14 @@ class ProblemMaker::Work {
                          refiner_.measure_used(assignment, is_late, problem));
     if (refiner_.drifts(problem).size() != num_before) {
       transfers_.fill(problem);
+      steps_.forget();
     }
-    if (num_timed > 0 || is_late()) return num_timed;
-    return transfers_.raise_for(devices_of(assignment), problem) ? 1U : 0U;
+    return num_timed;
+  }
+
+  Result<bool> measure_steps(const planner::Assignment& assignment,
+                             Problem& problem) {
+    return steps_.refine(assignment, problem);
   }
 
   CostRefiner& refiner() { return refiner_; }
@@ -78,14 +84,6 @@ class ProblemMaker::Work {
   const ProbeCounts& counts() const { return probe_.counts(); }
 
  private:
-  static std::set<uint32_t> devices_of(const planner::Assignment& assignment) {
-    std::set<uint32_t> devices;
-    for (const auto& segment : assignment.segments) {
-      devices.insert(segment.devices.begin(), segment.devices.end());
-    }
-    return devices;
-  }
-
   // Schemes of which nothing is kept, in turns, so that none has a minute for
   // itself.
   Status time_all() {
@@ -307,6 +305,7 @@ class ProblemMaker::Work {
   std::vector<uint32_t> first_linear_;       // by segment class
   std::vector<const GraphSegment*> segment_of_class_;
   CostRefiner refiner_;
+  StepCosts steps_;
   ProbeDepth depth_ = ProbeDepth::kMeasure;
   size_t num_classes_ = 0;
   size_t probed_ = 0;
@@ -325,6 +324,11 @@ Result<uint32_t> ProblemMaker::measure_used(
     const planner::Assignment& assignment, const std::function<bool()>& is_late,
     Problem& problem) {
   return work_->measure_used(assignment, is_late, problem);
+}
+
+Result<bool> ProblemMaker::measure_steps(const planner::Assignment& assignment,
+                                         planner::Problem& problem) {
+  return work_->measure_steps(assignment, problem);
 }
 
 Status ProblemMaker::measure_stale(const std::function<bool()>& is_late,

@@ -51,18 +51,26 @@ class ProblemMaker {
   Result<planner::Problem> make(ProbeDepth depth);
 
   // Times what `assignment` uses and was only estimated so far, into `problem`,
-  // which make() gave, and, once nothing is left of that, what its devices lose
-  // by running in the same steps.  Stops early once `is_late` says so.  The
+  // which make() gave.  Stops early once `is_late` says so.  The
   // first time it also times on every device what is kept and carries most of
   // the plan's time; where that has drifted, all that is kept of the device is
   // scaled by as much and counts as estimated.
   //
-  // Returns  how much of the problem changed: segments timed, devices found to
-  //          have drifted, and one for what devices lose
+  // Returns  how much of the problem changed: segments timed, and devices found
+  // to
+  //          have drifted
   // Errors   as make()
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
                                 const std::function<bool()>& is_late,
                                 planner::Problem& problem);
+
+  // Times steps of `assignment`, of which nothing is left to be timed by
+  // itself, and charges what they lose where they change device; see StepCosts.
+  //
+  // Returns  whether the problem changed
+  // Errors   as make()
+  Result<bool> measure_steps(const planner::Assignment& assignment,
+                             planner::Problem& problem);
 
   // Times the rest of what is kept of devices that have drifted, likewise.
   Status measure_stale(const std::function<bool()>& is_late,

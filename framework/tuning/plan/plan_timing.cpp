@@ -3,6 +3,7 @@
 #include "framework/tuning/plan/plan_timing.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,37 +28,50 @@ Problem avoid_device(const Problem& problem, const std::string& name) {
   return rest;
 }
 
-// Times what the best plan of `asked` uses into `problem`, whose cells are the
-// same.  Returns how much was timed.
-Result<uint32_t> time_plan_of(const Problem& asked, ProblemMaker& maker,
-                              const std::function<bool()>& is_late,
-                              Problem& problem) {
-  const Result<planner::BuiltChain> built = planner::build_chain(asked);
-  if (!built.ok()) return 0U;
+// Nothing if there is none, or none was found.
+std::optional<planner::Assignment> best_plan(const Problem& problem) {
+  const Result<planner::BuiltChain> built = planner::build_chain(problem);
+  if (!built.ok()) return std::nullopt;
   const planner::Solution solution = planner::solve_chain(
       built->chain, planner::interactive_limits(kRefiningGap));
-  if (!solution.feasible) return 0U;
-  return maker.measure_used(
-      planner::to_assignment(asked, *built, solution.choice), is_late, problem);
+  if (!solution.feasible) return std::nullopt;
+  return planner::to_assignment(problem, *built, solution.choice);
+}
+
+// Times what the best plans without each device use.  Returns how much.
+Result<uint32_t> time_losses(ProblemMaker& maker,
+                             const std::function<bool()>& is_late,
+                             Problem& problem) {
+  uint32_t num_timed = 0;
+  if (problem.devices.size() == 1) return num_timed;
+  for (size_t d = 0; d < problem.devices.size() && !is_late(); ++d) {
+    const auto plan = best_plan(avoid_device(problem, problem.devices[d].name));
+    if (!plan) continue;
+    TSR_ASSIGN_OR_RETURN(const uint32_t timed,
+                         maker.measure_used(*plan, is_late, problem));
+    num_timed += timed;
+  }
+  return num_timed;
 }
 
 }  // namespace
 
 Status time_plans(ProblemMaker& maker, const std::function<bool()>& is_late,
                   Problem& problem) {
-  while (!is_late()) {
-    TSR_ASSIGN_OR_RETURN(uint32_t num_timed,
-                         time_plan_of(problem, maker, is_late, problem));
-    if (num_timed > 0) continue;
-    for (size_t d = 0; d < problem.devices.size() && !is_late(); ++d) {
-      if (problem.devices.size() == 1) break;
-      TSR_ASSIGN_OR_RETURN(
-          const uint32_t for_loss,
-          time_plan_of(avoid_device(problem, problem.devices[d].name), maker,
-                       is_late, problem));
-      num_timed += for_loss;
+  bool changed = true;
+  while (changed && !is_late()) {
+    const auto plan = best_plan(problem);
+    if (plan) {
+      TSR_ASSIGN_OR_RETURN(const uint32_t num_timed,
+                           maker.measure_used(*plan, is_late, problem));
+      if (num_timed > 0 || is_late()) continue;
+      TSR_ASSIGN_OR_RETURN(const bool lost,
+                           maker.measure_steps(*plan, problem));
+      if (lost) continue;
     }
-    if (num_timed == 0) break;
+    TSR_ASSIGN_OR_RETURN(const uint32_t num_timed,
+                         time_losses(maker, is_late, problem));
+    changed = num_timed > 0;
   }
   return {};
 }

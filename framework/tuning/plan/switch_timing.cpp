@@ -62,26 +62,16 @@ struct Entries {
 
   bool was_busy() const { return is_busy(quiet_time(after_own).spread); }
 
-  // Beyond what the layer takes behind others of its own device.  In prefill no
-  // more is lost but the copy's time: too little to be seen beside a layer's.
-  std::array<double, 2> ns() const {
-    const double more =
-        std::max(median_of(after_other) - median_of(after_own), 0.0);
-    return {more + median_of(copies[kPrefill]),
-            more + median_of(copies[kDecode])};
+  // Beyond what the layer takes behind others of its own device.
+  double lost_ns() const {
+    return std::max(median_of(after_other) - median_of(after_own), 0.0);
   }
 };
 
-// The layers of all other devices run since `to` last did, those of `from` at
-// the end.
 Status add_entry(std::vector<SwitchEnd>& ends, size_t from, size_t to,
                  const std::array<uint64_t, 2>& rows, Entries& entries) {
   TSR_RETURN_IF_ERROR(ends[to].layers.time_run().status());
   TSR_ASSIGN_OR_RETURN(const double after_own, ends[to].layer.time_run());
-  for (size_t other = 0; other < ends.size(); ++other) {
-    if (other == from || other == to) continue;
-    TSR_RETURN_IF_ERROR(ends[other].layers.time_run().status());
-  }
   TSR_RETURN_IF_ERROR(ends[from].layers.time_run().status());
   TSR_ASSIGN_OR_RETURN(const double after_other, ends[to].layer.time_run());
   entries.after_own.push_back(after_own);
@@ -186,9 +176,16 @@ Result<SwitchTimes> CostProbe::measure_switches(const DeviceList& devices) {
     TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(devices[to]));
     for (size_t from = 0; from < ends.size(); ++from) {
       if (from == to) continue;
-      times.ns[from][to] = table[from][to].ns();
-      for (double& ns : times.ns[from][to]) ns += start_ns;
-      times.was_busy = times.was_busy || table[from][to].was_busy();
+      const Entries& entries = table[from][to];
+      // In prefill no more is lost than in decode: too little to be seen beside
+      // a layer's time.
+      const double lost = entries.lost_ns();
+      times.returns[from][to] = {lost, lost};
+      for (const uint32_t phase : {kPrefill, kDecode}) {
+        times.ns[from][to][phase] =
+            lost + start_ns + median_of(entries.copies[phase]);
+      }
+      times.was_busy = times.was_busy || entries.was_busy();
     }
   }
   return times;
@@ -198,10 +195,6 @@ CostKey CostProbe::switch_key(const DeviceList& devices, size_t from,
                               size_t to) const {
   CostKey key = base_key(*devices[from]);
   key.segment = "entry of " + device_fingerprint(*devices[to]);
-  for (size_t other = 0; other < devices.size(); ++other) {
-    if (other == from || other == to) continue;
-    key.segment += " beside " + device_fingerprint(*devices[other]);
-  }
   return key;
 }
 
@@ -217,9 +210,11 @@ Result<std::optional<SwitchTimes>> CostProbe::find_switches(
       if (from == to) continue;
       TSR_ASSIGN_OR_RETURN(const std::optional<MeasuredSegment> known,
                            options_.store->find(switch_key(devices, from, to)));
-      if (!known || known->parts.size() != 1) return nothing;
-      const PhaseCosts& costs = known->parts.front().costs;
-      times.ns[from][to] = {costs[kPrefill].ns, costs[kDecode].ns};
+      if (!known || known->parts.size() != 2) return nothing;
+      for (const uint32_t phase : {kPrefill, kDecode}) {
+        times.ns[from][to][phase] = known->parts[0].costs[phase].ns;
+        times.returns[from][to][phase] = known->parts[1].costs[phase].ns;
+      }
     }
   }
   return std::optional<SwitchTimes>(std::move(times));
@@ -231,12 +226,14 @@ Status CostProbe::keep_switches(const DeviceList& devices,
   for (size_t from = 0; from < devices.size(); ++from) {
     for (size_t to = 0; to < devices.size(); ++to) {
       if (from == to) continue;
-      MeasuredPart part;
+      MeasuredPart entry;
+      MeasuredPart back{"return", "", {}};
       for (const uint32_t phase : {kPrefill, kDecode}) {
-        part.costs[phase].ns = times.ns[from][to][phase];
+        entry.costs[phase].ns = times.ns[from][to][phase];
+        back.costs[phase].ns = times.returns[from][to][phase];
       }
-      TSR_RETURN_IF_ERROR(
-          options_.store->put(switch_key(devices, from, to), {{part}, {}}));
+      TSR_RETURN_IF_ERROR(options_.store->put(switch_key(devices, from, to),
+                                              {{entry, back}, {}}));
     }
   }
   return {};

@@ -11,11 +11,9 @@
 #include "framework/tuning/plan/probe_subject.hpp"
 
 namespace tessera {
-namespace {
 
-// A step of the workload, written to the arena of a stage.
-StepSize fill_step(Stage& stage, uint32_t max_blocks_per_seq,
-                   const tsr_step_shape& shape) {
+StepSize write_step(Stage& stage, uint32_t max_blocks_per_seq,
+                    const tsr_step_shape& shape) {
   StepArrays arrays(stage.arena(), stage.arena_layout(), max_blocks_per_seq);
   StepSize size;
   for (uint32_t s = 0; s < shape.num_seqs; ++s) {
@@ -49,6 +47,8 @@ StepSize fill_step(Stage& stage, uint32_t max_blocks_per_seq,
   return size;
 }
 
+namespace {
+
 void fill_inputs(const Stage& stage, const StepSize& size) {
   std::mt19937 rng(42);
   std::normal_distribution<float> normal;
@@ -61,10 +61,6 @@ void fill_inputs(const Stage& stage, const StepSize& size) {
     }
   }
 }
-
-// Runs of a round at most, however short they are.
-constexpr uint32_t kMaxRuns = 8;
-constexpr double kEnoughNs = 4e6;
 
 // A kernel's time goes to the ops it covers by their sizes, or to all alike.
 void share_out(const tsr_kernel_record& record,
@@ -91,6 +87,16 @@ Result<double> time_by_clock(Stage& stage, const StepSize& size) {
   const Clock::time_point begin = Clock::now();
   TSR_RETURN_IF_ERROR(stage.run(size));
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+}
+
+Result<std::vector<double>> time_stages(const StageSet& stages,
+                                        const StepSize& size) {
+  uint64_t device_ns = 0;
+  std::string failed;
+  std::vector<double> ns;
+  TSR_RETURN_IF_ERROR(
+      stages.run(size, device_ns, failed, &ns).annotate(failed));
+  return ns;
 }
 
 Result<std::vector<tsr_kernel_record>> record_on_device(Stage& stage,
@@ -125,7 +131,7 @@ Result<TimedStage> TimedStage::create(const StageInputs& inputs,
 void TimedStage::prepare(const tsr_step_shape& shape,
                          uint32_t max_blocks_per_seq) {
   for (Stage* stage : {plain_.get(), recorded_.get()}) {
-    size_ = fill_step(*stage, max_blocks_per_seq, shape);
+    size_ = write_step(*stage, max_blocks_per_seq, shape);
     fill_inputs(*stage, size_);
   }
 }
@@ -145,7 +151,7 @@ Status OpRounds::add_round(TimedStage& stage) {
   for (size_t op = 0; op < ns_.size(); ++op) ns_[op].push_back(of_round[op]);
   std::vector<double> walls;
   double spent = 0.0;
-  while (walls.size() < kMaxRuns && spent < kEnoughNs) {
+  while (walls.size() < kMostRunsOfRound && spent < kEnoughNsOfRound) {
     TSR_ASSIGN_OR_RETURN(const double wall, stage.time_run());
     spent += wall;
     walls.push_back(wall);

@@ -12,6 +12,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/runtime/stage.hpp"
+#include "framework/runtime/stages/stage_set.hpp"
 #include "framework/tuning/plan/time_spread.hpp"
 
 namespace tessera {
@@ -21,12 +22,27 @@ Result<double> time_by_clock(Stage& stage, const StepSize& size);
 Result<std::vector<tsr_kernel_record>> record_on_device(Stage& stage,
                                                         const StepSize& size);
 
+// A step through all stages by the steady clock: what each took from the end of
+// the one before.
+Result<std::vector<double>> time_stages(const StageSet& stages,
+                                        const StepSize& size);
+
+// Writes a step of that shape to the arena of a stage, where a session would.
+StepSize write_step(Stage& stage, uint32_t max_blocks_per_seq,
+                    const tsr_step_shape& shape);
+
+// Runs of a round at most, and no more once they took so long.
+inline constexpr uint32_t kMostRunsOfRound = 8;
+inline constexpr double kEnoughNsOfRound = 4e6;
+
 // Runs a step of a stage and says what it took.
 struct RunTimer {
   std::function<Result<double>(Stage&, const StepSize&)> time = time_by_clock;
   // Of a stage that records.
   std::function<Result<std::vector<tsr_kernel_record>>(Stage&, const StepSize&)>
       record = record_on_device;
+  std::function<Result<std::vector<double>>(const StageSet&, const StepSize&)>
+      step = time_stages;
 };
 
 // A range of ops on a device as a session would run it, and once more with

@@ -42,10 +42,15 @@ bool TransferCosts::has_clock(const Problem& problem, uint32_t device) const {
   return timed_ && !problem.devices[device].simulated;
 }
 
-// ns  of one step, by phase; a prompt may take several
+// ns, returns  of one step, by phase; a prompt may take several
 planner::TransferCurve TransferCosts::curve_of(
-    uint32_t from, uint32_t to, const std::array<double, 2>& ns) const {
-  planner::TransferCurve curve{from, to, {{out_bytes_[kDecode], ns[kDecode]}}};
+    uint32_t from, uint32_t to, const std::array<double, 2>& ns,
+    const std::array<double, 2>& returns) const {
+  planner::TransferCurve curve{
+      from,
+      to,
+      {{out_bytes_[kDecode], ns[kDecode]}},
+      {probe_.prefill_steps() * returns[kPrefill], returns[kDecode]}};
   if (out_bytes_[kPrefill] <= out_bytes_[kDecode]) return curve;
   // A larger copy takes no less.
   curve.points.push_back(
@@ -56,7 +61,6 @@ planner::TransferCurve TransferCosts::curve_of(
 
 void TransferCosts::fill(Problem& problem) {
   problem.transfers.clear();
-  known_.clear();
   const std::array<double, 2> copying{copy_ns(out_bytes_[kPrefill]),
                                       copy_ns(out_bytes_[kDecode])};
   for (uint32_t one = 0; one < devices_.size(); ++one) {
@@ -68,38 +72,12 @@ void TransferCosts::fill(Problem& problem) {
             probe_.probe_switches({devices_[one], devices_[other]});
         if (found.ok()) times = std::move(*found);
       }
-      problem.transfers.push_back(curve_of(one, other, times.ns[0][1]));
-      problem.transfers.push_back(curve_of(other, one, times.ns[1][0]));
+      problem.transfers.push_back(
+          curve_of(one, other, times.ns[0][1], times.returns[0][1]));
+      problem.transfers.push_back(
+          curve_of(other, one, times.ns[1][0], times.returns[1][0]));
     }
   }
-}
-
-bool TransferCosts::raise_for(const std::set<uint32_t>& together,
-                              Problem& problem) {
-  std::vector<uint32_t> indices;
-  DeviceList devices;
-  for (const uint32_t device : together) {
-    if (!has_clock(problem, device)) continue;
-    indices.push_back(device);
-    devices.push_back(devices_[device]);
-  }
-  // Pairs are known.
-  if (devices.size() <= 2 || !known_.insert(together).second) return false;
-  const Result<SwitchTimes> found = probe_.probe_switches(devices);
-  if (!found.ok()) return false;
-  for (planner::TransferCurve& curve : problem.transfers) {
-    const auto from = std::find(indices.begin(), indices.end(), curve.from);
-    const auto to = std::find(indices.begin(), indices.end(), curve.to);
-    if (from == indices.end() || to == indices.end()) continue;
-    const planner::TransferCurve now =
-        curve_of(curve.from, curve.to,
-                 found->ns[static_cast<size_t>(from - indices.begin())]
-                          [static_cast<size_t>(to - indices.begin())]);
-    for (size_t i = 0; i < curve.points.size(); ++i) {
-      curve.points[i].ns = std::max(curve.points[i].ns, now.points[i].ns);
-    }
-  }
-  return true;
 }
 
 }  // namespace tessera

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <set>
 
 #include "framework/planner/problem/problem.hpp"
 #include "framework/tuning/plan/cost_probe.hpp"
@@ -31,21 +30,16 @@ class TransferCosts {
   // Times that are kept and trusted are taken from there.
   void fill(planner::Problem& problem);
 
-  // Times those between devices that run in the same steps, and raises what
-  // is lower: each comes back to caches that all others have had.  Returns
-  // false if there are no more than two, or if they were timed already.
-  bool raise_for(const std::set<uint32_t>& together, planner::Problem& problem);
-
  private:
   bool has_clock(const planner::Problem& problem, uint32_t device) const;
   planner::TransferCurve curve_of(uint32_t from, uint32_t to,
-                                  const std::array<double, 2>& ns) const;
+                                  const std::array<double, 2>& ns,
+                                  const std::array<double, 2>& returns) const;
 
   CostProbe& probe_;
   const DeviceList& devices_;
   std::array<uint64_t, 2> out_bytes_;
   bool timed_;
-  std::set<std::set<uint32_t>> known_;
 };
 
 }  // namespace tessera

@@ -44,11 +44,12 @@ struct CostProbe::Window {
   std::array<OpRounds, 2> rounds;  // by phase
 };
 
-StageInputs CostProbe::stage_inputs(const Plan& plan) const {
+StageInputs CostProbe::stage_inputs(const Plan& plan,
+                                    Residents* residents) const {
   return {graph_,          plan,
           source_,         limits_,
           kProbeBlockSize, limits_.max_blocks_per_seq * limits_.max_seqs,
-          false,           nullptr};
+          false,           residents};
 }
 
 // What it takes to begin a program and wait for it: a run of a single op,

@@ -33,7 +33,7 @@ Problem without(Problem problem, uint32_t kind) {
   return problem;
 }
 
-constexpr const char* kKinds[] = {"memory", "KL", "time of prefill",
+constexpr const char* kKinds[] = {"memory",         "KL",    "time of prefill",
                                   "time of decode", "rules", "returns"};
 
 TEST(MakePlan, IsTheBestOfAllPlansOfRandomProblems) {

@@ -30,6 +30,7 @@ Problem full_problem() {
   problem.objective = Objective::kThroughput;
   problem.base_scheme = "bf16";
   problem.kv = "int8";
+  problem.transfers[0].return_ns = {70.0, 7.0};
   return problem;
 }
 
