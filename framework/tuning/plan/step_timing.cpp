@@ -94,6 +94,7 @@ class StepRounds {
  private:
   static std::vector<double> times(const std::vector<Rounds>& rounds) {
     std::vector<double> ns;
+    ns.reserve(rounds.size());
     for (const Rounds& one : rounds) ns.push_back(one.quiet().ns);
     return ns;
   }
