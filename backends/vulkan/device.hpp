@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -101,7 +102,7 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   sdk::IdTable<KvPool> kv_pools_{"KV pool"};
   sdk::IdTable<Program> programs_{"program"};
   std::mutex rates_mutex_;
-  sdk::RooflineRates rates_{};  // zeros until first asked for
+  std::optional<sdk::RooflineRates> rates_;  // none until first asked for
   std::mutex records_mutex_;
   std::deque<tsr_kernel_record> records_;
 };

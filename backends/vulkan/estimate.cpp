@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
+#include <iomanip>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <string>
 
 #include "backends/vulkan/device.hpp"
 #include "backends/vulkan/probe.hpp"
@@ -43,36 +46,38 @@ sdk::RooflineRates measure(Gpu& gpu, Pipelines& pipelines) {
           kReached * operations / (multiply * 1e9), kOpNs};
 }
 
-bool read_rates(const std::string& path, sdk::RooflineRates& rates) {
-  std::ifstream file(path);
-  file >> rates.bytes_per_ns >> rates.ops_per_ns;
+// None where that is no text of `text_of`.
+std::optional<sdk::RooflineRates> rates_of(const std::string& text) {
+  std::istringstream in(text);
+  sdk::RooflineRates rates{};
+  in >> rates.bytes_per_ns >> rates.ops_per_ns;
   rates.op_ns = kOpNs;
-  return !file.fail() && is_rate(rates.bytes_per_ns) &&
-         is_rate(rates.ops_per_ns);
+  if (in.fail() || !is_rate(rates.bytes_per_ns) || !is_rate(rates.ops_per_ns)) {
+    return std::nullopt;
+  }
+  return rates;
 }
 
-// By rename, so that readers see a whole file.  A failure is no error: the next
-// start measures again.
-void write_rates(const std::string& path, const sdk::RooflineRates& rates) {
-  const std::string partial = path + ".partial";
-  std::ofstream file(partial);
-  file << rates.bytes_per_ns << ' ' << rates.ops_per_ns << '\n';
-  file.close();
-  std::error_code ignored;
-  if (file.good()) std::filesystem::rename(partial, path, ignored);
+// In full, so that a rate that was kept is the one that was measured.
+std::string text_of(const sdk::RooflineRates& rates) {
+  std::ostringstream out;
+  out << std::setprecision(std::numeric_limits<double>::max_digits10)
+      << rates.bytes_per_ns << ' ' << rates.ops_per_ns << '\n';
+  return out.str();
 }
 
 }  // namespace
 
 const sdk::RooflineRates& VulkanDevice::rates() {
   const std::lock_guard<std::mutex> lock(rates_mutex_);
-  if (is_rate(rates_.bytes_per_ns)) return rates_;
-  const std::string path = pipelines_.cache_path("rates");
-  if (path.empty() || !read_rates(path, rates_)) {
+  if (rates_) return *rates_;
+  const CacheFile file = pipelines_.cache_file("rates");
+  rates_ = rates_of(file.load());
+  if (!rates_) {
     rates_ = measure(gpu_, pipelines_);
-    if (!path.empty()) write_rates(path, rates_);
+    file.store(text_of(*rates_));
   }
-  return rates_;
+  return *rates_;
 }
 
 tsr_estimate VulkanDevice::estimate(const sdk::ProgramQuestion& question,

@@ -58,6 +58,9 @@ std::string explain(const Fault& fault) {
       return "slot " + value + " is not in the pool";
     case 4:
       return "block " + value + " of a block table is not in the pool";
+    case 6:
+      return "sequence " + value +
+             " has more keys than this driver lets a loop go through";
     default:
       return "sequence " + value +
              ": q_starts, seq_lens and block_table do not fit together";
@@ -173,6 +176,8 @@ void Program::run(const sdk::SubmissionView& submission) {
   if (is_profiled && device_.gpu().facts().timestamp_ns == 0.0) {
     throw sdk::Error(TSR_UNIMPLEMENTED, "the driver has no timestamps");
   }
+  // A step that failed while it ran may have left one.
+  std::memset(parameters_->host(), 0, sizeof(Fault));
   places_->bind(submission);
   const Step step{submission.value(), *places_, parameters_->address()};
   fill_slots(step);
@@ -182,6 +187,18 @@ void Program::run(const sdk::SubmissionView& submission) {
   check_fault();
 }
 
+void Program::require_groups(uint32_t op, const DispatchSlot& slot) const {
+  const auto& most = device_.gpu().facts().max_groups;
+  if (slot.groups[0] <= most[0] && slot.groups[1] <= most[1]) return;
+  throw sdk::Error(
+      TSR_RESOURCE_EXHAUSTED,
+      "op " + std::to_string(op) + ": " + std::to_string(slot.groups[0]) +
+          " x " + std::to_string(slot.groups[1]) +
+          " work-groups, of which the device starts " +
+          std::to_string(most[0]) + " x " + std::to_string(most[1]))
+      .retry(TSR_RETRY_SMALLER);
+}
+
 void Program::fill_slots(const Step& step) {
   active_.clear();
   for (uint32_t op = 0; op < launches_.size(); ++op) {
@@ -189,6 +206,7 @@ void Program::fill_slots(const Step& step) {
     launches_[op]->fill(step, slots() + first);
     for (uint32_t i = 0; i < launches_[op]->num_slots(); ++i) {
       const DispatchSlot& slot = slots()[first + i];
+      require_groups(op, slot);
       if (slot.groups[0] != 0 && slot.groups[1] != 0) {
         active_.push_back({op, first + i, i});
       }
@@ -235,7 +253,6 @@ void Program::check_fault() {
   Fault fault{};
   std::memcpy(&fault, parameters_->host(), sizeof(fault));
   if (fault.kind == 0) return;
-  std::memset(parameters_->host(), 0, sizeof(fault));
   throw sdk::Error(TSR_INVALID_ARGUMENT, explain(fault));
 }
 

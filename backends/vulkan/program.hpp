@@ -40,6 +40,7 @@ class Program {
   std::vector<sdk::Lifetime> share_inputs(const sdk::ProgramView& view);
   // Finds the slots that have work, too.
   void fill_slots(const Step& step);
+  void require_groups(uint32_t op, const DispatchSlot& slot) const;
   const Recording& find_recording(const Step& step, bool has_timestamps);
   void add_records(const Recording& recording);
   void check_fault();

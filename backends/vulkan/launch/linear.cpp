@@ -10,6 +10,9 @@
 namespace tessera::vulkan {
 namespace {
 
+// Chunks of linear.comp's spans, of 32 columns at most.
+constexpr uint64_t kLeastSpan = 32;
+
 uint64_t address_of(const Buffer* buffer) {
   return buffer == nullptr ? 0 : buffer->address();
 }
@@ -32,6 +35,20 @@ LinearLaunch::LinearLaunch(const LaunchInput& input, const tsr_op_linear& op,
       residual_(input.rows(op.residual)) {
   sdk::packing::check_linear(weight_->shape(), weight_->static_activation(),
                              op.act_quant, y_.dtype() == TSR_I32);
+  require_iterations();
+}
+
+// Each group is a loop over its chunks, in spans of a few.
+void LinearLaunch::require_iterations() const {
+  const uint64_t most = device_.gpu().facts().most_iterations;
+  const uint64_t chunks = shape().padded_group / shape().chunk_values;
+  const uint64_t group = chunks + chunks / kLeastSpan + 2;
+  constexpr uint64_t kOthers = 1024;  // at its ends
+  if (most == 0 || shape().num_groups * group + kOthers <= most) return;
+  throw sdk::Error(TSR_UNIMPLEMENTED,
+                   "K = " + std::to_string(shape().K) +
+                       " takes more than the " + std::to_string(most) +
+                       " iterations that this driver gives a shader");
 }
 
 uint64_t LinearLaunch::padded_rows() const {

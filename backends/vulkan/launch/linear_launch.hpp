@@ -17,7 +17,8 @@ class LinearLaunch : public Launch {
   // `padded_rows` of x, and a scale and a shift for each, are this op's
   // scratch.
   //
-  // Errors  throws as sdk::packing::check_linear
+  // Errors  throws as sdk::packing::check_linear, and UNIMPLEMENTED where the
+  //         driver's loops do not go as far as K
   LinearLaunch(const LaunchInput& input, const tsr_op_linear& op,
                uint32_t row_multiple);
 
@@ -56,6 +57,7 @@ class LinearLaunch : public Launch {
 
  private:
   uint64_t padded_rows() const;
+  void require_iterations() const;
 
   VulkanDevice& device_;
   tsr_op_linear op_;

@@ -196,13 +196,18 @@ GpuFacts read_facts(VkInstance instance, VkPhysicalDevice physical) {
   std::copy_n(v11.deviceUUID, 16, facts.device_uuid.begin());
   std::copy_n(v11.driverUUID, 16, facts.driver_uuid.begin());
   facts.is_cpu = plain.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-  facts.divides_exactly = v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+  const bool is_llvmpipe = v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+  facts.divides_exactly = is_llvmpipe;
+  // Source: Mesa, gallivm/lp_bld_limits.h, LP_MAX_TGSI_LOOP_ITERATIONS.
+  if (is_llvmpipe) facts.most_iterations = 65535;
   facts.import_alignment =
       std::max<uint64_t>(host.minImportedHostPointerAlignment, 1);
   facts.max_alloc_bytes = v11.maxMemoryAllocationSize;
   facts.texel_alignment =
       std::max<uint64_t>(plain.limits.minTexelBufferOffsetAlignment, 16);
   facts.max_texels = plain.limits.maxTexelBufferElements;
+  std::copy_n(plain.limits.maxComputeWorkGroupCount, facts.max_groups.size(),
+              facts.max_groups.begin());
   if ((v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
     facts.subgroup_size = v11.subgroupSize;
     facts.subgroup_operations = v11.subgroupSupportedOperations;

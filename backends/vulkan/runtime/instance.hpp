@@ -37,6 +37,10 @@ struct GpuFacts {
   uint64_t max_alloc_bytes = 0;
   uint64_t texel_alignment = 1;
   uint64_t max_texels = 0;  // of one view
+  // Of all loops of an invocation, beyond which the driver ends them without a
+  // word; 0: it does not.
+  uint32_t most_iterations = 0;
+  std::array<uint32_t, 2> max_groups{};  // of a dispatch, in x and y
   uint32_t subgroup_size = 0;
   VkSubgroupFeatureFlags subgroup_operations = 0;  // in compute shaders
   bool fixes_subgroup_size =

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <exception>
 
 #include "backends/vulkan/runtime/texels.hpp"
 #include "backends/vulkan/shaders/shader_code.hpp"
@@ -26,13 +24,6 @@ std::string hex(const std::array<uint8_t, 16>& bytes) {
   return text;
 }
 
-// The driver itself checks that the bytes are of its version and device.
-std::vector<char> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file),
-          std::istreambuf_iterator<char>()};
-}
-
 PipelineLayoutHandle make_layout(VkDevice device,
                                  VkDescriptorSetLayout texels) {
   VkPushConstantRange range{};
@@ -50,9 +41,8 @@ PipelineLayoutHandle make_layout(VkDevice device,
   return {device, layout};
 }
 
-PipelineCacheHandle make_cache(VkDevice device, const std::string& path) {
-  const std::vector<char> bytes =
-      path.empty() ? std::vector<char>() : read_file(path);
+// The driver itself checks that the bytes are of its version and device.
+PipelineCacheHandle make_cache(VkDevice device, const std::string& bytes) {
   VkPipelineCacheCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
   info.initialDataSize = bytes.size();
@@ -76,37 +66,40 @@ ShaderHandle make_module(VkDevice device, const ShaderCode& code) {
 
 }  // namespace
 
-std::string Pipelines::cache_path(const std::string& name) const {
-  if (folder_.empty()) return "";
-  return folder_ + "/" + name + "-" + hex(gpu_.facts().driver_uuid) + "-" +
-         hex(gpu_.facts().device_uuid);
+CacheFile Pipelines::cache_file(const std::string& name) const {
+  return {folder_, name + "-" + hex(gpu_.facts().driver_uuid) + "-" +
+                       hex(gpu_.facts().device_uuid)};
 }
 
 Pipelines::Pipelines(const Gpu& gpu, const std::string& folder,
                      const Features& features)
-    : gpu_(gpu),
-      features_(features),
-      folder_(folder),
-      path_(cache_path("pipelines")) {
+    : gpu_(gpu), features_(features), folder_(folder) {
   texel_layout_ = make_texel_layout(gpu.device());
   layout_ = make_layout(gpu.device(), texel_layout_.get());
-  cache_ = make_cache(gpu.device(), path_);
+  cache_ = make_cache(gpu.device(), cache_file("pipelines").load());
 }
 
-// Written by rename, so that readers see a whole file.  A failure is no error:
-// the next start compiles again.
 Pipelines::~Pipelines() {
-  if (path_.empty()) return;
+  if (folder_.empty()) return;
+  try {
+    keep();
+  } catch (const std::exception&) {  // out of memory: compiled again next time
+    return;
+  }
+}
+
+void Pipelines::keep() const {
   size_t size = 0;
-  vkGetPipelineCacheData(gpu_.device(), cache_.get(), &size, nullptr);
-  std::vector<char> bytes(size);
-  vkGetPipelineCacheData(gpu_.device(), cache_.get(), &size, bytes.data());
-  const std::string partial = path_ + ".partial";
-  std::ofstream file(partial, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(size));
-  file.close();
-  std::error_code ignored;
-  if (file.good()) std::filesystem::rename(partial, path_, ignored);
+  VkResult got =
+      vkGetPipelineCacheData(gpu_.device(), cache_.get(), &size, nullptr);
+  std::string bytes(size, '\0');
+  if (got == VK_SUCCESS) {
+    got = vkGetPipelineCacheData(gpu_.device(), cache_.get(), &size,
+                                 bytes.data());
+  }
+  if (got != VK_SUCCESS) return;
+  bytes.resize(size);
+  cache_file("pipelines").store(bytes);
 }
 
 VkPipeline Pipelines::get(const std::string& shader,
@@ -141,7 +134,8 @@ PipelineHandle Pipelines::make(const std::string& shader,
   // Shaders that do not have it pass it over.
   const uint32_t lanes = std::max(gpu_.facts().subgroup_size, 1U);
   const std::pair<uint32_t, uint32_t> shared[] = {
-      {30, lanes},       // LANES of shaders/base.glsl
+      {29, gpu_.facts().most_iterations},  // of shaders/base.glsl
+      {30, lanes},                         // LANES of shaders/base.glsl
       {31, 4 * lanes}};  // WORKERS of shaders/linear_matrix.comp
   for (const auto& [id, value] : shared) {
     entries.push_back({id, static_cast<uint32_t>(values.size() * 4), 4});

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "backends/vulkan/features.hpp"
+#include "backends/vulkan/runtime/cache_file.hpp"
 #include "backends/vulkan/runtime/gpu.hpp"
 
 namespace tessera::vulkan {
@@ -33,13 +34,13 @@ class Pipelines {
   // Errors   throws INTERNAL if the driver does not compile it
   VkPipeline get(const std::string& shader,
                  const std::vector<uint32_t>& constants);
-  // A file of the cache folder for this device and driver alone; "" if there is
-  // no folder.
-  std::string cache_path(const std::string& name) const;
+  // A file of the cache folder for this device and driver alone.
+  CacheFile cache_file(const std::string& name) const;
   VkPipelineLayout layout() const { return layout_.get(); }
   VkDescriptorSetLayout texel_layout() const { return texel_layout_.get(); }
 
  private:
+  void keep() const;
   std::string variant_of(const std::string& shader) const;
   PipelineHandle make(const std::string& shader,
                       const std::vector<uint32_t>& constants);
@@ -47,7 +48,6 @@ class Pipelines {
   const Gpu& gpu_;
   Features features_;
   std::string folder_;  // of caches
-  std::string path_;    // of the cache
   SetLayoutHandle texel_layout_;
   PipelineLayoutHandle layout_;
   PipelineCacheHandle cache_;

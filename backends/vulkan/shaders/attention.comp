@@ -21,9 +21,13 @@ void add_values(int count, float factor, inout float sums[MAX_PARTS]) {
   for (int i = int(gl_LocalInvocationIndex), j = 0; i < args.head_dim;
        i += int(GROUP), ++j) {
     float sum = sums[j] * factor;
-    for (int key = 0; key < count; ++key) {
-      sum += weights[key] * code_at(value_rows[key], i);
-    }
+    int first = 0;
+    do {
+      [[unroll]] for (int k = 0; k < KEY_STEP; ++k) {
+        const int key = first + k;
+        if (key < count) sum += weights[key] * code_at(value_rows[key], i);
+      }
+    } while ((first += KEY_STEP) < count);
     sums[j] = sum;
   }
 }
@@ -35,7 +39,7 @@ void main() {
   const int lane = int(gl_LocalInvocationIndex);
   const int kv_head = head / (args.num_q_heads / args.kv.num_kv_heads);
   const Part part = find_part(token);
-  if (part.end <= part.begin) return;
+  if (part.end <= part.begin || !may_walk(part, 1)) return;
   const int first = head * args.head_dim;
   for (int i = lane; i < args.head_dim; i += int(GROUP)) {
     query[i] = load_place(args.q, token, first + i) * args.scale *

@@ -8,6 +8,11 @@
 #define MAX_DIM 512
 #define MAX_PARTS 8  // MAX_DIM / GROUP
 
+// Elements of a row, and keys, that an iteration takes: few iterations are a
+// matter of MOST_ITERATIONS.
+#define DOT_STEP 16
+#define KEY_STEP 8
+
 shared float query[MAX_DIM];
 
 // The sequence of a token and the keys it sees; end 0: nothing to do.
@@ -40,6 +45,25 @@ Part find_part(int token) {
     return part;
   }
   return part;
+}
+
+// False, and a fault, where `passes` over a part's keys may take more iterations
+// than the driver allows.
+bool may_walk(Part part, int passes) {
+  if (MOST_ITERATIONS == 0u) return true;
+  const int dots = (args.head_dim % 4 == 0 ? args.head_dim / DOT_STEP
+                                           : args.head_dim) + 1;
+  const int values = (args.head_dim + int(GROUP) - 1) / int(GROUP) *
+                     (int(GROUP) / KEY_STEP + 1);
+  const int others = 16;  // of rounds, and to find a probability's code
+  const int rounds = (part.end - part.begin) / int(GROUP) + 1;
+  const int most = (int(MOST_ITERATIONS) - args.num_seqs - 4 * others) /
+                   (passes * dots + values + others);
+  if (rounds <= most) return true;
+  if (gl_LocalInvocationIndex == 0u) {
+    report_fault(args.fault, FAULT_LENGTH, part.seq);
+  }
+  return false;
 }
 
 // The address of K's row of a key, and which of the pool's rows it is; 0, and a
@@ -89,9 +113,15 @@ float dot_query(uint64_t row) {
     return sum;
   }
   vec4 sum = vec4(0.0);
-  for (int i = 0; i < args.head_dim; i += 4) {
-    sum += codes_at(row, i) *
-           vec4(query[i], query[i + 1], query[i + 2], query[i + 3]);
-  }
+  int begin = 0;
+  do {
+    [[unroll]] for (int j = 0; j < DOT_STEP; j += 4) {
+      const int i = begin + j;
+      if (i < args.head_dim) {
+        sum += codes_at(row, i) *
+               vec4(query[i], query[i + 1], query[i + 2], query[i + 3]);
+      }
+    }
+  } while ((begin += DOT_STEP) < args.head_dim);
   return (sum.x + sum.y) + (sum.z + sum.w);
 }

@@ -297,6 +297,8 @@ void main() {
   int next_texel = -1;  // where rows of K would follow
   const int v_texels = int(args.kv.v_offset / 16ul);
   int fault = 0;  // an index that is no block's; 0 is one
+  // No fewer than run: before, in each round, and of touches.
+  uint iterations = uint(args.num_seqs) + 16u;
   int first = begins[0] / 4 * 4;
   do {
     const ivec4 keys = first + lane_index() + ivec4(0, 1, 2, 3) * int(LANES);
@@ -309,6 +311,7 @@ void main() {
       const bool follows =
           found.texels.x == next_texel + lane_index() * lane_texels;
       const uint jumps = max_of_lanes(follows ? 0u : 1u);
+      iterations += jumps * ROW_TEXELS + 1u;
       touched |= touch_rows(found.texels.x, v_texels, jumps * ROW_TEXELS);
       next_texel = subgroupShuffle(found.texels.x, 0u) +
                    int(LANES) * lane_texels;
@@ -357,6 +360,7 @@ void main() {
       }
       add_values(v_rows, uint(i) * LANES, row_weights);
     } while (++i < count);
+    iterations += 10u;
   } while ((first += int(KEYS)) < end);
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) totals[r] = sum_of_lanes(totals[r]);
   // Never: it gives the touches a use.
@@ -364,5 +368,8 @@ void main() {
     report_fault(args.fault, FAULT_BLOCK, int(touched));
   }
   if (fault != 0) report_fault(args.fault, FAULT_BLOCK, fault);
+  if (MOST_ITERATIONS != 0u && iterations > MOST_ITERATIONS) {
+    report_fault(args.fault, FAULT_LENGTH, part.seq);
+  }
   store_rows(part, totals);
 }

@@ -48,9 +48,13 @@ void add_values(int count, inout int sums[MAX_PARTS]) {
   for (int i = int(gl_LocalInvocationIndex), j = 0; i < args.head_dim;
        i += int(GROUP), ++j) {
     float sum = 0.0;
-    for (int key = 0; key < count; ++key) {
-      sum += codes[key] * code_at(value_rows[key], i);
-    }
+    int first = 0;
+    do {
+      [[unroll]] for (int k = 0; k < KEY_STEP; ++k) {
+        const int key = first + k;
+        if (key < count) sum += codes[key] * code_at(value_rows[key], i);
+      }
+    } while ((first += KEY_STEP) < count);
     sums[j] += int(sum);
   }
 }
@@ -67,6 +71,7 @@ void main() {
     if (lane == 0) report_fault(args.fault, FAULT_SEQUENCE, part.seq);
     return;
   }
+  if (!may_walk(part, 2)) return;
   const bool bad = quantize_query(token, head);
   int sums[MAX_PARTS];
   for (int j = 0; j < MAX_PARTS; ++j) sums[j] = 0;

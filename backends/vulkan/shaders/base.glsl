@@ -36,6 +36,10 @@ layout(local_size_x = 64) in;
 // Of a subgroup.
 layout(constant_id = 30) const uint LANES = 8u;
 
+// Iterations of all loops together after which the driver ends an invocation's
+// loops without a word; 0: it does not.
+layout(constant_id = 29) const uint MOST_ITERATIONS = 0u;
+
 // 1: the driver divides and takes roots with correct rounding.
 layout(constant_id = 0) const uint EXACT_DIVIDE = 0u;
 
@@ -127,6 +131,7 @@ bool is_finite(float x) {
 #define FAULT_SLOT 3      // a slot outside the pool
 #define FAULT_BLOCK 4     // a block outside the pool
 #define FAULT_SEQUENCE 5  // lengths that do not fit together
+#define FAULT_LENGTH 6    // more keys than MOST_ITERATIONS lets a loop see
 
 void report_fault(uint64_t fault, int kind, int value) {
   I32s place = I32s(fault);
@@ -352,7 +357,7 @@ float group_max(float x) {
   if (subgroupElect()) group_values[gl_SubgroupID] = top;
   barrier();
   float result = group_values[0];
-  for (uint i = 1u; i < gl_NumSubgroups; ++i) {
+  [[unroll]] for (uint i = 1u; i < GROUP / LANES; ++i) {
     result = max(result, group_values[i]);
   }
   return result;
@@ -365,7 +370,7 @@ float group_sum(float x) {
   const uint lane = gl_LocalInvocationIndex;
   barrier();
   group_values[lane] = x;
-  for (uint step = 32u; step > 0u; step /= 2u) {
+  [[unroll]] for (uint step = 32u; step > 0u; step /= 2u) {
     barrier();
     if (lane < step) {
       precise const float sum = group_values[lane] + group_values[lane + step];
@@ -380,7 +385,7 @@ float group_max(float x) {
   const uint lane = gl_LocalInvocationIndex;
   barrier();
   group_values[lane] = x;
-  for (uint step = 32u; step > 0u; step /= 2u) {
+  [[unroll]] for (uint step = 32u; step > 0u; step /= 2u) {
     barrier();
     if (lane < step) {
       group_values[lane] = max(group_values[lane], group_values[lane + step]);
