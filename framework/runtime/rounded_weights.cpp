@@ -31,12 +31,12 @@ std::string weight_key(const GraphWeight& weight, const LinearChoice& choice) {
 
 Result<std::shared_ptr<const format::WeightData>> RoundedWeights::read(
     const GraphWeight& weight, const LinearChoice& choice,
-    const WeightSource& source) {
+    const WeightSource& source, ThreadPool* pool) {
   const std::string key = weight_key(weight, choice);
   const auto known = kept_.find(key);
   if (known != kept_.end()) return known->second;
   TSR_ASSIGN_OR_RETURN(format::WeightData data,
-                       read_weight(weight, choice, source));
+                       read_weight(weight, choice, source, pool));
   auto shared = std::make_shared<const format::WeightData>(std::move(data));
   if (borrows_all(*shared) || bytes_ + shared->bytes() > max_bytes_) {
     return shared;

@@ -17,6 +17,8 @@
 
 namespace tessera {
 
+class ThreadPool;
+
 // "layers.0.self_attn.q_proj" and all that decides what it is rounded to: one
 // text for what is one weight.
 std::string weight_key(const GraphWeight& weight, const LinearChoice& choice);
@@ -30,7 +32,7 @@ class RoundedWeights {
   // As read_weight().
   Result<std::shared_ptr<const format::WeightData>> read(
       const GraphWeight& weight, const LinearChoice& choice,
-      const WeightSource& source);
+      const WeightSource& source, ThreadPool* pool = nullptr);
 
   // What a device reads where it lies must be another copy in another load.
   void forget(const GraphWeight& weight, const LinearChoice& choice);

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "framework/base/mapped_file.hpp"
-#include "framework/format/encode.hpp"
+#include "framework/runtime/round_weight.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "framework/tensor/half.hpp"
 
@@ -88,7 +88,8 @@ void widen_row(const SourceTensor& tensor, uint64_t first,
 
 Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
-                                       const WeightSource& source) {
+                                       const WeightSource& source,
+                                       ThreadPool* pool) {
   TSR_RETURN_IF_ERROR(check_part(weight, choice));
   if (weight.stored == choice) return source.stored(weight.source);
   if (has_static_activations(choice.act_quant)) {
@@ -107,12 +108,13 @@ Result<format::WeightData> read_weight(const GraphWeight& weight,
   scheme.format = choice.format;
   scheme.group_size = choice.group_size;
   scheme.symmetric = choice.symmetric;
-  return format::encode_rows(
+  return round_weight(
       scheme, weight.N, weight.K,
       [&](uint32_t n, std::span<float> out_row) -> Status {
         widen_row(tensor, uint64_t{n} * weight.K, out_row);
         return {};
-      });
+      },
+      pool);
 }
 
 Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
@@ -121,8 +123,9 @@ Result<LoadedWeight> load_weight(Device& device, const GraphWeight& weight,
                                  RoundedWeights* rounded) {
   RoundedWeights none(0);
   RoundedWeights& from = rounded == nullptr ? none : *rounded;
-  TSR_ASSIGN_OR_RETURN(std::shared_ptr<const format::WeightData> kept,
-                       from.read(weight, choice, source));
+  TSR_ASSIGN_OR_RETURN(
+      std::shared_ptr<const format::WeightData> kept,
+      from.read(weight, choice, source, &device.plugin().pool()));
   const format::WeightView view = kept->view();
   TSR_ASSIGN_OR_RETURN(Weight loaded, device.load_weight(view.desc()));
   const uint64_t bytes = loaded.packed_bytes();

@@ -25,9 +25,11 @@ namespace tessera {
 //         file's tensor is not [N, K] of a float type; FAILED_PRECONDITION for
 //         static activations that the file has no scales for; UNIMPLEMENTED
 //         for some rows of a weight whose rows are not rounded each by itself
+// Threads those of `pool`, if it is given, round
 Result<format::WeightData> read_weight(const GraphWeight& weight,
                                        const LinearChoice& choice,
-                                       const WeightSource& source);
+                                       const WeightSource& source,
+                                       ThreadPool* pool = nullptr);
 
 struct LoadedWeight {
   // What the device reads in place; null if it needs nothing of the host's.

@@ -20,8 +20,9 @@ namespace {
 using bench::MedianInterval;
 using planner::Rival;
 
-// Who is half as slow again has no chance to be among the fastest.
-constexpr RaceLength kScreening{1, 3, 1.5};
+// Who is half as slow again has no chance to be among the fastest, and who is
+// three times as slow in a shorter run is not made to run.
+constexpr RaceLength kScreening{1, 3, 1.5, 3.0};
 constexpr RaceLength kFinal{6, 2};
 constexpr RaceLength kConfirmation{12, 2};
 constexpr size_t kFinalists = 8;
@@ -50,6 +51,12 @@ size_t slice_end(const std::vector<const Rival*>& rivals, size_t begin,
   return end;
 }
 
+MedianInterval ratio_of(const Contender& one, const Contender& own) {
+  if (!one.hopeless) return bench::median_interval(time_ratios(one, own));
+  const double ratio = *one.hopeless;
+  return {ratio, ratio, ratio, ratio};
+}
+
 // Fastest first.
 Result<std::vector<Placing>> race_all(PlanRace& race, Contender& own,
                                       const std::vector<const Rival*>& rivals,
@@ -72,8 +79,7 @@ Result<std::vector<Placing>> race_all(PlanRace& race, Contender& own,
     for (Contender& one : slice) all.push_back(&one);
     TSR_RETURN_IF_ERROR(race.run(all, length));
     for (size_t i = begin; i < end; ++i) {
-      placings.push_back({rivals[i], bench::median_interval(
-                                         time_ratios(slice[i - begin], own))});
+      placings.push_back({rivals[i], ratio_of(slice[i - begin], own)});
     }
     begin = end;
     progress.update(static_cast<double>(begin) /

@@ -21,6 +21,10 @@ constexpr uint32_t kMostSteps = 24;
 constexpr uint32_t kLeastSteps = 8;
 constexpr double kEnoughNs = 1e8;
 
+// A trial's part of a prompt, and its steps.
+constexpr uint32_t kTrialShare = 8;
+constexpr uint32_t kTrialSteps = 3;
+
 // Of the machine's memory, what rounded weights are kept in.
 constexpr uint64_t kShareOfRounded = 4;
 // Of a device's memory, what plans that are loaded at once take.
@@ -98,6 +102,34 @@ Status PlanRace::run_round(std::vector<Runner>& runners, bool counts) {
   return {};
 }
 
+// The first plan is what all others are held against.
+Status PlanRace::run_trial(std::vector<Runner>& runners, double hopeless) {
+  const planner::Workload& work = problem_.workload;
+  const bench::ModelLoad load{
+      work.batch, std::max(work.prompt / kTrialShare, 1U),
+      std::min(kTrialSteps, std::max(work.generate, 1U))};
+  std::vector<double> took;
+  for (Runner& one : runners) {
+    // The first run also brings what was just loaded to the caches.
+    double least = std::numeric_limits<double>::infinity();
+    for (int run = 0; run < 2; ++run) {
+      TSR_ASSIGN_OR_RETURN(const bench::ModelSample sample,
+                           bench::run_model(*one.session, load, false));
+      const double step = bench::quantile_of(sample.step_ns, 0.5);
+      least = std::min(least,
+                       kTrialShare * sample.prefill_ns + work.generate * step);
+      if (!took.empty() && least > 2.0 * hopeless * took.front()) break;
+    }
+    took.push_back(least);
+    const double ratio = least / took.front();
+    if (ratio > hopeless) one.contender->hopeless = ratio;
+  }
+  std::erase_if(runners, [](const Runner& one) {
+    return one.contender->hopeless.has_value();
+  });
+  return {};
+}
+
 Status PlanRace::run_load(const std::vector<Contender*>& contenders,
                           const RaceLength& length) {
   Residents shared(nullptr, &rounded_);
@@ -108,6 +140,10 @@ Status PlanRace::run_load(const std::vector<Contender*>& contenders,
     runner.contender = one;
     runner.session = std::move(session);
     runners.push_back(std::move(runner));
+  }
+  if (length.hopeless > 0.0) {
+    TSR_RETURN_IF_ERROR(run_trial(runners, length.hopeless));
+    if (runners.size() == 1) return {};
   }
   TSR_RETURN_IF_ERROR(run_round(runners, false));
   for (uint32_t round = 0; round < length.rounds; ++round) {

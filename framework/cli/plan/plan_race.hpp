@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct Contender {
   std::vector<double> prefill;
   std::vector<double> decode;  // of a step
   std::vector<double> total;   // of the workload
+  // Its time to the first one's in a trial, where that ruled it out.
+  std::optional<double> hopeless;
 };
 
 // How often plans are loaded and run.  Where a load puts buffers makes a
@@ -38,6 +41,9 @@ struct RaceLength {
   // Whoever takes so many times the first of them, its quickest run to that
   // one's slowest, runs no more; the runs to warm up count here.  0: all go on.
   double gives_up = 0.0;
+  // Whoever takes so many times the first of them in a trial, a few steps of a
+  // shorter prompt, does not run at all.  0: there is no trial.
+  double hopeless = 0.0;
 };
 
 // What it is made from outlives it.
@@ -73,6 +79,7 @@ class PlanRace {
                                         Residents& shared) const;
   Status run_load(const std::vector<Contender*>& contenders,
                   const RaceLength& length);
+  Status run_trial(std::vector<Runner>& runners, double hopeless);
   Status run_round(std::vector<Runner>& runners, bool counts);
 
   const PlanInputs& inputs_;

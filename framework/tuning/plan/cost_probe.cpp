@@ -128,7 +128,7 @@ Status CostProbe::describe(Subject& subject) {
         read_weight(
             weight,
             choose_linear(weight, subject.plan.of_weight(graph_, index)),
-            source_)
+            source_, &subject.device->plugin().pool())
             .annotate(weight.name));
     subject.weights.push_back(std::move(data));
   }
