@@ -20,12 +20,17 @@ namespace {
 using bench::MedianInterval;
 using planner::Rival;
 
+// Known to a percent to either side, or slower beyond chance by as much as two.
+constexpr double kSettled = 0.02;
+
 // Who is half as slow again has no chance to be among the fastest, and who is
 // three times as slow in a shorter run is not made to run.
 constexpr RaceLength kScreening{1, 3, 1.5, 3.0};
-constexpr RaceLength kFinal{6, 2};
-constexpr RaceLength kConfirmation{12, 2};
+constexpr RaceLength kFinal{6, 2, 0.0, 0.0, kSettled};
+constexpr RaceLength kConfirmation{12, 2, 0.0, 0.0, kSettled};
 constexpr size_t kFinalists = 8;
+// Who took so many times the plan's time is none, but for the fastest.
+constexpr double kStillGood = 1.15;
 constexpr size_t kConfirmed = 3;
 // Plans that are loaded at once.
 constexpr size_t kAtOnce = 7;
@@ -96,6 +101,7 @@ std::vector<const Rival*> first_of(const std::vector<Placing>& placings,
                                    size_t count) {
   std::vector<const Rival*> rivals;
   for (size_t i = 0; i < std::min(count, placings.size()); ++i) {
+    if (i > 0 && placings[i].ratio.median > kStillGood) break;
     rivals.push_back(placings[i].rival);
   }
   return rivals;

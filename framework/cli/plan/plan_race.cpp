@@ -25,6 +25,9 @@ constexpr double kEnoughNs = 1e8;
 constexpr uint32_t kTrialShare = 8;
 constexpr uint32_t kTrialSteps = 3;
 
+// Fewer have no interval of 95 %.
+constexpr size_t kLeastRatios = 6;
+
 // Of the machine's memory, what rounded weights are kept in.
 constexpr uint64_t kShareOfRounded = 4;
 // Of a device's memory, what plans that are loaded at once take.
@@ -44,6 +47,18 @@ uint32_t decode_steps(const planner::Workload& work, const Contender& first) {
   const double enough = std::min(kEnoughNs / step_ns, double{kMostSteps});
   return std::clamp(std::max(static_cast<uint32_t>(enough), kLeastSteps), 1U,
                     std::max(work.generate, 1U));
+}
+
+bench::ModelLoad trial_of(const planner::Workload& work) {
+  return {work.batch, std::max(work.prompt / kTrialShare, 1U),
+          std::min(kTrialSteps, std::max(work.generate, 1U))};
+}
+
+bool is_settled(const Contender& one, const Contender& first, double enough) {
+  const std::vector<double> ratios = time_ratios(one, first);
+  if (ratios.size() < kLeastRatios) return false;
+  const bench::MedianInterval found = bench::median_interval(ratios);
+  return found.low > 1.0 + enough || found.high - found.low < enough;
 }
 
 }  // namespace
@@ -105,9 +120,7 @@ Status PlanRace::run_round(std::vector<Runner>& runners, bool counts) {
 // The first plan is what all others are held against.
 Status PlanRace::run_trial(std::vector<Runner>& runners, double hopeless) {
   const planner::Workload& work = problem_.workload;
-  const bench::ModelLoad load{
-      work.batch, std::max(work.prompt / kTrialShare, 1U),
-      std::min(kTrialSteps, std::max(work.generate, 1U))};
+  const bench::ModelLoad load = trial_of(work);
   std::vector<double> took;
   for (Runner& one : runners) {
     // The first run also brings what was just loaded to the caches.
@@ -130,6 +143,16 @@ Status PlanRace::run_trial(std::vector<Runner>& runners, double hopeless) {
   return {};
 }
 
+// Weights come to the caches in a trial as in a whole run.
+Status PlanRace::warm_up(std::vector<Runner>& runners) {
+  for (Runner& one : runners) {
+    TSR_RETURN_IF_ERROR(
+        bench::run_model(*one.session, trial_of(problem_.workload), false)
+            .status());
+  }
+  return {};
+}
+
 Status PlanRace::run_load(const std::vector<Contender*>& contenders,
                           const RaceLength& length) {
   Residents shared(nullptr, &rounded_);
@@ -145,7 +168,8 @@ Status PlanRace::run_load(const std::vector<Contender*>& contenders,
     TSR_RETURN_IF_ERROR(run_trial(runners, length.hopeless));
     if (runners.size() == 1) return {};
   }
-  TSR_RETURN_IF_ERROR(run_round(runners, false));
+  TSR_RETURN_IF_ERROR(length.gives_up > 0.0 ? run_round(runners, false)
+                                            : warm_up(runners));
   for (uint32_t round = 0; round < length.rounds; ++round) {
     TSR_RETURN_IF_ERROR(run_round(runners, true));
     if (length.gives_up <= 0.0) continue;
@@ -159,8 +183,15 @@ Status PlanRace::run_load(const std::vector<Contender*>& contenders,
 
 Status PlanRace::run(const std::vector<Contender*>& contenders,
                      const RaceLength& length) {
+  std::vector<Contender*> left = contenders;
   for (uint32_t load = 0; load < length.loads; ++load) {
-    TSR_RETURN_IF_ERROR(run_load(contenders, length));
+    TSR_RETURN_IF_ERROR(run_load(left, length));
+    if (length.settled <= 0.0) continue;
+    std::erase_if(left, [&](const Contender* one) {
+      return one != contenders.front() &&
+             is_settled(*one, *contenders.front(), length.settled);
+    });
+    if (left.size() == 1) return {};
   }
   return {};
 }

@@ -44,6 +44,9 @@ struct RaceLength {
   // Whoever takes so many times the first of them in a trial, a few steps of a
   // shorter prompt, does not run at all.  0: there is no trial.
   double hopeless = 0.0;
+  // Whoever's time to the first of them is known that well, or is that much
+  // above 1 beyond chance, is not loaded again.  0: all are.
+  double settled = 0.0;
 };
 
 // What it is made from outlives it.
@@ -80,6 +83,7 @@ class PlanRace {
   Status run_load(const std::vector<Contender*>& contenders,
                   const RaceLength& length);
   Status run_trial(std::vector<Runner>& runners, double hopeless);
+  Status warm_up(std::vector<Runner>& runners);
   Status run_round(std::vector<Runner>& runners, bool counts);
 
   const PlanInputs& inputs_;
