@@ -112,6 +112,11 @@ std::vector<uint64_t> Recording::read_ticks() const {
                             sizeof(uint64_t),
                             VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
       "vkGetQueryPoolResults");
+  // Devices of 36 bits begin again within the hour.
+  const uint64_t mask = gpu_.facts().timestamp_mask;
+  for (size_t i = 1; i < ticks.size(); ++i) {
+    ticks[i] = ticks[i - 1] + ((ticks[i] - ticks[i - 1]) & mask);
+  }
   return ticks;
 }
 

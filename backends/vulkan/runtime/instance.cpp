@@ -164,7 +164,9 @@ void read_queue(GpuFacts& facts, double tick_ns) {
   }
   facts.queue_family =
       static_cast<uint32_t>(std::distance(families.begin(), family));
-  if (family->timestampValidBits != 0) facts.timestamp_ns = tick_ns;
+  if (family->timestampValidBits == 0) return;
+  facts.timestamp_ns = tick_ns;
+  facts.timestamp_mask = UINT64_MAX >> (64 - family->timestampValidBits);
 }
 
 GpuFacts read_facts(VkInstance instance, VkPhysicalDevice physical) {

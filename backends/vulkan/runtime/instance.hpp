@@ -44,8 +44,9 @@ struct GpuFacts {
   uint32_t subgroup_size = 0;
   VkSubgroupFeatureFlags subgroup_operations = 0;  // in compute shaders
   bool fixes_subgroup_size =
-      false;                  // a pipeline may ask for that size, and full
-  double timestamp_ns = 0.0;  // of a tick; 0: no timestamps
+      false;                    // a pipeline may ask for that size, and full
+  double timestamp_ns = 0.0;    // of a tick; 0: no timestamps
+  uint64_t timestamp_mask = 0;  // ticks begin again beyond it
   uint32_t queue_family = 0;
   VkPhysicalDeviceMemoryProperties memory{};
 };
