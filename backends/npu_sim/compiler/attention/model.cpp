@@ -110,15 +110,10 @@ struct Samples {
 // tile's time does not grow evenly with its rows.
 class WorkRows {
  public:
-  WorkRows(const AttentionPlan& plan, const AttentionLoad& load,
-           const CoreShare& share)
-      : tile_rows_(plan.tile_rows), full_(share.full / share.works) {
-    const double rest = load.works - load.full;
-    short_ = share.works <= 1 ? load.heaviest_rows
-             : rest > 0 ? (load.rows - load.full * real(plan.tile_rows)) / rest
-                        : real(plan.tile_rows);
-    if (share.works <= 1) full_ = 0;
-  }
+  WorkRows(const AttentionPlan& plan, const CoreShare& share)
+      : tile_rows_(plan.tile_rows),
+        full_(share.full / share.tiles),
+        short_(share.rows) {}
 
   int64_t of(int64_t work) const {
     // So many are full before and with this one.
@@ -129,22 +124,16 @@ class WorkRows {
 
  private:
   int64_t tile_rows_;
-  double full_;   // their share
+  double full_;   // their share of the tiles
   double short_;  // rows of the others, in the mean
 };
 
 // A core's works, as alike as whole tiles let them be.
-Samples sample_tiles(const AttentionPlan& plan, const AttentionLoad& load,
-                     const CoreShare& share) {
+Samples sample_tiles(const AttentionPlan& plan, const CoreShare& share) {
   const double of_work = share.tiles / share.works;
-  const WorkRows rows(plan, load, share);
-  // Keys that last tiles lack of whole ones; of split works, few are last.
-  const double missing =
-      plan.num_splits > 1
-          ? 0
-          : (load.tiles * real(plan.tile_keys) - load.keys) / load.works;
+  const WorkRows rows(plan, share);
   const auto last_keys = std::clamp<int64_t>(
-      plan.tile_keys - std::llround(missing), 1, plan.tile_keys);
+      plan.tile_keys - std::llround(share.missing), 1, plan.tile_keys);
   const auto works = static_cast<int64_t>(share.works);
   // The last, which may be short, is not measured.
   const int64_t most = measured_to(plan) + 2 + lead_of(plan);
@@ -168,6 +157,29 @@ Samples sample_tiles(const AttentionPlan& plan, const AttentionLoad& load,
     if (work == 0) samples.first_work = samples.count;
   }
   return samples;
+}
+
+// What L2 keeps was first read by the works that come first, by as many cores
+// as share a head each a part of it: that part.
+double first_level(const AttentionPlan& plan, double first, double busy) {
+  const double heads = real(plan.attention.num_kv_heads) *
+                       static_cast<double>(plan.attention.q_lens.size());
+  return std::min(1.0, std::max(first, heads / busy));
+}
+
+// Whether each tile of the share is among the samples, or like one.
+bool stands_for_all(const Samples& samples, const CoreShare& share) {
+  return samples.done + 0.5 > share.tiles;
+}
+
+// The first `count` tiles are new to L2 by `fresh` times the mean.
+void read_first(double count, double fresh, Samples& samples) {
+  for (int64_t i = 0; i < samples.count; ++i) {
+    Sample& one = samples.all.at(static_cast<size_t>(i));
+    const double all = 1 + std::max(0.0, one.left_out);
+    one.tile.fresh = std::min(1.0, count / all) * fresh;
+    count = std::max(0.0, count - all);
+  }
 }
 
 // Lets `step` follow each sample; returns what works without one add.  They
@@ -225,14 +237,15 @@ double widen_once(const Profile& profile, const AttentionPlan& plan) {
       tiles * real(attention.num_kv_heads) * (key_columns + value_columns);
   const auto mean_columns =
       std::max<int64_t>(1, std::llround(all_columns / steps));
-  const auto mean_keys = std::max<int64_t>(1, std::llround(keys / tiles));
+  TileOfKeys mean;
+  mean.keys = std::max<int64_t>(1, std::llround(keys / tiles));
   const double mine = std::ceil(steps / lanes);
   constexpr int64_t kMeasured = 6;
   constexpr int64_t kFollowed = 2 * kMeasured;
   double half = 0;
   for (int64_t i = 0; i < std::min<int64_t>(kFollowed, std::llround(mine));
        ++i) {
-    pipeline.widen_step(mean_keys, mean_columns, CachePart::kKeys);
+    pipeline.widen_step(mean, mean_columns, CachePart::kKeys);
     if (i + 1 == kMeasured) half = pipeline.end();
   }
   const double more = std::max(0.0, mine - kFollowed);
@@ -315,23 +328,43 @@ double split_cycles(const Profile& profile, const AttentionPlan& plan) {
   return profile.assumptions.cross_core_cycles + merge_cycles(profile, plan);
 }
 
-}  // namespace
+// A cache that is widened on the way lets the cube wait for what misses L2.
+// Where samples do not stand for all tiles, time is that of works that read
+// first, and that of others.
+double core_cycles(const Profile& profile, const AttentionPlan& plan,
+                   const CacheTraffic& traffic, double first_tiles,
+                   double fresh, const CoreShare& share, Samples samples) {
+  if (plan.widening != Widening::kAhead || stands_for_all(samples, share)) {
+    return work_cycles(profile, plan, traffic, samples, share);
+  }
+  const double part = first_tiles / share.tiles;
+  read_first(share.tiles, fresh, samples);
+  const double first = work_cycles(profile, plan, traffic, samples, share);
+  read_first(0, 0, samples);
+  const double later = work_cycles(profile, plan, traffic, samples, share);
+  return part * first + (1 - part) * later;
+}
 
-double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
+// Of one core, from the first work to the last.
+double share_cycles(const Profile& profile, const AttentionPlan& plan,
+                    const CoreShare& share) {
   const AttentionLoad& load = plan.load;
-  const CoreShare share = busiest_core(plan);
-  const Samples samples = sample_tiles(plan, load, share);
+  Samples samples = sample_tiles(plan, share);
   // Cores at work at a time, in the mean.
   const double busy =
       std::clamp(load.tiles / share.tiles, 1.0, real(plan.cores));
   const double first = first_share(profile, plan, load, share, busy);
+  const bool is_kept = plan.cache_bytes() <= l2_room(profile);
+  const double level = is_kept ? first_level(plan, first, busy) : first;
+  const double first_tiles = share.tiles * first / level;
+  if (stands_for_all(samples, share)) {
+    read_first(first_tiles, level / first, samples);
+  }
   CacheTraffic traffic{
       first,
       plan.attention.v_in_k ? lost_values(profile, plan, busy) * first : first,
       busy, spilled_share(profile, plan)};
-  double cycles = passes_before(profile, plan) + widen_once(profile, plan) +
-                  maxima_cycles(profile, plan, traffic, samples, share) +
-                  split_cycles(profile, plan);
+  const double maxima = maxima_cycles(profile, plan, traffic, samples, share);
   if (plan.is_integer()) {
     traffic.first_keys *= 1 - kept_share(plan.cache_bytes(), l2_room(profile));
   }
@@ -344,7 +377,21 @@ double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
     // Vector cores read the cache.
     traffic.cores *= plan.is_unified ? 1 : real(plan.num_lanes);
   }
-  return cycles + work_cycles(profile, plan, traffic, samples, share);
+  return maxima + core_cycles(profile, plan, traffic, first_tiles,
+                              level / first, share, samples);
+}
+
+}  // namespace
+
+double attention_cycles(const Profile& profile, const AttentionPlan& plan) {
+  const BusiestCores busiest = busiest_cores(plan);
+  double longest = 0;
+  for (size_t i = 0; i < busiest.count; ++i) {
+    longest =
+        std::max(longest, share_cycles(profile, plan, busiest.shares.at(i)));
+  }
+  return passes_before(profile, plan) + widen_once(profile, plan) + longest +
+         split_cycles(profile, plan);
 }
 
 }  // namespace tessera::npu

@@ -88,8 +88,9 @@ AttentionPipeline::Arrival AttentionPipeline::transfer(int64_t rows,
 AttentionPipeline::Arrival AttentionPipeline::cached(int64_t rows,
                                                      double row_bytes,
                                                      double stride,
+                                                     double fresh,
                                                      Source& source) {
-  source.owed += source.first;
+  source.owed += source.first * fresh;
   const bool misses = source.owed >= kWhole;
   if (misses) source.owed -= 1;
   return transfer(rows, row_bytes, stride, misses);
@@ -112,7 +113,7 @@ void AttentionPipeline::read_packet(const TileOfKeys& tile, CachePart part,
   // What vector cores have just widened is in L2.
   const Arrival one = plan_.widening == Widening::kAhead
                           ? transfer(columns, row_bytes, stride, false)
-                          : cached(columns, row_bytes, stride, source);
+                          : cached(columns, row_bytes, stride, tile.fresh, source);
   if (one.latency > profile_.assumptions.l2_latency_cycles) {
     use_dram(count * real(columns) * row_bytes);
   }

@@ -29,6 +29,8 @@ struct TileOfKeys {
   int64_t keys = 0;
   bool is_first = false;  // of its work
   bool is_last = false;
+  // Keys of it that no core has read before, over their share in the mean.
+  double fresh = 1;
 };
 
 class AttentionPipeline {
@@ -43,8 +45,8 @@ class AttentionPipeline {
   void finish(const TileOfKeys& tile);
   // The scores of a tile for their maxima alone.
   void maximum(const TileOfKeys& tile);
-  // `columns` columns of 16 dims of a tile become f16 in GM.
-  void widen_step(int64_t keys, int64_t columns, CachePart part);
+  // `columns` columns of 16 dims of the tile's keys become f16 in GM.
+  void widen_step(const TileOfKeys& tile, int64_t columns, CachePart part);
 
   // When all that was asked for has ended.
   double end() const;
@@ -86,7 +88,8 @@ class AttentionPipeline {
   // which it does.
   Arrival transfer(int64_t rows, double row_bytes, double stride,
                    bool misses) const;
-  Arrival cached(int64_t rows, double row_bytes, double stride, Source& source);
+  Arrival cached(int64_t rows, double row_bytes, double stride, double fresh,
+                 Source& source);
   // DRAM while all cores do as this one does.
   void use_dram(double bytes);
   double dram_cycles(double bytes) const;
@@ -113,7 +116,8 @@ class AttentionPipeline {
   void update(const TileOfKeys& tile);
   void result(int64_t rows);
   void rescale(const TileOfKeys& tile, int64_t elements, double ready);
-  double load_codes(int64_t keys, int64_t columns, CachePart part, double free);
+  double load_codes(const TileOfKeys& tile, int64_t columns, CachePart part,
+                    double free);
   double take_in(double count, const Arrival& each, double ready);
   double passes(double elements, int64_t count) const;
   double drain_cycles(int64_t elements) const;

@@ -191,15 +191,16 @@ void AttentionPipeline::result(int64_t rows) {
 
 // Codes and their scales, a transfer of each for every block of the cache;
 // when they are there.
-double AttentionPipeline::load_codes(int64_t keys, int64_t columns,
+double AttentionPipeline::load_codes(const TileOfKeys& tile, int64_t columns,
                                      CachePart part, double free) {
   const Attention& attention = plan_.attention;
+  const int64_t keys = tile.keys;
   const int64_t block = attention.block_size;
   const int64_t piece = std::min(block, keys);
   const double count = real(keys) / real(piece);
   const Arrival codes =
       cached(columns, real(piece * kColumnDims), real(block * kColumnDims),
-             part == CachePart::kKeys ? keys_ : values_);
+             tile.fresh, part == CachePart::kKeys ? keys_ : values_);
   const bool by_token = attention.kv == KvType::kS8;
   const Arrival scales =
       transfer(1, real(by_token ? piece : columns * kColumnDims) * kFloatBytes,
@@ -212,12 +213,13 @@ double AttentionPipeline::load_codes(int64_t keys, int64_t columns,
   return ready;
 }
 
-void AttentionPipeline::widen_step(int64_t keys, int64_t columns,
+void AttentionPipeline::widen_step(const TileOfKeys& tile, int64_t columns,
                                    CachePart part) {
   const auto buffer = static_cast<size_t>(widenings_++ % plan_.widening_depth);
   const double ready =
-      load_codes(keys, columns, part, widening_free_.at(buffer));
-  const int64_t elements = columns * kColumnDims * round_up(keys, kFractalRows);
+      load_codes(tile, columns, part, widening_free_.at(buffer));
+  const int64_t elements =
+      columns * kColumnDims * round_up(tile.keys, kFractalRows);
   vector(kWidenPasses,
          real(elements) / (profile_.vector.bytes_per_cycle / 2) +
              profile_.vector.issue_cycles +
@@ -238,7 +240,7 @@ void AttentionPipeline::widen(const TileOfKeys& tile, CachePart part) {
                               static_cast<size_t>(tile.index % places(part))));
   const int64_t most = plan_.widened_columns();
   for (int64_t at = 0; at < columns; at += most) {
-    widen_step(tile.keys, std::min(most, columns - at), part);
+    widen_step(tile, std::min(most, columns - at), part);
   }
   wide_ready_.at(index).at(place(tile.index)) =
       plan_.is_unified ? mte3_ : mte3_ + hop_;

@@ -40,13 +40,12 @@ struct AttentionLoad {
   double tiles = 0;
   double keys = 0;
   double own_keys = 0;  // those that a work of the same head reads too, once
-  double rows = 0;
-  double full = 0;     // works whose rows fill a tile
+  double rows = 0;     // of all tiles
+  double full = 0;     // tiles in works whose rows fill one
   double longest = 0;  // tiles of one work
-  // Of the work that takes longest, which few rows would not.
-  double heaviest = 0;
-  double heaviest_rows = 0;
-  double heaviest_share = 1;  // own keys of its sequence, of all that are read
+  // Of the work that takes longest: own keys of its sequence, of all that are
+  // read.
+  double heaviest_share = 1;
   double shortest = 0;
 };
 

@@ -171,18 +171,15 @@ void SequenceLoad::add_tile(int64_t row, double count, double& most) {
   load_.parts += heads * static_cast<double>(ceil_div(
                              whole, ceil_div(whole, plan_.num_splits)));
   load_.tiles += heads * tiles;
-  load_.rows += heads * static_cast<double>(rows);
-  load_.full += rows == plan_.tile_rows ? heads : 0;
+  load_.rows += heads * tiles * static_cast<double>(rows);
+  load_.full += rows == plan_.tile_rows ? heads * tiles : 0;
   load_.shortest = std::min(load_.shortest, tiles);
   read_ += count * static_cast<double>(end - aligned);
   first_ = std::min(first_, aligned);
   last_ = std::max(last_, end);
   load_.longest = std::max(load_.longest, tiles);
   const auto weight = static_cast<double>(weight_of(plan_, rows, whole));
-  if (weight <= most) return;
-  most = weight;
-  load_.heaviest = tiles;
-  load_.heaviest_rows = static_cast<double>(rows);
+  most = std::max(most, weight);
 }
 
 void SequenceLoad::add(double& most) {
@@ -227,9 +224,27 @@ constexpr double kFewParts = 8;  // a core
 struct EqualParts {
   int64_t weight = 0;
   int64_t tiles = 0;
+  int64_t keys = 0;
+  int64_t rows = 0;
   int64_t count = 0;
-  bool is_full = false;  // its rows fill a tile
 };
+
+// The parts of the work of `rows` rows against `keys` keys, once for each head.
+void add_parts(const AttentionPlan& plan, int64_t rows, int64_t keys,
+               std::vector<EqualParts>& all) {
+  const int64_t tiles = ceil_div(keys, plan.tile_keys);
+  const int64_t each = ceil_div(tiles, plan.num_splits);
+  const int64_t heads = plan.attention.num_kv_heads;
+  const int64_t whole = (tiles - 1) / each;  // parts before the last
+  const int64_t last = tiles - whole * each;
+  const int64_t whole_keys = each * plan.tile_keys;
+  if (whole > 0) {
+    all.push_back({weight_of(plan, rows, each), each, whole_keys, rows,
+                   whole * heads});
+  }
+  all.push_back({weight_of(plan, rows, last), last, keys - whole * whole_keys,
+                 rows, heads});
+}
 
 std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
   std::vector<EqualParts> all;
@@ -238,16 +253,7 @@ std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
     for (int64_t row = 0; row < total; row += plan.tile_rows) {
       const int64_t rows = std::min(plan.tile_rows, total - row);
       const auto [begin, end] = visible_keys(plan, s, row, rows);
-      const int64_t tiles = ceil_div(
-          end - begin / plan.tile_keys * plan.tile_keys, plan.tile_keys);
-      const int64_t each = ceil_div(tiles, plan.num_splits);
-      const auto add = [&](int64_t of_part, int64_t count) {
-        all.push_back({weight_of(plan, rows, of_part), of_part,
-                       count * plan.attention.num_kv_heads,
-                       rows == plan.tile_rows});
-      };
-      add(each, tiles / each);
-      if (tiles % each > 0) add(tiles % each, 1);
+      add_parts(plan, rows, end - begin / plan.tile_keys * plan.tile_keys, all);
     }
   }
   std::sort(all.begin(), all.end(),
@@ -257,49 +263,92 @@ std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
   return all;
 }
 
+// Of the tiles of a core, or of all, those in works whose rows fill one, and
+// what rows the others have in the mean.
+void share_rows(const AttentionPlan& plan, double full, double rows,
+                CoreShare& share) {
+  const auto tile_rows = static_cast<double>(plan.tile_rows);
+  const double rest = share.tiles - full;
+  share.full = full;
+  share.rows = rest > 0 ? (rows - full * tile_rows) / rest : tile_rows;
+}
+
+// What has been dealt to a core; the least are on top of a heap.
+struct Dealt {
+  int64_t weight = 0;
+  int64_t works = 0;
+  int64_t tiles = 0;
+  int64_t full = 0;  // tiles
+  int64_t rows = 0;  // of all tiles
+  int64_t keys = 0;
+};
+
+CoreShare share_of(const AttentionPlan& plan, const Dealt& dealt) {
+  CoreShare share;
+  share.works = static_cast<double>(dealt.works);
+  share.tiles = static_cast<double>(dealt.tiles);
+  share.missing =
+      static_cast<double>(dealt.tiles * plan.tile_keys - dealt.keys) /
+      share.works;
+  share_rows(plan, static_cast<double>(dealt.full),
+             static_cast<double>(dealt.rows), share);
+  return share;
+}
+
 // Each to the core with the least to do.
-CoreShare deal_longest_first(const AttentionPlan& plan) {
-  // Weight, works, full ones and tiles; the least are on top of the heap.
-  std::vector<std::array<int64_t, 4>> cores(static_cast<size_t>(plan.cores));
+BusiestCores deal_longest_first(const AttentionPlan& plan) {
+  std::vector<Dealt> cores(static_cast<size_t>(plan.cores));
+  const auto is_busier = [](const Dealt& a, const Dealt& b) {
+    return a.weight > b.weight;
+  };
   for (const EqualParts& parts : parts_of(plan)) {
     for (int64_t i = 0; i < parts.count; ++i) {
-      std::pop_heap(cores.begin(), cores.end(), std::greater<>());
-      auto& [weight, works, full, tiles] = cores.back();
-      weight += parts.weight;
-      ++works;
-      full += parts.is_full ? 1 : 0;
-      tiles += parts.tiles;
-      std::push_heap(cores.begin(), cores.end(), std::greater<>());
+      std::pop_heap(cores.begin(), cores.end(), is_busier);
+      Dealt& least = cores.back();
+      least.weight += parts.weight;
+      ++least.works;
+      least.tiles += parts.tiles;
+      least.full += parts.rows == plan.tile_rows ? parts.tiles : 0;
+      least.rows += parts.tiles * parts.rows;
+      least.keys += parts.keys;
+      std::push_heap(cores.begin(), cores.end(), is_busier);
     }
   }
-  const auto [weight, works, full, tiles] =
-      *std::max_element(cores.begin(), cores.end());
-  return {static_cast<double>(works), static_cast<double>(tiles),
-          static_cast<double>(full)};
+  const auto most = [&](int64_t Dealt::*what) {
+    return *std::max_element(
+        cores.begin(), cores.end(),
+        [&](const Dealt& a, const Dealt& b) { return a.*what < b.*what; });
+  };
+  const Dealt busiest = most(&Dealt::weight);
+  const Dealt fullest = most(&Dealt::rows);
+  const bool is_other = busiest.works == 1 && fullest.rows > busiest.rows;
+  return {{share_of(plan, busiest), share_of(plan, fullest)},
+          is_other ? size_t{2} : size_t{1}};
 }
 
 }  // namespace
 
-CoreShare busiest_core(const AttentionPlan& plan) {
+BusiestCores busiest_cores(const AttentionPlan& plan) {
   const AttentionLoad& load = plan.load;
   const auto cores = static_cast<double>(plan.cores);
+  if (load.parts < kFewParts * cores) return deal_longest_first(plan);
   CoreShare share;
-  if (load.parts < kFewParts * cores) {
-    share = deal_longest_first(plan);
-    if (share.works == 1) {
-      share.tiles =
-          std::ceil(load.heaviest / static_cast<double>(plan.num_splits));
-    }
-    return share;
-  }
+  share.tiles = load.tiles;
+  share_rows(plan, load.full, load.rows, share);
   share.works = std::ceil(load.parts / cores);
-  share.full = share.works * load.full / load.works;
+  // Of split works, few are last.
+  if (plan.num_splits == 1) {
+    share.missing =
+        (load.tiles * static_cast<double>(plan.tile_keys) - load.keys) /
+        load.works;
+  }
   const double longest =
       std::ceil(load.longest / static_cast<double>(plan.num_splits));
   const bool is_even = load.longest == load.shortest;
   share.tiles = std::max({longest, load.tiles / cores,
                           is_even ? share.works * longest : share.works});
-  return share;
+  share.full *= share.tiles / load.tiles;
+  return {{share}, 1};
 }
 
 void choose_splits(AttentionPlan& plan) {

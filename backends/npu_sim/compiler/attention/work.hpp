@@ -4,6 +4,9 @@
 
 #pragma once
 
+#include <array>
+#include <cstddef>
+
 #include "backends/npu_sim/compiler/attention/plan.hpp"
 
 namespace tessera::npu {
@@ -18,12 +21,20 @@ void choose_splits(AttentionPlan& plan);
 // As `plan.load`, of the splits that the plan has.
 AttentionLoad load_of(const AttentionPlan& plan);
 
-// What the core with the most to do has, of all works dealt out.
+// What a core has of all works dealt out.
 struct CoreShare {
   double works = 0;
   double tiles = 0;
-  double full = 0;  // works whose rows fill a tile
+  double full = 0;     // of those tiles, in works whose rows fill one
+  double rows = 0;     // of each other tile, in the mean
+  double missing = 0;  // keys that the last tile of a work lacks, in the mean
 };
-CoreShare busiest_core(const AttentionPlan& plan);
+// The core with the most to do; first of two where cores have one work each,
+// for then the work of most rows may take longer than that of most tiles.
+struct BusiestCores {
+  std::array<CoreShare, 2> shares;
+  size_t count = 1;
+};
+BusiestCores busiest_cores(const AttentionPlan& plan);
 
 }  // namespace tessera::npu
