@@ -106,6 +106,31 @@ struct Samples {
   double done = 0;         // tiles, those left out included
 };
 
+// Of a work, so many are followed; the last, which may be short, is not
+// measured.
+int64_t most_of_work(const AttentionPlan& plan) {
+  return measured_to(plan) + 2 + lead_of(plan);
+}
+
+void sample_work(const AttentionPlan& plan, int64_t rows, double tiles,
+                 int64_t last_keys, Samples& samples) {
+  const int64_t most = most_of_work(plan);
+  const int64_t sampled =
+      std::min(std::max<int64_t>(1, std::llround(tiles)), most);
+  for (int64_t i = 0; i < sampled; ++i) {
+    const bool is_last = i + 1 == sampled;
+    Sample& one = samples.all.at(static_cast<size_t>(samples.count));
+    one.tile = {samples.count++, rows, is_last ? last_keys : plan.tile_keys,
+                i == 0, is_last};
+    one.begins = i == measured_from(plan);
+    if (i == measured_to(plan)) {
+      one.left_out = std::max(0.0, tiles - real(most));
+    }
+  }
+  if (samples.done == 0) samples.first_work = samples.count;
+  samples.done += tiles;
+}
+
 // Rows of the works of a core: full tiles, and short ones between them, for a
 // tile's time does not grow evenly with its rows.
 class WorkRows {
@@ -128,33 +153,37 @@ class WorkRows {
   double short_;  // rows of the others, in the mean
 };
 
-// A core's works, as alike as whole tiles let them be.
-Samples sample_tiles(const AttentionPlan& plan, const CoreShare& share) {
+// Some works of a core, as alike as whole tiles let them be.
+Samples sample_means(const AttentionPlan& plan, const CoreShare& share) {
   const double of_work = share.tiles / share.works;
   const WorkRows rows(plan, share);
   const auto last_keys = std::clamp<int64_t>(
       plan.tile_keys - std::llround(share.missing), 1, plan.tile_keys);
   const auto works = static_cast<int64_t>(share.works);
-  // The last, which may be short, is not measured.
-  const int64_t most = measured_to(plan) + 2 + lead_of(plan);
   Samples samples;
   for (int64_t work = 0; work < works && samples.count < kMostSamples; ++work) {
-    const double until = of_work * real(work + 1);
+    const double left = of_work * real(work + 1) - samples.done;
     const double tiles =
-        std::max(1.0, work + 1 == works ? until - samples.done
-                                        : std::round(until - samples.done));
-    const int64_t sampled =
-        std::min(std::max<int64_t>(1, std::llround(tiles)), most);
-    for (int64_t i = 0; i < sampled; ++i) {
-      const bool is_last = i + 1 == sampled;
-      Sample& one = samples.all.at(static_cast<size_t>(samples.count));
-      one.tile = {samples.count++, rows.of(work),
-                  is_last ? last_keys : plan.tile_keys, i == 0, is_last};
-      one.begins = i == measured_from(plan);
-      if (i == measured_to(plan)) one.left_out = tiles - real(most);
-    }
-    samples.done += tiles;
-    if (work == 0) samples.first_work = samples.count;
+        std::max(1.0, work + 1 == works ? left : std::round(left));
+    sample_work(plan, rows.of(work), tiles, last_keys, samples);
+  }
+  return samples;
+}
+
+// All works of a core if they are known and not too many tiles.
+Samples sample_tiles(const AttentionPlan& plan, const CoreShare& share) {
+  Samples samples;
+  int64_t count = 0;
+  for (size_t i = 0; i < share.num_listed; ++i) {
+    count += std::min(share.listed.at(i).tiles, most_of_work(plan));
+  }
+  if (count == 0 || count > static_cast<int64_t>(samples.all.size())) {
+    return sample_means(plan, share);
+  }
+  for (size_t i = 0; i < share.num_listed; ++i) {
+    const WorkShape& work = share.listed.at(i);
+    sample_work(plan, work.rows, real(work.tiles),
+                work.keys - (work.tiles - 1) * plan.tile_keys, samples);
   }
   return samples;
 }
@@ -176,7 +205,7 @@ bool stands_for_all(const Samples& samples, const CoreShare& share) {
 void read_first(double count, double fresh, Samples& samples) {
   for (int64_t i = 0; i < samples.count; ++i) {
     Sample& one = samples.all.at(static_cast<size_t>(i));
-    const double all = 1 + std::max(0.0, one.left_out);
+    const double all = 1 + one.left_out;
     one.tile.fresh = std::min(1.0, count / all) * fresh;
     count = std::max(0.0, count - all);
   }
@@ -203,7 +232,7 @@ double follow(AttentionPipeline& pipeline, const Samples& samples,
     if (one.left_out > 0) {
       pipeline.skip((pipeline.end() - half) / 2 * one.left_out);
     }
-    tiles += 1 + std::max(0.0, one.left_out);
+    tiles += 1 + one.left_out;
     if (i == from) {
       begin = pipeline.end();
       begin_tiles = tiles;

@@ -38,13 +38,17 @@ AttentionPipeline::AttentionPipeline(const Profile& profile,
       cores_(traffic.cores),
       spill_(traffic.spill),
       dram_time_(profile.global.read_latency_cycles),
-      keys_{traffic.first_keys, 1 - traffic.first_keys},
-      values_{traffic.first_values, 1 - traffic.first_values} {
+      keys_(source_of(traffic.first_keys)),
+      values_(source_of(traffic.first_values)) {
   const double factor = profile.assumptions.l2_core_factor;
   l2_rate_ = profile.global.l2_read_rate * factor;
   write_rate_ = profile.global.l2_write_rate * factor;
   hop_ = profile.global.write_latency_cycles +
          profile.assumptions.cross_core_cycles;
+}
+
+AttentionPipeline::Source AttentionPipeline::source_of(double first) {
+  return {first, first > 0 ? 1 - first : 0};
 }
 
 int64_t AttentionPipeline::lane_rows(int64_t rows) const {

@@ -83,6 +83,8 @@ class AttentionPipeline {
     double first = 1;
     double owed = 0;  // misses that have not come yet
   };
+  // Misses come first, if there are any.
+  static Source source_of(double first);
 
   // `rows` pieces of `row_bytes`, `stride` apart, which L2 holds or none of
   // which it does.

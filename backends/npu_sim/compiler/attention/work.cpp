@@ -218,14 +218,12 @@ AttentionLoad load_of(const AttentionPlan& plan) {
 namespace {
 
 // With more, shares come out even.
-constexpr double kFewParts = 8;  // a core
+constexpr double kFewParts = 12;  // a core
 
 // Equal parts of works.
 struct EqualParts {
   int64_t weight = 0;
-  int64_t tiles = 0;
-  int64_t keys = 0;
-  int64_t rows = 0;
+  WorkShape shape;
   int64_t count = 0;
 };
 
@@ -239,11 +237,13 @@ void add_parts(const AttentionPlan& plan, int64_t rows, int64_t keys,
   const int64_t last = tiles - whole * each;
   const int64_t whole_keys = each * plan.tile_keys;
   if (whole > 0) {
-    all.push_back({weight_of(plan, rows, each), each, whole_keys, rows,
+    all.push_back({weight_of(plan, rows, each),
+                   {rows, each, whole_keys},
                    whole * heads});
   }
-  all.push_back({weight_of(plan, rows, last), last, keys - whole * whole_keys,
-                 rows, heads});
+  all.push_back({weight_of(plan, rows, last),
+                 {rows, last, keys - whole * whole_keys},
+                 heads});
 }
 
 std::vector<EqualParts> parts_of(const AttentionPlan& plan) {
@@ -273,57 +273,88 @@ void share_rows(const AttentionPlan& plan, double full, double rows,
   share.rows = rest > 0 ? (rows - full * tile_rows) / rest : tile_rows;
 }
 
-// What has been dealt to a core; the least are on top of a heap.
+// What has been dealt to a core.
 struct Dealt {
+  size_t core = 0;
   int64_t weight = 0;
   int64_t works = 0;
   int64_t tiles = 0;
   int64_t full = 0;  // tiles
   int64_t rows = 0;  // of all tiles
   int64_t keys = 0;
+
+  void add(const AttentionPlan& plan, const EqualParts& parts) {
+    const WorkShape& shape = parts.shape;
+    weight += parts.weight;
+    ++works;
+    tiles += shape.tiles;
+    full += shape.rows == plan.tile_rows ? shape.tiles : 0;
+    rows += shape.tiles * shape.rows;
+    keys += shape.keys;
+  }
 };
 
-CoreShare share_of(const AttentionPlan& plan, const Dealt& dealt) {
-  CoreShare share;
-  share.works = static_cast<double>(dealt.works);
-  share.tiles = static_cast<double>(dealt.tiles);
-  share.missing =
-      static_cast<double>(dealt.tiles * plan.tile_keys - dealt.keys) /
-      share.works;
-  share_rows(plan, static_cast<double>(dealt.full),
-             static_cast<double>(dealt.rows), share);
-  return share;
-}
-
 // Each to the core with the least to do.
-BusiestCores deal_longest_first(const AttentionPlan& plan) {
-  std::vector<Dealt> cores(static_cast<size_t>(plan.cores));
-  const auto is_busier = [](const Dealt& a, const Dealt& b) {
-    return a.weight > b.weight;
-  };
-  for (const EqualParts& parts : parts_of(plan)) {
-    for (int64_t i = 0; i < parts.count; ++i) {
-      std::pop_heap(cores.begin(), cores.end(), is_busier);
-      Dealt& least = cores.back();
-      least.weight += parts.weight;
-      ++least.works;
-      least.tiles += parts.tiles;
-      least.full += parts.rows == plan.tile_rows ? parts.tiles : 0;
-      least.rows += parts.tiles * parts.rows;
-      least.keys += parts.keys;
-      std::push_heap(cores.begin(), cores.end(), is_busier);
+class LongestFirst {
+ public:
+  explicit LongestFirst(const AttentionPlan& plan)
+      : plan_(plan), parts_(parts_of(plan)) {
+    cores_.resize(static_cast<size_t>(plan.cores));
+    for (size_t i = 0; i < cores_.size(); ++i) cores_[i].core = i;
+    order_.reserve(static_cast<size_t>(plan.load.parts));
+    const auto is_busier = [](const Dealt& a, const Dealt& b) {
+      return a.weight > b.weight;
+    };
+    for (const EqualParts& parts : parts_) {
+      for (int64_t i = 0; i < parts.count; ++i) {
+        std::pop_heap(cores_.begin(), cores_.end(), is_busier);
+        cores_.back().add(plan, parts);
+        order_.emplace_back(cores_.back().core, &parts.shape);
+        std::push_heap(cores_.begin(), cores_.end(), is_busier);
+      }
     }
   }
-  const auto most = [&](int64_t Dealt::*what) {
+
+  const Dealt& most(int64_t Dealt::*what) const {
     return *std::max_element(
-        cores.begin(), cores.end(),
+        cores_.begin(), cores_.end(),
         [&](const Dealt& a, const Dealt& b) { return a.*what < b.*what; });
-  };
-  const Dealt busiest = most(&Dealt::weight);
-  const Dealt fullest = most(&Dealt::rows);
-  const bool is_other = busiest.works == 1 && fullest.rows > busiest.rows;
-  return {{share_of(plan, busiest), share_of(plan, fullest)},
-          is_other ? size_t{2} : size_t{1}};
+  }
+
+  CoreShare share_of(const Dealt& dealt) const {
+    CoreShare share;
+    share.works = static_cast<double>(dealt.works);
+    share.tiles = static_cast<double>(dealt.tiles);
+    share.missing =
+        static_cast<double>(dealt.tiles * plan_.tile_keys - dealt.keys) /
+        share.works;
+    share_rows(plan_, static_cast<double>(dealt.full),
+               static_cast<double>(dealt.rows), share);
+    if (dealt.works > static_cast<int64_t>(share.listed.size())) return share;
+    for (const auto& [core, shape] : order_) {
+      if (core == dealt.core) share.listed.at(share.num_listed++) = *shape;
+    }
+    return share;
+  }
+
+ private:
+  const AttentionPlan& plan_;
+  std::vector<EqualParts> parts_;
+  std::vector<Dealt> cores_;  // the least are on top of a heap
+  std::vector<std::pair<size_t, const WorkShape*>> order_;
+};
+
+BusiestCores deal_longest_first(const AttentionPlan& plan) {
+  const LongestFirst dealt(plan);
+  const Dealt& busiest = dealt.most(&Dealt::weight);
+  const auto what = busiest.works == 1 ? &Dealt::rows : &Dealt::tiles;
+  const Dealt& other = dealt.most(what);
+  BusiestCores cores;
+  cores.shares[0] = dealt.share_of(busiest);
+  if (other.*what > busiest.*what) {
+    cores.shares[cores.count++] = dealt.share_of(other);
+  }
+  return cores;
 }
 
 }  // namespace
@@ -348,7 +379,9 @@ BusiestCores busiest_cores(const AttentionPlan& plan) {
   share.tiles = std::max({longest, load.tiles / cores,
                           is_even ? share.works * longest : share.works});
   share.full *= share.tiles / load.tiles;
-  return {{share}, 1};
+  BusiestCores busiest;
+  busiest.shares[0] = share;
+  return busiest;
 }
 
 void choose_splits(AttentionPlan& plan) {
