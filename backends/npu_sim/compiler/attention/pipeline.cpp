@@ -115,9 +115,10 @@ void AttentionPipeline::read_packet(const TileOfKeys& tile, CachePart part,
       real(reads_workspace() ? tile.keys : block) * kBeatBytes;
   const double row_bytes = real(piece) * kBeatBytes;
   // What vector cores have just widened is in L2.
-  const Arrival one = plan_.widening == Widening::kAhead
-                          ? transfer(columns, row_bytes, stride, false)
-                          : cached(columns, row_bytes, stride, tile.fresh, source);
+  const Arrival one =
+      plan_.widening == Widening::kAhead
+          ? transfer(columns, row_bytes, stride, false)
+          : cached(columns, row_bytes, stride, tile.fresh, source);
   if (one.latency > profile_.assumptions.l2_latency_cycles) {
     use_dram(count * real(columns) * row_bytes);
   }

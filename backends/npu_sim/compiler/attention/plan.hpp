@@ -40,9 +40,9 @@ struct AttentionLoad {
   double tiles = 0;
   double keys = 0;
   double own_keys = 0;  // those that a work of the same head reads too, once
-  double rows = 0;     // of all tiles
-  double full = 0;     // tiles in works whose rows fill one
-  double longest = 0;  // tiles of one work
+  double rows = 0;      // of all tiles
+  double full = 0;      // tiles in works whose rows fill one
+  double longest = 0;   // tiles of one work
   // Of the work that takes longest: own keys of its sequence, of all that are
   // read.
   double heaviest_share = 1;

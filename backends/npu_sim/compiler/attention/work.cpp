@@ -237,9 +237,8 @@ void add_parts(const AttentionPlan& plan, int64_t rows, int64_t keys,
   const int64_t last = tiles - whole * each;
   const int64_t whole_keys = each * plan.tile_keys;
   if (whole > 0) {
-    all.push_back({weight_of(plan, rows, each),
-                   {rows, each, whole_keys},
-                   whole * heads});
+    all.push_back(
+        {weight_of(plan, rows, each), {rows, each, whole_keys}, whole * heads});
   }
   all.push_back({weight_of(plan, rows, last),
                  {rows, last, keys - whole * whole_keys},
@@ -315,10 +314,12 @@ class LongestFirst {
     }
   }
 
+  // Of those with as much, that with the most keys.
   const Dealt& most(int64_t Dealt::*what) const {
     return *std::max_element(
-        cores_.begin(), cores_.end(),
-        [&](const Dealt& a, const Dealt& b) { return a.*what < b.*what; });
+        cores_.begin(), cores_.end(), [&](const Dealt& a, const Dealt& b) {
+          return std::tie(a.*what, a.keys) < std::tie(b.*what, b.keys);
+        });
   }
 
   CoreShare share_of(const Dealt& dealt) const {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "backends/npu_sim/simulation/simulate.hpp"
 
@@ -111,6 +112,49 @@ TEST(Estimate, IsNeverFarOffOnAnyChip) {
     }
   }
   EXPECT_GE(close, all * 95 / 100);
+}
+
+struct MixedWorks {
+  const char* what;
+  int64_t heads;
+  int64_t kv_heads;
+  int64_t cores;
+  KvType kv;
+  std::vector<int64_t> q_lens;
+  std::vector<int64_t> seq_lens;
+};
+
+// Works of a core that are not alike: what the mean of them would take is up to
+// half more, or less, than what they take one after another.
+TEST(Estimate, FollowsWorksOfUnlikeRowsAndKeys) {
+  const MixedWorks all[] = {
+      {"few rows of most keys", 64, 32, 1, KvType::kFa3, {84, 53}, {144, 4010}},
+      {"a widened cache, read twice", 8, 2, 1, KvType::kS8, {45}, {1369}},
+      {"many rows beside many tiles", 8, 8, 22, KvType::kF16, {145}, {145}},
+      {"few keys of the longest", 2, 1, 0, KvType::kFa3, {159}, {214}},
+      {"long works of few rows",
+       16,
+       8,
+       0,
+       KvType::kF16,
+       {18, 447},
+       {1605, 585}},
+      {"one core, all kinds", 16, 4, 1, KvType::kF16, {1, 300}, {3000, 300}},
+  };
+  for (const MixedWorks& one : all) {
+    Attention attention;
+    attention.num_q_heads = one.heads;
+    attention.num_kv_heads = one.kv_heads;
+    attention.qk_dim = attention.v_dim = 80;
+    attention.cores = one.cores;
+    attention.kv = one.kv;
+    attention.q_lens = one.q_lens;
+    attention.seq_lens = one.seq_lens;
+    const Profile profile = load_profile("910b1");
+    const double machine = simulate(profile, attention).cycles;
+    EXPECT_NEAR(estimate(profile, attention).cycles / machine, 1, 0.15)
+        << one.what;
+  }
 }
 
 TEST(Estimate, RefusesWhatTheMachineRefuses) {
