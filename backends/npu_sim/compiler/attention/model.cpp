@@ -4,13 +4,13 @@
 // works, and what each further one adds.
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "backends/npu_sim/compiler/attention/lowering.hpp"
 #include "backends/npu_sim/compiler/attention/merge.hpp"
 #include "backends/npu_sim/compiler/attention/pipeline.hpp"
 #include "backends/npu_sim/compiler/attention/plan.hpp"
+#include "backends/npu_sim/compiler/attention/samples.hpp"
 #include "backends/npu_sim/compiler/attention/work.hpp"
 #include "backends/npu_sim/compiler/cache_model.hpp"
 #include "backends/npu_sim/compiler/gemm/tiles.hpp"
@@ -18,24 +18,6 @@
 
 namespace tessera::npu {
 namespace {
-
-constexpr int64_t kMostSamples = 16;
-constexpr int64_t kMostOfWork = 16;
-
-// How far the first to be started is ahead of the last to be finished.
-int64_t lead_of(const AttentionPlan& plan) {
-  return plan.preload +
-         (plan.widening == Widening::kAhead ? plan.widen_ahead() : 0);
-}
-
-// Of a work, tiles are followed one by one until each adds the same: what two
-// of them add is what those left out do.
-int64_t measured_from(const AttentionPlan& plan) {
-  return std::max<int64_t>(1, lead_of(plan) - 1);
-}
-int64_t measured_to(const AttentionPlan& plan) {
-  return measured_from(plan) + 2;
-}
 
 double real(int64_t value) { return static_cast<double>(value); }
 
@@ -90,102 +72,6 @@ double spilled_share(const Profile& profile, const AttentionPlan& plan) {
                  real(plan.tile_keys) * (4 + real(bits_of(plan.cube)) / 8));
   const double room = real(profile.global.l2_bytes) * (1 - kCleanShare);
   return std::clamp((results + exchanged - room) / results, 0.0, 1.0);
-}
-
-// Tiles of a core that stand for all: some of each of some works.
-struct Sample {
-  TileOfKeys tile;
-  double left_out = 0;  // tiles after it, of the same work
-  bool begins = false;  // what is measured for those left out
-};
-
-struct Samples {
-  std::array<Sample, kMostSamples + kMostOfWork> all{};
-  int64_t count = 0;
-  int64_t first_work = 0;  // samples of it
-  double done = 0;         // tiles, those left out included
-};
-
-// Of a work, so many are followed; the last, which may be short, is not
-// measured.
-int64_t most_of_work(const AttentionPlan& plan) {
-  return measured_to(plan) + 2 + lead_of(plan);
-}
-
-void sample_work(const AttentionPlan& plan, int64_t rows, double tiles,
-                 int64_t last_keys, Samples& samples) {
-  const int64_t most = most_of_work(plan);
-  const int64_t sampled =
-      std::min(std::max<int64_t>(1, std::llround(tiles)), most);
-  for (int64_t i = 0; i < sampled; ++i) {
-    const bool is_last = i + 1 == sampled;
-    Sample& one = samples.all.at(static_cast<size_t>(samples.count));
-    one.tile = {samples.count++, rows, is_last ? last_keys : plan.tile_keys,
-                i == 0, is_last};
-    one.begins = i == measured_from(plan);
-    if (i == measured_to(plan)) {
-      one.left_out = std::max(0.0, tiles - real(most));
-    }
-  }
-  if (samples.done == 0) samples.first_work = samples.count;
-  samples.done += tiles;
-}
-
-// Rows of the works of a core: full tiles, and short ones between them, for a
-// tile's time does not grow evenly with its rows.
-class WorkRows {
- public:
-  WorkRows(const AttentionPlan& plan, const CoreShare& share)
-      : tile_rows_(plan.tile_rows),
-        full_(share.full / share.tiles),
-        short_(share.rows) {}
-
-  int64_t of(int64_t work) const {
-    // So many are full before and with this one.
-    const double before = std::floor(real(work) * full_ + 0.5);
-    const bool is_full = std::floor(real(work + 1) * full_ + 0.5) > before;
-    return is_full ? tile_rows_ : std::max<int64_t>(1, std::llround(short_));
-  }
-
- private:
-  int64_t tile_rows_;
-  double full_;   // their share of the tiles
-  double short_;  // rows of the others, in the mean
-};
-
-// Some works of a core, as alike as whole tiles let them be.
-Samples sample_means(const AttentionPlan& plan, const CoreShare& share) {
-  const double of_work = share.tiles / share.works;
-  const WorkRows rows(plan, share);
-  const auto last_keys = std::clamp<int64_t>(
-      plan.tile_keys - std::llround(share.missing), 1, plan.tile_keys);
-  const auto works = static_cast<int64_t>(share.works);
-  Samples samples;
-  for (int64_t work = 0; work < works && samples.count < kMostSamples; ++work) {
-    const double left = of_work * real(work + 1) - samples.done;
-    const double tiles =
-        std::max(1.0, work + 1 == works ? left : std::round(left));
-    sample_work(plan, rows.of(work), tiles, last_keys, samples);
-  }
-  return samples;
-}
-
-// All works of a core if they are known and not too many tiles.
-Samples sample_tiles(const AttentionPlan& plan, const CoreShare& share) {
-  Samples samples;
-  int64_t count = 0;
-  for (size_t i = 0; i < share.num_listed; ++i) {
-    count += std::min(share.listed.at(i).tiles, most_of_work(plan));
-  }
-  if (count == 0 || count > static_cast<int64_t>(samples.all.size())) {
-    return sample_means(plan, share);
-  }
-  for (size_t i = 0; i < share.num_listed; ++i) {
-    const WorkShape& work = share.listed.at(i);
-    sample_work(plan, work.rows, real(work.tiles),
-                work.keys - (work.tiles - 1) * plan.tile_keys, samples);
-  }
-  return samples;
 }
 
 // What L2 keeps was first read by the works that come first, by as many cores
@@ -357,17 +243,28 @@ double split_cycles(const Profile& profile, const AttentionPlan& plan) {
   return profile.assumptions.cross_core_cycles + merge_cycles(profile, plan);
 }
 
+// Tiles whose keys no core has read before.
+struct FirstReads {
+  double tiles = 0;
+  double fresh = 1;  // of each, over the mean
+};
+
+FirstReads first_reads(const Profile& profile, const AttentionPlan& plan,
+                       double first, double busy, const CoreShare& share) {
+  const bool is_kept = plan.cache_bytes() <= l2_room(profile);
+  const double level = is_kept ? first_level(plan, first, busy) : first;
+  return {share.tiles * first / level, level / first};
+}
+
 // A cache that is widened on the way lets the cube wait for what misses L2.
 // Where samples do not stand for all tiles, time is that of works that read
 // first, and that of others.
-double core_cycles(const Profile& profile, const AttentionPlan& plan,
-                   const CacheTraffic& traffic, double first_tiles,
-                   double fresh, const CoreShare& share, Samples samples) {
-  if (plan.widening != Widening::kAhead || stands_for_all(samples, share)) {
-    return work_cycles(profile, plan, traffic, samples, share);
-  }
-  const double part = first_tiles / share.tiles;
-  read_first(share.tiles, fresh, samples);
+double mixed_cycles(const Profile& profile, const AttentionPlan& plan,
+                    const CacheTraffic& traffic, const FirstReads& reads,
+                    const CoreShare& share) {
+  Samples samples = sample_tiles(plan, share);
+  const double part = reads.tiles / share.tiles;
+  read_first(share.tiles, reads.fresh, samples);
   const double first = work_cycles(profile, plan, traffic, samples, share);
   read_first(0, 0, samples);
   const double later = work_cycles(profile, plan, traffic, samples, share);
@@ -377,18 +274,14 @@ double core_cycles(const Profile& profile, const AttentionPlan& plan,
 // Of one core, from the first work to the last.
 double share_cycles(const Profile& profile, const AttentionPlan& plan,
                     const CoreShare& share) {
-  const AttentionLoad& load = plan.load;
   Samples samples = sample_tiles(plan, share);
   // Cores at work at a time, in the mean.
   const double busy =
-      std::clamp(load.tiles / share.tiles, 1.0, real(plan.cores));
-  const double first = first_share(profile, plan, load, share, busy);
-  const bool is_kept = plan.cache_bytes() <= l2_room(profile);
-  const double level = is_kept ? first_level(plan, first, busy) : first;
-  const double first_tiles = share.tiles * first / level;
-  if (stands_for_all(samples, share)) {
-    read_first(first_tiles, level / first, samples);
-  }
+      std::clamp(plan.load.tiles / share.tiles, 1.0, real(plan.cores));
+  const double first = first_share(profile, plan, plan.load, share, busy);
+  const FirstReads reads = first_reads(profile, plan, first, busy, share);
+  const bool is_whole = stands_for_all(samples, share);
+  if (is_whole) read_first(reads.tiles, reads.fresh, samples);
   CacheTraffic traffic{
       first,
       plan.attention.v_in_k ? lost_values(profile, plan, busy) * first : first,
@@ -405,9 +298,9 @@ double share_cycles(const Profile& profile, const AttentionPlan& plan,
   if (plan.widening == Widening::kAhead) {
     // Vector cores read the cache.
     traffic.cores *= plan.is_unified ? 1 : real(plan.num_lanes);
+    if (!is_whole) return mixed_cycles(profile, plan, traffic, reads, share);
   }
-  return maxima + core_cycles(profile, plan, traffic, first_tiles,
-                              level / first, share, samples);
+  return maxima + work_cycles(profile, plan, traffic, samples, share);
 }
 
 }  // namespace
