@@ -12,8 +12,6 @@
 namespace tessera::npu {
 namespace {
 
-constexpr uint64_t kBeatBytes = 32;
-
 class AppendUnit {
  public:
   AppendUnit(const Instruction& one, std::vector<uint8_t>& ub, const Memory& gm)

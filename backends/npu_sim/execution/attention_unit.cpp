@@ -15,7 +15,6 @@
 namespace tessera::npu {
 namespace {
 
-constexpr size_t kBeatBytes = 32;
 constexpr size_t kColumnDims = 16;
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 

@@ -22,7 +22,6 @@ namespace {
 
 constexpr size_t kFractalRows = 16;
 constexpr size_t kFractalBytes = 512;
-constexpr size_t kBeatBytes = 32;
 constexpr size_t kSumBytes = 4;
 
 // The bytes of GM at an address.

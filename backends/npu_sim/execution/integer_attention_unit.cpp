@@ -17,7 +17,6 @@
 namespace tessera::npu {
 namespace {
 
-constexpr size_t kBeatBytes = 32;
 constexpr size_t kNumThresholds = 127;
 
 class IntegerUnit {

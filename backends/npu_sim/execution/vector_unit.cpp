@@ -21,8 +21,6 @@
 namespace tessera::npu {
 namespace {
 
-constexpr size_t kBeatBytes = 32;
-
 // Operands of one instruction, checked where they are touched.
 class VectorWork {
  public:

@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kFractalBytes = 512;
 constexpr int64_t kAccumulatorFractalBytes = 1024;
 constexpr int64_t kAccumulatorRowBytes = 64;  // of a fractal
-constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kFloatBytes = 4;
 constexpr int64_t kFractalRows = 16;
 

@@ -11,7 +11,6 @@
 namespace tessera::npu {
 namespace {
 
-constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kFloatBytes = 4;
 
 int64_t beats(int64_t bytes) {

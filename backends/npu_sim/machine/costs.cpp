@@ -13,8 +13,7 @@ namespace {
 constexpr int64_t kFractalRows = 16;
 constexpr double kLineBytes = 512;    // of L2
 constexpr double kSectorBytes = 128;  // the least L2 moves for a row
-constexpr uint64_t kBeatBytes = 32;
-constexpr double kUbToL1Rate = 128;  // of the CANN platform ini
+constexpr double kUbToL1Rate = 128;   // of the CANN platform ini
 
 int64_t fractals(int64_t elements, int64_t of) {
   return (elements + of - 1) / of;

@@ -29,6 +29,9 @@ inline constexpr int kNumFlags = 16;    // of each ordered pair of pipes
 inline constexpr int kTensorBits = 40;  // of a GM address below its tensor
 const char* name_of(Pipe pipe);
 
+// What buffers are addressed by, rows begin at, and a write in GM takes whole.
+inline constexpr int64_t kBeatBytes = 32;
+
 enum class Space : uint8_t { kGm, kL1, kL0a, kL0b, kL0c, kUb };
 const char* name_of(Space space);
 

@@ -10,7 +10,6 @@ namespace tessera::npu {
 
 inline constexpr int64_t kBuffers = 2;
 inline constexpr int64_t kFloatBytes = 4;
-inline constexpr int64_t kBeatBytes = 32;
 inline constexpr int64_t kFractalRows = 16;
 
 // L1, each buffer its own.

@@ -23,7 +23,6 @@ constexpr int64_t kEnoughPackets = 4;
 constexpr int64_t kTilesOfWork = 4;
 constexpr int64_t kFewestTileKeys = 128;
 constexpr int64_t kMostPacketBytes = 65536;
-constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kFewRows = 32;
 constexpr int64_t kFewColumns = 128;
 constexpr int64_t kWidenedBytes = 16384;  // f16, of one step of a vector core

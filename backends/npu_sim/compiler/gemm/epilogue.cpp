@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t kFractalRows = 16;
 constexpr int64_t kBuffers = 2;
-constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kFloatBytes = 4;
 
 FixpipeMode fixpipe_mode(const GemmContext& context) {

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int64_t kFractalRows = 16;
 constexpr int64_t kFractalBytes = 512;
-constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kEpilogueChunks = 8;  // of a tile, at most
 constexpr int64_t kMostChunkElements = 8192;
 

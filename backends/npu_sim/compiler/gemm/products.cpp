@@ -13,7 +13,6 @@ namespace tessera::npu {
 namespace {
 
 constexpr int64_t kFractalRows = 16;
-constexpr int64_t kBeatBytes = 32;
 
 // An operand of a packet in L1.
 struct Operand {

@@ -15,7 +15,6 @@
 namespace tessera::npu {
 namespace {
 
-constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kScaleBytes = 4;
 constexpr int64_t kMostOperandBytes = 65280;  // 255 repeats of 256 bytes
 constexpr int64_t kMostIndices = 2048;        // that a lane reads at a time

@@ -15,7 +15,6 @@
 namespace tessera::npu {
 namespace {
 
-constexpr int64_t kBeatBytes = 32;
 constexpr int64_t kLineBytes = 512;
 constexpr int64_t kMostIndices = 2048;  // that a lane reads at a time
 constexpr int64_t kIndexBytes = 4 * kMostIndices;
