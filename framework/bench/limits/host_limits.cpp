@@ -29,7 +29,9 @@ constexpr double kPeakNs = 1e6;  // of one run of a peak loop, at least
 // Enough to tell what lasts from noise, over the seconds that a longer run
 // takes.
 constexpr size_t kWanderSamples = 800;
-constexpr double kWanderNs = 2e6;  // of a sample, or half of it
+constexpr double kWanderNs = 2e6;                     // of a sample, about
+constexpr uint64_t kWanderBytes = uint64_t{1} << 19;  // of a thread
+constexpr uint64_t kWanderReadBytes = uint64_t{1} << 26;
 constexpr int kReadRepeats = 4;
 constexpr uint64_t kReadBytes = 1 << 27;  // of one run of a read, at least
 constexpr uint64_t kPageBytes = uint64_t{2} << 20;
@@ -127,11 +129,21 @@ double HostLimits::wander() {
       loops_.begin(), loops_.end(),
       [](const PeakLoop& one) { return one.compute == Compute::kF32; });
   if (loop == loops_.end()) return 0.0;
-  const int64_t steps = steps_for(*loop, 0.5 * kWanderNs);
+  const Pages pages(pool_, uint64_t{pool_.num_threads()} * kWanderBytes, false);
+  if (pages.part(0) == nullptr) return 0.0;
+  const int64_t steps = steps_for(*loop, 0.25 * kWanderNs);
+  const uint64_t passes =
+      kWanderReadBytes / std::max<uint64_t>(pages.part_bytes(), 1);
+  const ReadLoop read = read_loops().back();
+  // As kernels do: products, and reads of what lies in a core's cache.
+  const auto work = [&](uint32_t thread) {
+    loop->run(steps);
+    for (uint64_t pass = 0; pass < passes; ++pass) {
+      read.run(pages.part(thread), pages.part_bytes());
+    }
+  };
   std::vector<double> samples(kWanderSamples);
-  for (double& sample : samples) {
-    sample = time_on_all(pool_, [&](uint32_t) { loop->run(steps); });
-  }
+  for (double& sample : samples) sample = time_on_all(pool_, work);
   wander_ = wander_of(samples);
   return *wander_;
 }
