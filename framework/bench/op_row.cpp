@@ -75,6 +75,7 @@ Json measured_row(const OpQuestion& question, const TimedOp& op,
   row["ci95_ns"] = {wall.low, wall.high};
   row["min_ns"] = wall.min;
   row["samples_ns"] = measurement.wall_ns;
+  row["placements"] = measurement.placements;
   row["wander"] = wall.wander;
   row["drifts"] = drifts(measurement.wall_ns);
   row["device_median_ns"] = nullptr;

@@ -33,8 +33,10 @@ Result<uint32_t> warm_up(TimedOp& op, double batch_ns) {
       std::clamp(std::ceil(batch_ns / std::max(run_ns, 1.0)), 1.0, kMostRuns));
 }
 
-Status take_sample(TimedOp& op, uint32_t runs, EnergyMeter* energy,
+Status take_sample(Placements& placements, uint32_t runs, EnergyMeter* energy,
                    Measurement& result) {
+  TSR_ASSIGN_OR_RETURN(TimedOp * placed, placements.next());
+  TimedOp& op = *placed;
   if (energy != nullptr) energy->take_nj();
   const Clock::time_point begin = Clock::now();
   for (uint32_t i = 0; i < runs; ++i) TSR_RETURN_IF_ERROR(op.run());
@@ -61,12 +63,12 @@ double clock_ns() {
   return nanoseconds_since(begin) / kReads;
 }
 
-std::vector<Measurement> measure(std::span<TimedOp* const> ops,
+std::vector<Measurement> measure(std::span<Placements* const> ops,
                                  const MeasureOptions& options) {
   std::vector<Measurement> results(ops.size());
   std::vector<uint32_t> runs(ops.size());
   for (size_t i = 0; i < ops.size(); ++i) {
-    Result<uint32_t> found = warm_up(*ops[i], options.batch_ns);
+    Result<uint32_t> found = warm_up(ops[i]->first(), options.batch_ns);
     if (found.ok()) {
       runs[i] = *found;
     } else {
@@ -91,7 +93,9 @@ std::vector<Measurement> measure(std::span<TimedOp* const> ops,
     if (options.after_round) options.after_round();
   }
   for (size_t i = 0; i < ops.size(); ++i) {
-    if (results[i].status.ok()) results[i].status = ops[i]->check();
+    if (!results[i].status.ok()) continue;
+    results[i].status = ops[i]->check();
+    results[i].placements = ops[i]->size();
   }
   return results;
 }

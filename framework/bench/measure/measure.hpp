@@ -12,7 +12,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/bench/measure/energy_meter.hpp"
-#include "framework/bench/timed/timed_op.hpp"
+#include "framework/bench/measure/placements.hpp"
 
 namespace tessera::bench {
 
@@ -36,7 +36,8 @@ struct Measurement {
   uint64_t energy_nj = 0;  // of one op, as the device tells; 0 if unknown
   // Of the processor during all timed ops; 0 if unknown.
   uint64_t processor_nj = 0;
-  uint64_t ops = 0;  // timed
+  uint64_t ops = 0;       // timed
+  size_t placements = 1;  // that the samples were taken of
   double timed_ns = 0.0;
   double harness_ns = 0.0;  // of timed_ns: reading the clock
 };
@@ -44,9 +45,9 @@ struct Measurement {
 // What reading the clock takes.
 double clock_ns();
 
-// Runs each op once and checks its result, warms it up, times it, and checks
-// the last result.
-std::vector<Measurement> measure(std::span<TimedOp* const> ops,
+// Runs each op once and checks its result, warms it up, times it in one
+// placement after the other, and checks what each wrote last.
+std::vector<Measurement> measure(std::span<Placements* const> ops,
                                  const MeasureOptions& options);
 
 }  // namespace tessera::bench

@@ -181,8 +181,8 @@ void add_processor_energy(const Subject& subject,
 // One question on all devices, in turns.
 Status ask_all(OpsRun& run, const OpQuestion& question) {
   const bench::MakeOptions make{question.cold, run.options.cold_mib << 20};
-  std::vector<std::unique_ptr<bench::TimedOp>> made(run.subjects.size());
-  std::vector<bench::TimedOp*> ops;
+  std::vector<std::unique_ptr<bench::Placements>> made(run.subjects.size());
+  std::vector<bench::Placements*> ops;
   std::vector<Json> rows(run.subjects.size());
   for (size_t i = 0; i < run.subjects.size(); ++i) {
     Subject& subject = run.subjects[i];
@@ -197,14 +197,16 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
                     : bench::failed_row(question, subject.name, row.status());
       continue;
     }
-    auto op = bench::make_op(*subject.submitter, question, make);
-    if (op.ok()) {
-      made[i] = std::move(*op);
+    auto placements = bench::Placements::create([&subject, &question, &make] {
+      return bench::make_op(*subject.submitter, question, make);
+    });
+    if (placements.ok()) {
+      made[i] = std::make_unique<bench::Placements>(std::move(*placements));
       ops.push_back(made[i].get());
-    } else if (op.status().code() == TSR_INVALID_ARGUMENT) {
-      return std::move(op).status().annotate(subject.name);
+    } else if (placements.status().code() == TSR_INVALID_ARGUMENT) {
+      return std::move(placements).status().annotate(subject.name);
     } else {
-      rows[i] = bench::failed_row(question, subject.name, op.status());
+      rows[i] = bench::failed_row(question, subject.name, placements.status());
     }
   }
   run.peers.prepare(question);
@@ -221,8 +223,8 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
     if (made[i] != nullptr) {
       const bench::Measurement& found = measurements[next++];
       if (found.status.ok()) {
-        TSR_ASSIGN_OR_RETURN(rows[i],
-                             row_of(subject, question, *made[i], found));
+        TSR_ASSIGN_OR_RETURN(
+            rows[i], row_of(subject, question, made[i]->first(), found));
         rows[i]["others_share"] = others < 0.0 ? Json() : Json(others);
         add_processor_energy(subject, found, rows[i]);
       } else {

@@ -49,6 +49,10 @@ std::vector<Field> time_fields() {
           list_of("ci95_ns", "low and high", number("")).or_null(),
           number("min_ns").or_absent(),
           list_of("samples_ns", "", number("")).or_absent(),
+          count("placements",
+                "that the samples are of: buffers in other memory each, which "
+                "moves small ops by several percent")
+              .or_absent(),
           number("wander",
                  "how far the speed wanders, as a share of it: what does not "
                  "average out of the samples, or of 1.6 seconds of the same on "
