@@ -70,7 +70,8 @@ Json measured_row(const OpQuestion& question, const TimedOp& op,
   row["weights"] = question.cold ? "cold" : "hot";
   row["reason"] = "";
   const MedianInterval wall =
-      median_interval(measurement.wall_ns, machine_wander);
+      median_interval(measurement.wall_ns, machine_wander,
+                      measurement.timed_ns);
   row["median_ns"] = wall.median;
   row["ci95_ns"] = {wall.low, wall.high};
   row["min_ns"] = wall.min;

@@ -124,8 +124,10 @@ void Peers::sample(double batch_ns) {
           Status(TSR_UNAVAILABLE, answer->value("refused", "gives no time"));
       continue;
     }
+    const auto ops = answer->value("ops", uint64_t{0});
     peer.ns.push_back(ns);
-    peer.ops += answer->value("ops", uint64_t{0});
+    peer.ops += ops;
+    peer.timed_ns += ns * static_cast<double>(ops);
   }
 }
 
@@ -137,7 +139,8 @@ std::vector<nlohmann::ordered_json> Peers::rows(
     row["peer"] = peer.name;
     if (peer.status.ok() && !peer.ns.empty()) {
       const double wander = ours.is_object() ? ours.value("wander", 0.0) : 0.0;
-      const MedianInterval wall = median_interval(peer.ns, wander);
+      const MedianInterval wall =
+          median_interval(peer.ns, wander, peer.timed_ns);
       row["reason"] = "";
       row["median_ns"] = wall.median;
       row["ci95_ns"] = {wall.low, wall.high};

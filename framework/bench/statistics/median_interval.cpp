@@ -18,6 +18,7 @@ namespace {
 // chance widens it by 2 % of confidence on average: counted for 9 to 40.
 constexpr double kConfidence = 0.94;
 constexpr double kTimesLonger = 10.0;
+constexpr double kBetweenNs = 1e10;  // this command and the next
 
 std::vector<double> sorted(std::span<const double> samples) {
   std::vector<double> values(samples.begin(), samples.end());
@@ -72,14 +73,15 @@ double quantile_of(std::span<const double> samples, double share) {
 }
 
 MedianInterval median_interval(std::span<const double> samples,
-                               double machine_wander) {
+                               double machine_wander, double run_ns) {
   if (samples.empty()) return {};
   MedianInterval result = interval_without_memory(sorted(samples));
   result.wander = std::max(wander_of(samples), machine_wander);
   if (result.wander <= 0.0) return result;
+  const double pause = run_ns > 0.0 ? kBetweenNs / run_ns : 0.0;
   constexpr double kQuantile = 1.96;  // of a normal law, at 95 %
   const double share =
-      kQuantile * step_to_longer_run(kTimesLonger) * result.wander;
+      kQuantile * step_to_longer_run(kTimesLonger, pause) * result.wander;
   const double median = result.median;
   const double below = std::hypot(median - result.low, share * median);
   const double above = std::hypot(result.high - median, share * median);

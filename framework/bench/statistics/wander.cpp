@@ -115,13 +115,21 @@ double wander_of(std::span<const double> samples) {
   return std::sqrt(parts.lasting);
 }
 
-// The spectrum that lasting noise has, h / f, gives means over 1 and the next r
-// a step of variance h ((1 + r)^2 / r ln(1 + r) - (r + 1) ln r), and an Allan
-// variance of 2 ln(2) h.
-double step_to_longer_run(double times) {
-  const double r = times;
-  const double step =
-      (1.0 + r) * (1.0 + r) / r * std::log1p(r) - (r + 1.0) * std::log(r);
+// The spectrum that lasting noise has, h / f, correlates moments t apart by
+// -h ln t, but for a constant, and has an Allan variance of 2 ln(2) h.  Means
+// over 1 and over r vary by h 3/2 and h (3/2 - ln r) then, and together by -h
+// times the mean of ln t over all pairs of moments: what is left of its second
+// integral at the corners.
+double step_to_longer_run(double times, double pause) {
+  const auto integral = [](double t) {
+    return t > 0.0 ? t * t * (0.5 * std::log(t) - 0.75) : 0.0;
+  };
+  const double begin = 1.0 + pause;
+  const double end = begin + times;
+  const double together = (integral(end) - integral(begin) -
+                           integral(end - 1.0) + integral(begin - 1.0)) /
+                          times;
+  const double step = 3.0 - std::log(times) + 2.0 * together;
   return std::sqrt(step / (2.0 * std::numbers::ln2));
 }
 

@@ -22,7 +22,8 @@ namespace tessera::bench {
 double wander_of(std::span<const double> samples);
 
 // Of samples whose speed wanders by 1: the standard deviation of the step from
-// their mean to that of the `times` as many that follow.
-double step_to_longer_run(double times);
+// their mean to that of `times` as many, which begin `pause` lengths of the
+// first run after its end.
+double step_to_longer_run(double times, double pause);
 
 }  // namespace tessera::bench

@@ -2,6 +2,7 @@
 
 #include "framework/cli/bench/model_row.hpp"
 
+#include <numeric>
 #include <string>
 
 #include "framework/bench/statistics/median_interval.hpp"
@@ -9,11 +10,16 @@
 namespace tessera::cli {
 namespace {
 
+bench::MedianInterval interval_of(const std::vector<double>& times,
+                                  double machine_wander) {
+  const double run_ns = std::accumulate(times.begin(), times.end(), 0.0);
+  return bench::median_interval(times, machine_wander, run_ns);
+}
+
 // `name` and `name`_ci95 of tokens per second, from times.
 void add_rate(Json& row, const std::string& name, double tokens,
               const std::vector<double>& times, double machine_wander) {
-  const bench::MedianInterval found =
-      bench::median_interval(times, machine_wander);
+  const bench::MedianInterval found = interval_of(times, machine_wander);
   if (found.low <= 0.0) return;
   row[name] = 1e9 * tokens / found.median;
   row[name + "_ci95"] = {1e9 * tokens / found.high, 1e9 * tokens / found.low};
@@ -69,8 +75,7 @@ void add_samples(const std::vector<bench::ModelSample>& samples,
            machine_wander);
   add_rate(row, "decode_tokens_per_s", batch * load.tokens, decode,
            machine_wander);
-  const bench::MedianInterval token =
-      bench::median_interval(first, machine_wander);
+  const bench::MedianInterval token = interval_of(first, machine_wander);
   row["first_token_ns"] = token.median;
   row["first_token_ns_ci95"] = {token.low, token.high};
   row["step_ns"] = {{"p50", bench::quantile_of(steps, 0.5)},

@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kProbe = 800;
 constexpr double kNoise = 0.01;
+constexpr double kBetweenNs = 1e10;  // two commands
 
 // Timings around 100 with 1 % of noise that has no memory, on a machine whose
 // speed has a spectrum of h / f: a sum of relaxations whose times double, each
@@ -93,24 +94,28 @@ TEST(Wander, EqualAndFewSamplesHaveNone) {
 
 // Means of equal length step by sqrt(2) Allan deviations, by their definition.
 TEST(Wander, StepToARunAsLongIsTheDefinitionOfTheAllanVariance) {
-  EXPECT_NEAR(step_to_longer_run(1.0), std::numbers::sqrt2, 1e-12);
-  EXPECT_GT(step_to_longer_run(10.0), step_to_longer_run(1.0));
+  EXPECT_NEAR(step_to_longer_run(1.0, 0.0), std::numbers::sqrt2, 1e-12);
+  EXPECT_GT(step_to_longer_run(10.0, 0.0), step_to_longer_run(1.0, 0.0));
+  EXPECT_GT(step_to_longer_run(10.0, 5.0), step_to_longer_run(10.0, 0.0));
 }
 
 // Of 2,000 machines, the share whose interval from 15 samples holds the median
-// of the 150 that follow, where a probe was taken before.
-double share_held(double wander, bool is_probed) {
+// of 150 that follow, after a pause of so many if it is not 0, where a probe
+// was taken before.
+double share_held(double wander, bool is_probed, size_t pause = 0) {
   constexpr size_t kSamples = 15;
   constexpr uint32_t kMachines = 2000;
   uint32_t held = 0;
   for (uint32_t seed = 0; seed < kMachines; ++seed) {
     WanderingMachine machine(wander, seed);
     const double probed = wander_of(machine.take(kProbe));
-    const std::vector<double> samples = machine.take(11 * kSamples);
+    const std::vector<double> samples = machine.take(11 * kSamples + pause);
     const std::span<const double> all(samples);
+    const double pauses = static_cast<double>(pause) / kSamples;
     const MedianInterval found =
-        median_interval(all.first(kSamples), is_probed ? probed : 0.0);
-    const double longer = quantile_of(all.subspan(kSamples), 0.5);
+        median_interval(all.first(kSamples), is_probed ? probed : 0.0,
+                        pause == 0 ? 0.0 : kBetweenNs / pauses);
+    const double longer = quantile_of(all.last(10 * kSamples), 0.5);
     held += found.low <= longer && longer <= found.high ? 1 : 0;
   }
   return static_cast<double>(held) / kMachines;
@@ -123,6 +128,14 @@ TEST(MedianInterval, HoldsOnAMachineThatWandersIfThatWasProbed) {
     EXPECT_LE(share, 0.97) << wander;
   }
   EXPECT_LT(share_held(0.03, false), 0.9);
+}
+
+TEST(MedianInterval, HoldsForTheNextCommandOnAMachineThatWanders) {
+  for (const double wander : {0.003, 0.01, 0.03}) {
+    const double share = share_held(wander, true, 1000);
+    EXPECT_GE(share, 0.93) << wander;
+    EXPECT_LE(share, 0.97) << wander;
+  }
 }
 
 }  // namespace
