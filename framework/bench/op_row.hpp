@@ -17,12 +17,15 @@ namespace tessera::bench {
 nlohmann::ordered_json question_row(const OpQuestion& question,
                                     const std::string& device);
 
-// The keys of docs/json.md.  `machine_wander`: of median_interval().
+// The keys of docs/json.md; those of add_interval() are null.
 nlohmann::ordered_json measured_row(const OpQuestion& question,
                                     const TimedOp& op,
                                     const Measurement& measurement,
-                                    const OpLimit& limit,
-                                    double machine_wander);
+                                    const OpLimit& limit);
+
+// What the samples of a row say of a later run; `machine_wander`: of
+// median_interval().
+void add_interval(double machine_wander, nlohmann::ordered_json& row);
 
 // The same of an op that a device did not take, or got wrong: `status` says
 // why.

@@ -31,10 +31,6 @@ class DeviceLimits {
 
   bool is_of_host() const { return host_ != nullptr; }
 
-  // How far the processor's speed wanders; 0 where the device computes
-  // elsewhere.
-  double machine_wander() { return host_ == nullptr ? 0.0 : host_->wander(); }
-
   // Errors  those of the device
   Result<OpLimit> limit_of(const TimedOp& op, bool is_copy,
                            Probe probe = Probe::kOnce);

@@ -122,15 +122,15 @@ int64_t HostLimits::steps_for(const PeakLoop& loop, double ns) {
   return steps;
 }
 
-double HostLimits::wander() {
-  if (wander_) return *wander_;
-  wander_ = 0.0;
+double HostLimits::wander() const { return wander_of(wander_ns_); }
+
+void HostLimits::probe_wander() {
   const auto loop = std::find_if(
       loops_.begin(), loops_.end(),
       [](const PeakLoop& one) { return one.compute == Compute::kF32; });
-  if (loop == loops_.end()) return 0.0;
+  if (loop == loops_.end()) return;
   const Pages pages(pool_, uint64_t{pool_.num_threads()} * kWanderBytes, false);
-  if (pages.part(0) == nullptr) return 0.0;
+  if (pages.part(0) == nullptr) return;
   const int64_t steps = steps_for(*loop, 0.25 * kWanderNs);
   const uint64_t passes =
       kWanderReadBytes / std::max<uint64_t>(pages.part_bytes(), 1);
@@ -142,10 +142,9 @@ double HostLimits::wander() {
       read.run(pages.part(thread), pages.part_bytes());
     }
   };
-  std::vector<double> samples(kWanderSamples);
-  for (double& sample : samples) sample = time_on_all(pool_, work);
-  wander_ = wander_of(samples);
-  return *wander_;
+  for (size_t i = 0; i < kWanderSamples; ++i) {
+    wander_ns_.push_back(time_on_all(pool_, work));
+  }
 }
 
 Limit HostLimits::measure_peak(const PeakLoop& loop) {

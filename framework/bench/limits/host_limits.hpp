@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,8 +41,11 @@ class HostLimits {
   Limit copy(uint64_t bytes, Probe probe = Probe::kOnce);
 
   // How far the speed of the processor wanders while it does the same again and
-  // again, as wander_of() says it; takes 1.6 seconds once.
-  double wander();
+  // again, as wander_of() says it of all probes together; 0 before the first.
+  // Before and after what is timed, they show more of what passes meanwhile.
+  double wander() const;
+  // 1.6 seconds.
+  void probe_wander();
 
   // Everything measured so far by its name.
   std::map<std::string, Limit> all() const;
@@ -61,7 +63,7 @@ class HostLimits {
 
   ThreadPool pool_;
   std::vector<PeakLoop> loops_;
-  std::optional<double> wander_;
+  std::vector<double> wander_ns_;       // of probes, in order
   std::map<std::string, Limit> peaks_;  // by name of loop
   std::map<uint64_t, Limit> reads_;     // by bytes, a power of two
   std::map<uint64_t, Limit> copies_;    // likewise

@@ -124,10 +124,8 @@ void Peers::sample(double batch_ns) {
           Status(TSR_UNAVAILABLE, answer->value("refused", "gives no time"));
       continue;
     }
-    const auto ops = answer->value("ops", uint64_t{0});
     peer.ns.push_back(ns);
-    peer.ops += ops;
-    peer.timed_ns += ns * static_cast<double>(ops);
+    peer.ops += answer->value("ops", uint64_t{0});
   }
 }
 
@@ -138,15 +136,11 @@ std::vector<nlohmann::ordered_json> Peers::rows(
     nlohmann::ordered_json row = failed_row(question, peer.title, peer.status);
     row["peer"] = peer.name;
     if (peer.status.ok() && !peer.ns.empty()) {
-      const double wander = ours.is_object() ? ours.value("wander", 0.0) : 0.0;
-      const MedianInterval wall =
-          median_interval(peer.ns, wander, peer.timed_ns);
+      const double median = quantile_of(peer.ns, 0.5);
       row["reason"] = "";
-      row["median_ns"] = wall.median;
-      row["ci95_ns"] = {wall.low, wall.high};
-      row["min_ns"] = wall.min;
+      row["median_ns"] = median;
+      row["min_ns"] = quantile_of(peer.ns, 0.0);
       row["samples_ns"] = peer.ns;
-      row["wander"] = wall.wander;
       row["kernel"] = peer.what;
       row["timed_ops"] = peer.ops;
       row["correct"] = true;
@@ -155,7 +149,7 @@ std::vector<nlohmann::ordered_json> Peers::rows(
           row[key] = ours.at(key);
         }
         if (row["limit"].is_number()) {
-          row["achieved_over_limit"] = row["limit"].get<double>() / wall.median;
+          row["achieved_over_limit"] = row["limit"].get<double>() / median;
         }
       }
     }

@@ -49,7 +49,6 @@ class Peers {
     std::string what;  // that it does
     std::vector<double> ns;
     uint64_t ops = 0;
-    double timed_ns = 0.0;
   };
   // The answer to `request`; a peer that gives none is asked no more.
   Result<nlohmann::json> ask(Peer& peer, const nlohmann::json& request);

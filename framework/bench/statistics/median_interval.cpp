@@ -79,9 +79,13 @@ MedianInterval median_interval(std::span<const double> samples,
   result.wander = std::max(wander_of(samples), machine_wander);
   if (result.wander <= 0.0) return result;
   const double pause = run_ns > 0.0 ? kBetweenNs / run_ns : 0.0;
-  constexpr double kQuantile = 1.96;  // of a normal law, at 95 %
+  // At 95 %.  What lasts over seconds shows in the longest windows alone, of
+  // which a probe has six: Student's t with five degrees of freedom.
+  constexpr double kNormal = 1.960;
+  constexpr double kStudent = 2.571;
+  const double quantile = run_ns > 0.0 ? kStudent : kNormal;
   const double share =
-      kQuantile * step_to_longer_run(kTimesLonger, pause) * result.wander;
+      quantile * step_to_longer_run(kTimesLonger, pause) * result.wander;
   const double median = result.median;
   const double below = std::hypot(median - result.low, share * median);
   const double above = std::hypot(result.high - median, share * median);

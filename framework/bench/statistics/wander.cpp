@@ -13,7 +13,7 @@ namespace tessera::bench {
 namespace {
 
 constexpr size_t kFewest = 8;
-constexpr size_t kLongest = 128;      // neighbours that are averaged
+constexpr size_t kLongest = 256;      // neighbours that are averaged
 constexpr double kFurthest = 4.0;     // standard deviations from the median
 constexpr double kOfNormal = 1.4826;  // of a median absolute deviation
 

@@ -183,7 +183,10 @@ double wander_of_host(const ModelOptions& options,
   const bool is_timed = std::any_of(
       settings.begin(), settings.end(),
       [](const Setting& setting) { return !setting.is_simulated(); });
-  return is_timed ? bench::HostLimits(options.threads).wander() : 0.0;
+  if (!is_timed) return 0.0;
+  bench::HostLimits limits(options.threads);
+  limits.probe_wander();
+  return limits.wander();
 }
 
 Status run_bench_model(const ModelOptions& options) {

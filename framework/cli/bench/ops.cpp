@@ -39,6 +39,9 @@ struct Subject {
   bool is_simulator = false;
   std::unique_ptr<bench::Submitter> submitter;
   std::unique_ptr<bench::DeviceLimits> limits;
+
+  // Timed, and on this machine's processor.
+  bool is_of_host() const { return limits != nullptr && limits->is_of_host(); }
 };
 
 struct OpsRun {
@@ -137,8 +140,7 @@ Result<Json> row_of(Subject& subject, const OpQuestion& question,
         subject.limits->limit_of(
             op, is_transfer(question),
             i == 0 ? bench::Probe::kOnce : bench::Probe::kAgain));
-    row = bench::measured_row(question, op, measurement, limit,
-                              subject.limits->machine_wander());
+    row = bench::measured_row(question, op, measurement, limit);
     const Json& share = row.at("achieved_over_limit");
     const bool is_fine =
         !share.is_number() || share.get<double>() <= kMostShare;
@@ -151,9 +153,8 @@ Result<Json> row_of(Subject& subject, const OpQuestion& question,
 // The row of the processor that peers run on too; null if there is none.
 Json row_of_processor(const OpsRun& run, const std::vector<Json>& rows) {
   for (size_t i = 0; i < rows.size(); ++i) {
-    const bench::DeviceLimits* limits = run.subjects[i].limits.get();
-    const bool is_host = limits != nullptr && limits->is_of_host();
-    if (is_host && rows[i].at("median_ns").is_number()) return rows[i];
+    if (!run.subjects[i].is_of_host()) continue;
+    if (rows[i].at("median_ns").is_number()) return rows[i];
   }
   return nullptr;
 }
@@ -337,6 +338,44 @@ std::vector<std::string> chosen_peers(const OpsOptions& options) {
   return all ? bench::peer_names() : names;
 }
 
+// Of all rows at the end, when most is known of how far the machine wanders.
+void add_intervals(OpsRun& run) {
+  const auto is_of_host = [&](const Json& row) {
+    if (row.contains("peer")) return true;
+    const auto found = std::find_if(
+        run.subjects.begin(), run.subjects.end(),
+        [&](const Subject& one) { return one.name == row.at("device"); });
+    return found != run.subjects.end() && found->is_of_host();
+  };
+  for (Json& row : run.rows) {
+    if (!row.contains("samples_ns")) continue;
+    bench::add_interval(is_of_host(row) ? run.host_limits.wander() : 0.0, row);
+  }
+}
+
+// Fills the rows.
+Status ask_questions(const std::vector<OpQuestion>& questions, OpsRun& run) {
+  const bool is_timed =
+      std::any_of(run.subjects.begin(), run.subjects.end(),
+                  [](const Subject& one) { return one.is_of_host(); });
+  if (is_timed) run.host_limits.probe_wander();
+  Progress progress("bench ops");
+  const std::string names = names_of(run.subjects);
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const size_t first = run.rows.size();
+    TSR_RETURN_IF_ERROR(ask_all(run, questions[i]));
+    const std::string group = command_of(run.options, questions[i], names);
+    for (size_t at = first; at < run.rows.size(); ++at) {
+      run.rows[at]["group"] = group;
+    }
+    progress.update(static_cast<double>(i + 1) /
+                    static_cast<double>(questions.size()));
+  }
+  if (is_timed) run.host_limits.probe_wander();
+  add_intervals(run);
+  return {};
+}
+
 Status run_ops(const OpsOptions& options) {
   TSR_ASSIGN_OR_RETURN(const std::vector<OpQuestion> questions,
                        make_questions(options));
@@ -351,18 +390,7 @@ Status run_ops(const OpsOptions& options) {
   TSR_RETURN_IF_ERROR(open_subjects(registry, run));
   TSR_ASSIGN_OR_RETURN(KeptRun kept, KeptRun::begin(options.history, "ops"));
   for (const Subject& subject : run.subjects) kept.add_device(*subject.device);
-  Progress progress("bench ops");
-  const std::string names = names_of(run.subjects);
-  for (size_t i = 0; i < questions.size(); ++i) {
-    const size_t first = run.rows.size();
-    TSR_RETURN_IF_ERROR(ask_all(run, questions[i]));
-    const std::string group = command_of(options, questions[i], names);
-    for (size_t at = first; at < run.rows.size(); ++at) {
-      run.rows[at]["group"] = group;
-    }
-    progress.update(static_cast<double>(i + 1) /
-                    static_cast<double>(questions.size()));
-  }
+  TSR_RETURN_IF_ERROR(ask_questions(questions, run));
   const Status kept_status = kept.keep(settings_json(options), run.rows);
   if (options.json) {
     for (Json& row : run.rows) row.erase("group");

@@ -99,12 +99,12 @@ TEST(Wander, StepToARunAsLongIsTheDefinitionOfTheAllanVariance) {
   EXPECT_GT(step_to_longer_run(10.0, 5.0), step_to_longer_run(10.0, 0.0));
 }
 
-// Of 2,000 machines, the share whose interval from 15 samples holds the median
+// Of 1,000 machines, the share whose interval from 15 samples holds the median
 // of 150 that follow, after a pause of so many if it is not 0, where a probe
 // was taken before.
 double share_held(double wander, bool is_probed, size_t pause = 0) {
   constexpr size_t kSamples = 15;
-  constexpr uint32_t kMachines = 2000;
+  constexpr uint32_t kMachines = 1000;
   uint32_t held = 0;
   for (uint32_t seed = 0; seed < kMachines; ++seed) {
     WanderingMachine machine(wander, seed);
@@ -130,11 +130,13 @@ TEST(MedianInterval, HoldsOnAMachineThatWandersIfThatWasProbed) {
   EXPECT_LT(share_held(0.03, false), 0.9);
 }
 
+// Over seconds a real machine does more than its probe of noise that is 1/f
+// says, which this machine does not.
 TEST(MedianInterval, HoldsForTheNextCommandOnAMachineThatWanders) {
   for (const double wander : {0.003, 0.01, 0.03}) {
     const double share = share_held(wander, true, 1000);
-    EXPECT_GE(share, 0.93) << wander;
-    EXPECT_LE(share, 0.97) << wander;
+    EXPECT_GE(share, 0.95) << wander;
+    EXPECT_LE(share, 0.995) << wander;
   }
 }
 
