@@ -15,6 +15,10 @@
 namespace tessera::vulkan {
 namespace {
 
+// Large enough that a copy outlasts its submission, and little memory.
+constexpr uint64_t kSlotBytes = uint64_t{4} << 20;
+constexpr uint32_t kSlots = 4;
+
 std::string cache_folder(const tsr_host_services& host) {
   return host.cache_folder == nullptr ? "" : host.cache_folder;
 }
@@ -27,7 +31,8 @@ VulkanDevice::VulkanDevice(const tsr_host_services& host,
       entry_(entry),
       features_(features),
       gpu_(*entry.facts, features.timeout_ns),
-      pipelines_(gpu_, cache_folder(host), features) {}
+      pipelines_(gpu_, cache_folder(host), features),
+      ring_(gpu_, kSlotBytes, kSlots) {}
 
 VulkanDevice::~VulkanDevice() = default;
 
@@ -64,6 +69,24 @@ void VulkanDevice::copy(const std::vector<BufferCopy>& copies) {
   });
 }
 
+bool VulkanDevice::writes_in_place(const Buffer& buffer) const {
+  return features_.staging == Staging::kNeeded && buffer.is_host_visible() &&
+         !buffer.is_staged();
+}
+
+// Without a copy where the driver has a way and takes this memory.
+std::shared_ptr<Buffer> VulkanDevice::import_memory(void* memory,
+                                                    uint64_t bytes) {
+  if (features_.staging == Staging::kNeeded) {
+    try {
+      return std::make_shared<Buffer>(gpu_, memory, bytes);
+    } catch (const sdk::Error& error) {
+      if (error.code() != TSR_UNIMPLEMENTED) throw;
+    }
+  }
+  return std::make_shared<Buffer>(gpu_, memory, bytes, Staged{});
+}
+
 void VulkanDevice::buffer_create(const tsr_buffer_desc& desc) {
   if (desc.memory_kind >= entry_.memory_kinds.size()) {
     throw sdk::Error(TSR_INVALID_ARGUMENT,
@@ -80,9 +103,8 @@ void VulkanDevice::buffer_import(const tsr_buffer_desc& desc, uint32_t type,
     throw sdk::Error(TSR_UNIMPLEMENTED, "handle type " + std::to_string(type) +
                                             " cannot be imported");
   }
-  buffers_.insert(
-      desc.id, std::make_shared<Buffer>(gpu_, reinterpret_cast<void*>(handle),
-                                        desc.bytes));
+  buffers_.insert(desc.id,
+                  import_memory(reinterpret_cast<void*>(handle), desc.bytes));
 }
 
 uint64_t VulkanDevice::buffer_export(uint64_t buffer, uint32_t type) {
@@ -116,9 +138,14 @@ std::unique_ptr<sdk::Packing> VulkanDevice::packing_begin(
 
 void VulkanDevice::weight_create(uint64_t weight, const tsr_weight_desc& desc,
                                  uint64_t buffer, uint64_t offset) {
-  add_weight(weight,
-             std::make_shared<PackedWeight>(
-                 *this, desc, PackedPlace{find_buffer(buffer), offset}));
+  const PackedPlace place{find_buffer(buffer), offset};
+  auto created = std::make_shared<PackedWeight>(*this, desc, place);
+  if (place.buffer->is_staged()) {
+    ring_.upload({{place.buffer->host() + offset,
+                   {place.buffer.get(), offset},
+                   created->shape().packed_bytes}});
+  }
+  add_weight(weight, std::move(created));
 }
 
 void VulkanDevice::weight_destroy(uint64_t weight) {

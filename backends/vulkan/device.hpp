@@ -17,6 +17,7 @@
 #include "backends/vulkan/runtime/buffer.hpp"
 #include "backends/vulkan/runtime/gpu.hpp"
 #include "backends/vulkan/runtime/pipelines.hpp"
+#include "backends/vulkan/runtime/staging_ring.hpp"
 #include "tessera/host_memory.hpp"
 #include "tessera/roofline.hpp"
 
@@ -72,6 +73,9 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   void copy(const BufferRange& from, const BufferRange& to, uint64_t bytes);
   // The same, one after the other, in one submission.
   void copy(const std::vector<BufferCopy>& copies);
+  StagingRing& ring() { return ring_; }
+  // True if the host's writes into the buffer's memory are all it takes.
+  bool writes_in_place(const Buffer& buffer) const;
 
   std::shared_ptr<Buffer> find_buffer(uint64_t id) const {
     return buffers_.find(id);
@@ -91,12 +95,14 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   void add_records(const std::vector<tsr_kernel_record>& records);
 
  private:
+  std::shared_ptr<Buffer> import_memory(void* memory, uint64_t bytes);
   const sdk::RooflineRates& rates();
 
   const DeviceEntry& entry_;
   Features features_;
   Gpu gpu_;
   Pipelines pipelines_;
+  StagingRing ring_;
   sdk::IdTable<Buffer> buffers_{"buffer"};
   sdk::IdTable<PackedWeight> weights_{"weight"};
   sdk::IdTable<KvPool> kv_pools_{"KV pool"};

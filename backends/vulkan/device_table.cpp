@@ -40,7 +40,8 @@ tsr_memory_kind memory_kind(const GpuFacts& facts, Memory memory) {
   if (memory == Memory::kDevice) kind.flags |= TSR_MEMORY_DEVICE;
   if ((chosen.propertyFlags & kVisible) == kVisible) {
     kind.flags |= TSR_MEMORY_HOST_VISIBLE | TSR_MEMORY_COHERENT;
-    if (facts.imports_host_memory) kind.flags |= TSR_MEMORY_IMPORT_HOST;
+    // What the driver does not import goes through the staging ring.
+    kind.flags |= TSR_MEMORY_IMPORT_HOST;
     kind.handles = TSR_HANDLE_HOST_POINTER;
   }
   kind.bytes = facts.memory.memoryHeaps[chosen.heapIndex].size;

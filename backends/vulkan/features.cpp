@@ -49,6 +49,9 @@ bool has_matrix(const GpuFacts& facts) {
 void set_form(Features& features, uint32_t code) {
   features.form = static_cast<Form>(code);
 }
+void set_staging(Features& features, uint32_t code) {
+  features.staging = static_cast<Staging>(code);
+}
 template <Way Features::*kField>
 void set_way(Features& features, uint32_t code) {
   features.*kField = static_cast<Way>(code);
@@ -80,6 +83,8 @@ constexpr Row kRows[] = {
     {"matrix",    "native",   2, set_way<&Features::matrix>,    has_matrix,        has_matrix,        "VK_KHR_cooperative_matrix of s8 or f16 (and a build whose glslc knew it)"},
     {"matrix",    "emulated", 1, set_way<&Features::matrix>,    has_blocks,        never,             "subgroups of 4 to 64 that shuffle"},
     {"matrix",    "off",      0, set_way<&Features::matrix>,    always,            always,            ""},
+    {"staging",   "needed",   0, set_staging,                   always,            always,            ""},
+    {"staging",   "always",   1, set_staging,                   always,            never,             ""},
 };
 // clang-format on
 
@@ -160,6 +165,10 @@ tsr_array option_table() {
       {sizeof(tsr_option), TSR_OPTION_TEXT, "matrix", "auto",
        "cooperative matrices of s8 and f16 for many rows where form=tile: "
        "native, emulated, off, auto"},
+      {sizeof(tsr_option), TSR_OPTION_TEXT, "staging", "auto",
+       "which bytes of the host's take the way through the staging ring: "
+       "needed "
+       "(what the driver does not import or show), always, auto"},
       {sizeof(tsr_option), TSR_OPTION_INTEGER, kTimeoutKey, kTimeoutMs,
        "milliseconds after which a submission counts as lost, and the device "
        "with it"},

@@ -26,13 +26,20 @@ enum class Way : uint32_t {
   kNative = 2,
 };
 
+// Which bytes of the host's take the way through the staging ring.
+enum class Staging : uint32_t {
+  kNeeded = 0,  // those that the device does not see otherwise
+  kAlways = 1,  // all but those in buffers that it shares with the host
+};
+
 struct Features {
   Form form = Form::kTile;
   Way storage = Way::kNative;  // loads and stores of 8 and 16 bits; never kOff
   Way subgroups =
-      Way::kOff;            // sums and maxima over a work-group; off or native
-  Way dot = Way::kOff;      // products of four s8 at a time, in tiles
-  Way matrix = Way::kOff;   // cooperative matrices, in tiles of many rows
+      Way::kOff;           // sums and maxima over a work-group; off or native
+  Way dot = Way::kOff;     // products of four s8 at a time, in tiles
+  Way matrix = Way::kOff;  // cooperative matrices, in tiles of many rows
+  Staging staging = Staging::kNeeded;
   uint64_t timeout_ns = 0;  // of a submission
 };
 
@@ -42,8 +49,7 @@ tsr_array option_table();
 // The best that the device offers, but for what the options force.
 //
 // Errors  throws INVALID_ARGUMENT for an unknown feature or way, or one that
-// the
-//         device does not offer
+//         the device does not offer
 Features read_options(const GpuFacts& facts, const sdk::Options& options);
 
 }  // namespace tessera::vulkan

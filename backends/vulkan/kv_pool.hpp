@@ -32,19 +32,6 @@ struct KvRows {
   int32_t num_blocks = 0;
 };
 
-// Bytes from `offset` on.
-struct BufferRange {
-  const Buffer* buffer;
-  uint64_t offset;
-};
-
-// Ranges that do not overlap.
-struct BufferCopy {
-  BufferRange from;
-  BufferRange to;
-  uint64_t bytes;
-};
-
 class KvPool {
  public:
   // The pool takes num_blocks * block_bytes() from `offset` of the buffer.

@@ -36,6 +36,7 @@ TensorPlaces::TensorPlaces(VulkanDevice& device,
                            const std::vector<sdk::Lifetime>& scratch)
     : device_(device),
       tensors_(program.tensors()),
+      is_written_(tensors_.size()),
       created_(tensors_.size()),
       current_(tensors_.size()) {
   plan_workspace(program, scratch);
@@ -57,7 +58,9 @@ void TensorPlaces::plan_workspace(const sdk::ProgramView& program,
       for (const uint32_t id : *ids) {
         if (id >= tensors_.size()) fail(id, "does not exist");
         const uint32_t view_of = tensors_[id].view_of;
-        sdk::Lifetime& life = lifetimes[view_of == TSR_NONE ? id : view_of];
+        const uint32_t root = view_of == TSR_NONE ? id : view_of;
+        if (ids == &operands.writes) is_written_[root] = true;
+        sdk::Lifetime& life = lifetimes[root];
         life.first = std::min(life.first, op);
         life.last = std::max(life.last, op);
       }
@@ -100,15 +103,38 @@ TensorPlaces::Bound TensorPlaces::resolve(const tsr_binding& binding) const {
   return {std::move(buffer), binding.offset};
 }
 
+HostCopy TensorPlaces::staged_copy(uint32_t id, const Bound& bound) const {
+  return {bound.buffer->host() + bound.offset,
+          {bound.buffer.get(), bound.offset},
+          tensor_bytes(id)};
+}
+
+std::vector<HostCopy> TensorPlaces::staged(bool written_only) const {
+  std::vector<HostCopy> copies;
+  for (uint32_t id = 0; id < tensors_.size(); ++id) {
+    const Bound& bound = current_[id];
+    const bool counts =
+        written_only ? is_written_[id] : !is_constant(tensors_[id]);
+    if (!counts || bound.buffer == nullptr || !bound.buffer->is_staged()) {
+      continue;
+    }
+    copies.push_back(staged_copy(id, bound));
+  }
+  return copies;
+}
+
 void TensorPlaces::bind_created(const sdk::ProgramView& program) {
   for (const tsr_binding& binding : program.bindings()) {
     created_[binding.tensor] = resolve(binding);
   }
+  std::vector<HostCopy> constants;
   for (uint32_t id = 0; id < tensors_.size(); ++id) {
-    if (is_constant(tensors_[id]) && created_[id].buffer == nullptr) {
-      fail(id, "is constant and not bound");
-    }
+    if (!is_constant(tensors_[id])) continue;
+    if (created_[id].buffer == nullptr) fail(id, "is constant and not bound");
+    if (!created_[id].buffer->is_staged()) continue;
+    constants.push_back(staged_copy(id, created_[id]));
   }
+  device_.ring().upload(constants);
 }
 
 void TensorPlaces::bind(const sdk::SubmissionView& step) {

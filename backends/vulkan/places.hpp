@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backends/vulkan/runtime/buffer.hpp"
+#include "backends/vulkan/runtime/staging_ring.hpp"
 #include "backends/vulkan/runtime/texels.hpp"
 #include "tessera/record.hpp"
 #include "tessera/workspace.hpp"
@@ -29,8 +30,13 @@ class TensorPlaces {
   TensorPlaces(VulkanDevice& device, const sdk::ProgramView& program,
                const std::vector<sdk::Lifetime>& scratch);
 
-  // Points the tensors at the memory of this step.  Allocates nothing.
+  // Points the tensors at the memory of this step.  Allocates nothing where no
+  // buffer is staged.
   void bind(const sdk::SubmissionView& step);
+  // Of tensors in staged buffers: what the device must have before this step,
+  // and the host after it.  Constants are there since the program was made.
+  std::vector<HostCopy> staged_before() const { return staged(false); }
+  std::vector<HostCopy> staged_after() const { return staged(true); }
 
   // The address of a tensor's first element.  Throws INVALID_ARGUMENT if
   // nothing is bound to it.
@@ -61,9 +67,12 @@ class TensorPlaces {
   void bind_created(const sdk::ProgramView& program);
   Bound resolve(const tsr_binding& binding) const;
   uint64_t tensor_bytes(uint32_t id) const;
+  HostCopy staged_copy(uint32_t id, const Bound& bound) const;
+  std::vector<HostCopy> staged(bool written_only) const;
 
   VulkanDevice& device_;
   std::vector<tsr_tensor> tensors_;
+  std::vector<bool> is_written_;  // a tensor, or a view of it
   std::vector<Bound> created_;
   std::vector<Bound> current_;
   std::vector<uint64_t> scratch_offsets_;

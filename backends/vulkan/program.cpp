@@ -182,9 +182,11 @@ void Program::run(const sdk::SubmissionView& submission) {
   const Step step{submission.value(), *places_, parameters_->address()};
   fill_slots(step);
   const Recording& recording = find_recording(step, is_profiled);
+  device_.ring().upload(places_->staged_before());
   device_.gpu().run(recording.commands());
   if (is_profiled) add_records(recording);
   check_fault();
+  device_.ring().download(places_->staged_after());
 }
 
 void Program::require_groups(uint32_t op, const DispatchSlot& slot) const {

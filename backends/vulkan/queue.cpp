@@ -2,11 +2,19 @@
 
 #include "backends/vulkan/queue.hpp"
 
+#include <cstring>
 #include <string>
 
 #include "backends/vulkan/program.hpp"
 
 namespace tessera::vulkan {
+namespace {
+
+char* host_at(const BufferRange& range) {
+  return range.buffer->host() + range.offset;
+}
+
+}  // namespace
 
 void VulkanQueue::run(const sdk::SubmissionView& submission) {
   switch (submission.value().kind) {
@@ -31,8 +39,17 @@ void VulkanQueue::copy_buffers(const tsr_submission& value) {
   const auto dst = device_.find_buffer(value.dst);
   src->require_range(value.src_offset, value.bytes);
   dst->require_range(value.dst_offset, value.bytes);
-  device_.copy({src.get(), value.src_offset}, {dst.get(), value.dst_offset},
-               value.bytes);
+  const BufferRange from{src.get(), value.src_offset};
+  const BufferRange to{dst.get(), value.dst_offset};
+  if (src->is_staged() && dst->is_staged()) {
+    std::memmove(host_at(to), host_at(from), value.bytes);
+  } else if (src->is_staged()) {
+    device_.ring().upload({{host_at(from), to, value.bytes}});
+  } else if (dst->is_staged()) {
+    device_.ring().download({{host_at(to), from, value.bytes}});
+  } else {
+    device_.copy(from, to, value.bytes);
+  }
 }
 
 void VulkanQueue::copy_kv_blocks(const sdk::SubmissionView& submission) {
@@ -64,7 +81,15 @@ void VulkanQueue::transfer_kv_blocks(const sdk::SubmissionView& submission) {
                 : pool->copies_in(pair.dst, canonical);
     copies.insert(copies.end(), more.begin(), more.end());
   }
-  device_.copy(copies);
+  if (!buffer->is_staged()) return device_.copy(copies);
+  std::vector<HostCopy> staged;
+  for (const BufferCopy& copy : copies) {
+    const BufferRange& canonical = exports ? copy.to : copy.from;
+    staged.push_back(
+        {host_at(canonical), exports ? copy.from : copy.to, copy.bytes});
+  }
+  if (exports) return device_.ring().download(staged);
+  device_.ring().upload(staged);
 }
 
 }  // namespace tessera::vulkan

@@ -15,8 +15,18 @@
 namespace tessera::vulkan {
 namespace {
 
-// One packing transaction.  Rows are packed in host memory: the buffer's own,
-// or, where the host does not see it, some that is copied at the end.
+// To where the device has them, and, of a staged buffer, the host too.
+void send(VulkanDevice& device, const std::vector<HostCopy>& copies) {
+  device.ring().upload(copies);
+  for (const HostCopy& copy : copies) {
+    const BufferRange& to = copy.device;
+    if (!to.buffer->is_staged()) continue;
+    std::memcpy(to.buffer->host() + to.offset, copy.host, copy.bytes);
+  }
+}
+
+// One packing transaction.  Rows are packed where they lie, or, where the
+// host's writes do not reach the device, by themselves and then sent there.
 class VulkanPacking final : public sdk::Packing {
  public:
   VulkanPacking(VulkanDevice& device, uint64_t id, const tsr_weight_desc& desc,
@@ -31,18 +41,16 @@ class VulkanPacking final : public sdk::Packing {
     // The caller's array of planes need not outlive packing_begin.
     desc_.planes = {planes_.data(), static_cast<uint32_t>(planes_.size()),
                     sizeof(tsr_plane)};
-    if (place_.buffer->is_host_visible()) {
-      packed_ = place_.buffer->host() + place_.offset;
-    } else {
-      staging_ = std::make_unique<Buffer>(device.gpu(), shape_.packed_bytes,
-                                          Memory::kHost);
-      packed_ = staging_->host();
-    }
   }
 
   void slice(uint32_t n_begin, uint32_t n_end,
              const tsr_weight_desc& slice) override {
-    sdk::packing::pack_rows(shape_, slice, n_begin, n_end, packed_);
+    if (device_.writes_in_place(*place_.buffer)) {
+      sdk::packing::pack_rows(shape_, slice, n_begin, n_end,
+                              place_.buffer->host() + place_.offset);
+    } else {
+      send_rows(slice, n_begin, n_end);
+    }
     rows_ += n_end - n_begin;
   }
 
@@ -52,23 +60,37 @@ class VulkanPacking final : public sdk::Packing {
                                                     std::to_string(desc_.N) +
                                                     " rows are packed");
     }
-    if (staging_ != nullptr) {
-      device_.copy({staging_.get(), 0}, {place_.buffer.get(), place_.offset},
-                   shape_.packed_bytes);
-    }
     device_.add_weight(
         id_, std::make_shared<PackedWeight>(device_, desc_, std::move(place_)));
   }
 
  private:
+  void send_rows(const tsr_weight_desc& slice, uint32_t n_begin,
+                 uint32_t n_end) {
+    sdk::packing::check_rows(shape_, slice, n_begin, n_end);
+    const WeightShape part =
+        sdk::packing::shape_of_rows(shape_, n_end - n_begin);
+    const std::unique_ptr<char[]> packed(new char[part.packed_bytes]);
+    sdk::packing::pack_rows(part, slice, 0, part.N, packed.get());
+    const auto from = part.sections();
+    const auto to = shape_.sections();
+    std::vector<HostCopy> copies;
+    for (size_t i = 0; i < from.size(); ++i) {
+      const uint64_t place =
+          to[i].begin + n_begin / kTileRows * to[i].tile_bytes;
+      copies.push_back({packed.get() + from[i].begin,
+                        {place_.buffer.get(), place_.offset + place},
+                        part.num_tiles() * to[i].tile_bytes});
+    }
+    send(device_, copies);
+  }
+
   VulkanDevice& device_;
   uint64_t id_;
   tsr_weight_desc desc_;
   std::vector<tsr_plane> planes_;
   WeightShape shape_;
   PackedPlace place_;
-  std::unique_ptr<Buffer> staging_;
-  char* packed_ = nullptr;
   std::atomic<uint64_t> rows_{0};
 };
 
@@ -77,8 +99,14 @@ std::shared_ptr<Buffer> upload(VulkanDevice& device,
                                const std::vector<T>& values) {
   if (values.empty()) return nullptr;
   const uint64_t bytes = values.size() * sizeof(T);
-  auto buffer = std::make_shared<Buffer>(device.gpu(), bytes, Memory::kHost);
-  std::memcpy(buffer->host(), values.data(), bytes);
+  auto buffer = std::make_shared<Buffer>(device.gpu(), bytes, Memory::kDevice);
+  if (device.writes_in_place(*buffer)) {
+    std::memcpy(buffer->host(), values.data(), bytes);
+  } else {
+    // The ring only reads it.
+    auto* from = reinterpret_cast<char*>(const_cast<T*>(values.data()));
+    device.ring().upload({{from, {buffer.get(), 0}, bytes}});
+  }
   return buffer;
 }
 

@@ -24,11 +24,9 @@ int find_type(const GpuFacts& facts, uint32_t allowed,
   return -1;
 }
 
+// `code` says what became of it.
 MemoryHandle allocate(VkDevice device, uint64_t bytes, int type,
-                      const void* next, const std::string& what) {
-  if (type < 0) {
-    throw sdk::Error(TSR_RESOURCE_EXHAUSTED, what + ": no memory type fits");
-  }
+                      const void* next, VkResult& code) {
   VkMemoryAllocateFlagsInfo flags{};
   flags.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO;
   flags.pNext = next;
@@ -39,7 +37,7 @@ MemoryHandle allocate(VkDevice device, uint64_t bytes, int type,
   info.allocationSize = bytes;
   info.memoryTypeIndex = static_cast<uint32_t>(type);
   VkDeviceMemory memory = VK_NULL_HANDLE;
-  check_vk(vkAllocateMemory(device, &info, nullptr, &memory), what);
+  code = vkAllocateMemory(device, &info, nullptr, &memory);
   return {device, memory};
 }
 
@@ -75,8 +73,8 @@ int find_memory_type(const GpuFacts& facts, Memory memory, uint32_t allowed) {
   return -1;
 }
 
-Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
-    : device_(gpu.device()), serial_(next_serial()), bytes_(bytes) {
+VkMemoryPropertyFlags Buffer::take_memory(const Gpu& gpu, uint64_t bytes,
+                                          Memory memory) {
   const std::string what = "a buffer of " + std::to_string(bytes) + " bytes";
   if (bytes > gpu.facts().max_alloc_bytes) {
     throw sdk::Error(TSR_RESOURCE_EXHAUSTED,
@@ -91,10 +89,19 @@ Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
   VkMemoryRequirements needs{};
   vkGetBufferMemoryRequirements(device_, buffer_.get(), &needs);
   const int type = find_memory_type(gpu.facts(), memory, needs.memoryTypeBits);
-  memory_ = allocate(device_, needs.size, type, nullptr, what);
+  if (type < 0) {
+    throw sdk::Error(TSR_RESOURCE_EXHAUSTED, what + ": no memory type fits");
+  }
+  VkResult code = VK_SUCCESS;
+  memory_ = allocate(device_, needs.size, type, nullptr, code);
+  check_vk(code, what);
   bind();
-  const VkMemoryPropertyFlags flags =
-      gpu.facts().memory.memoryTypes[type].propertyFlags;
+  return gpu.facts().memory.memoryTypes[type].propertyFlags;
+}
+
+Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
+    : device_(gpu.device()), serial_(next_serial()), bytes_(bytes) {
+  const VkMemoryPropertyFlags flags = take_memory(gpu, bytes, memory);
   if ((flags & kHostFlags) != kHostFlags) return;
   void* mapped = nullptr;
   check_vk(vkMapMemory(device_, memory_.get(), 0, VK_WHOLE_SIZE, 0, &mapped),
@@ -102,6 +109,15 @@ Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
   host_ = static_cast<char*>(mapped);
   is_mapped_ = true;
   if (gpu.facts().is_cpu) advise_large_pages(mapped, bytes);
+}
+
+Buffer::Buffer(const Gpu& gpu, void* memory, uint64_t bytes, Staged /*staged*/)
+    : device_(gpu.device()),
+      serial_(next_serial()),
+      bytes_(bytes),
+      host_(static_cast<char*>(memory)),
+      is_staged_(true) {
+  take_memory(gpu, bytes, Memory::kDevice);
 }
 
 // Drivers import whole pages: those around the host's bytes.
@@ -146,7 +162,13 @@ Buffer::Buffer(const Gpu& gpu, void* memory, uint64_t bytes)
   import.handleType = kType;
   import.pHostPointer = first;
   if (needs.size > whole) refuse("the driver wants more memory than there is");
-  memory_ = allocate(device_, whole, type, &import, "import of host memory");
+  if (type < 0) refuse("no memory type fits");
+  VkResult code = VK_SUCCESS;
+  memory_ = allocate(device_, whole, type, &import, code);
+  if (code == VK_ERROR_INVALID_EXTERNAL_HANDLE) {
+    refuse("the driver does not take this memory");
+  }
+  check_vk(code, "import of host memory");
   bind();
 }
 

@@ -16,6 +16,9 @@ enum class Memory {
   kHost,    // the host sees it, coherent
 };
 
+// Of a buffer whose bytes the host has in memory of its own.
+struct Staged {};
+
 class Buffer {
  public:
   // Errors   throws RESOURCE_EXHAUSTED
@@ -23,6 +26,11 @@ class Buffer {
   // Over memory that the host owns.  Throws UNIMPLEMENTED if the driver takes
   // none, or not this.
   Buffer(const Gpu& gpu, void* memory, uint64_t bytes);
+  // The device's memory beside `memory`, which the host owns: whoever uses the
+  // buffer copies what it needs by the StagingRing.
+  //
+  // Errors   as the first
+  Buffer(const Gpu& gpu, void* memory, uint64_t bytes, Staged);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -39,10 +47,14 @@ class Buffer {
   // Throws INVALID_ARGUMENT if the range is not inside.
   void require_range(uint64_t offset, uint64_t bytes) const;
   bool is_host_visible() const { return host_ != nullptr; }
+  // True if host() is not the memory that the device has.
+  bool is_staged() const { return is_staged_; }
   // Throws FAILED_PRECONDITION if the host does not see the buffer.
   char* host() const;
 
  private:
+  VkMemoryPropertyFlags take_memory(const Gpu& gpu, uint64_t bytes,
+                                    Memory memory);
   void make_buffer(uint64_t bytes, const void* next);
   void bind();
 
@@ -56,6 +68,20 @@ class Buffer {
   BufferHandle buffer_;
   char* host_ = nullptr;
   bool is_mapped_ = false;
+  bool is_staged_ = false;
+};
+
+// Bytes from `offset` on.
+struct BufferRange {
+  const Buffer* buffer;
+  uint64_t offset;
+};
+
+// Ranges that do not overlap.
+struct BufferCopy {
+  BufferRange from;
+  BufferRange to;
+  uint64_t bytes;
 };
 
 // The memory type for `memory`; -1 if there is none.

@@ -161,16 +161,10 @@ void Gpu::check(VkResult code, const std::string& what) {
   check_vk(code, what);
 }
 
-void Gpu::run(VkCommandBuffer commands) {
-  require_alive();
-  wait(submit(commands));
-  const std::string message = Instance::get().take_message();
-  if (!message.empty()) {
-    throw sdk::Error(TSR_INTERNAL, "validation: " + message);
-  }
-}
+void Gpu::run(VkCommandBuffer commands) { wait(submit(commands)); }
 
 uint64_t Gpu::submit(VkCommandBuffer commands) {
+  require_alive();
   const std::lock_guard<std::mutex> lock(queue_mutex_);
   VkSemaphore done = done_.get();
   const uint64_t value = submitted_ + 1;
@@ -205,6 +199,10 @@ void Gpu::wait(uint64_t value) {
     check(vkQueueWaitIdle(queue_), "vkQueueWaitIdle");
   }
   check(waited, "vkWaitSemaphores");
+  const std::string message = Instance::get().take_message();
+  if (!message.empty()) {
+    throw sdk::Error(TSR_INTERNAL, "validation: " + message);
+  }
 }
 
 void Gpu::settle() {

@@ -36,6 +36,10 @@ class Gpu {
   //          DEADLINE_EXCEEDED with the same; RESOURCE_EXHAUSTED; INTERNAL with
   //          what a validation layer said
   void run(VkCommandBuffer commands);
+  // The same in two steps: what submit() starts is done when wait() of its
+  // value returns, as is all that was submitted before.  Of 0: at once.
+  uint64_t submit(VkCommandBuffer commands);
+  void wait(uint64_t value);
   // The same for commands that are recorded for this one time.
   void run_once(const std::function<void(VkCommandBuffer)>& record);
   // Throws as check_vk does; a loss is remembered.
@@ -50,8 +54,6 @@ class Gpu {
 
  private:
   void make_objects();
-  uint64_t submit(VkCommandBuffer commands);
-  void wait(uint64_t value);
 
   const GpuFacts& facts_;
   uint64_t timeout_ns_;

@@ -313,12 +313,9 @@ void AttentionStep::compare_exactly(const reference::Attention& p,
 Status import_blocks(const std::shared_ptr<Device>& device, const KvPool& pool,
                      uint32_t num_blocks,
                      const std::vector<std::byte>& blocks) {
-  TSR_ASSIGN_OR_RETURN(const uint32_t kind,
-                       device->memory_kind_with(TSR_MEMORY_HOST_VISIBLE));
-  TSR_ASSIGN_OR_RETURN(Buffer buffer,
-                       device->create_buffer(blocks.size(), kind));
-  TSR_ASSIGN_OR_RETURN(void* memory, buffer.map());
-  std::memcpy(memory, blocks.data(), blocks.size());
+  TSR_ASSIGN_OR_RETURN(const SharedBuffer buffer,
+                       SharedBuffer::create(*device, blocks.size()));
+  std::memcpy(buffer.memory(), blocks.data(), blocks.size());
   return transfer(device, TSR_SUBMIT_KV_IMPORT, pool.id(), buffer.id(),
                   num_blocks);
 }
@@ -327,14 +324,11 @@ Result<std::vector<std::byte>> export_blocks(
     const std::shared_ptr<Device>& device, const KvPool& pool,
     uint32_t num_blocks) {
   std::vector<std::byte> blocks(pool.info().block_bytes * num_blocks);
-  TSR_ASSIGN_OR_RETURN(const uint32_t kind,
-                       device->memory_kind_with(TSR_MEMORY_HOST_VISIBLE));
-  TSR_ASSIGN_OR_RETURN(Buffer buffer,
-                       device->create_buffer(blocks.size(), kind));
+  TSR_ASSIGN_OR_RETURN(const SharedBuffer buffer,
+                       SharedBuffer::create(*device, blocks.size()));
   TSR_RETURN_IF_ERROR(transfer(device, TSR_SUBMIT_KV_EXPORT, pool.id(),
                                buffer.id(), num_blocks));
-  TSR_ASSIGN_OR_RETURN(void* memory, buffer.map());
-  std::memcpy(blocks.data(), memory, blocks.size());
+  std::memcpy(blocks.data(), buffer.memory(), blocks.size());
   return blocks;
 }
 

@@ -8,17 +8,16 @@
 
 #include "framework/host/device/record_builder.hpp"
 #include "framework/host/device/timeline.hpp"
+#include "tests/unit/backends/device/shared_buffer.hpp"
 
 namespace tessera::device_test {
 
 void expect_copies(const std::shared_ptr<Device>& device) {
-  const auto kind = device->memory_kind_with(TSR_MEMORY_HOST_VISIBLE);
-  ASSERT_TRUE(kind.ok());
-  auto a = device->create_buffer(64, *kind);
-  auto b = device->create_buffer(64, *kind);
+  const auto a = SharedBuffer::create(*device, 64);
+  const auto b = SharedBuffer::create(*device, 64);
   ASSERT_TRUE(a.ok() && b.ok());
-  auto* from = static_cast<unsigned char*>(*a->map());
-  auto* to = static_cast<unsigned char*>(*b->map());
+  auto* from = reinterpret_cast<unsigned char*>(a->memory());
+  auto* to = reinterpret_cast<unsigned char*>(b->memory());
   for (unsigned char i = 0; i < 64; ++i) from[i] = i;
   std::memset(to, 0xff, 64);
   auto queue = device->create_queue();

@@ -24,6 +24,8 @@ struct DeviceUnderTest {
   std::vector<LinearShape> linear_shapes;
   // What it is opened with, before a test's own options.
   std::vector<std::pair<std::string, std::string>> options = {};
+  // True if tensors lie in memory that the device imports.
+  bool imports_memory = false;
 };
 
 DeviceUnderTest device_under_test();

@@ -22,15 +22,14 @@ uint32_t element_bytes(uint32_t dtype) {
   return dtype == TSR_F32 || dtype == TSR_I32 ? 4 : 2;
 }
 
-Buffer make_buffer(Device& device, uint64_t bytes, std::byte** memory) {
-  const auto kind = device.memory_kind_with(TSR_MEMORY_HOST_VISIBLE);
-  if (!kind.ok()) throw std::runtime_error(kind.status().message());
-  auto buffer = device.create_buffer(bytes, *kind);
+SharedBuffer make_buffer(Device& device, uint64_t bytes) {
+  auto buffer = SharedBuffer::create(device, bytes);
   if (!buffer.ok()) throw std::runtime_error(buffer.status().message());
-  const auto mapped = buffer->map();
-  if (!mapped.ok()) throw std::runtime_error(mapped.status().message());
-  *memory = static_cast<std::byte*>(*mapped);
   return std::move(*buffer);
+}
+
+uint64_t bytes_of(uint32_t dtype, uint32_t rows, uint32_t stride) {
+  return uint64_t{std::max(rows, 1U)} * stride * element_bytes(dtype);
 }
 
 struct Opened {
@@ -89,11 +88,14 @@ float rounded_to(uint32_t dtype, float value) {
 
 TestTensor::TestTensor(Device& device, uint32_t dtype, uint32_t rows,
                        uint32_t cols, uint32_t gap)
-    : dtype_(dtype), rows_(rows), cols_(cols), stride_(cols + gap) {
-  const uint64_t bytes =
-      uint64_t{std::max(rows, 1U)} * stride_ * element_bytes(dtype);
-  buffer_ = make_buffer(device, bytes, &memory_);
-  std::memset(memory_, static_cast<int>(kPattern), bytes);
+    : dtype_(dtype),
+      rows_(rows),
+      cols_(cols),
+      stride_(cols + gap),
+      buffer_(make_buffer(device, bytes_of(dtype, rows, stride_))),
+      memory_(buffer_.memory()) {
+  std::memset(memory_, static_cast<int>(kPattern),
+              bytes_of(dtype, rows, stride_));
 }
 
 TestTensor::TestTensor(Device& device, uint32_t dtype, uint32_t rows,

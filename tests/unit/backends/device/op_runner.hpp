@@ -17,6 +17,7 @@
 #include "framework/host/device/device.hpp"
 #include "framework/host/device/record_builder.hpp"
 #include "framework/host/device/timeline.hpp"
+#include "tests/unit/backends/device/shared_buffer.hpp"
 
 namespace tessera::device_test {
 
@@ -71,8 +72,8 @@ class TestTensor {
   uint32_t rows_;
   uint32_t cols_;
   uint32_t stride_;
-  Buffer buffer_;
-  std::byte* memory_ = nullptr;
+  SharedBuffer buffer_;
+  std::byte* memory_;
 };
 
 // A program on its device, run step after step.

@@ -40,6 +40,7 @@ class RowPacker {
   RowPacker(const WeightShape& shape, const tsr_weight_desc& slice,
             uint32_t n_begin, char* packed)
       : shape_(shape),
+        sections_(shape.sections()),
         chunk_shift_(log2_of(shape.chunk_values)),
         n_begin_(n_begin),
         packed_(packed),
@@ -55,17 +56,10 @@ class RowPacker {
   }
 
   void clear_tile(uint32_t tile) const {
-    std::memset(packed_ + tile * shape_.tile_bytes, 0, shape_.tile_bytes);
-    const uint64_t per_tile = uint64_t{shape_.num_groups} * shape_.layout.rows;
-    const auto clear = [&](bool present, uint64_t offset, uint64_t bytes) {
-      if (present) std::memset(packed_ + offset + tile * bytes, 0, bytes);
-    };
-    clear(shape_.scale_bits != 0, shape_.scales_offset,
-          per_tile * shape_.scale_bits / 8);
-    clear(shape_.has_zeros, shape_.zeros_offset, per_tile * 4);
-    clear(shape_.has_mins, shape_.mins_offset, per_tile * 4);
-    clear(shape_.has_scale2, shape_.scale2_offset,
-          uint64_t{shape_.layout.rows} * 4);
+    for (const Section& section : sections_) {
+      std::memset(packed_ + section.begin + tile * section.tile_bytes, 0,
+                  section.tile_bytes);
+    }
   }
 
   void pack(uint32_t n) const {
@@ -220,6 +214,7 @@ class RowPacker {
   }
 
   const WeightShape& shape_;
+  std::vector<Section> sections_;
   uint32_t chunk_shift_;  // chunk_values is a power of two, and so is a step
   uint32_t n_begin_;
   char* packed_;
@@ -233,15 +228,11 @@ class RowPacker {
 
 }  // namespace detail
 
-// Packs rows n_begin .. n_end - 1 of a weight of `shape` from the planes of
-// `slice`, whose data start at row n_begin (SPARSE_FIXED: all rows at once).
-// Writes only those rows' tiles, so disjoint slices may run at once.
+// That pack_rows() takes the slice.
 //
-// Requires  n_begin and n_end multiples of a tile's rows, or n_end == N
-// Errors    throws Error INVALID_ARGUMENT if the slice does not fit the shape,
-//           or a SPARSE tile is damaged
-inline void pack_rows(const WeightShape& shape, const tsr_weight_desc& slice,
-                      uint32_t n_begin, uint32_t n_end, char* packed) {
+// Errors    throws Error INVALID_ARGUMENT if it does not fit the shape
+inline void check_rows(const WeightShape& shape, const tsr_weight_desc& slice,
+                       uint32_t n_begin, uint32_t n_end) {
   const uint32_t rows = shape.layout.rows;
   const bool whole_tiles =
       n_begin % rows == 0 && (n_end % rows == 0 || n_end == shape.N);
@@ -256,9 +247,21 @@ inline void pack_rows(const WeightShape& shape, const tsr_weight_desc& slice,
                     std::to_string(shape.K) + "]");
   }
   check_slice(slice);
+}
+
+// Packs rows n_begin .. n_end - 1 of a weight of `shape` from the planes of
+// `slice`, whose data start at row n_begin (SPARSE_FIXED: all rows at once).
+// Writes only those rows' tiles, so disjoint slices may run at once.
+//
+// Requires  n_begin and n_end multiples of a tile's rows, or n_end == N
+// Errors    throws Error INVALID_ARGUMENT if the slice does not fit the shape,
+//           or a SPARSE tile is damaged
+inline void pack_rows(const WeightShape& shape, const tsr_weight_desc& slice,
+                      uint32_t n_begin, uint32_t n_end, char* packed) {
+  check_rows(shape, slice, n_begin, n_end);
   const detail::RowPacker packer(shape, slice, n_begin, packed);
   for (uint32_t n = n_begin; n < n_end; ++n) {
-    if (n % rows == 0) packer.clear_tile(n / rows);
+    if (n % shape.layout.rows == 0) packer.clear_tile(n / shape.layout.rows);
     packer.pack(n);
   }
 }

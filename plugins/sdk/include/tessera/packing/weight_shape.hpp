@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "tessera/packing/gguf_block.hpp"
 #include "tessera/packing/plane_check.hpp"
@@ -37,6 +38,12 @@ struct TileLayout {
   uint32_t short_chunk_bytes;
   // Columns between the low and the high nibble of a byte.
   uint32_t nibble_step;
+};
+
+// One part of the packed form: its tiles, one after the other.
+struct Section {
+  uint64_t begin;
+  uint64_t tile_bytes;
 };
 
 // What follows from a weight's format and shapes alone.  Sections of the packed
@@ -82,6 +89,19 @@ struct WeightShape {
     if (code == Code::kF32) return 32;
     if (code == Code::kF16 || code == Code::kBf16) return 16;
     return is_nibble() ? 4 : 8;
+  }
+  // Every byte of the packed form that is not between two sections.
+  std::vector<Section> sections() const {
+    const uint64_t per_tile = uint64_t{num_groups} * layout.rows;
+    std::vector<Section> all = {{0, tile_bytes}};
+    const auto add = [&all](bool present, uint64_t begin, uint64_t bytes) {
+      if (present) all.push_back({begin, bytes});
+    };
+    add(scale_bits != 0, scales_offset, per_tile * scale_bits / 8);
+    add(has_zeros, zeros_offset, per_tile * 4);
+    add(has_mins, mins_offset, per_tile * 4);
+    add(has_scale2, scale2_offset, uint64_t{layout.rows} * 4);
+    return all;
   }
   // True if products with integers are exact: I8, U8, I4, U4 and SPARSE.
   bool has_integers() const {
@@ -147,18 +167,8 @@ inline void read_scaled(const tsr_weight_desc& desc, WeightShape& shape) {
   if (scale.cols > 1) shape.group_size = scale.block_k;
 }
 
-inline void place_sections(WeightShape& shape) {
-  shape.num_groups = (shape.K + shape.group_size - 1) / shape.group_size;
-  const bool is_short = shape.is_nibble() && shape.group_size <= 16;
-  const uint32_t chunk_bytes =
-      is_short ? shape.layout.short_chunk_bytes : shape.layout.chunk_bytes;
-  const uint32_t chunk = std::max(chunk_bytes * 8 / shape.code_bits(),
-                                  shape.is_nibble() ? 2U : 1U);
-  shape.chunk_values = chunk;
-  shape.padded_group = (shape.group_size + chunk - 1) / chunk * chunk;
-  shape.tile_bytes =
-      align128(shape.columns() * shape.layout.rows * shape.code_bits() / 8);
-
+// Where the sections lie follows from N alone.
+inline void place_tiles(WeightShape& shape) {
   uint64_t end = shape.num_tiles() * shape.tile_bytes;
   const auto place = [&end](bool present, uint64_t bytes) {
     const uint64_t begin = end;
@@ -175,7 +185,29 @@ inline void place_sections(WeightShape& shape) {
   shape.packed_bytes = end;
 }
 
+inline void place_sections(WeightShape& shape) {
+  shape.num_groups = (shape.K + shape.group_size - 1) / shape.group_size;
+  const bool is_short = shape.is_nibble() && shape.group_size <= 16;
+  const uint32_t chunk_bytes =
+      is_short ? shape.layout.short_chunk_bytes : shape.layout.chunk_bytes;
+  const uint32_t chunk = std::max(chunk_bytes * 8 / shape.code_bits(),
+                                  shape.is_nibble() ? 2U : 1U);
+  shape.chunk_values = chunk;
+  shape.padded_group = (shape.group_size + chunk - 1) / chunk * chunk;
+  shape.tile_bytes =
+      align128(shape.columns() * shape.layout.rows * shape.code_bits() / 8);
+
+  place_tiles(shape);
+}
+
 }  // namespace detail
+
+// The packed form that `rows` rows of the weight would have by themselves.
+inline WeightShape shape_of_rows(WeightShape shape, uint32_t rows) {
+  shape.N = rows;
+  detail::place_tiles(shape);
+  return shape;
+}
 
 // Planes need no data.
 //

@@ -8,6 +8,9 @@
 #ifndef TSR_OPTIONS
 #define TSR_OPTIONS
 #endif
+#ifndef TSR_IMPORTS_MEMORY
+#define TSR_IMPORTS_MEMORY false
+#endif
 
 namespace tessera::device_test {
 
@@ -27,7 +30,8 @@ DeviceUnderTest device_under_test() {
            {8, 31, 256},
            {9, 130, 257},
            {17, 40, 520}},
-          {TSR_OPTIONS}};
+          {TSR_OPTIONS},
+          TSR_IMPORTS_MEMORY};
 }
 
 }  // namespace tessera::device_test

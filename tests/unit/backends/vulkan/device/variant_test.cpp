@@ -73,9 +73,12 @@ TEST(VulkanVariants, UnknownOptionsAndWaysAreRefusedByName) {
   EXPECT_THAT(
       try_open({{"dot", "maybe"}}).status().message(),
       testing::HasSubstr("dot=maybe is none of auto, native, emulated, off"));
+  EXPECT_THAT(
+      try_open({{"staging", "never"}}).status().message(),
+      testing::HasSubstr("staging=never is none of auto, needed, always"));
   EXPECT_THAT(try_open({{"shape", "block"}}).status().message(),
               testing::HasSubstr("no option shape; there are timeout_ms, form, "
-                                 "storage, subgroups, dot, matrix"));
+                                 "storage, subgroups, dot, matrix, staging"));
 }
 
 TEST(VulkanVariants, WhatIsMissingIsSaid) {

@@ -25,18 +25,28 @@ constexpr uint32_t kFeatures = 128;
 // A device with a program of one linear, and what it needs.
 struct Work {
   std::shared_ptr<Device> device;
+  std::vector<std::vector<float>> imported;  // where all is staged
   std::optional<Weight> weight;
   std::vector<Buffer> buffers;
   std::optional<OpRunner> op;
   std::optional<RepeatedStep> steps;
 };
 
-Result<uint32_t> add_tensor(Work& work) {
+enum class Memory { kOfTheDevice, kStaged };
+
+Result<Buffer> make_buffer(Work& work, Memory memory) {
+  constexpr uint64_t kBytes = uint64_t{4} * kRows * kFeatures;
+  if (memory == Memory::kStaged) {
+    auto& imported = work.imported.emplace_back(kRows * kFeatures);
+    return work.device->import_host(imported.data(), kBytes);
+  }
   TSR_ASSIGN_OR_RETURN(const uint32_t kind,
                        work.device->memory_kind_with(TSR_MEMORY_HOST_VISIBLE));
-  TSR_ASSIGN_OR_RETURN(
-      Buffer buffer,
-      work.device->create_buffer(uint64_t{4} * kRows * kFeatures, kind));
+  return work.device->create_buffer(kBytes, kind);
+}
+
+Result<uint32_t> add_tensor(Work& work, Memory memory) {
+  TSR_ASSIGN_OR_RETURN(Buffer buffer, make_buffer(work, memory));
   tsr_tensor tensor{};
   tensor.dtype = TSR_F32;
   tensor.view_of = TSR_NONE;
@@ -49,8 +59,10 @@ Result<uint32_t> add_tensor(Work& work) {
   return id;
 }
 
-Status prepare(Work& work) {
-  TSR_ASSIGN_OR_RETURN(work.device, try_open({}));
+Status prepare(Work& work, Memory memory = Memory::kOfTheDevice) {
+  const Options options = {
+      {"staging", memory == Memory::kStaged ? "always" : "needed"}};
+  TSR_ASSIGN_OR_RETURN(work.device, try_open(options));
   std::mt19937 rng(42);
   const auto planes =
       random_weight(weight_kind("i8_channel"), kFeatures, kFeatures, rng);
@@ -60,8 +72,8 @@ Status prepare(Work& work) {
   tsr_op_linear linear{};
   linear.op.kind = TSR_OP_LINEAR;
   linear.weight = work.op->program().add_weight(work.weight->id());
-  TSR_ASSIGN_OR_RETURN(linear.x, add_tensor(work));
-  TSR_ASSIGN_OR_RETURN(linear.y, add_tensor(work));
+  TSR_ASSIGN_OR_RETURN(linear.x, add_tensor(work, memory));
+  TSR_ASSIGN_OR_RETURN(linear.y, add_tensor(work, memory));
   linear.bias = linear.multiplier = linear.residual = TSR_NONE;
   linear.act_quant = TSR_ACT_I8_DYNAMIC;
   work.op->program().add_op(linear);
@@ -92,12 +104,18 @@ Status copy_once(Work& work) {
 }
 
 // Opens the device, loads, copies, records, runs twice, closes.
-Status use_device() {
+Status use_device(Memory memory = Memory::kOfTheDevice) {
   Work work;
-  TSR_RETURN_IF_ERROR(prepare(work));
+  TSR_RETURN_IF_ERROR(prepare(work, memory));
   TSR_RETURN_IF_ERROR(copy_once(work));
   TSR_RETURN_IF_ERROR(run_step(work));
   return run_step(work);
+}
+
+// The same, then with every byte of the host's on its way through the ring.
+Status use_device_both_ways() {
+  TSR_RETURN_IF_ERROR(use_device());
+  return use_device(Memory::kStaged);
 }
 
 class VulkanFault : public testing::Test {
@@ -129,7 +147,7 @@ TEST_F(VulkanFault, EveryCallMayRunOutOfMemory) {
     for (uint32_t nth = 0;; ++nth) {
       SCOPED_TRACE(function + ", call " + std::to_string(nth));
       faults::fail_call(function, nth, VK_ERROR_OUT_OF_DEVICE_MEMORY);
-      const Status status = use_device();
+      const Status status = use_device_both_ways();
       if (!faults::has_failed()) {
         EXPECT_TRUE(status.ok()) << status.message();
         EXPECT_GT(nth, 0U) << "never called";
@@ -161,12 +179,15 @@ TEST_F(VulkanFault, RunningOutOfMemoryIsNoLoss) {
   }
 }
 
-TEST_F(VulkanFault, ALostDeviceIsLostUntilItIsOpenedAnew) {
+class VulkanLoss : public VulkanFault,
+                   public testing::WithParamInterface<Memory> {};
+
+TEST_P(VulkanLoss, ALostDeviceIsLostUntilItIsOpenedAnew) {
   for (const char* function :
        {"vkQueueSubmit", "vkWaitSemaphores", "vkGetQueryPoolResults"}) {
     SCOPED_TRACE(function);
     Work work;
-    ASSERT_TRUE(prepare(work).ok());
+    ASSERT_TRUE(prepare(work, GetParam()).ok());
     ASSERT_TRUE(run_step(work).ok());
     faults::fail_call(function, 0, VK_ERROR_DEVICE_LOST);
     const Status lost = run_step(work);
@@ -180,6 +201,14 @@ TEST_F(VulkanFault, ALostDeviceIsLostUntilItIsOpenedAnew) {
     EXPECT_TRUE(another.ok()) << another.message();
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(All, VulkanLoss,
+                         testing::Values(Memory::kOfTheDevice, Memory::kStaged),
+                         [](const auto& memory) {
+                           return memory.param == Memory::kStaged
+                                      ? "staged"
+                                      : "ofTheDevice";
+                         });
 
 TEST_F(VulkanFault, WorkThatTakesTooLongLosesTheDevice) {
   Work work;
