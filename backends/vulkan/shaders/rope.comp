@@ -24,13 +24,17 @@ void main() {
   const int dim = args.rotate.head_dim;
   const int64_t from = token * args.x.stride + head * dim;
   const int64_t to = token * args.y.stride + head * dim;
-  float values[8];
-  for (int i = lane, j = 0; i < dim; i += int(GROUP), ++j) {
-    values[j] = rotated(args.x, from, i, args.rotate, angles);
-  }
-  memoryBarrierBuffer();
-  barrier();
-  for (int i = lane, j = 0; i < dim; i += int(GROUP), ++j) {
-    store_one(args.y.address, args.y.dtype, to + i, values[j]);
+  // By pairs, of which each has one invocation, for y may be x.
+  const int pairs = args.rotate.style == ROPE_NONE ? 0
+                                                   : args.rotate.rotary_dim / 2;
+  const bool is_half = args.rotate.style == ROPE_HALF;
+  for (int i = lane; i < dim - pairs; i += int(GROUP)) {
+    const int first = i >= pairs ? i + pairs : is_half ? i : 2 * i;
+    const int second = first + (is_half ? pairs : 1);
+    const float a = rotated(args.x, from, first, args.rotate, angles);
+    float b = 0.0;
+    if (i < pairs) b = rotated(args.x, from, second, args.rotate, angles);
+    store_one(args.y.address, args.y.dtype, to + first, a);
+    if (i < pairs) store_one(args.y.address, args.y.dtype, to + second, b);
   }
 }

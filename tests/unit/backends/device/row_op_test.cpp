@@ -177,6 +177,8 @@ struct RopeCase {
 TEST_F(DeviceRowOps, RopeRotatesAsTheOracleInF32) {
   TSR_OPEN_OR_SKIP(device, {});
   const RopeCase cases[] = {{64, 64, TSR_ROPE_HALF},
+                            {1030, 1024, TSR_ROPE_HALF},
+                            {1024, 1024, TSR_ROPE_INTERLEAVED},
                             {64, 64, TSR_ROPE_INTERLEAVED},
                             {40, 20, TSR_ROPE_HALF},
                             {10, 6, TSR_ROPE_INTERLEAVED}};
