@@ -55,8 +55,9 @@ std::vector<Field> time_fields() {
               .or_absent(),
           number("wander",
                  "how far the speed wanders, as a share of it: what does not "
-                 "average out of the samples, or of 1.6 seconds of the same on "
-                 "the processor; ci95_ns is wider for it")
+                 "average out of the samples, or of the same work on the "
+                 "processor before and after all rows; ci95_ns is wider for "
+                 "it")
               .or_absent(),
           flag("drifts",
                "the samples' order shows that the machine slowed down or "
