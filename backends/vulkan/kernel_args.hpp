@@ -80,6 +80,7 @@ struct AttentionArgs {
   uint64_t thresholds = 0;
   uint64_t fault = 0;
   uint64_t queries = 0;
+  uint64_t distances = 0;
   int32_t num_seqs = 0;
   int32_t num_tokens = 0;
   int32_t max_blocks_per_seq = 0;

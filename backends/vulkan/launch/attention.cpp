@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "backends/vulkan/device.hpp"
 #include "backends/vulkan/launch/launch.hpp"
@@ -124,25 +126,27 @@ class AttentionBlock final : public AttentionLaunch {
   bool fits() const {
     const KvRows& rows = pool().rows();
     constexpr uint64_t kTexel = 16;
-    return !is_integer() && lane_values() <= kMaxSums && span() <= kMaxSpan &&
+    return lane_values() <= kMaxSums && span() <= kMaxSpan &&
            pool().desc().block_size % 4 == 0 &&
            pool().desc().head_dim % per_texel() == 0 &&
            rows.row_bytes % kTexel == 0 &&
            fits_texels(device().gpu().facts(), pool_texels()) &&
-           scratch_bytes() / kTexel <= device().gpu().facts().max_texels;
+           query_bytes() / kTexel <= device().gpu().facts().max_texels;
   }
 
   // For decoding and for prefill: the queries, then attention.
   uint32_t num_slots() const override { return 2 * kNumSteps; }
 
+  // The queries, then FA3's thresholds.
   uint64_t scratch_bytes() const override {
-    return std::max(query_bytes(kDecode), query_bytes(kPrefill));
+    return query_bytes() + distance_bytes();
   }
 
   void fill(const Step& step, DispatchSlot* slots) override {
     const StepKind chosen = step.submission.max_q_len == 1 ? kDecode : kPrefill;
     AttentionArgs args = arguments(step);
     args.queries = step.places.scratch(index());
+    args.distances = args.queries + query_bytes();
     const uint32_t parts =
         num_parts(chosen, step.submission.num_tokens, step.submission.num_seqs);
     for (const StepKind kind : {kDecode, kPrefill}) {
@@ -161,9 +165,16 @@ class AttentionBlock final : public AttentionLaunch {
         pool().desc().block_size, span(), out_dtype()};
     Pipelines& pipelines = device().pipelines();
     if (slot % 2 == 0) return {pipelines.get("attention_query", constants), {}};
-    return {pipelines.get("attention_block", constants),
-            {pool_texels(),
-             step.places.scratch_texels(index(), 0, query_bytes(kind))}};
+    std::vector<TexelRange> texels = {
+        pool_texels(), step.places.scratch_texels(index(), 0, query_bytes())};
+    if (is_integer()) {
+      texels.push_back(
+          step.places.scratch_texels(index(), query_bytes(), distance_bytes()));
+    }
+    return {
+        pipelines.get(is_integer() ? "attention_fa3_block" : "attention_block",
+                      constants),
+        std::move(texels)};
   }
 
  private:
@@ -192,10 +203,19 @@ class AttentionBlock final : public AttentionLaunch {
   uint32_t num_parts(StepKind kind, uint32_t tokens, uint32_t seqs) const {
     return tokens_[kind] == 1 ? tokens : tokens / tokens_[kind] + seqs;
   }
-  uint64_t query_bytes(StepKind kind) const {
-    return uint64_t{num_parts(kind, max_tokens(), max_seqs())} *
-           pool().desc().num_kv_heads * chunks_ * heads_ * tokens_[kind] *
-           pool().desc().head_dim * sizeof(float);
+  uint64_t query_bytes() const {
+    const auto bytes = [this](StepKind kind) {
+      return uint64_t{num_parts(kind, max_tokens(), max_seqs())} *
+             pool().desc().num_kv_heads * chunks_ * heads_ * tokens_[kind] *
+             pool().desc().head_dim * sizeof(float);
+    };
+    constexpr uint64_t kAlignment = 256;  // more than any view of texels asks
+    return (std::max(bytes(kDecode), bytes(kPrefill)) + kAlignment - 1) /
+           kAlignment * kAlignment;
+  }
+  uint64_t distance_bytes() const {
+    constexpr uint64_t kDistances = 128;  // as shaders/attention_parts.glsl
+    return is_integer() ? op().num_q_heads * kDistances * sizeof(float) : 0;
   }
   TexelRange pool_texels() const {
     return {&pool().buffer(), pool().offset(), pool().bytes()};

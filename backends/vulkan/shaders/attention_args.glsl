@@ -21,7 +21,8 @@ struct Args {
   uint64_t q_inv;
   uint64_t thresholds;
   uint64_t fault;
-  uint64_t queries;  // scratch: see attention_parts.glsl
+  uint64_t queries;    // scratch: see attention_parts.glsl
+  uint64_t distances;  // likewise, of FA3
   int num_seqs;
   int num_tokens;
   int max_blocks_per_seq;

@@ -65,3 +65,10 @@ int query_block() {
   return int((gl_WorkGroupID.x * gl_NumWorkGroups.y + gl_WorkGroupID.y) *
              HEAD_DIM * ROWS);
 }
+
+// FA3: where the thresholds of a query head are, as floats: DISTANCES of them,
+// for behind the last stands one that no distance keeps.
+#define DISTANCES 128
+int distance_block(int head) {
+  return min(head, args.num_q_heads - 1) * DISTANCES;
+}

@@ -1,8 +1,9 @@
 #version 460
 // SPDX-License-Identifier: Apache-2.0
 //
-// The queries of attention in blocks: rows side by side, with the softmax scale
-// and K's scales of channels.
+// The queries of attention in blocks, rows side by side: with the softmax scale
+// and K's scales of channels, or, of integer attention, their codes.  Its
+// thresholds too.
 #extension GL_GOOGLE_include_directive : require
 #define BLOCK_FORM
 #include "base.glsl"
@@ -10,11 +11,33 @@
 #include "attention_args.glsl"
 #include "attention_parts.glsl"
 
+// No number where x is none.
+float code_of(float x, int head) {
+  precise const float product = x * F32s(args.q_inv).v[head];
+  return is_finite(x) ? roundEven(clamp(product, -127.0, 127.0)) : NOT_A_NUMBER;
+}
+
+// No distance of two scores is above 2^24, so f32 holds what matters.
+void write_distances(int head) {
+  for (int i = lane_index(); i < DISTANCES; i += int(LANES)) {
+    float distance = -1.0;
+    if (i < DISTANCES - 1) {
+      const int threshold =
+          I32s(args.thresholds).v[head * (DISTANCES - 1) + i];
+      distance = float(clamp(threshold, -1, 1 << 24));
+    }
+    F32s(args.distances).v[distance_block(head) + i] = distance;
+  }
+}
+
 void main() {
   args = place.v;
   const Part part = find_part();
   const int head = first_head();
   const int heads = num_heads();
+  if (KV_FORMAT == KV_I8_HEAD && gl_WorkGroupID.x == 0u) {
+    for (int h = head; h < head + heads; ++h) write_distances(h);
+  }
   for (int d = lane_index(); d < int(HEAD_DIM); d += int(LANES)) {
     float factor = args.scale;
     if (KV_FORMAT == KV_I8_CHANNEL) {
@@ -23,10 +46,12 @@ void main() {
     for (int r = 0; r < int(ROWS); ++r) {
       float x = 0.0;
       if (r / int(HEADS) < part.num_tokens && r % int(HEADS) < heads) {
+        const int row_head = head + r % int(HEADS);
         x = load_place(args.q, part.first_token + r / int(HEADS),
-                       (head + r % int(HEADS)) * int(HEAD_DIM) + d);
+                       row_head * int(HEAD_DIM) + d);
+        x = KV_FORMAT == KV_I8_HEAD ? code_of(x, row_head) : x * factor;
       }
-      F32s(args.queries).v[query_block() + r * int(HEAD_DIM) + d] = x * factor;
+      F32s(args.queries).v[query_block() + r * int(HEAD_DIM) + d] = x;
     }
   }
 }

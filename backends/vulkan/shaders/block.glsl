@@ -39,6 +39,15 @@ uint max_of_lanes(uint x) {
   return x;
 }
 
+int sum_of_lanes(int x) {
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit < LANES) {
+      x += subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit));
+    }
+  }
+  return x;
+}
+
 float sum_of_lanes(float x) {
   [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
     if (1u << bit < LANES) {

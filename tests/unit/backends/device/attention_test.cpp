@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/unit/backends/device/attention_case.hpp"
 
 namespace tessera::device_test {
@@ -24,6 +26,22 @@ TEST_P(DeviceAttention, FailsTheStepForABlockOutsideThePool) {
   step.block_table().set_integer(0, 1, 1 << 20);
   const Status status = step.run_op(device);
   EXPECT_EQ(status.code(), TSR_INVALID_ARGUMENT);
+}
+
+// Equal keys: every probability has the largest code, and sums with V of the
+// largest codes are far beyond what f32 holds.
+TEST(DeviceIntegerAttention, SumsOfManyExtremeCodesAreExact) {
+  TSR_OPEN_OR_SKIP(device, {});
+  AttentionCase c;
+  c.num_q_heads = 2;
+  c.num_kv_heads = 1;
+  for (const uint32_t q_len : {1U, 9U}) {
+    c.seqs = {{q_len, 3000}};
+    AttentionStep step(*device, c, TSR_KV_I8_HEAD);
+    std::fill(step.blocks().begin(), step.blocks().end(), std::byte{127});
+    step.blocks()[5] = std::byte{0x81};
+    step.run(device);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DeviceAttention,

@@ -1,0 +1,189 @@
+#version 460
+// SPDX-License-Identifier: Apache-2.0
+//
+// Integer attention in blocks, bit for bit as numerics.md section 2: one pass
+// over K for the maximum of each row, then one over K and V.  Every product and
+// sum is of integers that f32 holds.
+#extension GL_GOOGLE_include_directive : require
+#define BLOCK_FORM
+#include "base.glsl"
+#include "block.glsl"
+#include "attention_args.glsl"
+#include "attention_parts.glsl"
+#include "attention_rows.glsl"
+
+layout(binding = 2) uniform usamplerBuffer distance_texels;
+
+#define MAX_KEYS 133000
+#define LOWEST (-16777216.0)  // below 512 * 127 * -128
+// Keys whose products with V f32 adds up exactly: 1024 * 127 * 128 < 2^24.
+#define EXACT_KEYS 1024u
+// Thresholds of a head that come first in the search: each eighth.
+#define STEPS 15u
+
+float steps[MAX_ROWS * STEPS];  // of row r's head: those from r * STEPS
+
+// Number of k with distance <= the head's threshold k, which falls with k: which
+// eight first, then how many of those.
+float probability_code(uint r, float distance) {
+  float eights = 0.0;
+  [[unroll]] for (uint i = 0u; i < STEPS; ++i) {
+    eights += distance <= steps[r * STEPS + i] ? 1.0 : 0.0;
+  }
+  const int texel =
+      distance_block(first_head() + int(r % HEADS)) / 4 + 2 * int(eights);
+  const vec4 low = uintBitsToFloat(texelFetch(distance_texels, texel));
+  const vec4 high = uintBitsToFloat(texelFetch(distance_texels, texel + 1));
+  float code = 8.0 * eights;
+  [[unroll]] for (uint i = 0u; i < 4u; ++i) {
+    code += distance <= low[i] ? 1.0 : 0.0;
+    code += distance <= high[i] ? 1.0 : 0.0;
+  }
+  return code;
+}
+
+void load_steps() {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    const int first = distance_block(first_head() + int(r % HEADS)) / 4;
+    [[unroll]] for (uint i = 0u; i < STEPS; ++i) {
+      steps[r * STEPS + i] = uintBitsToFloat(
+          texelFetch(distance_texels, first + 2 * int(i) + 1).w);
+    }
+  }
+}
+
+// Queries that are no number, of which the row has none either, become 0.
+bool take_bad_queries(uint r) {
+  bool bad = false;
+  [[unroll]] for (uint i = 0u; i < LANE_VALUES; ++i) {
+    const float q = queries[r * LANE_VALUES + i];
+    bad = bad || is_nan(q);
+    queries[r * LANE_VALUES + i] = is_nan(q) ? 0.0 : q;
+  }
+  return max_of_lanes(bad ? 1u : 0u) != 0u;
+}
+
+int whole_sums[MAX_SUMS];  // of sums that may grow no more
+
+void keep_sums() {
+  [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
+    whole_sums[i] += int(sums[i]);
+    sums[i] = 0.0;
+  }
+}
+
+// Lanes that read the same part of rows have sums of their own.
+int sum_of_spans(int x) {
+  [[unroll]] for (uint bit = 0u; bit < MAX_LANE_BITS; ++bit) {
+    if (1u << bit >= SPAN && 1u << bit < LANES) {
+      x += subgroupShuffle(x, gl_SubgroupInvocationID ^ (1u << bit));
+    }
+  }
+  return x;
+}
+
+void store_rows(Part part, int totals[MAX_ROWS], bool bad[MAX_ROWS]) {
+  const float scale_v =
+      F32s(args.kv_scale).v[args.kv.num_kv_heads + kv_head_index()];
+  float factors[MAX_ROWS];
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    factors[r] =
+        bad[r] ? NOT_A_NUMBER : divide(scale_v, float(sum_of_lanes(totals[r])));
+  }
+  [[unroll]] for (uint i = 0u; i < LANE_VALUES; ++i) {
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      precise const float y =
+          float(sum_of_spans(whole_sums[r * LANE_VALUES + i])) * factors[r];
+      store_value(part, r, i, y);
+    }
+  }
+}
+
+void main() {
+  args = place.v;
+  const Part part = find_part();
+  if (part.num_tokens == 0) return;
+  int begins[MAX_ROWS];
+  int ends[MAX_ROWS];
+  find_seen(part, begins, ends);
+  const int end = ends[ROWS - 1u];
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    if (ends[r] - begins[r] > MAX_KEYS) {
+      report_fault(args.fault, FAULT_SEQUENCE, part.seq);
+      return;
+    }
+  }
+  load_queries(query_block() / 4);
+  load_steps();
+  bool bad[MAX_ROWS];
+  float tops[MAX_ROWS];
+  int totals[MAX_ROWS];
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    bad[r] = take_bad_queries(r);
+    tops[r] = LOWEST;
+    totals[r] = 0;
+  }
+  [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
+    sums[i] = 0.0;
+    whole_sums[i] = 0;
+  }
+  Walk walk = start_walk();
+  int first = begins[0] / 4 * 4;
+  do {
+    const Keys found = find_keys(part, first + lane_index() * 4, end - 1, walk);
+    touch_keys(walk, found);
+    const int count = min(4, (end - first + int(LANES) - 1) / int(LANES));
+    int i = 0;
+    [[dont_unroll]] do {
+      const int key = first + i * int(LANES) + lane_index();
+      float scores[MAX_ROWS];
+      multiply_keys(found.texels, uint(i) * LANES, scores);
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        const bool seen = key >= begins[r] && key < ends[r];
+        tops[r] = max(tops[r], seen ? scores[r] : LOWEST);
+      }
+    } while (++i < count);
+    walk.iterations += 6u;
+  } while ((first += int(KEYS)) < end);
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) tops[r] = max_of_lanes(tops[r]);
+  uint keys_added = 0u;
+  first = begins[0] / 4 * 4;
+  do {
+    const Keys found = find_keys(part, first + lane_index() * 4, end - 1, walk);
+    const int count = min(4, (end - first + int(LANES) - 1) / int(LANES));
+    vec4 codes[MAX_ROWS];
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) codes[r] = vec4(0.0);
+    int i = 0;
+    [[dont_unroll]] do {
+      const int key = first + i * int(LANES) + lane_index();
+      float scores[MAX_ROWS];
+      multiply_keys(found.texels, uint(i) * LANES, scores);
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        const bool seen = key >= begins[r] && key < ends[r];
+        const float code = probability_code(r, tops[r] - scores[r]);
+        codes[r] = mix(codes[r], vec4(seen ? code : 0.0),
+                       equal(ivec4(i), ivec4(0, 1, 2, 3)));
+      }
+    } while (++i < count);
+    const ivec4 v_rows = found.texels + walk.v_texels;
+    i = 0;
+    [[dont_unroll]] do {
+      float row_codes[MAX_ROWS];
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        row_codes[r] = codes[r].x;
+        codes[r] = codes[r].yzwx;
+        totals[r] += int(row_codes[r]);
+      }
+      add_values(v_rows, uint(i) * LANES, row_codes);
+    } while (++i < count);
+    walk.iterations += 10u;
+    keys_added += KEYS;
+    if (keys_added == EXACT_KEYS) {
+      keep_sums();
+      keys_added = 0u;
+    }
+  } while ((first += int(KEYS)) < end);
+  keep_sums();
+  end_walk(walk, part);
+  store_rows(part, totals, bad);
+}
