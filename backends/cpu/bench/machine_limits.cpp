@@ -9,6 +9,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "backends/cpu/kernels/amx_tiles.hpp"
 #include "backends/cpu/kernels/isa.hpp"
 
 #if defined(__x86_64__)
@@ -95,6 +96,21 @@ __attribute__((target("avx512f,avx512vnni"))) void int8_steps() {
   benchmark::DoNotOptimize(sums[0]);
 }
 
+// Tiles 0 to 3 of sums; the four others are never loaded, so are zero.
+__attribute__((target("amx-tile,amx-int8"))) void amx_steps() {
+  AmxTiles::configure({kAmxRows, kAmxRows});
+  for (int64_t i = 0; i < kSteps; ++i) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains / 4; ++c) {
+      AmxTiles::add_u8s8<0, 0>();
+      AmxTiles::add_u8s8<0, 1>();
+      AmxTiles::add_u8s8<1, 0>();
+      AmxTiles::add_u8s8<1, 1>();
+    }
+  }
+  AmxTiles::release();
+}
+
 struct PeakSteps {
   Isa isa;
   void (*run)();
@@ -102,6 +118,9 @@ struct PeakSteps {
 };
 
 PeakSteps steps_of(Peak peak) {
+  if (peak == Peak::kInt8 && best_isa() >= Isa::kAmx) {
+    return {Isa::kAmx, amx_steps, 2.0 * kAmxRows * kAmxRows * kAmxRowBytes};
+  }
   if (peak == Peak::kInt8) return {Isa::kAvx512Vnni, int8_steps, 128};
   if (peak == Peak::kBf16) return {Isa::kAvx512Bf16, bf16_steps, 64};
   return {Isa::kAvx512, f32_steps, 32};

@@ -6,8 +6,14 @@
 
 #include <stdint.h>
 
+#include "backends/cpu/kernels/amx_probe.hpp"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace tessera::cpu {
@@ -20,7 +26,7 @@ struct IsaName {
 constexpr IsaName kIsaNames[] = {
     {Isa::kScalar, "scalar"},         {Isa::kAvx2, "avx2"},
     {Isa::kAvx512, "avx512"},         {Isa::kAvx512Vnni, "avx512vnni"},
-    {Isa::kAvx512Bf16, "avx512bf16"},
+    {Isa::kAvx512Bf16, "avx512bf16"}, {Isa::kAmx, "amx"},
 };
 
 #if defined(__x86_64__)
@@ -40,7 +46,7 @@ uint64_t read_xcr0() {
   return (static_cast<uint64_t>(high) << 32) | low;
 }
 
-Isa detect() {
+Isa detect_vectors() {
   uint32_t a = 0;
   uint32_t b = 0;
   uint32_t c = 0;
@@ -65,25 +71,42 @@ Isa detect() {
   return has_vbmi && has_bf16 ? Isa::kAvx512Bf16 : Isa::kAvx512Vnni;
 }
 
-bool detect_amx_int8() {
+bool has_tiles() {
   constexpr uint64_t kTileState = 0x60000;  // XTILECFG and XTILEDATA
-  constexpr uint32_t kAmxTile = 1U << 24;   // leaf 7, edx
+  constexpr uint32_t kAmxBf16 = 1U << 22;   // leaf 7, edx
+  constexpr uint32_t kAmxTile = 1U << 24;
   constexpr uint32_t kAmxInt8 = 1U << 25;
   uint32_t a = 0;
   uint32_t b = 0;
   uint32_t c = 0;
   uint32_t d = 0;
-  if (detect() < Isa::kAvx512Vnni || !has_all(read_xcr0(), kTileState)) {
-    return false;
-  }
+  if (!has_all(read_xcr0(), kTileState)) return false;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
-         has_all(d, kAmxTile | kAmxInt8);
+         has_all(d, kAmxTile | kAmxInt8 | kAmxBf16);
+}
+
+// Linux gives the registers' state to processes that ask for it.
+bool ask_for_tiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+Isa detect() {
+  const Isa vectors = detect_vectors();
+  if (vectors < Isa::kAvx512Bf16 || !has_tiles() || !ask_for_tiles()) {
+    return vectors;
+  }
+  return amx_multiplies() ? Isa::kAmx : vectors;
 }
 
 #else
 
 Isa detect() { return Isa::kScalar; }
-bool detect_amx_int8() { return false; }
 
 #endif
 
@@ -92,11 +115,6 @@ bool detect_amx_int8() { return false; }
 Isa best_isa() {
   static const Isa best = detect();
   return best;
-}
-
-bool has_amx_int8() {
-  static const bool has = detect_amx_int8();
-  return has;
 }
 
 const char* isa_name(Isa isa) {

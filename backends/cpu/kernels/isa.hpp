@@ -17,18 +17,17 @@ enum class Isa {
   kAvx512,      // F, BW, DQ, VL
   kAvx512Vnni,  // and VNNI
   kAvx512Bf16,  // and BF16, VBMI, VBMI2
+  kAmx,         // and AMX tiles of int8 and bf16
 };
 
 // The best level that both the processor and the operating system support.
-// Threads: any; the answer never changes.
+// Tiles are asked of the system for the whole process, and count only if a
+// product by them is right: some hosts of virtual machines announce what they
+// do not keep. Threads: any; the answer never changes.
 Isa best_isa();
 
-// Whether int8 tiles (AMX) can be used; no kernels of ours need them yet.
-// Threads: any; the answer never changes.
-bool has_amx_int8();
-
-// "scalar", "avx2", "avx512", "avx512vnni" or "avx512bf16", as in the names of
-// kernels.
+// "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16" or "amx", as in the
+// names of kernels.
 const char* isa_name(Isa isa);
 
 // The level of that name; nothing if there is none.

@@ -22,6 +22,16 @@ struct U4TileCodes {
   static constexpr bool kSumsOnTheWay = true;
 };
 
+// out[i] -= x_zero times the sum of row i's codes.
+inline void subtract_zeros(const uint32_t (&totals)[kTileCols], int32_t x_zero,
+                           int32_t* out) {
+  const auto zero = static_cast<uint32_t>(x_zero);
+  for (int64_t i = 0; i < kTileCols; ++i) {
+    out[i] =
+        static_cast<int32_t>(static_cast<uint32_t>(out[i]) - zero * totals[i]);
+  }
+}
+
 template <typename Ops, typename TileCodes>
 class IntegerTiles {
   static constexpr int kColumns = TileCodes::kColumns;
@@ -149,15 +159,6 @@ class IntegerTiles {
       const int64_t blocked = tile * shape.num_groups + work.group;
       __builtin_memcpy(totals, work.weight->sums + blocked * kTileCols,
                        sizeof(totals));
-    }
-  }
-
-  static void subtract_zeros(const uint32_t (&totals)[kTileCols],
-                             int32_t x_zero, int32_t* out) {
-    const auto zero = static_cast<uint32_t>(x_zero);
-    for (int64_t i = 0; i < kTileCols; ++i) {
-      out[i] = static_cast<int32_t>(static_cast<uint32_t>(out[i]) -
-                                    zero * totals[i]);
     }
   }
 };

@@ -224,9 +224,9 @@ bool wants_dense(const WeightShape& shape, const Linear& op, const Exec& exec) {
   if (exec.use_onednn == UseOneDnn::kNever) return false;
   const bool always = exec.use_onednn == UseOneDnn::kAlways;
   if (is_integer_act(op.act_quant)) {
-    // Our own kernels are faster where both have only VNNI; without it oneDNN's
-    // sums of u8 * s8 saturate.
-    return (always || has_amx_int8()) && exec.isa >= Isa::kAvx512Vnni &&
+    // Our own kernels are faster with VNNI, and by AMX read weights as packed;
+    // without either oneDNN's sums of u8 * s8 saturate.
+    return always && exec.isa >= Isa::kAvx512Vnni &&
            shape.layout == Layout::kI8Tiles && !shape.has_zeros &&
            !shape.has_scale2 && is_per_channel(shape) &&
            op.y.dtype != TSR_I32 && op.n_begin % kTileCols == 0 &&
@@ -242,8 +242,8 @@ bool wants_dense(const WeightShape& shape, const Linear& op, const Exec& exec) {
   // Of f32 our own kernels make more, and of bf16 where oneDNN has no AMX for
   // it; f16 only oneDNN multiplies as such.
   const bool is_better =
-      dtype == TSR_F16 ||
-      (dtype == TSR_BF16 && (exec.isa < Isa::kAvx512Bf16 || has_amx_int8()));
+      dtype == TSR_F16 || (dtype == TSR_BF16 && (exec.isa < Isa::kAvx512Bf16 ||
+                                                 exec.isa >= Isa::kAmx));
   return (always || is_better) && has_dense_matmul(dtype);
 }
 

@@ -102,6 +102,7 @@ struct LinearKernel {
   void (*run_integer)(const IntegerWork& work);
   // All groups at once; null: run_integer group by group.
   void (*run_groups)(const GroupsWork& work) = nullptr;
+  int64_t min_M = 1;  // for steps of at least so many rows
 };
 
 // All rows, best first.
@@ -206,6 +207,7 @@ const Bf16KernelSet& bf16_kernels_avx512bf16();
 void integer_any_scalar(const IntegerWork& work);
 void integer_i8_tiles_avx2(const IntegerWork& work);
 void integer_u4_tiles_avx2(const IntegerWork& work);
+void integer_i8_tiles_amx(const IntegerWork& work);
 void integer_i8_tiles_avx512vnni(const IntegerWork& work);
 void integer_u4_tiles_avx512vnni(const IntegerWork& work);
 void integer_groups_u4_avx512vnni(const GroupsWork& work);

@@ -15,6 +15,8 @@ namespace {
 // straight from the stored codes.
 constexpr int64_t kFewRows = 4;
 constexpr int64_t kFewBf16Rows = 8;
+// A product of tiles takes 16 cycles, whether it has eight rows or sixteen.
+constexpr int64_t kTileRows = 8;
 
 bool matches(const LinearKernel& kernel, const LinearQuestion& question) {
   const WeightShape& shape = *question.shape;
@@ -97,6 +99,8 @@ void add_integer_kernels(std::vector<LinearKernel>& table) {
     table.push_back({name_of("i8", weight, isa, ""), isa, kind, 0,
                      Input::kCodes, 0, kind != WeightKind::kAny, nullptr, run});
   };
+  add("i8", Isa::kAmx, WeightKind::kI8Tiles, integer_i8_tiles_amx);
+  table.back().min_M = kTileRows;
   add("i8", Isa::kAvx512Vnni, WeightKind::kI8Tiles,
       integer_i8_tiles_avx512vnni);
   add("u4", Isa::kAvx512Vnni, WeightKind::kU4Tiles,
@@ -128,7 +132,8 @@ bool fits(const LinearKernel& kernel, const LinearQuestion& question) {
   const WeightShape& shape = *question.shape;
   const bool is_mode = question.is_integer ? kernel.run_integer != nullptr
                                            : kernel.run_float != nullptr;
-  if (!is_mode || (kernel.max_M != 0 && question.M > kernel.max_M)) {
+  if (!is_mode || question.M < kernel.min_M ||
+      (kernel.max_M != 0 && question.M > kernel.max_M)) {
     return false;
   }
   if (kernel.needs_no_zeros && shape.has_zeros) return false;

@@ -254,7 +254,7 @@ std::vector<Shape> edge_shapes(int64_t depth_multiple) {
 std::vector<Isa> runnable_isas() {
   std::vector<Isa> isas;
   for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512,
-                        Isa::kAvx512Vnni, Isa::kAvx512Bf16}) {
+                        Isa::kAvx512Vnni, Isa::kAvx512Bf16, Isa::kAmx}) {
     if (isa <= best_isa()) isas.push_back(isa);
   }
   return isas;
