@@ -18,14 +18,14 @@ namespace tessera::cpu {
 // `Tiles` has the members of AmxTiles.
 template <typename Tiles>
 class IntegerAmx {
-  static constexpr int kRows = 16;      // of a register
+  static constexpr int64_t kRows = 16;  // of a register
   static constexpr int64_t kStep = 64;  // columns of K in a register
   static constexpr int64_t kLine = 4;   // in a line of W
 
  public:
   static void run(const IntegerWork& work) {
     for (int64_t m = 0; m < work.M; m += 2 * kRows) {
-      const int64_t rows = std::min<int64_t>(work.M - m, 2 * kRows);
+      const int64_t rows = std::min(work.M - m, 2 * kRows);
       const int second = static_cast<int>(std::max<int64_t>(rows - kRows, 0));
       const int first = static_cast<int>(rows) - second;
       Tiles::configure({first, std::max(second, 1)});
@@ -95,7 +95,7 @@ class IntegerAmx {
     alignas(64) uint8_t x[2 * kRows * kStep] = {};
     alignas(64) int8_t w[kTiles * kStep * kTileCols] = {};
     const auto count = static_cast<size_t>(part.end - part.begin);
-    const int64_t rows = std::min<int64_t>(work.M - place.m, 2 * kRows);
+    const int64_t rows = std::min(work.M - place.m, 2 * kRows);
     for (int64_t r = 0; r < rows; ++r) {
       __builtin_memcpy(x + r * kStep,
                        work.x + (place.m + r) * work.x_stride + part.begin,
