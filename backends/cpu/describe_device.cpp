@@ -71,7 +71,7 @@ tsr_device_info describe_device() {
   static const tsr_option kOptions[] = {
       option(TSR_OPTION_TEXT, "isa", "best",
              "newest instruction set to use: scalar, avx2, avx512, "
-             "avx512vnni, avx512bf16"),
+             "avx512vnni, avx512bf16, amx"),
       option(TSR_OPTION_TEXT, "onednn", "auto",
              "products of many rows that oneDNN computes: auto (what it is "
              "faster at), always, never"),

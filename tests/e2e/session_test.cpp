@@ -137,7 +137,7 @@ TEST(Session, ThreadsChangeNoBit) {
 TEST(Session, EveryInstructionSetGivesTheSameGreedyText) {
   std::vector<int32_t> wanted;
   for (const char* isa :
-       {"scalar", "avx2", "avx512", "avx512vnni", "avx512bf16"}) {
+       {"scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"}) {
     LoadOptions options;
     options.device_options = {{"isa", isa}};
     auto loaded = load(default_model_folder(), options);
