@@ -18,6 +18,8 @@ struct GemmTiling {
   int64_t swizzle = 0;   // rows of tiles visited before moving right
   int64_t wide_n = 0;    // columns of weights, all parts', widened at a time
   bool double_accumulator = false;  // two tiles in L0C
+
+  bool operator==(const GemmTiling& other) const = default;
 };
 
 struct SimulateOptions {

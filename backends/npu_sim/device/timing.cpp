@@ -53,12 +53,10 @@ LaunchTime Timing::run(Problem problem) {
   return time;
 }
 
-int64_t Timing::k_share(Gemm gemm) const {
+int64_t Timing::k_share(const Gemm& gemm) {
   Problem problem = gemm;
   apply_options(problem);
-  gemm = std::get<Gemm>(problem);
-  return split_share(
-      gemm.K, plan_gemm(simulator_.profile(), gemm, {gemm.M}, {}).tiling);
+  return split_share(gemm.K, simulator_.time(problem).tiling);
 }
 
 AttentionTiling Timing::tiling(Attention attention) const {

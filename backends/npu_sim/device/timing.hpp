@@ -34,7 +34,7 @@ class Timing {
   LaunchTime run(Problem problem);
 
   // K that one sum of the product takes; K of the product if it is not split.
-  int64_t k_share(Gemm gemm) const;
+  int64_t k_share(const Gemm& gemm);
 
   // How the compiler cuts attention.
   AttentionTiling tiling(Attention attention) const;

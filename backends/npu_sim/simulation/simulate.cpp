@@ -12,6 +12,7 @@
 #include "backends/npu_sim/compiler/copy_lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/model.hpp"
+#include "backends/npu_sim/compiler/gemm/trials.hpp"
 #include "backends/npu_sim/compiler/rows/cache_append.hpp"
 #include "backends/npu_sim/compiler/vector_lowering.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
@@ -20,13 +21,18 @@
 namespace tessera::npu {
 namespace {
 
+// How plans are chosen: plan_gemm, or with trials fastest_plan.
+using Planner = GemmPlan (*)(const Profile&, const Gemm&,
+                             const std::vector<int64_t>& rows,
+                             const SimulateOptions&);
+
 GemmPlan plan_of(const Profile& profile, const Gemm& gemm,
-                 const SimulateOptions& options) {
-  return plan_gemm(profile, gemm, {gemm.M}, options);
+                 const SimulateOptions& options, Planner planner) {
+  return planner(profile, gemm, {gemm.M}, options);
 }
 
 GemmPlan plan_of(const Profile& profile, const GroupedGemm& grouped,
-                 const SimulateOptions& options) {
+                 const SimulateOptions& options, Planner planner) {
   constexpr int64_t kMostGroups = 4096;
   constexpr int64_t kMostRows = int64_t{1} << 32;
   Gemm gemm = grouped.each;
@@ -44,7 +50,7 @@ GemmPlan plan_of(const Profile& profile, const GroupedGemm& grouped,
                      "grouped gemm: " + std::to_string(grouped.rows.size()) +
                          " groups of at most 4096");
   }
-  return plan_gemm(profile, gemm, grouped.rows, options);
+  return planner(profile, gemm, grouped.rows, options);
 }
 
 std::string shape_name(const GemmPlan& plan) {
@@ -83,10 +89,11 @@ struct Lower {
   const SimulateOptions& options;
 
   Launch operator()(const Gemm& gemm) const {
-    return launch_gemm(profile, plan_of(profile, gemm, options));
+    return launch_gemm(profile, plan_of(profile, gemm, options, fastest_plan));
   }
   Launch operator()(const GroupedGemm& grouped) const {
-    return launch_gemm(profile, plan_of(profile, grouped, options));
+    return launch_gemm(profile,
+                       plan_of(profile, grouped, options, fastest_plan));
   }
   Launch operator()(const VectorOp& op) const {
     return {lower_vector(profile, plan_vector(profile, op)), {}, "vector"};
@@ -192,10 +199,10 @@ struct Estimate {
     return result;
   }
   Simulation operator()(const Gemm& gemm) const {
-    return of_gemm(plan_of(profile, gemm, {}));
+    return of_gemm(plan_of(profile, gemm, {}, plan_gemm));
   }
   Simulation operator()(const GroupedGemm& grouped) const {
-    return of_gemm(plan_of(profile, grouped, {}));
+    return of_gemm(plan_of(profile, grouped, {}, plan_gemm));
   }
   Simulation operator()(const VectorOp& op) const {
     return of_pass(plan_vector(profile, op));

@@ -212,8 +212,9 @@ void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
   const double rate = profile.dram_rate();
   const double share = 1.0 / effort.stretches;
   const PacketTimes cold = first();
-  double dirty = std::min(
-      most, model.written_before() + effort.dirty_share * model.output());
+  double dirty = model.written_before() + effort.dirty_share * model.output();
+  // What is too much has been drained to the low mark, and grew again.
+  if (dirty > most) dirty = drained;
   for (int i = 0; i < effort.stretches; ++i) {
     const Traffic traffic = model.at(dirty);
     const PacketTimes packet = packet_times(context, tile, traffic, deal.busy);

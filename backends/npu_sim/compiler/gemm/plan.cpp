@@ -6,12 +6,11 @@
 #include "backends/npu_sim/compiler/gemm/plan.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <string>
 
+#include "backends/npu_sim/compiler/gemm/candidates.hpp"
 #include "backends/npu_sim/compiler/gemm/fit.hpp"
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
 #include "backends/npu_sim/compiler/gemm/model.hpp"
@@ -22,18 +21,10 @@
 namespace tessera::npu {
 namespace {
 
-double real(int64_t value) { return static_cast<double>(value); }
-
 constexpr int64_t kFractalRows = 16;
-constexpr std::array<int64_t, 7> kTileRows = {16, 32, 64, 96, 128, 192, 256};
-constexpr std::array<int64_t, 10> kTileColumns = {16,  32,  64,  96,  128,
-                                                  160, 192, 256, 384, 512};
-constexpr std::array<int64_t, 4> kSplits = {1, 2, 4, 8};
-constexpr double kSumBytes = 4;
-constexpr double kLongestRow = 4096;  // bytes of a packet's, as fit.cpp has it
 // Tilings that promise less than the best and keep to it, until only those next
 // to the best are tried.
-constexpr int kPatience = 6;
+constexpr int kPatience = 8;
 
 int64_t most_tile_rows(const GemmPlan& plan) {
   int64_t rows = 1;
@@ -45,7 +36,7 @@ int64_t most_tile_rows(const GemmPlan& plan) {
 
 // Rows of tiles that the cores of a wave share evenly with columns: the least
 // bytes in flight for the most reuse.
-int64_t choose_swizzle(const GemmPlan& plan, const GemmTiling& tiling) {
+int64_t even_swizzle(const GemmPlan& plan, const GemmTiling& tiling) {
   if (!plan.uses_swizzle) return 1;
   const double even =
       std::sqrt(static_cast<double>(plan.cores * tiling.tile_n) /
@@ -53,25 +44,69 @@ int64_t choose_swizzle(const GemmPlan& plan, const GemmTiling& tiling) {
   return std::clamp<int64_t>(std::llround(even), 1, most_tile_rows(plan));
 }
 
+// Rows of tiles whose input takes half of what L2 keeps: beside it passes the
+// weight, once for all of them.
+int64_t kept_swizzle(const Profile& profile, const GemmPlan& plan,
+                     const GemmTiling& tiling) {
+  const double kept = static_cast<double>(profile.global.l2_bytes) *
+                      profile.assumptions.l2_capacity_share / 2;
+  const auto panel = static_cast<double>(
+      bytes_of_elements(plan.kind.cube, tiling.tile_m * plan.gemm.K));
+  return std::clamp<int64_t>(static_cast<int64_t>(kept / panel), 1,
+                             most_tile_rows(plan));
+}
+
+// The best first; of those near it no more than asked for.
+template <typename Choice>
+void keep_best(std::vector<Choice>& choices, const SearchBreadth& breadth) {
+  std::sort(
+      choices.begin(), choices.end(),
+      [](const Choice& a, const Choice& b) { return a.cycles < b.cycles; });
+  const double most = breadth.within * choices.front().cycles;
+  const auto far =
+      std::find_if(choices.begin(), choices.end(),
+                   [&](const Choice& one) { return one.cycles > most; });
+  choices.erase(far, choices.end());
+  if (choices.size() > breadth.most) choices.resize(breadth.most);
+}
+
 // A plan should not need all of L2: where DRAM has no time to write results
 // back, inputs that found room there no longer do.
 constexpr GemmEffort kSearchEffort{1, 0.5};
+// Tiles whose bands are chosen with care.
+constexpr SearchBreadth kRefined{2, 1.05};
+
+struct Found {
+  GemmTiling tiling;
+  double cycles = std::numeric_limits<double>::infinity();
+};
 
 struct Search {
   const Profile& profile;
   GemmTiling forced;
   GemmPlan plan;
   GemmModel model;
-  GemmTiling best;
-  double best_cycles = std::numeric_limits<double>::infinity();
+  SearchBreadth breadth;
+  Found best;
+  std::vector<Found> near;  // all that came near the best of their moment, if
+                            // more than that is asked for
   int64_t least_side = 64;  // of tiles on a long side, where small ones never
                             // win; unless memories hold no others
+  bool may_refine = false;  // bands of tile rows make a difference
 
+  // More cycles than these interest nobody.
+  double enough() const {
+    return (may_refine ? std::max(breadth.within, kRefined.within)
+                       : breadth.within) *
+           best.cycles;
+  }
   // Tries one tile size with both numbers of accumulators.
   void consider(int64_t tile_m, int64_t tile_n, int64_t split_k);
-  // Tries other bands of tile rows for the best tile: the higher, the fewer
-  // times the weight is read; the lower, the longer its input stays in L2.
-  void refine_swizzle();
+  // Tries other bands of tile rows for a tile: the higher, the fewer times the
+  // weight is read; the lower, the longer its input stays in L2.
+  void refine_swizzle(Found& found);
+  // What was asked for, the best first; empty if nothing fits.
+  std::vector<Found> take();
 };
 
 void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
@@ -88,60 +123,43 @@ void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
       plan.double_buffer && 2 * tile_bytes <= profile.local.l0c_bytes;
   choose_depth(profile, plan, tiling);
   plan.tiling = tiling;
-  if (tiling.swizzle == 0) plan.tiling.swizzle = choose_swizzle(plan, tiling);
+  if (std::isinf(best.cycles)) {
+    may_refine = forced.swizzle == 0 && plan.uses_swizzle && !model.fits(plan);
+  }
+  if (tiling.swizzle == 0) {
+    plan.tiling.swizzle = even_swizzle(plan, tiling);
+    if (may_refine) {
+      plan.tiling.swizzle =
+          std::max(plan.tiling.swizzle, kept_swizzle(profile, plan, tiling));
+    }
+  }
   const GemmContext context{profile, plan, layout_of(profile, plan)};
   if (misfit(profile, context.layout)) return;
-  const double cycles = model.cost(context, kSearchEffort, best_cycles).cycles;
-  if (cycles < best_cycles) {
-    best_cycles = cycles;
-    best = plan.tiling;
-  }
+  const double cycles = model.cost(context, kSearchEffort, enough()).cycles;
+  if (cycles < enough()) near.push_back({plan.tiling, cycles});
+  if (cycles < best.cycles) best = {plan.tiling, cycles};
 }
 
-void Search::refine_swizzle() {
-  if (forced.swizzle > 0 || !plan.uses_swizzle || std::isinf(best_cycles)) {
-    return;
-  }
-  plan.tiling = best;
-  if (model.fits(plan)) return;
+void Search::refine_swizzle(Found& found) {
+  plan.tiling = found.tiling;
   const int64_t rows = most_tile_rows(plan);
   for (int64_t parts = 1; parts <= rows; parts *= 2) {
     plan.tiling.swizzle = ceil_div(rows, parts);
     const GemmContext context{profile, plan, layout_of(profile, plan)};
     const double cycles =
-        model.cost(context, kSearchEffort, best_cycles).cycles;
-    if (cycles >= best_cycles) continue;
-    best_cycles = cycles;
-    best = plan.tiling;
+        model.cost(context, kSearchEffort, found.cycles).cycles;
+    if (cycles < found.cycles) found = {plan.tiling, cycles};
   }
 }
 
-// Sizes worth trying along one side.
-template <size_t Count>
-std::vector<int64_t> sizes_of(const std::array<int64_t, Count>& all,
-                              int64_t side, int64_t forced,
-                              int64_t least_side) {
-  if (forced > 0) return {forced};
-  std::vector<int64_t> sizes;
-  const int64_t padded = round_up(side, kFractalRows);
-  const int64_t least = side >= 256 ? least_side : kFractalRows;
-  for (const int64_t size : all) {
-    if (size >= padded) {
-      sizes.push_back(padded);
-      break;
-    }
-    if (size >= least) sizes.push_back(size);
+std::vector<Found> Search::take() {
+  if (std::isinf(best.cycles)) return {};
+  if (breadth.most == 1) keep_best(near, kRefined);
+  for (Found& found : near) {
+    if (may_refine) refine_swizzle(found);
   }
-  return sizes;
-}
-
-void add_even_share(const GemmPlan& plan, std::vector<int64_t>& columns) {
-  const int64_t share =
-      round_up(ceil_div(plan.gemm.N, plan.cores), kFractalRows);
-  for (int64_t parts = 1; parts <= 2; ++parts) {
-    const int64_t size = round_up(ceil_div(share, parts), kFractalRows);
-    if (size <= 512) columns.push_back(size);
-  }
+  keep_best(near, breadth);
+  return std::move(near);
 }
 
 void check_forced(const Profile& profile, const Gemm& gemm,
@@ -179,110 +197,13 @@ void check_sums(const GemmKind& kind, const GemmTiling& forced) {
   if (forced.packet_k % kind.sum_k != 0) refuse("packet_k", forced.packet_k);
 }
 
-struct Candidate {
-  int64_t tile_m = 0;
-  int64_t tile_n = 0;
-  int64_t split_k = 1;
-  int row = 0;  // among the sizes of each side
-  int column = 0;
-  double least_cycles = 0;
-  bool is_seen = false;
-
-  bool is_next_to(const Candidate& other) const {
-    const bool is_split_alike = split_k == other.split_k;
-    const int steps =
-        std::abs(row - other.row) + std::abs(column - other.column);
-    return is_split_alike ? steps == 1 : steps == 0;
-  }
-};
-
-// What no order of tiles, no cache and no overlap can undercut: of an even
-// share of all tiles the products, the loads to L0 and to L1, the way out, and
-// the way of two packets in turn through all of them.
-double least_cycles(const Profile& profile, const GemmPlan& plan,
-                    const Candidate& candidate, double tiles) {
-  const Type type = plan.kind.cube;
-  const auto m = real(round_up(candidate.tile_m, kFractalRows));
-  const auto n = real(round_up(candidate.tile_n, kFractalRows));
-  const double sum_bytes = kSumBytes * m * n;
-  if (sum_bytes > real(profile.local.l0c_bytes)) {
-    return std::numeric_limits<double>::infinity();
-  }
-  const double K = real(plan.gemm.K);
-  const double element = real(bits_of(type)) / 8;
-  const LocalMemories& local = profile.local;
-  const double step = std::min({K, real(local.l0a_bytes) / 2 / m / element,
-                                real(local.l0b_bytes) / 2 / n / element});
-  const double steps = K / step;
-  const double cube = m * n * K / real(cube_macs(profile, type)) +
-                      steps * profile.cube.issue_cycles;
-  const double mte1 =
-      K * element * (m / local.l1_to_l0a_rate + n / local.l1_to_l0b_rate) +
-      2 * steps * local.load3d_cycles;
-  const double mte2 = plan.kind.unzips
-                          ? 0
-                          : (m + n) * K * element / profile.global.l2_read_rate;
-  const double packets =
-      K * element /
-      std::min({K * element, kLongestRow, real(local.l1_bytes) / 2 / (m + n)});
-  const double through = std::max(cube, mte1) + mte2 +
-                         packets * profile.assumptions.l2_latency_cycles;
-  const double exit_rate = profile.exit.fixpipe
-                               ? profile.exit.fixpipe_elements
-                               : profile.exit.l0c_to_ub_rate / kSumBytes;
-  const bool is_hidden = 2 * sum_bytes <= real(local.l0c_bytes);
-  const double exit = m * n / exit_rate;
-  const double shares = tiles * real(candidate.split_k) / real(plan.cores);
-  return std::max(shares, 1.0) / real(candidate.split_k) *
-         std::max(
-             {cube + (is_hidden ? 0 : exit), mte1, mte2, exit, through / 2});
-}
-
-std::vector<Candidate> candidates_of(const Search& search,
-                                     const PartsSummary& parts) {
-  const GemmTiling& forced = search.forced;
-  const GemmPlan& plan = search.plan;
-  const Gemm& gemm = plan.gemm;
-  std::vector<int64_t> columns =
-      sizes_of(kTileColumns, gemm.N, forced.tile_n, search.least_side);
-  if (forced.tile_n == 0 && parts.most_rows <= 64) {
-    add_even_share(plan, columns);
-  }
-  const bool may_split = parts.num_active <= 1 && plan.kind.sum_k == 0 &&
-                         parts.most_rows <= (plan.is_later_slice ? 16 : 256);
-  std::vector<Candidate> candidates;
-  int row = 0;
-  for (const int64_t tile_m :
-       sizes_of(kTileRows, parts.most_rows, forced.tile_m, search.least_side)) {
-    ++row;
-    int column = 0;
-    // Short tiles count as what they hold.
-    const double rows =
-        static_cast<double>(parts.rows) / static_cast<double>(tile_m);
-    const int64_t whole_rows = tile_rows_of(plan.parts, tile_m);
-    for (const int64_t tile_n : columns) {
-      ++column;
-      const double tiles =
-          rows * static_cast<double>(gemm.N) / static_cast<double>(tile_n);
-      const int64_t whole = whole_rows * ceil_div(gemm.N, tile_n);
-      for (const int64_t split : kSplits) {
-        Candidate one{tile_m, tile_n, split, row, column};
-        if (forced.split_k > 0) one.split_k = forced.split_k;
-        const bool pays = may_split && whole * split <= 2 * plan.cores &&
-                          gemm.K >= 512 * split;
-        if (split > 1 && (!pays || forced.split_k > 0)) break;
-        one.least_cycles = least_cycles(search.profile, plan, one, tiles);
-        candidates.push_back(one);
-      }
-    }
-  }
-  return candidates;
-}
-
 // The most promising first, until several have promised too much; then what
-// lies next to the best.
-void search_tiles(Search& search, const PartsSummary& parts) {
-  std::vector<Candidate> candidates = candidates_of(search, parts);
+// lies next to the best.  All that may come near, if more is asked for than the
+// best.
+void search_tiles(Search& search) {
+  std::vector<Candidate> candidates =
+      candidates_of(search.profile, search.plan, search.model.parts(),
+                    search.forced, search.least_side);
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) {
               return a.least_cycles < b.least_cycles;
@@ -290,48 +211,46 @@ void search_tiles(Search& search, const PartsSummary& parts) {
   const double before = search.model.cycles_before();
   const Candidate* best = nullptr;
   const auto improves = [&](Candidate& one) {
-    const double cycles = search.best_cycles;
+    const double cycles = search.best.cycles;
     one.is_seen = true;
     search.consider(one.tile_m, one.tile_n, one.split_k);
-    if (search.best_cycles == cycles) return false;
+    if (search.best.cycles == cycles) return false;
     best = &one;
     return true;
   };
+  const auto is_less = [&](const Candidate& one) {
+    return before + one.least_cycles < search.enough();
+  };
   int in_vain = 0;
   for (Candidate& one : candidates) {
-    const bool is_less = before + one.least_cycles < search.best_cycles;
-    if (best != nullptr && !is_less) break;
+    if (best != nullptr && !is_less(one)) break;
     in_vain = improves(one) || best == nullptr ? 0 : in_vain + 1;
-    if (in_vain == kPatience) break;
+    if (in_vain == kPatience && search.breadth.most == 1) break;
   }
   const auto moves = [&] {
-    return std::any_of(
-        candidates.begin(), candidates.end(), [&](Candidate& one) {
-          return !one.is_seen && one.is_next_to(*best) &&
-                 before + one.least_cycles < search.best_cycles &&
-                 improves(one);
-        });
+    return std::any_of(candidates.begin(), candidates.end(),
+                       [&](Candidate& one) {
+                         return !one.is_seen && one.is_next_to(*best) &&
+                                is_less(one) && improves(one);
+                       });
   };
   while (best != nullptr && moves()) {
   }
 }
 
-struct Found {
-  GemmTiling tiling;
-  double cycles = 0;
-};
-
-Found search(const Profile& profile, const GemmPlan& plan,
-             const GemmTiling& forced) {
-  Search search{profile, forced, plan, GemmModel(profile, plan), {}};
+std::vector<Found> search(const Profile& profile, const GemmPlan& plan,
+                          const GemmTiling& forced,
+                          const SearchBreadth& breadth) {
+  Search search{profile, forced, plan, GemmModel(profile, plan),
+                breadth, {},     {}};
   search.forced.wide_n = 0;
-  search_tiles(search, search.model.parts());
-  if (std::isinf(search.best_cycles)) {
+  search_tiles(search);
+  if (std::isinf(search.best.cycles)) {
     search.least_side = kFractalRows;
-    search_tiles(search, search.model.parts());
+    search_tiles(search);
   }
-  search.refine_swizzle();
-  if (!std::isinf(search.best_cycles)) return {search.best, search.best_cycles};
+  std::vector<Found> found = search.take();
+  if (!found.empty()) return found;
   const GemmTiling& tiling = search.plan.tiling;
   const Misfit why =
       misfit(profile, layout_of(profile, search.plan)).value_or(Misfit{});
@@ -360,34 +279,36 @@ std::vector<int64_t> slice_sizes_of(const Profile& profile,
   return {round_down(forced.wide_n, unit)};
 }
 
-// The tiling that the slice with the most rows asks for, and what all cost with
-// it.
-Found search_slices(const Profile& profile, const GemmPlan& plan,
-                    const GemmTiling& options) {
+// The tilings that the slice with the most rows asks for, and what all cost
+// with them.
+std::vector<Found> search_slices(const Profile& profile, const GemmPlan& plan,
+                                 const GemmTiling& options,
+                                 const SearchBreadth& breadth) {
   constexpr double kAnything = std::numeric_limits<double>::infinity();
   GemmTiling forced = options;
   if (PartsSummary(plan.parts).num_active > 1) forced.split_k = 1;
   std::vector<SliceSample> samples = sample_slices(plan);
-  Found found = search(profile, samples.front().plan, forced);
-  found.cycles *= samples.front().count;
-  for (size_t i = 1; i < samples.size(); ++i) {
-    GemmPlan& one = samples[i].plan;
-    one.tiling = found.tiling;
-    found.cycles +=
-        samples[i].count * GemmModel(profile, one)
-                               .cost({profile, one, layout_of(profile, one)},
-                                     kSearchEffort, kAnything)
-                               .cycles;
+  std::vector<Found> all =
+      search(profile, samples.front().plan, forced, breadth);
+  for (Found& found : all) {
+    found.cycles *= samples.front().count;
+    for (size_t i = 1; i < samples.size(); ++i) {
+      GemmPlan& one = samples[i].plan;
+      one.tiling = found.tiling;
+      found.cycles +=
+          samples[i].count * GemmModel(profile, one)
+                                 .cost({profile, one, layout_of(profile, one)},
+                                       kSearchEffort, kAnything)
+                                 .cycles;
+    }
+    found.tiling.wide_n = plan.tiling.wide_n;
   }
-  found.tiling.wide_n = plan.tiling.wide_n;
-  return found;
+  return all;
 }
 
-}  // namespace
-
-GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
-                   const std::vector<int64_t>& rows,
-                   const SimulateOptions& options) {
+GemmPlan without_tiling(const Profile& profile, const Gemm& gemm,
+                        const std::vector<int64_t>& rows,
+                        const SimulateOptions& options) {
   GemmPlan plan;
   plan.gemm = gemm;
   plan.kind = kind_of(profile, gemm);
@@ -401,17 +322,34 @@ GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
   plan.cores = gemm.cores > 0 ? gemm.cores : profile.cube_cores;
   plan.double_buffer = options.double_buffer;
   plan.uses_swizzle = options.swizzle;
+  return plan;
+}
 
-  Found found = search(profile, plan, options.tiling);
+}  // namespace
+
+std::vector<GemmPlan> promising_plans(const Profile& profile, const Gemm& gemm,
+                                      const std::vector<int64_t>& rows,
+                                      const SimulateOptions& options,
+                                      const SearchBreadth& breadth) {
+  GemmPlan plan = without_tiling(profile, gemm, rows, options);
+  std::vector<Found> all = search(profile, plan, options.tiling, breadth);
   for (const int64_t wide_n : slice_sizes_of(profile, plan, options.tiling)) {
     plan.tiling.wide_n = wide_n;
-    const Found sliced = search_slices(profile, plan, options.tiling);
-    if (options.tiling.wide_n > 0 || sliced.cycles < found.cycles) {
-      found = sliced;
-    }
+    const std::vector<Found> sliced =
+        search_slices(profile, plan, options.tiling, breadth);
+    if (options.tiling.wide_n > 0) all.clear();
+    all.insert(all.end(), sliced.begin(), sliced.end());
   }
-  plan.tiling = found.tiling;
-  return plan;
+  keep_best(all, breadth);
+  std::vector<GemmPlan> plans(all.size(), plan);
+  for (size_t i = 0; i < all.size(); ++i) plans[i].tiling = all[i].tiling;
+  return plans;
+}
+
+GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
+                   const std::vector<int64_t>& rows,
+                   const SimulateOptions& options) {
+  return promising_plans(profile, gemm, rows, options, {}).front();
 }
 
 }  // namespace tessera::npu

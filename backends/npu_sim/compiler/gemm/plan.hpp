@@ -70,10 +70,24 @@ inline int64_t bytes_of_elements(Type type, int64_t count) {
   return (count * bits_of(type) + 7) / 8;
 }
 
-// The fastest tiling that fits, by the cost model, within what `options` force.
+// How many tilings a search is to return: at most `most`, none of which costs
+// more than `within` times the best.
+struct SearchBreadth {
+  size_t most = 1;
+  double within = 1;
+};
+
+// The tilings that fit and are the fastest by the cost model, the best first,
+// within what `options` force; one at least.
 //
 // Errors  throws sdk::Error INVALID_ARGUMENT, naming the memory, if a forced
 //         tiling does not fit; and as kind_of
+std::vector<GemmPlan> promising_plans(const Profile& profile, const Gemm& gemm,
+                                      const std::vector<int64_t>& rows,
+                                      const SimulateOptions& options,
+                                      const SearchBreadth& breadth);
+
+// The first of them.
 GemmPlan plan_gemm(const Profile& profile, const Gemm& gemm,
                    const std::vector<int64_t>& rows,
                    const SimulateOptions& options);

@@ -13,6 +13,7 @@
 
 #include "backends/npu_sim/compiler/emitter.hpp"
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
+#include "backends/npu_sim/compiler/gemm/trials.hpp"
 #include "backends/npu_sim/execution/execute.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
@@ -376,7 +377,7 @@ void BothPaths::give_scales(Memory& memory) const {
 }
 
 std::vector<uint16_t> BothPaths::instructions(Numerics numerics) {
-  const GemmPlan plan = plan_gemm(profile_, gemm_, {gemm_.M}, options_);
+  const GemmPlan plan = fastest_plan(profile_, gemm_, {gemm_.M}, options_);
   k_share_ = split_share(shape_.K, plan.tiling);
   Memory memory;
   memory.numerics = numerics;
