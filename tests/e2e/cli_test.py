@@ -58,8 +58,36 @@ class DevicesTest(CommandCase):
         self.assertIn("cpu", [d["name"] for d in report["devices"]])
 
 
-class VulkanTest(CommandCase):
+class CalibratedModels:
+    """What every device that runs whole models must hold: for a CommandCase."""
+
+    DEVICE = ""
+    OPTIONS = ((),)  # each gives the same tokens
+
+    def test_calibrated_models_agree_with_the_oracle_and_give_the_tokens_of_the_cpu(self):
+        with tempfile.TemporaryDirectory() as name:
+            for scheme in ("w8a8", "w8a8_mix_fa3", "w8a8_dynamic_kv8_channel"):
+                folder = pathlib.Path(name) / scheme
+                self.done("quantize", "--scheme", scheme, "--calib", MODEL / "text" / "calibrate.txt",
+                          "--calib-tokens", 1000, "-o", folder)
+                for block in self.json("eval", folder, "--device", self.DEVICE, "--text",
+                                       MODEL / "text" / "report.txt", "--limit", 60, "--phase", "both",
+                                       "--against", "oracle"):
+                    with self.subTest(scheme=scheme, phase=block["phase"]):
+                        self.assertTrue(block["agrees"], block)
+            # Its linears, its attention and the small ops are all of the portable class.
+            words = ("run", pathlib.Path(name) / "w8a8_mix_fa3", "-p", "A library for", "-n", 32)
+            wanted = self.json(*words, "--device", "cpu")["token_ids"]
+            for options in self.OPTIONS:
+                with self.subTest(options=options):
+                    self.assertEqual(self.json(*words, "--device", self.DEVICE, *options)["token_ids"], wanted)
+
+
+class VulkanTest(CalibratedModels, CommandCase):
     """Whole models on the first Vulkan device; skipped where there is none."""
+
+    DEVICE = "vulkan:0"
+    OPTIONS = ((), ("--option", "form=tile"), ("--option", "staging=always"))
 
     def setUp(self):
         devices = {d["name"]: d for d in self.json("devices")}
@@ -182,8 +210,10 @@ class RunTest(CommandCase):
         self.assertEqual(report["finish_reason"], "context")
 
 
-class OpenClTest(CommandCase):
+class OpenClTest(CalibratedModels, CommandCase):
     """Whole models on the first OpenCL device; skipped, with the reason, where there is none."""
+
+    DEVICE = "opencl:0"
 
     def setUp(self):
         devices = [d for d in self.json("devices") if d["plugin"] == "opencl"]
@@ -204,22 +234,6 @@ class OpenClTest(CommandCase):
         for option in ("memory=copied", "memory=mapped", "form=tile", "submit=enqueued"):
             with self.subTest(option=option):
                 self.assertEqual(self.json(*words, "--option", option)["text"], text)
-
-    def test_calibrated_models_agree_with_the_oracle_and_give_the_tokens_of_the_cpu(self):
-        with tempfile.TemporaryDirectory() as name:
-            for scheme in ("w8a8", "w8a8_mix_fa3", "w8a8_dynamic_kv8_channel"):
-                folder = pathlib.Path(name) / scheme
-                self.done("quantize", "--scheme", scheme, "--calib", MODEL / "text" / "calibrate.txt",
-                          "--calib-tokens", 1000, "-o", folder)
-                for block in self.json("eval", folder, "--device", "opencl:0", "--text",
-                                       MODEL / "text" / "report.txt", "--limit", 60, "--phase", "both",
-                                       "--against", "oracle"):
-                    with self.subTest(scheme=scheme, phase=block["phase"]):
-                        self.assertTrue(block["agrees"], block)
-            # Its linears, its attention and the small ops are all of the portable class.
-            words = ("run", pathlib.Path(name) / "w8a8_mix_fa3", "-p", "A library for", "-n", 32)
-            self.assertEqual(self.json(*words, "--device", "opencl:0")["token_ids"],
-                             self.json(*words, "--device", "cpu")["token_ids"])
 
     def test_a_part_of_the_device_gives_the_same_text(self):
         words = ("run", "--scheme", "w8a8_dynamic", "-p", "A library for", "-n", 8)
