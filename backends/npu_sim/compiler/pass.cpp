@@ -97,6 +97,17 @@ struct RowBytes {
   int64_t all = 0;
 };
 
+// Values of the longest row that UB holds, in whole lines.
+int64_t longest_row(const Profile& profile, Pass pass) {
+  constexpr int64_t kFirstStep = int64_t{1} << 24;
+  int64_t longest = 0;
+  for (int64_t step = kFirstStep; step >= kLineBytes; step /= 2) {
+    pass.row_elements = longest + step;
+    if (fits_rows(profile, pass)) longest += step;
+  }
+  return longest;
+}
+
 // As many rows as fit, codes over what they are made from.
 PassCut cut_rows(const Profile& profile, const Pass& pass, int64_t num_lanes) {
   const int64_t row = pass.row_elements;
@@ -106,12 +117,13 @@ PassCut cut_rows(const Profile& profile, const Pass& pass, int64_t num_lanes) {
   while (cut.buffers > 1 && cut.buffers * bytes(1) > profile.local.ub_bytes) {
     --cut.buffers;
   }
-  if (bytes(1) > profile.local.ub_bytes) {
+  if (!fits_rows(profile, pass)) {
     throw sdk::Error(TSR_INVALID_ARGUMENT,
                      "pass: a row of " + std::to_string(row) +
                          " values does not fit the " +
                          std::to_string(profile.local.ub_bytes) +
-                         " bytes of ub on " + profile.name);
+                         " bytes of ub on " + profile.name + "; " +
+                         std::to_string(longest_row(profile, pass)) + " would");
   }
   int64_t fit = ceil_div(rows, kBuffers);
   while (cut.buffers * bytes(fit) > profile.local.ub_bytes)

@@ -84,6 +84,19 @@ TEST(Simulate, SumsOfGroupsThatLeaveTheCubeTakeTime) {
   EXPECT_GT(simulate(profile, grouped).cycles, 1.5 * of_128);
 }
 
+// A row whose scale is found at run time is quantized whole.
+TEST(Simulate, RowBeyondUbIsRefusedWithTheLongestThatFits) {
+  const Profile profile = load_profile("910b1");
+  const auto of_k = [&](int64_t K) {
+    return simulate(profile, gemm_of(16, 512, K, Scheme::kW8A8Dynamic));
+  };
+  const std::string why = refusal([&] { of_k(131072); });
+  EXPECT_THAT(why, HasSubstr("a row of 131072 values does not fit the 196608 "
+                             "bytes of ub on 910b1; 97792 would"));
+  EXPECT_GT(of_k(97792).cycles, 0);
+  EXPECT_THAT(refusal([&] { of_k(97792 + 512); }), HasSubstr("97792 would"));
+}
+
 TEST(Simulate, SwizzleSavesDramReads) {
   const Profile profile = load_profile("910b1");
   const Gemm gemm = gemm_of(4096, 16384, 4096, Scheme::kW16A16);
