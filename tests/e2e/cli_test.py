@@ -62,7 +62,7 @@ class CalibratedModels:
     """What every device that runs whole models must hold: for a CommandCase."""
 
     DEVICE = ""
-    OPTIONS = ((),)  # each gives the same tokens
+    OPTIONS = ((), ("--isolate",))  # each gives the same tokens
 
     def test_calibrated_models_agree_with_the_oracle_and_give_the_tokens_of_the_cpu(self):
         with tempfile.TemporaryDirectory() as name:
@@ -87,7 +87,8 @@ class VulkanTest(CalibratedModels, CommandCase):
     """Whole models on the first Vulkan device; skipped where there is none."""
 
     DEVICE = "vulkan:0"
-    OPTIONS = ((), ("--option", "form=tile"), ("--option", "staging=always"))
+    OPTIONS = CalibratedModels.OPTIONS + (
+        ("--option", "form=tile"), ("--option", "staging=always"), ("--option", "staging=always", "--isolate"))
 
     def setUp(self):
         devices = {d["name"]: d for d in self.json("devices")}

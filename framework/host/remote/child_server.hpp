@@ -99,6 +99,7 @@ class ChildServer {
   using Key = std::pair<tsr_device*, uint64_t>;
   std::map<Key, SharedMemory> buffers_;
   std::map<Key, SharedMemory> weights_;
+  std::map<tsr_packing*, std::vector<std::byte>> small_planes_;
   std::map<uint64_t, SharedMemory> timelines_;  // by the file's number
   SharedMemory bulk_;
 };

@@ -2,6 +2,11 @@
 //
 // The child's calls about weights and KV pools.
 
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
 #include "framework/host/remote/child_server.hpp"
 #include "framework/host/remote/wire_structs.hpp"
 
@@ -38,10 +43,22 @@ tsr_status ChildServer::packing_begin(tsr_error* err) {
   if (!get_weight_desc(request_, bulk_.data(), bulk_.bytes(), &weight)) {
     return fail_short_message(err);
   }
+  // Slices will lie where the planes do, which the plugin may read until the
+  // end.
+  const uint64_t bytes =
+      std::min(shared_plane_bytes(weight.desc), bulk_.bytes());
+  std::vector<std::byte> kept(bulk_.data(), bulk_.data() + bytes);
+  for (tsr_plane& plane : weight.planes) {
+    if (plane.data == nullptr) continue;
+    plane.data = kept.data() +
+                 (static_cast<const std::byte*>(plane.data) - bulk_.data());
+  }
   tsr_packing* packing = nullptr;
   const tsr_status code = api().packing_begin(device, id, &weight.desc, buffer,
                                               offset, err, &packing);
-  if (code == TSR_OK) put_handle(packing);
+  if (code != TSR_OK) return code;
+  small_planes_[packing] = std::move(kept);
+  put_handle(packing);
   return code;
 }
 
@@ -61,7 +78,9 @@ tsr_status ChildServer::packing_slice(tsr_error* err) {
 tsr_status ChildServer::packing_end(tsr_error* err) {
   auto* packing = get_handle<tsr_packing>();
   const auto commit = static_cast<uint32_t>(request_.get<uint64_t>());
-  return api().packing_end(packing, commit, err);
+  const tsr_status code = api().packing_end(packing, commit, err);
+  small_planes_.erase(packing);
+  return code;
 }
 
 tsr_status ChildServer::weight_create(tsr_error* err) {
