@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Whether the tile registers do what the processor announces.
 
 #pragma once
 
