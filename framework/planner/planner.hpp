@@ -9,6 +9,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/planner/plan_file/plan_file.hpp"
+#include "framework/planner/problem/assignment.hpp"
 #include "framework/planner/problem/build_chain.hpp"
 #include "framework/planner/problem/problem.hpp"
 #include "framework/planner/solver/solve.hpp"

@@ -22,6 +22,9 @@ class ChainBuilder {
   Result<BuiltChain> build() {
     TSR_RETURN_IF_ERROR(check(problem_));
     built_.chain.num_sites = static_cast<uint32_t>(problem_.devices.size());
+    for (const uint64_t bytes : bytes_of_runs(problem_)) {
+      run_bytes_.push_back(static_cast<double>(bytes));
+    }
     add_rows();
     for (uint32_t g = 0; g < problem_.segments.size(); ++g) {
       TSR_RETURN_IF_ERROR(add_segment(g));
@@ -76,12 +79,23 @@ class ChainBuilder {
                              : static_cast<double>(problem_.workload.generate);
   }
 
-  // Busy times by device.
-  using Busy = std::vector<std::pair<uint32_t, double>>;
+  // Times or bytes by device.
+  using ByDevice = std::vector<std::pair<uint32_t, double>>;
 
-  Charge charge_of(uint32_t phase, const Cost& cost, const Busy& busy,
-                   std::vector<Use> sums) {
+  // What steps of a phase hold; one set of programs and buffers serves both
+  // phases unless they may part.
+  ByDevice held_in(uint32_t phase, ByDevice bytes) const {
+    if (!problem_.split_phases && phase != kPrefill) bytes.clear();
+    return bytes;
+  }
+
+  // busy  times, for throughput
+  // held  bytes
+  Charge charge_of(uint32_t phase, const Cost& cost, const ByDevice& busy,
+                   const ByDevice& held, std::vector<Use> sums) {
     Charge charge;
+    for (const auto& [device, bytes] : held)
+      add_held(device, bytes, charge, sums);
     const double weight = phase_weight(phase);
     switch (problem_.objective) {
       case Objective::kLatency:
@@ -91,7 +105,7 @@ class ChainBuilder {
         charge.cost = weight * cost.energy_nj;
         break;
       case Objective::kMemory:
-        charge.cost = weight * cost.ns * kBytesPerNs;
+        charge.cost += weight * cost.ns * kBytesPerNs;
         break;
       case Objective::kThroughput:
         for (const auto& [device, ns] : busy) {
@@ -106,31 +120,27 @@ class ChainBuilder {
     return charge;
   }
 
+  void add_held(uint32_t device, double bytes, Charge& charge,
+                std::vector<Use>& sums) const {
+    sums.push_back({pool_rows_[problem_.devices[device].pool], bytes});
+    if (problem_.objective == Objective::kMemory) charge.cost += bytes;
+  }
+
   // What is held for good.
-  Charge held(const std::vector<std::pair<uint32_t, uint64_t>>& bytes,
-              uint64_t load_bytes) {
+  Charge resident(const ByDevice& held, uint64_t load_bytes) {
     Charge charge;
     std::vector<Use> sums;
     std::vector<Use> peaks;
-    for (const auto& [device, count] : bytes) {
-      const uint32_t row = pool_rows_[problem_.devices[device].pool];
-      sums.push_back({row, static_cast<double>(count)});
-      if (load_bytes > 0) {
-        peaks.push_back({row, static_cast<double>(load_bytes)});
-      }
-      if (problem_.objective == Objective::kMemory) {
-        charge.cost += static_cast<double>(count);
-      }
+    for (const auto& [device, bytes] : held) {
+      add_held(device, bytes, charge, sums);
+      // A run's weights are loaded before it takes what it needs besides.
+      const double more = static_cast<double>(load_bytes) - run_bytes_[device];
+      if (more <= 0.0) continue;
+      peaks.push_back({pool_rows_[problem_.devices[device].pool], more});
     }
     charge.sums = built_.chain.add_uses(sums);
     charge.peaks = built_.chain.add_uses(peaks);
     return charge;
-  }
-
-  UseRange peak_of(uint32_t device, uint64_t bytes) {
-    if (bytes == 0) return {};
-    return built_.chain.add_uses({{pool_rows_[problem_.devices[device].pool],
-                                   static_cast<double>(bytes)}});
   }
 
   // Both phases need a cost, or nothing can run there at all.
@@ -166,10 +176,8 @@ class ChainBuilder {
     const SegmentClass& entry = problem_.segment_classes[segment.segment_class];
     begin_item(g, kNone, false);
     for (const Site& site : entry.sites) {
-      const uint64_t stage =
-          g == 0 ? problem_.devices[site.device].stage_bytes : 0;
-      built_.chain.residents.push_back(
-          held({{site.device, site.resident_bytes + stage}}, 0));
+      built_.chain.residents.push_back(resident(
+          {{site.device, static_cast<double>(site.resident_bytes)}}, 0));
     }
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
       begin_phase(phase);
@@ -181,10 +189,12 @@ class ChainBuilder {
           continue;
         }
         const Cost& cost = *site.costs[phase];
-        Option option{site.device, s,
-                      charge_of(phase, cost, {{site.device, cost.ns}}, {})};
-        option.charge.peaks = peak_of(site.device, cost.workspace_bytes);
-        built_.chain.options.push_back(option);
+        ByDevice held;
+        if (g == 0) held = {{site.device, run_bytes_[site.device]}};
+        built_.chain.options.push_back(
+            {site.device, s,
+             charge_of(phase, cost, {{site.device, cost.ns}},
+                       held_in(phase, std::move(held)), {})});
         built_.option_index.push_back(s);
       }
       end_phase(phase);
@@ -209,15 +219,19 @@ class ChainBuilder {
     if (kl_rows_[phase] != kNone && counts) {
       sums.push_back({kl_rows_[phase], linear.kl[cell.scheme]});
     }
-    Busy busy;
+    const bool divided = cell.parts.size() > 1;
+    ByDevice busy;
+    ByDevice held;
     for (const Part& part : cell.parts) {
-      busy.emplace_back(part.device,
-                        cell.parts.size() == 1 ? cost.ns : part.ns[phase]);
+      busy.emplace_back(part.device, divided ? part.ns[phase] : cost.ns);
+      if (divided) held.emplace_back(part.device, run_bytes_[part.device]);
     }
-    Option option{cell.host, c, charge_of(phase, cost, busy, std::move(sums))};
-    option.charge.peaks =
-        peak_of(cell.parts.front().device, cost.workspace_bytes);
-    built_.chain.options.push_back(option);
+    // The segment's ops go on in a program of their own.
+    if (divided) held.emplace_back(cell.host, run_bytes_[cell.host]);
+    built_.chain.options.push_back(
+        {cell.host, c,
+         charge_of(phase, cost, busy, held_in(phase, std::move(held)),
+                   std::move(sums))});
     built_.option_index.push_back(c);
   }
 
@@ -227,11 +241,11 @@ class ChainBuilder {
     const bool one_place = !problem_.split_phases;
     begin_item(g, index, one_place);
     for (const Cell& cell : entry.cells) {
-      std::vector<std::pair<uint32_t, uint64_t>> bytes;
+      ByDevice bytes;
       for (const Part& part : cell.parts) {
-        bytes.emplace_back(part.device, part.weight_bytes);
+        bytes.emplace_back(part.device, static_cast<double>(part.weight_bytes));
       }
-      built_.chain.residents.push_back(held(bytes, cell.load_bytes));
+      built_.chain.residents.push_back(resident(bytes, cell.load_bytes));
     }
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
       begin_phase(phase);
@@ -287,16 +301,10 @@ class ChainBuilder {
     if (curve == problem_.transfers.end()) return {kInfinity, {}, {}};
     Cost cost;
     cost.ns = curve->ns(bytes);
-    std::vector<Use> sums;
-    // One pair of buffers serves both phases unless they part.
-    if (problem_.split_phases || phase == kPrefill) {
-      sums.push_back({pool_rows_[problem_.devices[from].pool],
-                      static_cast<double>(bytes)});
-      sums.push_back(
-          {pool_rows_[problem_.devices[to].pool],
-           static_cast<double>(bytes + problem_.devices[to].stage_bytes)});
-    }
-    return charge_of(phase, cost, {{to, cost.ns}}, std::move(sums));
+    const auto buffer = static_cast<double>(bytes);
+    return charge_of(
+        phase, cost, {{to, cost.ns}},
+        held_in(phase, {{from, buffer}, {to, buffer + run_bytes_[to]}}), {});
   }
 
   // From where a step ends back to where the next one begins.
@@ -311,7 +319,7 @@ class ChainBuilder {
         if (cost.ns <= 0.0 || curve.from == curve.to) continue;
         any = true;
         charges[curve.from * num_devices + curve.to] =
-            charge_of(phase, cost, {{curve.to, cost.ns}}, {});
+            charge_of(phase, cost, {{curve.to, cost.ns}}, {}, {});
       }
       if (any) built_.chain.returns[phase] = std::move(charges);
     }
@@ -364,6 +372,7 @@ class ChainBuilder {
   BuiltChain built_;
   Item item_;
   std::vector<uint32_t> pool_rows_;
+  std::vector<double> run_bytes_;  // by device
   std::array<uint32_t, 2> kl_rows_ = {kNone, kNone};
   std::array<uint32_t, 2> time_rows_ = {kNone, kNone};
   std::map<uint32_t, uint32_t> load_rows_;  // by compute
@@ -374,63 +383,6 @@ class ChainBuilder {
 
 Result<BuiltChain> build_chain(const Problem& problem) {
   return ChainBuilder(problem).build();
-}
-
-Assignment to_assignment(const Problem& problem, const BuiltChain& built,
-                         const Choice& choice) {
-  Assignment assignment;
-  assignment.segments.resize(problem.segments.size());
-  for (uint32_t g = 0; g < problem.segments.size(); ++g) {
-    assignment.segments[g].linears.resize(problem.segments[g].linears.size());
-    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      assignment.segments[g].devices[phase] = choice.sites[phase][g];
-    }
-  }
-  for (uint32_t i = 0; i < built.chain.items.size(); ++i) {
-    Assignment::Segment& segment =
-        assignment.segments[built.segment_of_item[i]];
-    const uint32_t linear = built.linear_of_item[i];
-    for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      const uint32_t index = built.option_index[choice.options[phase][i]];
-      (linear == kNone ? segment.sites[phase]
-                       : segment.linears[linear].cells[phase]) = index;
-    }
-  }
-  return assignment;
-}
-
-Result<Choice> to_choice(const Problem& problem, const BuiltChain& built,
-                         const Assignment& assignment) {
-  Choice choice;
-  for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-    for (const Assignment::Segment& segment : assignment.segments) {
-      choice.sites[phase].push_back(segment.devices[phase]);
-    }
-    for (uint32_t i = 0; i < built.chain.items.size(); ++i) {
-      const uint32_t g = built.segment_of_item[i];
-      const Assignment::Segment& segment = assignment.segments[g];
-      const uint32_t linear = built.linear_of_item[i];
-      const uint32_t wanted = linear == kNone
-                                  ? segment.sites[phase]
-                                  : segment.linears[linear].cells[phase];
-      const Item& item = built.chain.items[i];
-      uint32_t o = item.option_begin[phase];
-      while (o < item.option_end[phase] &&
-             (built.option_index[o] != wanted ||
-              built.chain.options[o].site != segment.devices[phase])) {
-        ++o;
-      }
-      if (o == item.option_end[phase]) {
-        return Status(
-            TSR_NOT_FOUND,
-            (linear == kNone ? problem.segments[g].name
-                             : problem.segments[g].linears[linear].name) +
-                ": what the plan asks of it is not on offer");
-      }
-      choice.options[phase].push_back(o);
-    }
-  }
-  return choice;
 }
 
 }  // namespace tessera::planner

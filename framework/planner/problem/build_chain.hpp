@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the planner's problem to the solver's chain, and back from a choice to
-// devices and cells.
+// From the planner's problem to the solver's chain.
 
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,33 +28,5 @@ struct BuiltChain {
 // Errors  INVALID_ARGUMENT if `problem` fails its check;
 //         UNIMPLEMENTED if no device can run a segment, naming why each cannot
 Result<BuiltChain> build_chain(const Problem& problem);
-
-// Devices and cells by segment and linear, in both phases.
-struct Assignment {
-  struct Linear {
-    std::array<uint32_t, 2> cells{};  // of the linear's class
-
-    bool operator==(const Linear&) const = default;
-  };
-  struct Segment {
-    std::array<uint32_t, 2> devices{};
-    std::array<uint32_t, 2> sites{};  // of the segment's class
-    std::vector<Linear> linears;
-
-    bool operator==(const Segment&) const = default;
-  };
-  std::vector<Segment> segments;
-
-  bool operator==(const Assignment&) const = default;
-};
-
-Assignment to_assignment(const Problem& problem, const BuiltChain& built,
-                         const Choice& choice);
-
-// The other way round.
-//
-// Errors  NOT_FOUND, naming the layer, if the chain lacks what is chosen
-Result<Choice> to_choice(const Problem& problem, const BuiltChain& built,
-                         const Assignment& assignment);
 
 }  // namespace tessera::planner

@@ -200,6 +200,28 @@ bool rules_allow(const Problem& problem, const std::string& name,
   return true;
 }
 
+std::vector<uint64_t> bytes_of_runs(const Problem& problem) {
+  std::vector<uint64_t> largest(problem.devices.size(), 0);
+  const auto reach = [&largest](uint32_t device, const auto& costs) {
+    for (const std::optional<Cost>& cost : costs) {
+      if (!cost) continue;
+      largest[device] = std::max(largest[device], cost->workspace_bytes);
+    }
+  };
+  for (const LinearClass& entry : problem.linear_classes) {
+    for (const Cell& cell : entry.cells) {
+      for (const Part& part : cell.parts) reach(part.device, cell.costs);
+    }
+  }
+  for (const SegmentClass& entry : problem.segment_classes) {
+    for (const Site& site : entry.sites) reach(site.device, site.costs);
+  }
+  for (size_t d = 0; d < largest.size(); ++d) {
+    largest[d] += problem.devices[d].stage_bytes;
+  }
+  return largest;
+}
+
 Status check(const Problem& problem) {
   TSR_RETURN_IF_ERROR(check_devices(problem));
   TSR_RETURN_IF_ERROR(check_classes(problem));

@@ -42,7 +42,7 @@ struct DeviceModel {
   bool simulated = false;
   uint32_t pool = 0;
   uint32_t compute = 0;      // equal where cores are shared
-  uint64_t stage_bytes = 0;  // buffers of each run of segments
+  uint64_t stage_bytes = 0;  // buffers of each run of segments, workspace apart
   std::string fingerprint;   // of device, driver and plugin
 };
 
@@ -178,6 +178,13 @@ struct Problem {
 // True if a rule lets `name` use the device and the scheme (empty: none yet).
 bool rules_allow(const Problem& problem, const std::string& name,
                  const std::string& device, const std::string& scheme);
+
+// What each run of segments on a device takes beside what they hold, by device:
+// its buffers, and the largest workspace that any segment or linear has there,
+// for a session runs it as a program with a workspace of its own.
+//
+// Requires  check(problem)
+std::vector<uint64_t> bytes_of_runs(const Problem& problem);
 
 // OK if every index is in range, every number finite and not negative, and
 // names differ.

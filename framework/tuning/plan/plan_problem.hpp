@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/planner/problem/build_chain.hpp"
+#include "framework/planner/problem/assignment.hpp"
 #include "framework/planner/problem/problem.hpp"
 #include "framework/tuning/plan/cost_probe.hpp"
 

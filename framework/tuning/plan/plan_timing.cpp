@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/planner/problem/assignment.hpp"
 #include "framework/planner/problem/build_chain.hpp"
 #include "framework/planner/solver/solve.hpp"
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "framework/base/status.hpp"
-#include "framework/planner/problem/build_chain.hpp"
+#include "framework/planner/problem/assignment.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
 
 namespace tessera {

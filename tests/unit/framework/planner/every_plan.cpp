@@ -24,6 +24,7 @@ class Adder {
   PlanSum add(const std::vector<Placed>& plan) {
     for (size_t g = 0; g < plan.size(); ++g) {
       add_own(g, plan[g]);
+      add_run(g == 0 ? nullptr : &plan[g - 1], plan[g]);
       for (size_t i = 0; i < plan[g].cells.size(); ++i) {
         add_linear(problem_.segments[g].linears[i], plan[g].cells[i]);
       }
@@ -58,10 +59,46 @@ class Adder {
     sum_.load[problem_.devices[device].compute] += weight(phase) * ns;
   }
 
-  void hold(uint32_t device, double bytes, bool counts) {
+  void hold(uint32_t device, double bytes) {
     sum_.held[problem_.devices[device].pool] += bytes;
-    if (counts && problem_.objective == Objective::kMemory) {
-      sum_.objective += bytes;
+    if (problem_.objective == Objective::kMemory) sum_.objective += bytes;
+  }
+
+  // A program with its buffers, and a workspace that is large enough for all
+  // that the device may be given.
+  uint64_t program_bytes(uint32_t device) const {
+    uint64_t workspace = 0;
+    const auto reach_all = [&](const auto& costs) {
+      for (const auto& cost : costs) {
+        workspace = std::max(workspace, cost->workspace_bytes);
+      }
+    };
+    for (const Cell& cell : problem_.linear_classes[0].cells) {
+      for (const Part& part : cell.parts) {
+        if (part.device == device) reach_all(cell.costs);
+      }
+    }
+    for (const SegmentClass& entry : problem_.segment_classes) {
+      reach_all(entry.sites[device].costs);
+    }
+    return workspace + problem_.devices[device].stage_bytes;
+  }
+
+  void hold_program(uint32_t device) {
+    hold(device, static_cast<double>(program_bytes(device)));
+  }
+
+  // Programs and buffers serve both phases unless these may part.
+  bool has_own(size_t phase) const {
+    return phase == kPrefill || problem_.split_phases;
+  }
+
+  // Segments that follow each other on a device are one program.
+  void add_run(const Placed* before, const Placed& placed) {
+    for (size_t phase = 0; phase < 2; ++phase) {
+      const uint32_t device = placed.devices[phase];
+      const bool begins = before == nullptr || before->devices[phase] != device;
+      if (begins && has_own(phase)) hold_program(device);
     }
   }
 
@@ -78,11 +115,8 @@ class Adder {
       const Cost& cost = *sites[device].costs[phase];
       add_time(phase, cost.ns, cost.energy_nj);
       busy(phase, device, cost.ns);
-      reach(device, cost.workspace_bytes);
       if (phase == kDecode && device == placed.devices[kPrefill]) continue;
-      const uint64_t stage = g == 0 ? problem_.devices[device].stage_bytes : 0;
-      hold(device, static_cast<double>(sites[device].resident_bytes + stage),
-           true);
+      hold(device, static_cast<double>(sites[device].resident_bytes));
     }
   }
 
@@ -92,13 +126,19 @@ class Adder {
       const Cost& cost = *cell.costs[phase];
       add_time(phase, cost.ns, cost.energy_nj);
       sum_.kl[phase] += linear.kl[cell.scheme];
-      reach(cell.parts.front().device, cost.workspace_bytes);
+      // The parts are programs, and so is what comes behind them.
+      const bool divided = cell.parts.size() > 1 && has_own(phase);
+      if (divided) hold_program(cell.host);
       for (const Part& part : cell.parts) {
+        if (divided) hold_program(part.device);
         busy(phase, part.device,
              cell.parts.size() == 1 ? cost.ns : part.ns[phase]);
         if (phase == kDecode && cells[0] == cells[1]) continue;
-        hold(part.device, static_cast<double>(part.weight_bytes), true);
-        reach(part.device, cell.load_bytes);
+        hold(part.device, static_cast<double>(part.weight_bytes));
+        // Its program is made when the weight is loaded.
+        reach(part.device,
+              std::max(cell.load_bytes, program_bytes(part.device)) -
+                  program_bytes(part.device));
       }
     }
   }
@@ -112,11 +152,9 @@ class Adder {
       const double ns = problem_.transfers[from].ns(bytes);
       add_time(phase, ns, 0.0);
       busy(phase, to, ns);
-      // One pair of buffers serves both phases unless they may part.
-      if (phase == kDecode && !problem_.split_phases) continue;
-      hold(from, static_cast<double>(bytes), false);
-      hold(to, static_cast<double>(bytes + problem_.devices[to].stage_bytes),
-           false);
+      if (!has_own(phase)) continue;
+      hold(from, static_cast<double>(bytes));
+      hold(to, static_cast<double>(bytes));
     }
   }
 
