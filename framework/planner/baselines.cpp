@@ -11,6 +11,10 @@ namespace {
 // What HETERO counts for a segment, over its constants.
 constexpr double kHeteroMargin = 1.2;
 
+// Options priced for one precision: at first, and at most.
+constexpr uint64_t kGlanceWork = 2'000'000;
+constexpr uint64_t kBaselineWork = 40'000'000;
+
 class BaselineFinder {
  public:
   BaselineFinder(const Problem& problem, const BuiltChain& built,
@@ -138,28 +142,64 @@ class BaselineFinder {
     return best;
   }
 
-  // The planner's own devices, but one scheme for all linears.
+  // Of one scheme for all linears.
+  struct OneScheme {
+    uint32_t scheme = 0;
+    double bound = -kInfinity;  // no plan of it has a smaller objective
+  };
+
+  // Offers the best plan that is found with one scheme.
+  OneScheme solve_in(uint32_t scheme, const SolveLimits& limits,
+                     Baseline& best) const {
+    Problem one = problem_;
+    for (LinearClass& entry : one.linear_classes) {
+      for (Cell& cell : entry.cells) {
+        if (cell.scheme != scheme) cell.costs = {};
+      }
+    }
+    const auto built = build_chain(one);
+    if (!built.ok()) return {scheme, kInfinity};
+    const Solution solution = solve_chain(built->chain, limits);
+    if (!solution.feasible) {
+      return {scheme, solution.infeasible ? kInfinity : solution.bound};
+    }
+    Assignment assignment = to_assignment(one, *built, solution.choice);
+    auto prediction = predict(problem_, built_, assignment);
+    const bool better =
+        prediction.ok() && prediction->feasible &&
+        (!best.feasible || prediction->objective < best.prediction.objective);
+    if (better) {
+      best.feasible = true;
+      best.detail = problem_.schemes[scheme];
+      best.assignment = std::move(assignment);
+      best.prediction = std::move(*prediction);
+    }
+    return {scheme, solution.gap() <= limits.gap ? kInfinity : solution.bound};
+  }
+
+  // The planner's own devices, but one scheme for all linears.  A glance at
+  // each says which are worth more.
   Baseline uniform_precision() const {
     Baseline best;
     best.name = "uniform precision";
+    SolveLimits glance = limits_;
+    glance.max_work = kGlanceWork;
+    std::vector<OneScheme> open;
     for (uint32_t scheme = 0; scheme < problem_.schemes.size(); ++scheme) {
-      Problem one = problem_;
-      for (LinearClass& entry : one.linear_classes) {
-        for (Cell& cell : entry.cells) {
-          if (cell.scheme != scheme) cell.costs = {};
-        }
-      }
-      auto made = make_plan(one, {limits_, false, false, false});
-      if (!made.ok()) continue;
-      auto prediction = predict(problem_, built_, made->assignment);
-      if (!prediction.ok() || !prediction->feasible) continue;
-      if (best.feasible && prediction->objective >= best.prediction.objective) {
-        continue;
-      }
-      best.feasible = true;
-      best.detail = problem_.schemes[scheme];
-      best.assignment = std::move(made->assignment);
-      best.prediction = std::move(*prediction);
+      open.push_back(solve_in(scheme, glance, best));
+    }
+    std::stable_sort(open.begin(), open.end(),
+                     [](const OneScheme& a, const OneScheme& b) {
+                       return a.bound < b.bound;
+                     });
+    SolveLimits rest = limits_;
+    rest.max_work = std::min(rest.max_work, kBaselineWork);
+    for (const OneScheme& one : open) {
+      const double enough =
+          best.feasible ? best.prediction.objective * (1.0 - limits_.late_gap)
+                        : kInfinity;
+      if (one.bound >= enough) break;
+      solve_in(one.scheme, rest, best);
     }
     return best;
   }
