@@ -115,5 +115,24 @@ TEST_F(SharedWeights, AreThereAsLongAsASessionIs) {
   EXPECT_EQ(logits_of(*second), logits_of(*alone));
 }
 
+// What was asked for last, up to a limit.
+TEST_F(SharedWeights, StayForTheSessionsToCome) {
+  Residents all;
+  all.keep_weights(uint64_t{1} << 30);
+  const uint64_t bytes = open("w8a16", "w8a16", &all)->memory().weight_bytes;
+  EXPECT_GT(bytes, 0U);
+  const auto again = open("w8a16", "w8a16", &all);
+  EXPECT_EQ(again->memory().weight_bytes, 0U);
+  EXPECT_EQ(logits_of(*again), logits_of(*open("w8a16", "w8a16", nullptr)));
+  Residents half;
+  half.keep_weights(bytes / 2);
+  EXPECT_EQ(open("w8a16", "w8a16", &half)->memory().weight_bytes, bytes);
+  // Layers come in order, so those of the end were kept and are pushed out one
+  // by one by those of the beginning.
+  const auto other = open("w4a16_g32", "w8a16", &half);
+  EXPECT_LT(other->memory().weight_bytes,
+            open("w4a16_g32", "w8a16", nullptr)->memory().weight_bytes);
+}
+
 }  // namespace
 }  // namespace tessera::e2e

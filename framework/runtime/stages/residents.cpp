@@ -40,13 +40,34 @@ Result<std::shared_ptr<LoadedWeight>> Residents::weight(
   }
   out_bytes = 0;
   const std::string key = on_device(device, weight_key(weight, choice));
-  if (auto known = find_in(weights_, key)) return known;
+  if (auto known = find_in(weights_, key)) {
+    keep(known);
+    return known;
+  }
   TSR_ASSIGN_OR_RETURN(LoadedWeight loaded,
                        load_weight(device, weight, choice, source, rounded_));
   auto shared = std::make_shared<LoadedWeight>(std::move(loaded));
   weights_[key] = shared;
   out_bytes = shared->bytes;
+  keep(shared);
   return shared;
+}
+
+void Residents::keep(const std::shared_ptr<LoadedWeight>& weight) {
+  if (most_kept_ == 0) return;
+  const auto known = places_.find(weight.get());
+  if (known != places_.end()) {
+    kept_.splice(kept_.begin(), kept_, known->second);
+    return;
+  }
+  kept_.push_front(weight);
+  places_[weight.get()] = kept_.begin();
+  kept_bytes_ += weight->bytes;
+  while (kept_bytes_ > most_kept_) {
+    kept_bytes_ -= kept_.back()->bytes;
+    places_.erase(kept_.back().get());
+    kept_.pop_back();
+  }
 }
 
 Result<std::shared_ptr<KvPool>> Residents::kv_pool(Device& device,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -23,7 +24,7 @@ struct LoadedConstant {
   uint64_t offset = 0;
 };
 
-// Remembers what is loaded as long as anybody uses it.
+// Remembers what is loaded as long as anybody uses it, or longer.
 class Residents {
  public:
   // shared   whose weights, and tables of files, sessions of one model have in
@@ -33,6 +34,10 @@ class Residents {
   explicit Residents(Residents* shared = nullptr,
                      RoundedWeights* rounded = nullptr)
       : shared_(shared), rounded_(rounded) {}
+
+  // From now on weights stay, those that were asked for last, until together
+  // they are more than `max_bytes`.  Devices outlive this.
+  void keep_weights(uint64_t max_bytes) { most_kept_ = max_bytes; }
 
   // Sets `out_bytes` to what was newly loaded, 0 if it was there.
   // Errors: those of load_weight().
@@ -71,6 +76,13 @@ class Residents {
   ByKey<LoadedWeight> weights_;
   ByKey<KvPool> pools_;
   ByKey<LoadedConstant> constants_;
+
+  void keep(const std::shared_ptr<LoadedWeight>& weight);
+
+  uint64_t most_kept_ = 0;
+  uint64_t kept_bytes_ = 0;
+  std::list<std::shared_ptr<LoadedWeight>> kept_;  // last asked for in front
+  std::unordered_map<const LoadedWeight*, decltype(kept_)::iterator> places_;
 };
 
 }  // namespace tessera
