@@ -19,6 +19,7 @@
 #include "framework/cli/json_output.hpp"
 #include "framework/cli/plan/challenge.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
+#include "framework/cli/plan/plan_race.hpp"
 #include "framework/cli/plan/plan_report.hpp"
 #include "framework/cli/plan/real_runs.hpp"
 #include "framework/cli/plan/verify.hpp"
@@ -89,16 +90,18 @@ Status print_runs(const PlanCommandOptions& options, const PlanInputs& inputs,
                   const planner::MadePlan& made) {
   // The plan itself is what --json prints.
   const auto print = options.json ? write_err : write_out;
+  if (!options.run && options.challenge == 0) return {};
+  PlanRace race(inputs, problem);
   if (options.run) {
     TSR_ASSIGN_OR_RETURN(
         const std::string text,
-        run_for_real(options, inputs, problem, made, planning.solve));
+        run_for_real(options, problem, made, planning.solve, race));
     print("\n" + text);
   }
   if (options.challenge > 0) {
     TSR_ASSIGN_OR_RETURN(
         const std::string text,
-        challenge_plan(options, inputs, problem, made, planning.solve));
+        challenge_plan(options, problem, made, planning.solve, race));
     print("\n" + text);
   }
   return {};
@@ -316,6 +319,11 @@ void add_output_options(CLI::App& app, PlanCommandOptions& options) {
                  "all baselines, each in turns with the plan")
       ->check(count_validator(0, 10'000))
       ->type_name("N");
+  app.add_option("--challenge-seconds", options.challenge_seconds,
+                 "Time for that, about; 0: as long as it takes")
+      ->check(not_negative_validator())
+      ->type_name("S")
+      ->capture_default_str();
 }
 
 void add_view_options(CLI::App& app, PlanCommandOptions& options) {

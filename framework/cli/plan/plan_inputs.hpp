@@ -47,7 +47,8 @@ struct PlanCommandOptions {
   bool split_phases = false;
   bool split_linears = false;
   bool run = false;
-  uint32_t challenge = 0;  // random plans to run; 0: none
+  uint32_t challenge = 0;          // random plans to run; 0: none
+  double challenge_seconds = 0.0;  // for all plans; 0: as long as it takes
   bool json = false;
   uint64_t verify_tokens = 2048;
 };

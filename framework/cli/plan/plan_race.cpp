@@ -5,12 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "framework/bench/model/model_timing.hpp"
 #include "framework/cli/plan/loaded_plan.hpp"
+#include "framework/cli/plan/race_rules.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -25,20 +28,17 @@ constexpr double kEnoughNs = 1e8;
 constexpr uint32_t kTrialShare = 8;
 constexpr uint32_t kTrialSteps = 3;
 
-// Fewer have no interval of 95 %.
-constexpr size_t kLeastRatios = 6;
+// Of the machine's memory, what rounded weights are kept in, and as much what
+// is left of packed ones; of a device's, what plans that are loaded at once
+// take.
+constexpr uint64_t kShareOfMemory = 4;
 
-// Of the machine's memory, what rounded weights are kept in.
-constexpr uint64_t kShareOfRounded = 4;
-// Of a device's memory, what plans that are loaded at once take.
-constexpr uint64_t kShareAtOnce = 2;
-
-uint64_t most_rounded(const planner::Problem& problem) {
+uint64_t share_of_pool(const planner::Problem& problem) {
   uint64_t least = UINT64_MAX;
   for (const planner::MemoryPool& pool : problem.pools) {
     least = std::min(least, pool.bytes);
   }
-  return least / kShareOfRounded;
+  return least / kShareOfMemory;
 }
 
 // Steps of all plans, by what the first of them is to take.
@@ -54,28 +54,30 @@ bench::ModelLoad trial_of(const planner::Workload& work) {
           std::min(kTrialSteps, std::max(work.generate, 1U))};
 }
 
-bool is_settled(const Contender& one, const Contender& first, double enough) {
-  const std::vector<double> ratios = time_ratios(one, first);
-  if (ratios.size() < kLeastRatios) return false;
-  const bench::MedianInterval found = bench::median_interval(ratios);
-  return found.low > 1.0 + enough || found.high - found.low < enough;
-}
-
 }  // namespace
 
+RunTimes run_times(const planner::Workload& work, const Contender& first,
+                   const planner::Prediction& prediction) {
+  const double prefill_ns = wall_ns(prediction.prefill_ns);
+  const double step_ns = wall_ns(prediction.decode_ns);
+  return {prefill_ns / kTrialShare + trial_of(work).tokens * step_ns,
+          prefill_ns + decode_steps(work, first) * step_ns,
+          prefill_ns + work.generate * step_ns};
+}
+
 PlanRace::PlanRace(const PlanInputs& inputs, const planner::Problem& problem)
-    : inputs_(inputs), problem_(problem), rounded_(most_rounded(problem)) {}
+    : inputs_(inputs), problem_(problem), rounded_(share_of_pool(problem)) {}
 
 uint64_t PlanRace::bytes_at_once() const {
   uint64_t least = UINT64_MAX;
   for (const auto& [name, device] : inputs_.devices) {
     least = std::min(least, device->info().memory_bytes);
   }
-  return least / kShareAtOnce;
+  return least / kShareOfMemory;
 }
 
-Result<std::unique_ptr<Session>> PlanRace::open(const Contender& contender,
-                                                Residents& shared) const {
+Result<PlanRace::Runner> PlanRace::open(Contender& contender,
+                                        Residents& shared) const {
   TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
                        planner::build_chain(problem_));
   LoadedPlan plan{contender.name,
@@ -90,10 +92,14 @@ Result<std::unique_ptr<Session>> PlanRace::open(const Contender& contender,
   session.max_outputs = work.batch;
   session.max_context = work.prompt + std::max(1U, work.generate);
   session.shared = &shared;
-  return open_plan_session(*inputs_.model, plan, session);
+  Runner runner;
+  runner.contender = &contender;
+  TSR_ASSIGN_OR_RETURN(runner.session,
+                       open_plan_session(*inputs_.model, plan, session));
+  return runner;
 }
 
-Status PlanRace::run_round(std::vector<Runner>& runners, bool counts) {
+Status PlanRace::run_round(std::vector<Runner>& runners) {
   const planner::Workload& work = problem_.workload;
   const bench::ModelLoad load{work.batch, work.prompt,
                               decode_steps(work, *runners.front().contender)};
@@ -109,7 +115,6 @@ Status PlanRace::run_round(std::vector<Runner>& runners, bool counts) {
     const double total = sample.prefill_ns + work.generate * step;
     one.quickest = std::min(one.quickest, total);
     one.slowest = std::max(one.slowest, total);
-    if (!counts) continue;
     one.contender->prefill.push_back(sample.prefill_ns);
     one.contender->decode.push_back(step);
     one.contender->total.push_back(total);
@@ -154,46 +159,74 @@ Status PlanRace::warm_up(std::vector<Runner>& runners) {
 }
 
 Status PlanRace::run_load(const std::vector<Contender*>& contenders,
-                          const RaceLength& length) {
+                          uint32_t rounds) {
   Residents shared(nullptr, &rounded_);
   std::vector<Runner> runners;
   for (Contender* one : contenders) {
-    TSR_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, open(*one, shared));
-    Runner runner;
-    runner.contender = one;
-    runner.session = std::move(session);
+    TSR_ASSIGN_OR_RETURN(Runner runner, open(*one, shared));
     runners.push_back(std::move(runner));
   }
-  if (length.hopeless > 0.0) {
-    TSR_RETURN_IF_ERROR(run_trial(runners, length.hopeless));
-    if (runners.size() == 1) return {};
+  TSR_RETURN_IF_ERROR(warm_up(runners));
+  for (uint32_t round = 0; round < rounds; ++round) {
+    TSR_RETURN_IF_ERROR(run_round(runners));
   }
-  TSR_RETURN_IF_ERROR(length.gives_up > 0.0 ? run_round(runners, false)
-                                            : warm_up(runners));
-  for (uint32_t round = 0; round < length.rounds; ++round) {
-    TSR_RETURN_IF_ERROR(run_round(runners, true));
-    if (length.gives_up <= 0.0) continue;
-    const double limit = length.gives_up * runners.front().slowest;
-    std::erase_if(runners,
-                  [&](const Runner& one) { return one.quickest > limit; });
-    if (runners.size() == 1) return {};
+  for (Contender* one : contenders) {
+    one->loads.push_back(
+        bench::quantile_of(std::span(one->total).last(rounds), 0.5));
   }
   return {};
 }
 
 Status PlanRace::run(const std::vector<Contender*>& contenders,
-                     const RaceLength& length) {
+                     const RaceLength& length,
+                     const std::function<bool()>& is_late) {
   std::vector<Contender*> left = contenders;
   for (uint32_t load = 0; load < length.loads; ++load) {
-    TSR_RETURN_IF_ERROR(run_load(left, length));
+    if (load > 0 && is_late()) return {};
+    TSR_RETURN_IF_ERROR(run_load(left, length.rounds));
     if (length.settled <= 0.0) continue;
     std::erase_if(left, [&](const Contender* one) {
-      return one != contenders.front() &&
-             is_settled(*one, *contenders.front(), length.settled);
+      if (one == contenders.front()) return false;
+      const std::vector<double> ratios =
+          ratios_of(one->loads, contenders.front()->loads);
+      return is_settled({ratios, length.loads}, length.settled);
     });
     if (left.size() == 1) return {};
   }
   return {};
+}
+
+Result<double> PlanRace::begin_screening(Contender& own) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  left_ = std::make_unique<Residents>(nullptr, &rounded_);
+  left_->keep_weights(share_of_pool(problem_));
+  TSR_ASSIGN_OR_RETURN(home_, open(own, *left_));
+  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+}
+
+Status PlanRace::screen(const std::vector<Contender*>& others,
+                        const Screening& how) {
+  home_->contender->total.clear();
+  home_->slowest = 0.0;
+  std::vector<Runner> runners{*home_};
+  for (Contender* one : others) {
+    TSR_ASSIGN_OR_RETURN(Runner runner, open(*one, *left_));
+    runners.push_back(std::move(runner));
+  }
+  TSR_RETURN_IF_ERROR(run_trial(runners, how.hopeless));
+  for (uint32_t round = 0; round < how.rounds && runners.size() > 1; ++round) {
+    TSR_RETURN_IF_ERROR(run_round(runners));
+    const double limit = how.gives_up * runners.front().slowest;
+    std::erase_if(runners,
+                  [&](const Runner& one) { return one.quickest > limit; });
+  }
+  return {};
+}
+
+void PlanRace::end_screening() {
+  home_.reset();
+  left_.reset();
 }
 
 double PlanRace::predicted_ns(const planner::Prediction& prediction) const {
@@ -213,10 +246,11 @@ Result<Contender> own_contender(const planner::Problem& problem,
   return own;
 }
 
-std::vector<double> time_ratios(const Contender& one, const Contender& to) {
-  std::vector<double> ratios(one.total.size());
-  std::transform(one.total.begin(), one.total.end(), to.total.begin(),
-                 ratios.begin(), std::divides<>());
+std::vector<double> ratios_of(const std::vector<double>& one,
+                              const std::vector<double>& to) {
+  std::vector<double> ratios(one.size());
+  std::transform(one.begin(), one.end(), to.begin(), ratios.begin(),
+                 std::divides<>());
   return ratios;
 }
 

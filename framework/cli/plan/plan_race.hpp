@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "framework/cli/plan/plan_inputs.hpp"
 #include "framework/planner/planner.hpp"
 #include "framework/runtime/rounded_weights.hpp"
+#include "framework/runtime/stages/residents.hpp"
 
 namespace tessera::cli {
 
@@ -29,6 +31,7 @@ struct Contender {
   std::vector<double> prefill;
   std::vector<double> decode;  // of a step
   std::vector<double> total;   // of the workload
+  std::vector<double> loads;   // the workload's median of each load
   // Its time to the first one's in a trial, where that ruled it out.
   std::optional<double> hopeless;
 };
@@ -38,16 +41,32 @@ struct Contender {
 struct RaceLength {
   uint32_t loads = 1;
   uint32_t rounds = 1;  // of each load, after one to warm up
-  // Whoever takes so many times the first of them, its quickest run to that
-  // one's slowest, runs no more; the runs to warm up count here.  0: all go on.
-  double gives_up = 0.0;
-  // Whoever takes so many times the first of them in a trial, a few steps of a
-  // shorter prompt, does not run at all.  0: there is no trial.
-  double hopeless = 0.0;
   // Whoever's time to the first of them is known that well, or is that much
-  // above 1 beyond chance, is not loaded again.  0: all are.
+  // above 1 beyond chance, is not loaded again (is_settled()).  0: all are.
   double settled = 0.0;
 };
+
+// How plans are looked through, in one load each.
+struct Screening {
+  // Whoever takes so many times the first of them in a trial, a few steps of a
+  // shorter prompt, does not run at all.
+  double hopeless = 3.0;
+  uint32_t rounds = 3;
+  // Whoever takes so many times the first of them, its quickest run to that
+  // one's slowest, runs no more.
+  double gives_up = 1.5;
+};
+
+// What a plan takes by its prediction.
+struct RunTimes {
+  double trial_ns = 0.0;
+  double run_ns = 0.0;
+  double workload_ns = 0.0;
+};
+
+// Of runs beside `first`, by whose speed it is chosen how many steps they have.
+RunTimes run_times(const planner::Workload& work, const Contender& first,
+                   const planner::Prediction& prediction);
 
 // What it is made from outlives it.
 class PlanRace {
@@ -59,9 +78,26 @@ class PlanRace {
   // weight in common hold it once, so that they differ in their decisions and
   // not in where the same weight lies; each load places all anew.
   //
-  // Errors  those of the sessions
-  Status run(const std::vector<Contender*>& contenders,
-             const RaceLength& length);
+  // is_late  asked before each load but the first: true ends the race
+  // Errors   those of the sessions
+  Status run(
+      const std::vector<Contender*>& contenders, const RaceLength& length,
+      const std::function<bool()>& is_late = [] { return false; });
+
+  // Loads `own`, which from now on is held, with weights that plans beside it
+  // leave, until end_screening().
+  //
+  // Returns  how long that took, in ns
+  // Errors   those of the session
+  Result<double> begin_screening(Contender& own);
+
+  // Runs `own` and others beside it in turns.
+  //
+  // Requires  begin_screening()
+  // Errors    those of the sessions
+  Status screen(const std::vector<Contender*>& others, const Screening& how);
+
+  void end_screening();
 
   // What the plan takes for the workload by its prediction.
   double predicted_ns(const planner::Prediction& prediction) const;
@@ -73,22 +109,22 @@ class PlanRace {
   // A plan that is loaded.
   struct Runner {
     Contender* contender = nullptr;
-    std::unique_ptr<Session> session;
+    std::shared_ptr<Session> session;
     double quickest = std::numeric_limits<double>::infinity();
     double slowest = 0.0;
   };
 
-  Result<std::unique_ptr<Session>> open(const Contender& contender,
-                                        Residents& shared) const;
-  Status run_load(const std::vector<Contender*>& contenders,
-                  const RaceLength& length);
+  Result<Runner> open(Contender& contender, Residents& shared) const;
+  Status run_load(const std::vector<Contender*>& contenders, uint32_t rounds);
   Status run_trial(std::vector<Runner>& runners, double hopeless);
   Status warm_up(std::vector<Runner>& runners);
-  Status run_round(std::vector<Runner>& runners, bool counts);
+  Status run_round(std::vector<Runner>& runners);
 
   const PlanInputs& inputs_;
   const planner::Problem& problem_;
   RoundedWeights rounded_;
+  std::unique_ptr<Residents> left_;  // of a screening
+  std::optional<Runner> home_;       // its own plan
   std::mt19937 rng_{42};
 };
 
@@ -99,10 +135,10 @@ class PlanRace {
 Result<Contender> own_contender(const planner::Problem& problem,
                                 const planner::MadePlan& made);
 
-// One to the other, run by run.
-//
-// Requires  they ran in the same rounds
-std::vector<double> time_ratios(const Contender& one, const Contender& to);
+// One's times to another's, which may have more behind those of the same runs
+// or loads.
+std::vector<double> ratios_of(const std::vector<double>& one,
+                              const std::vector<double>& to);
 
 // "1.012 [0.998, 1.020]".
 std::string ratio_text(const bench::MedianInterval& ratio);

@@ -91,7 +91,7 @@ std::string runs_text(const PlanRace& race, const Field& field) {
                {"to ours", Align::kRight}});
   const Contender& own = field.contenders.front();
   for (const Contender& one : field.contenders) {
-    const auto ratio = bench::median_interval(time_ratios(one, own));
+    const auto ratio = bench::median_interval(ratios_of(one.total, own.total));
     add_rows(race, one, ratio_text(ratio), table);
   }
   std::string text = table.text();
@@ -107,7 +107,7 @@ std::vector<std::string> faster_than_ours(const Field& field) {
   const auto& all = field.contenders;
   std::vector<double> p;
   for (size_t i = 1; i < all.size(); ++i) {
-    p.push_back(bench::below_one_p(time_ratios(all[i], all.front())));
+    p.push_back(bench::below_one_p(ratios_of(all[i].total, all.front().total)));
   }
   const std::vector<double> adjusted = bench::holm_adjusted(p);
   std::vector<std::string> names;
@@ -122,8 +122,8 @@ std::string baselines_verdict(const Field& field) {
   std::vector<double> medians;
   for (const size_t i : field.of_baseline) {
     medians.push_back(
-        bench::median_interval(
-            time_ratios(field.contenders[i], field.contenders.front()))
+        bench::median_interval(ratios_of(field.contenders[i].total,
+                                         field.contenders.front().total))
             .median);
   }
   const std::vector<std::string> faster = faster_than_ours(field);
@@ -154,10 +154,10 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs) {
 }
 
 Result<std::string> run_for_real(const PlanCommandOptions& options,
-                                 const PlanInputs& inputs,
                                  const planner::Problem& problem,
                                  const planner::MadePlan& made,
-                                 const planner::SolveLimits& limits) {
+                                 const planner::SolveLimits& limits,
+                                 PlanRace& race) {
   std::vector<planner::Baseline> baselines;
   if (options.compare_baselines) {
     TSR_ASSIGN_OR_RETURN(baselines, planner::find_baselines(problem, limits));
@@ -167,7 +167,6 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
   std::vector<Contender*> all;
   all.reserve(field.contenders.size());
   for (Contender& one : field.contenders) all.push_back(&one);
-  PlanRace race(inputs, problem);
   TSR_RETURN_IF_ERROR(race.run(all, kRuns));
   return runs_text(race, field) + baselines_verdict(field);
 }

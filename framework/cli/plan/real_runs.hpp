@@ -9,6 +9,7 @@
 
 #include "framework/base/status.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
+#include "framework/cli/plan/plan_race.hpp"
 #include "framework/planner/planner.hpp"
 
 namespace tessera::cli {
@@ -25,9 +26,9 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs);
 // Returns   a table of predicted and measured times
 // Errors    those of the sessions
 Result<std::string> run_for_real(const PlanCommandOptions& options,
-                                 const PlanInputs& inputs,
                                  const planner::Problem& problem,
                                  const planner::MadePlan& made,
-                                 const planner::SolveLimits& limits);
+                                 const planner::SolveLimits& limits,
+                                 PlanRace& race);
 
 }  // namespace tessera::cli
