@@ -59,7 +59,7 @@ TEST_F(PlanCosts, AreTimedAnewOnceTheMachineHasChanged) {
   uint32_t rounds = 0;
   while (refine(second, problem) > 0) ++rounds;
   EXPECT_GT(rounds, 0U);
-  ASSERT_TRUE(second.measure_stale(kNever, problem).ok());
+  ASSERT_TRUE(second.measure_rest(kNever, problem).ok());
   second.end_optimism(problem);
   const std::vector<CostDrift> drifts = second.drifts(problem);
   ASSERT_EQ(drifts.size(), 1U);

@@ -240,8 +240,9 @@ void add_input_options(CLI::App& app, PlanCommandOptions& options) {
       ->type_name("SCHEME");
   add_kv_option(app, options.kv);
   app.add_option("--profile-seconds", options.profile_seconds,
-                 "Time for timing devices, and again for measuring single "
-                 "linears' accuracy; 0: nothing is measured, devices are asked "
+                 "Time for timing devices, again for timing what only other "
+                 "plans use, and again for measuring single linears' "
+                 "accuracy; 0: nothing is measured, devices are asked "
                  "for estimates")
       ->check(not_negative_validator())
       ->type_name("S")

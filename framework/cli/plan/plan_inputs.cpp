@@ -134,10 +134,8 @@ Status add_costs(const PlanCommandOptions& options,
       ProblemInputs{costs.graph, costs.source, devices, schemes, probe,
                     [progress](double share) { progress->update(share); }});
   costs.maker.emplace(*costs.inputs);
-  // Baselines are compared by what they take, not by what devices say.
-  const ProbeDepth depth = times_all(options) || probe.repeats == 0
-                               ? ProbeDepth::kMeasure
-                               : ProbeDepth::kEstimate;
+  const ProbeDepth depth =
+      probe.repeats == 0 ? ProbeDepth::kMeasure : ProbeDepth::kEstimate;
   TSR_ASSIGN_OR_RETURN(inputs.problem, costs.maker->make(depth));
   inputs.problem.base_scheme = inputs.base.name;
   inputs.problem.kv = options.kv;

@@ -10,11 +10,9 @@
 
 namespace tessera::cli {
 
-// Other plans than the best are to be told apart, so all is timed.
-bool times_all(const PlanCommandOptions& options);
-
 // Times what the best plan would use, and the best plans without each device,
-// until they use nothing else or options.profile_seconds are over; says so in a
+// until they use nothing else or options.profile_seconds are over; where other
+// plans are to be told apart, then the rest, for as long again.  Says so in a
 // line, and in one more for each device whose kept times hold no longer.
 //
 // Requires  inputs.costs, made with times

@@ -275,21 +275,41 @@ Result<uint32_t> CostRefiner::measure_used(
   return static_cast<uint32_t>(drifted.size()) + num_timed;
 }
 
-// All that a drifted device has kept, as far as time goes.
-Status CostRefiner::measure_stale(const std::function<bool()>& is_late,
-                                  Problem& problem) {
-  std::set<Place> places;
-  for (const auto& [placement, kinds] : kept_) {
-    if (!drifts_.contains(placement.first)) continue;
-    for (const auto& [index, times] : kinds) {
-      places.insert({index, placement.first, placement.second});
+// The quickest runs first, so that time goes a long way.
+Status CostRefiner::measure_rest(const std::function<bool()>& is_late,
+                                 Problem& problem) {
+  std::map<Placement, std::set<Place>> places;
+  std::map<Placement, double> ns;
+  for (uint32_t index = 0; index < segments_.size(); ++index) {
+    for (size_t i = 0; i < segments_[index]->weights.size(); ++i) {
+      for (const Cell& cell :
+           problem.linear_classes[first_linear_[index] + i].cells) {
+        if (problem.devices[cell.host].simulated) continue;
+        const Placement placement{cell.host, cell.scheme};
+        for (const uint32_t phase : {kPrefill, kDecode}) {
+          if (!cell.costs[phase] || !is_untimed(*cell.costs[phase])) continue;
+          places[placement].insert({index, cell.host, cell.scheme});
+          ns[placement] += work_ns(problem, phase, cell.costs[phase]->ns);
+        }
+      }
     }
   }
-  std::vector<TimedCell> cells;
-  cells.reserve(places.size());
-  for (const Place& place : places) cells.push_back(cell_of(place));
-  TSR_RETURN_IF_ERROR(probe_.time_together(cells, is_late));
-  return take_places(places, is_late, problem).status();
+  std::vector<Placement> order;
+  for (const auto& [placement, all] : places) order.push_back(placement);
+  std::stable_sort(
+      order.begin(), order.end(),
+      [&](const Placement& a, const Placement& b) { return ns[a] < ns[b]; });
+  for (const Placement& placement : order) {
+    if (is_late()) return {};
+    std::vector<TimedCell> cells;
+    for (const Place& place : places[placement]) {
+      cells.push_back(cell_of(place));
+    }
+    TSR_RETURN_IF_ERROR(probe_.time_together(cells, is_late));
+    TSR_RETURN_IF_ERROR(
+        take_places(places[placement], is_late, problem).status());
+  }
+  return {};
 }
 
 void CostRefiner::end_optimism(Problem& problem) const {

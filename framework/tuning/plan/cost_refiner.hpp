@@ -46,8 +46,8 @@ class CostRefiner {
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
                                 const std::function<bool()>& is_late,
                                 planner::Problem& problem);
-  Status measure_stale(const std::function<bool()>& is_late,
-                       planner::Problem& problem);
+  Status measure_rest(const std::function<bool()>& is_late,
+                      planner::Problem& problem);
   void end_optimism(planner::Problem& problem) const;
   std::vector<CostDrift> drifts(const planner::Problem& problem) const;
 

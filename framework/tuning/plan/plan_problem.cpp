@@ -331,9 +331,9 @@ Result<bool> ProblemMaker::measure_steps(const planner::Assignment& assignment,
   return work_->measure_steps(assignment, problem);
 }
 
-Status ProblemMaker::measure_stale(const std::function<bool()>& is_late,
+Status ProblemMaker::measure_rest(const std::function<bool()>& is_late,
                                    Problem& problem) {
-  return work_->refiner().measure_stale(is_late, problem);
+  return work_->refiner().measure_rest(is_late, problem);
 }
 
 void ProblemMaker::end_optimism(Problem& problem) const {

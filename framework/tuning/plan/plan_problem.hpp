@@ -72,9 +72,10 @@ class ProblemMaker {
   Result<bool> measure_steps(const planner::Assignment& assignment,
                              planner::Problem& problem);
 
-  // Times the rest of what is kept of devices that have drifted, likewise.
-  Status measure_stale(const std::function<bool()>& is_late,
-                       planner::Problem& problem);
+  // Times what was only estimated so far of all linears, and what is kept of
+  // devices that have drifted, likewise.
+  Status measure_rest(const std::function<bool()>& is_late,
+                      planner::Problem& problem);
 
   // What was never timed at what devices estimate, no better.
   void end_optimism(planner::Problem& problem) const;
