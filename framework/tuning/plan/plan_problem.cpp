@@ -332,7 +332,7 @@ Result<bool> ProblemMaker::measure_steps(const planner::Assignment& assignment,
 }
 
 Status ProblemMaker::measure_rest(const std::function<bool()>& is_late,
-                                   Problem& problem) {
+                                  Problem& problem) {
   return work_->refiner().measure_rest(is_late, problem);
 }
 
