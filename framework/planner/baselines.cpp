@@ -160,9 +160,9 @@ class BaselineFinder {
     const auto built = build_chain(one);
     if (!built.ok()) return {scheme, kInfinity};
     const Solution solution = solve_chain(built->chain, limits);
-    if (!solution.feasible) {
-      return {scheme, solution.infeasible ? kInfinity : solution.bound};
-    }
+    OneScheme found{scheme, solution.bound};
+    if (solution.infeasible) found.bound = kInfinity;
+    if (!solution.feasible) return found;
     Assignment assignment = to_assignment(one, *built, solution.choice);
     auto prediction = predict(problem_, built_, assignment);
     const bool better =
@@ -174,7 +174,8 @@ class BaselineFinder {
       best.assignment = std::move(assignment);
       best.prediction = std::move(*prediction);
     }
-    return {scheme, solution.gap() <= limits.gap ? kInfinity : solution.bound};
+    if (solution.gap() <= limits.gap) found.bound = kInfinity;
+    return found;
   }
 
   // The planner's own devices, but one scheme for all linears.  A glance at

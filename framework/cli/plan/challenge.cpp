@@ -65,12 +65,14 @@ Rivals in_fair_order(const std::vector<Rival>& rivals) {
       order.begin(), order.end(),
       [](const auto& a, const auto& b) { return a.first < b.first; });
   Rivals result;
+  result.reserve(order.size());
   for (const auto& [place, rival] : order) result.push_back(rival);
   return result;
 }
 
 std::vector<Contender> contenders_of(const Rivals& rivals) {
   std::vector<Contender> contenders;
+  contenders.reserve(rivals.size());
   for (const Rival* rival : rivals) {
     Contender one;
     one.name = rival->kind + " " + rival->detail;
@@ -82,6 +84,7 @@ std::vector<Contender> contenders_of(const Rivals& rivals) {
 
 std::vector<Contender*> pointers_to(std::vector<Contender>& contenders) {
   std::vector<Contender*> pointers;
+  pointers.reserve(contenders.size());
   for (Contender& one : contenders) pointers.push_back(&one);
   return pointers;
 }

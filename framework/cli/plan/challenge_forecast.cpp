@@ -41,9 +41,8 @@ double forecast(const planner::Problem& problem, const Contender& own,
     const bool gives_up = ratio > work.screening.gives_up;
     ns += (gives_up ? 1 : work.screening.rounds) * times.run_ns;
   }
-  const auto slices =
-      static_cast<double>((rivals.size() + work.at_once - 1) / work.at_once);
-  ns += slices *
+  const size_t slices = (rivals.size() + work.at_once - 1) / work.at_once;
+  ns += static_cast<double>(slices) *
         (2.0 * own_times.trial_ns + work.screening.rounds * own_times.run_ns);
   for (const ChallengeWork::Race& race : work.races) {
     const auto plans =

@@ -295,6 +295,7 @@ Status CostRefiner::measure_rest(const std::function<bool()>& is_late,
     }
   }
   std::vector<Placement> order;
+  order.reserve(places.size());
   for (const auto& [placement, all] : places) order.push_back(placement);
   std::stable_sort(
       order.begin(), order.end(),
@@ -302,6 +303,7 @@ Status CostRefiner::measure_rest(const std::function<bool()>& is_late,
   for (const Placement& placement : order) {
     if (is_late()) return {};
     std::vector<TimedCell> cells;
+    cells.reserve(places[placement].size());
     for (const Place& place : places[placement]) {
       cells.push_back(cell_of(place));
     }
