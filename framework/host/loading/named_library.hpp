@@ -24,12 +24,15 @@ class HostAllocator {
 };
 
 // Loads the library at `path` into this process, where it stays.  To name it is
-// consent: only what would end this process is checked.
+// consent: only what would end this process is checked.  A caller that has the
+// file's hash gives it as `known_sha256`: to read the file again takes longer
+// than all else.
 //
 // Errors  as Plugin::load, save for what is about manifests
 Result<std::shared_ptr<Plugin>> load_named_library(
     const std::string& path, const HostOptions& options,
-    const std::shared_ptr<HostAllocator>& allocator);
+    const std::shared_ptr<HostAllocator>& allocator,
+    const std::string& known_sha256 = "");
 
 // Loads a copy of the library at `path`, opens and closes its device, and
 // unloads it, `times` times.  What this process has loaded stays.

@@ -229,8 +229,10 @@ Result<std::shared_ptr<Plugin>> Plugin::load(const std::string& manifest_path,
 
 Result<std::shared_ptr<Plugin>> load_named_library(
     const std::string& path, const HostOptions& options,
-    const std::shared_ptr<HostAllocator>& allocator) {
-  TSR_ASSIGN_OR_RETURN(const VerifiedLibrary verified, examine_library(path));
+    const std::shared_ptr<HostAllocator>& allocator,
+    const std::string& known_sha256) {
+  TSR_ASSIGN_OR_RETURN(const VerifiedLibrary verified,
+                       examine_library(path, known_sha256));
   return find_or_open(verified, options, allocator)
       .annotate(verified.file.path);
 }

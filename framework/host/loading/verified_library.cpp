@@ -111,7 +111,8 @@ Result<VerifiedLibrary> verify_library(const std::string& manifest_path,
                          std::move(signer)};
 }
 
-Result<VerifiedLibrary> examine_library(const std::string& library_path) {
+Result<VerifiedLibrary> examine_library(const std::string& library_path,
+                                        const std::string& known_sha256) {
   VerifiedLibrary library;
   char* real = realpath(library_path.c_str(), nullptr);
   if (real == nullptr) {
@@ -125,7 +126,10 @@ Result<VerifiedLibrary> examine_library(const std::string& library_path) {
     return Status(TSR_NOT_FOUND, library.file.path + ": " + strerror(errno));
   }
   const int fd = library.file.fd.get();
-  TSR_ASSIGN_OR_RETURN(library.manifest.sha256, sha256_of_file(fd));
+  library.manifest.sha256 = known_sha256;
+  if (known_sha256.empty()) {
+    TSR_ASSIGN_OR_RETURN(library.manifest.sha256, sha256_of_file(fd));
+  }
   TSR_RETURN_IF_ERROR(check_library_file(fd).annotate(library.file.path));
   TSR_RETURN_IF_ERROR(check_runtimes(fd).annotate(library.file.path));
   return library;

@@ -28,7 +28,9 @@ Result<VerifiedLibrary> verify_library(const std::string& manifest_path,
                                        const KeyList& keys);
 
 // The same without a manifest, for a library that the user named: only what
-// would end this process is checked.  The manifest's name is empty.
-Result<VerifiedLibrary> examine_library(const std::string& library_path);
+// would end this process is checked.  The manifest's name is empty.  Its hash
+// is `known_sha256` or, if that is empty, read from the file.
+Result<VerifiedLibrary> examine_library(const std::string& library_path,
+                                        const std::string& known_sha256);
 
 }  // namespace tessera
