@@ -121,7 +121,7 @@ std::string update_certificate(const conformance::KitReport& report) {
                     : "\nno certificate: " + saved.message() + "\n";
 }
 
-Status choose_lanes(ConformOptions& options) {
+Status choose_jobs(ConformOptions& options) {
   conformance::KitOptions& kit = options.kit;
   const bool times_kernels = kit.max_level >= 3;
   if (times_kernels && options.jobs.value_or(1) > 1) {
@@ -129,7 +129,7 @@ Status choose_lanes(ConformOptions& options) {
             "--jobs: level 3 times kernels, which wants one case at a time"};
   }
   const bool is_quick = kit.cases.quick && !times_kernels;
-  kit.num_lanes = options.jobs.value_or(is_quick ? kQuickJobs : 1);
+  kit.num_jobs = options.jobs.value_or(is_quick ? kQuickJobs : 1);
   return {};
 }
 
@@ -144,7 +144,7 @@ Status run_conform(ConformOptions options) {
   }
   options.kit.budget_seconds = options.budget_seconds.value_or(
       options.kit.cases.quick ? kQuickSeconds : 0.0);
-  TSR_RETURN_IF_ERROR(choose_lanes(options));
+  TSR_RETURN_IF_ERROR(choose_jobs(options));
   if (options.list) return list_ids(options);
   if (options.in_process) {
     options.kit.show_log = true;
@@ -202,13 +202,13 @@ Command add_conform_command(CLI::App& tessera) {
   app->add_flag("--quick", options->kit.cases.quick,
                 "Fewer cases, and as many as there is time for");
   app->add_option("--budget", options->budget_seconds,
-                  "Seconds after which only the first case of each kind is "
-                  "begun; 0 is no end, 8 with --quick")
+                  "Seconds after which no case is begun but the first of "
+                  "each level; 0 is no end; left out: 8 with --quick, else 0")
       ->check(not_negative_validator())
       ->type_name("SECONDS");
   app->add_option("--jobs", options->jobs,
-                  "Children that run cases side by side; left out: 2 with "
-                  "--quick, else 1")
+                  "Cases that run side by side, each in a child of its own; "
+                  "left out: 2 with --quick, else 1")
       ->check(CLI::Range(1, 64))
       ->type_name("N");
   app->add_option("--seed", options->kit.cases.seed, "Of all random data")

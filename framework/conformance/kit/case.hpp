@@ -19,7 +19,7 @@
 
 namespace tessera::conformance {
 
-// What the cases of one process share.
+// What a case works on: the library that its process has loaded.
 class CaseContext {
  public:
   using Options = std::vector<std::pair<std::string, std::string>>;
@@ -36,7 +36,7 @@ class CaseContext {
   uint32_t device_index() const { return device_index_; }
   GuardedAllocator& allocator() const { return *allocator_; }
 
-  // The device that well-behaved cases share; opened once.
+  // The device that the case asks for again and again; opened once.
   Result<std::shared_ptr<Device>> device();
   // One of the case's own.
   Result<std::shared_ptr<Device>> open_device() const;
@@ -45,7 +45,7 @@ class CaseContext {
     figures_.push_back({name, value});
   }
   std::vector<Figure> take_figures() { return std::exchange(figures_, {}); }
-  // Closes the shared device; later cases open it again.
+  // Closes it; who asks for it later opens it again.
   void drop_device() { device_.reset(); }
 
  private:

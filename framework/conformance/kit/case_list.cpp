@@ -71,6 +71,7 @@ CaseList generate_cases(const Claim& claim, uint32_t max_level,
   std::move(begin, numerics.end(), std::back_inserter(cases));
   if (max_level < 1) return cases;
   if (max_level < 2) return cases;
+  add_sequence_cases(options, cases);
   add_queue_cases(claim, options, cases);
   add_timeline_cases(cases);
   add_argument_cases(options, cases);

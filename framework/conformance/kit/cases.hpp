@@ -59,6 +59,7 @@ void add_timeline_cases(CaseList& cases);
 void add_argument_cases(const CaseOptions& options, CaseList& cases);
 void add_fuzz_cases(const CaseOptions& options, CaseList& cases);
 void add_large_cases(CaseList& cases);
+void add_sequence_cases(const CaseOptions& options, CaseList& cases);
 
 // Level 3: times, and whether estimates are honest.  Keeps `claim`.
 void add_performance_cases(const Claim& claim, CaseList& cases);

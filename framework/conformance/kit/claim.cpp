@@ -13,8 +13,7 @@ Result<Answer> Claim::judge(const OpSetup& setup, uint32_t phase,
                             uint32_t M) const {
   const std::vector<std::byte> record = setup.question();
   const WeightDescs weights(setup.weights());
-  const tsr_array rows{facts_.kernels.data(),
-                       static_cast<uint32_t>(facts_.kernels.size()),
+  const tsr_array rows{rows_.data(), static_cast<uint32_t>(rows_.size()),
                        sizeof(tsr_kernel_desc)};
   try {  // the edge where the SDK's exceptions end
     const sdk::ProgramView view(
@@ -29,7 +28,7 @@ Result<Answer> Claim::judge(const OpSetup& setup, uint32_t phase,
     const auto row =
         sdk::find_row(rows, sdk::read_op_facts(question, 0), phase, M);
     if (!row) return Answer{false, "", TSR_REFUSED_SHAPE, "no row"};
-    return Answer{true, facts_.kernels[*row].name, 0, ""};
+    return Answer{true, rows_[*row].name, 0, ""};
   } catch (const std::exception& error) {
     return Status(TSR_INVALID_ARGUMENT, error.what());
   }

@@ -8,11 +8,11 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/base/status.hpp"
 #include "framework/conformance/kit/trial/op_setup.hpp"
-#include "framework/host/device/device_facts.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera::conformance {
@@ -27,17 +27,17 @@ struct Answer {
 
 class Claim {
  public:
-  explicit Claim(const DeviceFacts& facts) : facts_(facts) {}
+  // What the rows point at outlives the claim and the cases made from it.
+  explicit Claim(std::vector<tsr_kernel_desc> rows) : rows_(std::move(rows)) {}
 
-  const std::vector<tsr_kernel_desc>& rows() const { return facts_.kernels; }
-  const DeviceFacts& facts() const { return facts_; }
+  const std::vector<tsr_kernel_desc>& rows() const { return rows_; }
 
   // Judges op 0 of `setup` for `M` rows in `phase`.
   // Errors: INVALID_ARGUMENT if the setup is not one (a bug of the kit's).
   Result<Answer> judge(const OpSetup& setup, uint32_t phase, uint32_t M) const;
 
  private:
-  const DeviceFacts& facts_;
+  std::vector<tsr_kernel_desc> rows_;
 };
 
 // `value`, or the nearest that the range admits.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -214,7 +215,12 @@ MutantDevice::MutantDevice(const tsr_host_services& host)
   cache_ = std::make_shared<sdk::HostBuffer>(host, 256, 64);
 }
 
-MutantDevice::~MutantDevice() { ++num_closed(); }
+MutantDevice::~MutantDevice() {
+  ++num_closed();
+  if (has("crashes_when_closed")) std::abort();
+  while (has("never_closes"))
+    std::this_thread::sleep_for(std::chrono::hours(1));
+}
 
 bool MutantDevice::understands(const std::string&) const {
   return has("understands_everything");

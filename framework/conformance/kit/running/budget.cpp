@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <string>
 #include <utility>
 
 namespace tessera::conformance {
@@ -22,22 +23,33 @@ std::string group_of(const std::string& id) {
   return id.substr(0, id.find('/', second));
 }
 
+std::string kind_of(const Case& one) {
+  if (!one.kind.empty()) return one.kind;
+  const size_t second = one.id.find('/') + 1;
+  return one.id.substr(second, one.id.find('/', second) - second);
+}
+
 }  // namespace
 
-RunOrder order_by_need(const std::vector<ListedCase>& cases, uint32_t seed) {
+RunOrder order_by_need(const CaseList& cases, uint32_t seed) {
   RunOrder order;
-  std::set<std::pair<std::string, std::string>> seen;
+  std::set<std::string> levels;
+  std::set<std::pair<std::string, std::string>> kinds;
+  std::vector<size_t> firsts;
   std::map<std::string, std::vector<size_t>> groups;
   for (size_t i = 0; i < cases.size(); ++i) {
     const std::string level = level_of(cases[i].id);
-    const bool is_first = seen.emplace(level, cases[i].kind).second;
-    if (level == "L0" || is_first) {
+    const bool is_first = kinds.emplace(level, kind_of(cases[i])).second;
+    if (levels.insert(level).second) {
       order.indexes.push_back(i);
+    } else if (level == "L0" || is_first) {
+      firsts.push_back(i);
     } else {
       groups[group_of(cases[i].id)].push_back(i);
     }
   }
   order.num_essential = order.indexes.size();
+  order.indexes.insert(order.indexes.end(), firsts.begin(), firsts.end());
   std::mt19937 rng(seed);
   size_t longest = 0;
   for (auto& [name, members] : groups) {

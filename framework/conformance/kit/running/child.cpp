@@ -25,9 +25,6 @@
 namespace tessera::conformance {
 namespace {
 
-// Of heap and anonymous memory; a plugin that asks for more is out of control.
-constexpr rlim_t kMemoryLimit = rlim_t{16} << 30;
-
 // Milliseconds that a child has to end after it closed its pipe.
 constexpr int kEndPolls = 2000;
 
@@ -77,9 +74,9 @@ void catch_faults(int pipe) {
 void limit_resources() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
-  // Sanitizers reserve terabytes.
   if (host_sanitizer() != TSR_SANITIZER_NONE) return;
-  const rlimit memory{kMemoryLimit, kMemoryLimit};
+  const rlim_t bytes = KitChild::memory_limit();
+  const rlimit memory{bytes, bytes};
   setrlimit(RLIMIT_DATA, &memory);
 }
 
@@ -105,6 +102,18 @@ void limit_resources() {
 }
 
 }  // namespace
+
+std::string value_of(const std::string& line, const std::string& key) {
+  const bool has = line.rfind(key + " ", 0) == 0;
+  return has ? line.substr(key.size() + 1) : "";
+}
+
+uint64_t KitChild::memory_limit() {
+  constexpr uint64_t kMost = uint64_t{16} << 30;
+  const auto pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES));
+  const auto page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return std::min(kMost, pages * page_bytes / 4 * 3);
+}
 
 Result<KitChild> KitChild::start(
     const std::function<void(const LineWriter&)>& body) {

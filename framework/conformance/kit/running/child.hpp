@@ -20,6 +20,12 @@ namespace tessera::conformance {
 // Writes one line to the parent; newlines in `text` become spaces.
 using LineWriter = std::function<void(const std::string& text)>;
 
+// Of a child, for loading a library and asking it for its devices.
+constexpr double kLoadSeconds = 60.0;
+
+// What a line says behind `key` and a space; empty if it says something else.
+std::string value_of(const std::string& line, const std::string& key);
+
 class KitChild {
  public:
   // Forks; the child runs `body`, then ends without exit handlers.  A crash
@@ -30,6 +36,11 @@ class KitChild {
   KitChild(KitChild&& other) noexcept;
   KitChild& operator=(KitChild&&) = delete;
   ~KitChild();  // kills it
+
+  // Bytes of heap and other memory of its own that it may ask for: a plugin
+  // that wants more is out of control.  At most three quarters of what the
+  // machine has.  None with sanitizers, which reserve terabytes.
+  static uint64_t memory_limit();
 
   enum class Read { kLine, kNothingYet, kClosed };
   // Takes the next line if it is there, and waits for none.

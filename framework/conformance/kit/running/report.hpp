@@ -33,8 +33,8 @@ struct KitOptions {
   double patience = 4.0;
   // After so long only essential cases are begun (running/budget.hpp); 0: all.
   double budget_seconds = 0.0;
-  // Children that run cases side by side.  Times of level 3 want 1.
-  uint32_t num_lanes = 1;
+  // Cases that run side by side.  Times of level 3 want 1.
+  uint32_t num_jobs = 1;
   bool show_log = false;                            // of the plugin, on stderr
   size_t max_failures = SIZE_MAX;                   // then the rest is left out
   std::function<void(const CaseResult&)> progress;  // may be null

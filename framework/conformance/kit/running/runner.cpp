@@ -2,38 +2,24 @@
 
 #include "framework/conformance/kit/running/runner.hpp"
 
-#include <fmt/format.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <list>
 #include <map>
-#include <sstream>
+#include <numeric>
 #include <utility>
 
 #include "framework/conformance/kit/running/budget.hpp"
-#include "framework/conformance/kit/running/child.hpp"
-#include "framework/conformance/kit/running/lane.hpp"
+#include "framework/conformance/kit/running/case_child.hpp"
+#include "framework/conformance/kit/running/listing.hpp"
 #include "framework/conformance/kit/running/session.hpp"
+#include "framework/host/trust/sha256.hpp"
 
 namespace tessera::conformance {
 namespace {
-
-std::string kind_of(const Case& one) {
-  if (!one.kind.empty()) return one.kind;
-  const size_t second = one.id.find('/') + 1;
-  return one.id.substr(second, one.id.find('/', second) - second);
-}
-
-// "SECONDS KIND ID" after "case".
-ListedCase parse_case(const std::string& text) {
-  ListedCase listed;
-  std::istringstream in(text);
-  in >> listed.limit_seconds >> listed.kind;
-  in.get();
-  std::getline(in, listed.id);
-  return listed;
-}
 
 class KitRun {
  public:
@@ -44,9 +30,9 @@ class KitRun {
 
   Result<KitReport> run() {
     TSR_RETURN_IF_ERROR(list());
-    for (size_t i = 0; i < listed_.size(); ++i) places_[listed_[i].id] = i;
-    if (report_.options.budget_seconds > 0.0) put_in_order();
-    TSR_RETURN_IF_ERROR(run_lanes());
+    put_in_order();
+    TSR_RETURN_IF_ERROR(run_cases());
+    check_library_unchanged();
     sort_results();
     report_.seconds = seconds_spent();
     return std::move(report_);
@@ -54,14 +40,13 @@ class KitRun {
 
   Result<std::vector<std::string>> ids() {
     TSR_RETURN_IF_ERROR(list());
-    for (const CaseResult& result : report_.results) {
-      if (!is_failure(result.verdict)) continue;
+    if (is_failure(listing_.load.verdict)) {
       return Status(TSR_FAILED_PRECONDITION,
-                    report_.library + ": " + result.reason);
+                    report_.library + ": " + listing_.load.reason);
     }
     std::vector<std::string> ids;
-    ids.reserve(listed_.size());
-    for (const ListedCase& one : listed_) ids.push_back(one.id);
+    ids.reserve(cases_.size());
+    for (const Case& one : cases_) ids.push_back(one.id);
     return ids;
   }
 
@@ -79,60 +64,109 @@ class KitRun {
     return static_cast<size_t>(failures) >= report_.options.max_failures;
   }
 
-  // No case from `next` on, in the order of running, is begun.
-  bool is_done(size_t next) const {
-    if (next >= listed_.size()) return true;
-    const double budget = report_.options.budget_seconds;
-    const bool is_late =
-        budget > 0.0 && next >= num_essential_ && seconds_spent() >= budget;
-    return is_late || has_enough_failures();
-  }
-
-  // Every lane takes each `num_lanes`-th case.
-  Status run_lanes() {
-    const size_t num_lanes = std::max<size_t>(report_.options.num_lanes, 1);
-    std::vector<Lane> lanes;
-    for (size_t first = 0; first < num_lanes; ++first) {
-      lanes.emplace_back(report_.options, listed_, first, num_lanes);
+  // Makes the cases that are selected; a library that cannot even be listed is
+  // one failed case.
+  Status list() {
+    KitOptions& options = report_.options;
+    TSR_ASSIGN_OR_RETURN(listing_, list_library(options));
+    report_.plugin = listing_.plugin;
+    report_.version = listing_.version;
+    report_.build_id = listing_.build_id;
+    report_.subject = listing_.subject;
+    const bool loaded = listing_.load.verdict == Verdict::kPass;
+    if (!loaded || matches(options.filter, listing_.load.id)) {
+      add(listing_.load);
     }
-    const Lane::Calls calls{
-        [this](CaseResult result) { add(std::move(result)); },
-        [this](size_t next) { return is_done(next); }};
-    for (;;) {
-      std::vector<const KitChild*> children;
-      double seconds = std::numeric_limits<double>::infinity();
-      for (Lane& lane : lanes) {
-        TSR_RETURN_IF_ERROR(lane.advance(calls));
-        if (lane.child() == nullptr) continue;
-        children.push_back(lane.child());
-        seconds = std::min(seconds, lane.seconds_left());
-      }
-      if (children.empty()) break;
-      KitChild::wait_for_any(children, seconds);
-    }
-    if (has_enough_failures()) return {};
-    for (const Lane& lane : lanes) report_.left_out += lane.num_left();
+    if (!loaded) return {};
+    options.cases.has_fixed_pipe = listing_.has_fixed_pipe;
+    claim_ = Claim(listing_.facts->kernels);
+    cases_ = generate_cases(claim_, options.max_level, options.cases);
+    cases_.erase(std::remove_if(cases_.begin(), cases_.end(),
+                                [&](const Case& one) {
+                                  return !matches(options.filter, one.id);
+                                }),
+                 cases_.end());
     return {};
   }
 
   void put_in_order() {
-    const RunOrder order = order_by_need(listed_, report_.options.cases.seed);
-    num_essential_ = order.num_essential;
-    std::vector<ListedCase> ordered;
-    ordered.reserve(listed_.size());
-    for (const size_t index : order.indexes) ordered.push_back(listed_[index]);
-    listed_ = std::move(ordered);
+    if (report_.options.budget_seconds > 0.0) {
+      order_ = order_by_need(cases_, report_.options.cases.seed);
+      return;
+    }
+    order_.indexes.resize(cases_.size());
+    std::iota(order_.indexes.begin(), order_.indexes.end(), size_t{0});
+  }
+
+  // No case from `next` on, in the order of running, is begun.
+  bool is_done(size_t next) const {
+    if (next >= order_.indexes.size()) return true;
+    const double budget = report_.options.budget_seconds;
+    const bool is_late = budget > 0.0 && next >= order_.num_essential &&
+                         seconds_spent() >= budget;
+    return is_late || has_enough_failures();
+  }
+
+  // Those that run when enough have failed come to their end: so the first
+  // failure of the list is among the results, however many run at once.
+  Status run_cases() {
+    const size_t num_jobs = std::max<size_t>(report_.options.num_jobs, 1);
+    std::list<CaseChild> running;
+    size_t next = 0;
+    for (;;) {
+      while (running.size() < num_jobs && !is_done(next)) {
+        TSR_ASSIGN_OR_RETURN(
+            CaseChild child,
+            CaseChild::start(report_.options, report_.subject.sha256,
+                             cases_[order_.indexes[next++]]));
+        running.push_back(std::move(child));
+      }
+      if (running.empty()) break;
+      wait_for(running);
+      running.remove_if([this](CaseChild& child) {
+        const bool ended = child.has_ended();
+        if (ended) add(child.result());
+        return ended;
+      });
+    }
+    if (!has_enough_failures()) {
+      report_.left_out = order_.indexes.size() - next;
+    }
+    return {};
+  }
+
+  // Each case loads the file anew: all must have had the same.
+  void check_library_unchanged() {
+    const std::string& before = report_.subject.sha256;
+    if (before.empty()) return;
+    const FileDescriptor file(
+        open(report_.library.c_str(), O_RDONLY | O_CLOEXEC));
+    const Result<std::string> now = sha256_of_file(file.get());
+    if (now.ok() && *now == before) return;
+    add({"L0/unchanged",
+         Verdict::kFail,
+         "another file lies there than when the run began",
+         0.0,
+         {}});
+  }
+
+  static void wait_for(const std::list<CaseChild>& running) {
+    std::vector<const KitChild*> children;
+    double seconds = std::numeric_limits<double>::infinity();
+    for (const CaseChild& child : running) {
+      children.push_back(&child.child());
+      seconds = std::min(seconds, child.seconds_left());
+    }
+    KitChild::wait_for_any(children, seconds);
   }
 
   // Back into the order of the list; what was not in it comes first.
   void sort_results() {
-    const auto place_of = [this](const CaseResult& result) {
-      const auto found = places_.find(result.id);
-      return found == places_.end() ? 0 : found->second + 1;
-    };
+    std::map<std::string, size_t> places;
+    for (size_t i = 0; i < cases_.size(); ++i) places[cases_[i].id] = i + 1;
     std::stable_sort(report_.results.begin(), report_.results.end(),
                      [&](const CaseResult& a, const CaseResult& b) {
-                       return place_of(a) < place_of(b);
+                       return places[a.id] < places[b.id];
                      });
   }
 
@@ -152,80 +186,13 @@ class KitRun {
     report_.results.push_back(std::move(result));
   }
 
-  // Learns the plugin's name and the cases; a library that cannot even be
-  // listed is one failed case.
-  Status list() {
-    const KitOptions& options = report_.options;
-    TSR_ASSIGN_OR_RETURN(
-        KitChild child, KitChild::start([&](const LineWriter& write) {
-          const auto session = KitSession::open(options);
-          if (!session.ok()) {
-            write("refused " + session.status().message());
-            return;
-          }
-          write("plugin " + (*session)->plugin().name());
-          write("version " + (*session)->plugin().version());
-          write("build_id " + (*session)->plugin().build_id());
-          write("sha256 " + (*session)->plugin().sha256());
-          write("device " + (*session)->device().name);
-          write("hardware " + std::string((*session)->device().info.name));
-          write("driver " + std::string((*session)->device().info.driver));
-          for (const Case& one : (*session)->cases()) {
-            if (!matches(options.filter, one.id)) continue;
-            write(fmt::format("case {} {} {}",
-                              one.limit_seconds * options.patience,
-                              kind_of(one), one.id));
-          }
-        }));
-    CaseResult load{"L0/load", Verdict::kPass, "", 0.0, {}};
-    bool complete = false;
-    std::string fault;
-    while (const auto line = child.read_line(kLoadSeconds)) {
-      if (*line == "end") complete = true;
-      if (const std::string text = value_of(*line, "refused"); !text.empty()) {
-        load.verdict = Verdict::kFail;
-        load.reason = text;
-      }
-      if (line->rfind("fault", 0) == 0) fault = value_of(*line, "fault");
-      read_fact(*line);
-    }
-    const std::string end = child.finish();
-    if (child.is_late()) {
-      load.verdict = Verdict::kHang;
-      load.reason = "loading, or reading what it claims, does not end";
-    } else if (!complete || !end.empty()) {
-      load.verdict = Verdict::kCrash;
-      load.reason = end + (fault.empty() ? "" : ": " + fault);
-    }
-    if (load.verdict != Verdict::kPass) listed_.clear();
-    if (load.verdict != Verdict::kPass || matches(options.filter, load.id)) {
-      add(std::move(load));
-    }
-    return {};
-  }
-
-  void read_fact(const std::string& line) {
-    for (const auto& [key, field] :
-         {std::pair<const char*, std::string*>{"plugin", &report_.plugin},
-          {"version", &report_.version},
-          {"build_id", &report_.build_id},
-          {"sha256", &report_.subject.sha256},
-          {"device", &report_.subject.device},
-          {"hardware", &report_.subject.hardware},
-          {"driver", &report_.subject.driver}}) {
-      const std::string value = value_of(line, key);
-      if (!value.empty()) *field = value;
-    }
-    const std::string listed = value_of(line, "case");
-    if (!listed.empty()) listed_.push_back(parse_case(listed));
-  }
-
   const std::chrono::steady_clock::time_point begin_ =
       std::chrono::steady_clock::now();
   KitReport report_;
-  std::vector<ListedCase> listed_;  // in the order of running
-  size_t num_essential_ = 0;
-  std::map<std::string, size_t> places_;  // in the list, by id
+  Listing listing_;
+  Claim claim_{{}};  // points into the listing, as cases do into it
+  CaseList cases_;
+  RunOrder order_;
 };
 
 }  // namespace
@@ -242,12 +209,16 @@ Result<CaseResult> run_case_here(const KitOptions& options,
                                  const std::string& id) {
   TSR_ASSIGN_OR_RETURN(const std::unique_ptr<KitSession> session,
                        KitSession::open(options));
-  const Case* one = session->find(id);
-  if (one == nullptr) {
-    return Status(TSR_NOT_FOUND, "no case " + id + " at this level; " +
-                                     "tessera conform --list shows them");
+  TSR_ASSIGN_OR_RETURN(const DeviceFacts facts, session->read_facts());
+  CaseOptions case_options = options.cases;
+  TSR_ASSIGN_OR_RETURN(case_options.has_fixed_pipe, session->has_fixed_pipe());
+  const Claim claim(facts.kernels);
+  for (const Case& one :
+       generate_cases(claim, options.max_level, case_options)) {
+    if (one.id == id) return session->run(one);
   }
-  return session->run(*one);
+  return Status(TSR_NOT_FOUND, "no case " + id + " at this level; " +
+                                   "tessera conform --list shows them");
 }
 
 }  // namespace tessera::conformance

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs the kit on a library: cases in child processes that may crash and hang.
+// Runs the kit on a library: each case in a child process, which may crash and
+// hang.
 
 #pragma once
 
@@ -12,8 +13,8 @@
 
 namespace tessera::conformance {
 
-// Runs all selected cases, each in a child, several to a child while none
-// crashes or hangs; as many children at once as the options say.
+// Runs all selected cases, each in a child of its own with limits of time and
+// memory; as many at once as the options say.
 //
 // Requires  this process has one thread, and has not loaded the library
 // Errors    RESOURCE_EXHAUSTED if no child can be made.  Whatever the library

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One process's view of the plugin under test: the loaded library, its device
-// and the cases.
+// The library under test, loaded into this process.
 
 #pragma once
 
@@ -9,35 +8,39 @@
 #include <string>
 
 #include "framework/base/status.hpp"
-#include "framework/conformance/kit/cases.hpp"
-#include "framework/conformance/kit/running/runner.hpp"
+#include "framework/conformance/kit/case.hpp"
+#include "framework/conformance/kit/running/report.hpp"
+#include "framework/host/device/device_facts.hpp"
 
 namespace tessera::conformance {
 
 class KitSession {
  public:
-  // Loads the library and makes the cases.
-  // Errors: what the library is refused for.
-  static Result<std::unique_ptr<KitSession>> open(const KitOptions& options);
+  // Loads the library; `known_sha256` is its hash, or empty.
+  // Errors: what it is refused for.
+  static Result<std::unique_ptr<KitSession>> open(
+      const KitOptions& options, const std::string& known_sha256 = "");
 
   const Plugin& plugin() const { return *context_.plugin(); }
-  const DeviceFacts& device() const { return *facts_; }
-  const CaseList& cases() const { return cases_; }
-  // Null if there is none of that id.
-  const Case* find(const std::string& id) const;
+  // What it says of the device under test.
+  // Errors: NOT_FOUND if there is no such device; UNAVAILABLE if it is not
+  //         healthy.
+  Result<DeviceFacts> read_facts() const;
+  // Whether options make it scale accumulators as a fixed pipe does.  A device
+  // without options is not opened for that.
+  Result<bool> has_fixed_pipe() const;
 
   CaseResult run(const Case& one);
 
  private:
   KitSession(std::shared_ptr<Plugin> plugin, const KitOptions& options,
-             const CaseOptions& cases,
-             std::shared_ptr<GuardedAllocator> allocator,
-             std::unique_ptr<DeviceFacts> facts);
+             std::shared_ptr<GuardedAllocator> allocator)
+      : context_(std::move(plugin), options.device_index,
+                 options.device_options, std::move(allocator)),
+        has_options_(!options.device_options.empty()) {}
 
-  std::unique_ptr<DeviceFacts> facts_;  // the cases point into it
-  Claim claim_;
   CaseContext context_;
-  CaseList cases_;
+  bool has_options_;
 };
 
 }  // namespace tessera::conformance

@@ -184,6 +184,7 @@ constexpr Fault kMutants[] = {
     {"leaks_threads", "L2/leaks/*"},
     {"reads_record_later", "L1/linear_*"},
     {"rounding_left_upward", "L1/*"},
+    {"crashes_when_closed", "L0/memory_kinds"},
     {"closing_one_closes_all", "L2/close_one/*"},
     {"keeps_programs", "L2/*"},
     {"keeps_weights", "L2/*"},
@@ -200,6 +201,7 @@ constexpr Fault kMutants[] = {
     {"reads_tensors_unchecked", "L2/fuzz/programs/*"},
     {"reads_bindings_unchecked", "L2/*"},
     // Queues and steps
+    {"kernel_of_first_width", "L2/one_after_another/row_op"},
     {"aborts", "L1/add/*"},
     {"ends_the_process", "L1/add/*"},
     {"crashes_on_second_step", "L1/add/*"},
@@ -225,10 +227,9 @@ constexpr Fault kMutants[] = {
 
 // Faults that end in waiting; each costs the kit's patience.
 constexpr Fault kHangingMutants[] = {
-    {"never_signals", "L1/add/*"},
-    {"signals_one_less", "L1/add/*"},
-    {"hangs_on_one_token", "L1/add/*M1_*"},
-    {"loses_floods", "L2/queue/flood"},
+    {"never_signals", "L1/add/*"},          {"signals_one_less", "L1/add/*"},
+    {"hangs_on_one_token", "L1/add/*M1_*"}, {"loses_floods", "L2/queue/flood"},
+    {"never_closes", "L0/memory_kinds"},
 };
 
 // Faults of level 3, which alone is run for them.

@@ -7,9 +7,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "framework/host/loading/negotiate.hpp"
 
 namespace tessera::conformance {
 namespace {
@@ -24,14 +28,14 @@ class Runner : public testing::Test {
   ~Runner() override { unsetenv("TSR_MUTANT"); }
   static KitReport run(const std::string& filter, const char* fault = nullptr,
                        std::vector<DeclaredFailure> declared = {},
-                       uint32_t num_lanes = 1) {
+                       uint32_t num_jobs = 1) {
     if (fault != nullptr) setenv("TSR_MUTANT", fault, 1);
     KitOptions options;
     options.library = kMutant;
     options.cases.quick = true;
     options.filter = filter;
     options.declared = std::move(declared);
-    options.num_lanes = num_lanes;
+    options.num_jobs = num_jobs;
     Result<KitReport> report = run_kit(options);
     EXPECT_TRUE(report.ok());
     return report.ok() ? *report : KitReport();
@@ -118,6 +122,61 @@ TEST_F(Runner, SideBySideFindsTheSameInTheSameOrder) {
       EXPECT_EQ(report.left_out, 0U);
     }
   }
+}
+
+// Its kernels for add and silu_mul are the one that it made first, once both
+// were asked for in one process.
+TEST_F(Runner, WhatACaseLeavesBehindReachesNoOther) {
+  const std::string cases = "L1/*/M5_N64_x.f32_y.f32";
+  const KitReport sound = run(cases, "none");
+  EXPECT_GT(sound.count(Verdict::kPass), 3U);
+  EXPECT_EQ(verdicts_of(run(cases, "kernel_of_first_width")),
+            verdicts_of(sound));
+  const KitReport together =
+      run("L2/one_after_another/row_op", "kernel_of_first_width");
+  ASSERT_EQ(together.count(Verdict::kFail), 1U);
+  EXPECT_THAT(together.results.back().reason, HasSubstr("other ops"));
+}
+
+TEST_F(Runner, ACaseThatWantsAllMemoryCrashesAlone) {
+  if (host_sanitizer() != TSR_SANITIZER_NONE) {
+    GTEST_SKIP() << "sanitizers reserve terabytes";
+  }
+  const std::string cases = "L1/*/M5_N64_x.f32_y.f32";
+  const KitReport report = run(cases, "wants_all_memory");
+  EXPECT_EQ(report.count(Verdict::kCrash), 1U);
+  EXPECT_EQ(report.count(Verdict::kPass),
+            run(cases, "none").count(Verdict::kPass) - 1);
+}
+
+TEST_F(Runner, ADeviceThatCrashesWhenClosedFailsTheCaseThatOpenedIt) {
+  const KitReport report =
+      run("L1/add/M5_N64_x.f32_y.f32", "crashes_when_closed");
+  ASSERT_EQ(report.count(Verdict::kCrash), 1U);
+  EXPECT_THAT(report.results.back().reason, HasSubstr("closing the device: "));
+}
+
+// All cases must have met the same library.
+TEST_F(Runner, ALibraryThatIsExchangedInTheMiddleFails) {
+  const std::string copy = testing::TempDir() + "tsr_plugin_exchanged.so";
+  std::filesystem::copy_file(kMutant, copy,
+                             std::filesystem::copy_options::overwrite_existing);
+  KitOptions options;
+  options.library = copy;
+  options.filter = "L0/*";
+  bool is_exchanged = false;
+  options.progress = [&](const CaseResult&) {
+    if (!std::exchange(is_exchanged, true)) {
+      std::ofstream(copy, std::ios::app) << "another build";
+    }
+  };
+  const auto report = run_kit(options);
+  std::filesystem::remove(copy);
+  ASSERT_TRUE(report.ok());
+  EXPECT_TRUE(is_exchanged);
+  ASSERT_EQ(report->count(Verdict::kFail), 1U);
+  EXPECT_EQ(report->results[1].id, "L0/unchanged");
+  EXPECT_EQ(report->results[1].verdict, Verdict::kFail);
 }
 
 TEST_F(Runner, NamesTheTensorBehindWhichAPluginWrote) {
