@@ -71,13 +71,14 @@ CaseList generate_cases(const Claim& claim, uint32_t max_level,
   std::move(begin, numerics.end(), std::back_inserter(cases));
   if (max_level < 1) return cases;
   if (max_level < 2) return cases;
-  add_sequence_cases(options, cases);
   add_queue_cases(claim, options, cases);
   add_timeline_cases(cases);
   add_argument_cases(options, cases);
   add_fuzz_cases(options, cases);
   add_robustness_cases(claim, options, cases);
   add_large_cases(cases);
+  // Last: the first case of a level is begun however little time there is.
+  add_sequence_cases(options, cases);
   if (max_level < 3) return cases;
   add_performance_cases(claim, cases);
   return cases;
