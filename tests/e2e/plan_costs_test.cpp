@@ -245,6 +245,70 @@ TEST_F(PromptSteps, HaveOneHead) {
   EXPECT_NEAR(head_ns({512, 8, 3}), 3.0 * one, kRounding * one);
 }
 
+// Records say that all ops are alike, and runs that the head is most of them:
+// so a plan of more layers than were timed, which has one head too, is right.
+TEST_F(PlanCosts, OfTheHeadAreWhatTheLayersAloneDoNotTake) {
+  machine_.head_share = 0.75;
+  ProbeOptions probing = options();
+  probing.store = nullptr;
+  CostProbe probe(graph_, model_->source, probing);
+  const std::vector<GraphSegment> segments = cut_segments(graph_);
+  double layers = 0.0;
+  double head = 0.0;
+  for (size_t i = 1; i < segments.size(); ++i) {
+    const auto cost =
+        probe.probe(device_, segments[i], *find_scheme("w8a8_dynamic"));
+    ASSERT_TRUE(cost.ok()) << cost.status().message();
+    (i + 1 < segments.size() ? layers : head) += cost->total(kDecode).ns;
+  }
+  EXPECT_NEAR(head, 3.0 * layers, kRounding * head);
+}
+
+// The op of the first layer that multiplies by a weight.
+uint32_t op_of(const Graph& graph, const std::string& weight) {
+  for (uint32_t op = 0; op < graph.ops.size(); ++op) {
+    const auto* linear = std::get_if<tsr_op_linear>(&graph.ops[op].body);
+    if (linear != nullptr && graph.weights[linear->weight].name == weight) {
+      return op;
+    }
+  }
+  return TSR_NONE;
+}
+
+// What a run takes beyond its kernels lies between them: a kernel that takes
+// longer by itself has no more of it.
+TEST_F(PlanCosts, BetweenKernelsAreThoseOfEachKernelAlike) {
+  ProbeOptions probing = options();
+  probing.store = nullptr;
+  probing.timer.record = [](Stage& stage, const StepSize& size) {
+    auto records = record_on_device(stage, size);
+    if (!records.ok()) return records;
+    for (tsr_kernel_record& one : *records) {
+      one.begin_ns = 0;
+      one.end_ns = 1'000'000 * (1 + one.first_op);
+    }
+    return records;
+  };
+  CostProbe probe(graph_, model_->source, probing);
+  double found = 0.0;
+  for (const GraphSegment& segment : cut_segments(graph_)) {
+    if (segment.layer != 0) continue;
+    const auto cost =
+        probe.probe(device_, segment, *find_scheme("w8a8_dynamic"));
+    ASSERT_TRUE(cost.ok()) << cost.status().message();
+    for (const LinearCost& linear : cost->linears) {
+      const std::string& name = graph_.weights[linear.weight].name;
+      if (name == "layers.0.mlp.down_proj") found += linear.costs[kDecode].ns;
+      if (name == "layers.0.self_attn.o_proj") {
+        found -= linear.costs[kDecode].ns;
+      }
+    }
+  }
+  const double expected = 1e6 * (op_of(graph_, "layers.0.mlp.down_proj") -
+                                 op_of(graph_, "layers.0.self_attn.o_proj"));
+  EXPECT_NEAR(found, expected, 1e-3 * expected);
+}
+
 TEST_F(PlanCosts, ALoudMinuteDoesNotStick) {
   const SegmentCost quiet = probe_one(true);
   machine_.runs = 0;

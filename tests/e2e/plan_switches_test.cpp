@@ -18,7 +18,7 @@ namespace {
 
 // A run takes more where another device ran before it.
 struct FakeEntries {
-  FakeMachine machine;
+  FakeMachine& machine;
   std::map<const Device*, double> entry_ns;
   const Device* last = nullptr;
 
@@ -89,7 +89,7 @@ class SwitchCosts : public PlanCosts {
   }
 
   std::shared_ptr<Device> other_;
-  FakeEntries entries_;
+  FakeEntries entries_{machine_, {}};
 };
 
 TEST_F(SwitchCosts, AreThoseOfTheDeviceThatIsEntered) {

@@ -18,7 +18,6 @@
 namespace tessera::cli {
 namespace {
 
-constexpr uint32_t kStepTokens = 512;  // as `tessera run` steps
 // Of a run: at most, at least, and no more once they took so long.
 constexpr uint32_t kMostSteps = 24;
 constexpr uint32_t kLeastSteps = 8;
@@ -87,7 +86,7 @@ Result<PlanRace::Runner> PlanRace::open(Contender& contender,
                   {}};
   const planner::Workload& work = problem_.workload;
   SessionOptions session;
-  session.max_tokens = std::max(kStepTokens, work.batch);
+  session.max_tokens = step_tokens_of(work);
   session.max_seqs = work.batch;
   session.max_outputs = work.batch;
   session.max_context = work.prompt + std::max(1U, work.generate);

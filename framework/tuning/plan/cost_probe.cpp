@@ -34,6 +34,13 @@ uint64_t constant_bytes(const tsr_tensor& tensor) {
 
 }  // namespace
 
+uint32_t step_tokens_of(const planner::Workload& workload) {
+  const uint64_t all = uint64_t{workload.prompt} * workload.batch;
+  const auto tokens =
+      static_cast<uint32_t>(std::min<uint64_t>(all, kMaxStepTokens));
+  return std::max({tokens, workload.batch, 1U});
+}
+
 CostProbe::CostProbe(const Graph& graph, const WeightSource& source,
                      const ProbeOptions& options)
     : graph_(graph),
@@ -41,9 +48,7 @@ CostProbe::CostProbe(const Graph& graph, const WeightSource& source,
       options_(options),
       segments_(cut_segments(graph)) {
   const planner::Workload& work = options.workload;
-  step_tokens_ = static_cast<uint32_t>(
-      std::min<uint64_t>(uint64_t{work.prompt} * work.batch, kMaxStepTokens));
-  step_tokens_ = std::max({step_tokens_, work.batch, 1U});
+  step_tokens_ = step_tokens_of(work);
   limits_ = {step_tokens_, work.batch, work.batch,
              probe_blocks_for(work.prompt + work.generate)};
 }

@@ -39,6 +39,10 @@ struct ProbeOptions {
   RunTimer timer;
 };
 
+// Of one prefill step of sessions for that work: as many as `tessera run` takes
+// at once, or all there are.
+uint32_t step_tokens_of(const planner::Workload& workload);
+
 // How hard a probe tries.
 enum class ProbeDepth {
   kEstimate,  // asks the device, unless its times are kept

@@ -62,12 +62,18 @@ void fill_inputs(const Stage& stage, const StepSize& size) {
   }
 }
 
-// A kernel's time goes to the ops it covers by their sizes, or to all alike.
+// What a run's records say of its ops.
+struct OpRecords {
+  std::vector<double> ns;
+  std::vector<double> launches;  // kernels begun
+};
+
+// A kernel goes to the ops it covers by their sizes, or to all alike.
 void share_out(const tsr_kernel_record& record,
-               const std::vector<double>& op_sizes, std::vector<double>& out_ns,
+               const std::vector<double>& op_sizes, OpRecords& out,
                std::vector<std::string>& out_kernels) {
   const size_t last = std::min<size_t>(
-      record.first_op + std::max(1U, record.num_ops), out_ns.size());
+      record.first_op + std::max(1U, record.num_ops), op_sizes.size());
   double total = 0.0;
   for (size_t op = record.first_op; op < last; ++op) total += op_sizes[op];
   const auto ns = static_cast<double>(record.end_ns - record.begin_ns);
@@ -75,9 +81,22 @@ void share_out(const tsr_kernel_record& record,
     const double share =
         total > 0.0 ? op_sizes[op] / total
                     : 1.0 / static_cast<double>(last - record.first_op);
-    out_ns[op] += share * ns;
+    out.ns[op] += share * ns;
+    out.launches[op] += share;
     out_kernels[op] = record.kernel;
   }
+}
+
+// The median of some runs.
+Result<double> time_round(const std::function<Result<double>()>& run) {
+  std::vector<double> walls;
+  double spent = 0.0;
+  while (walls.size() < kMostRunsOfRound && spent < kEnoughNsOfRound) {
+    TSR_ASSIGN_OR_RETURN(const double wall, run());
+    spent += wall;
+    walls.push_back(wall);
+  }
+  return median_of(walls);
 }
 
 }  // namespace
@@ -115,7 +134,7 @@ double median_of(std::vector<double> values) {
 Result<TimedStage> TimedStage::create(const StageInputs& inputs,
                                       const OpRange& range,
                                       const std::shared_ptr<Device>& device,
-                                      RunTimer timer) {
+                                      RunTimer timer, uint32_t front_ops) {
   Residents residents;
   StageInputs shared{inputs.graph,  inputs.plan,       inputs.source,
                      inputs.limits, inputs.block_size, inputs.kv_blocks,
@@ -123,6 +142,11 @@ Result<TimedStage> TimedStage::create(const StageInputs& inputs,
   TimedStage timed;
   timed.timer_ = std::move(timer);
   TSR_ASSIGN_OR_RETURN(timed.plain_, Stage::create(shared, range, device));
+  if (front_ops > 0) {
+    OpRange front = range;
+    front.last = range.first + front_ops;
+    TSR_ASSIGN_OR_RETURN(timed.front_, Stage::create(shared, front, device));
+  }
   shared.profile = true;
   TSR_ASSIGN_OR_RETURN(timed.recorded_, Stage::create(shared, range, device));
   return timed;
@@ -130,34 +154,62 @@ Result<TimedStage> TimedStage::create(const StageInputs& inputs,
 
 void TimedStage::prepare(const tsr_step_shape& shape,
                          uint32_t max_blocks_per_seq) {
-  for (Stage* stage : {plain_.get(), recorded_.get()}) {
+  for (Stage* stage : {plain_.get(), recorded_.get(), front_.get()}) {
+    if (stage == nullptr) continue;
     size_ = write_step(*stage, max_blocks_per_seq, shape);
     fill_inputs(*stage, size_);
   }
 }
 
-OpRounds::OpRounds(std::vector<double> op_sizes)
+OpRounds::OpRounds(std::vector<double> op_sizes, uint32_t front_ops)
     : op_sizes_(std::move(op_sizes)),
+      front_ops_(front_ops),
       ns_(op_sizes_.size()),
       kernels_(op_sizes_.size()) {}
 
 Status OpRounds::add_round(TimedStage& stage) {
-  if (walls_.empty()) TSR_RETURN_IF_ERROR(stage.time_run().status());
+  if (walls_.empty()) {
+    TSR_RETURN_IF_ERROR(stage.time_run().status());
+    if (front_ops_ > 0) TSR_RETURN_IF_ERROR(stage.time_front().status());
+  }
   TSR_ASSIGN_OR_RETURN(const auto records, stage.record_run());
-  std::vector<double> of_round(ns_.size(), 0.0);
+  OpRecords of_round{std::vector<double>(ns_.size(), 0.0),
+                     std::vector<double>(ns_.size(), 0.0)};
   for (const tsr_kernel_record& record : records) {
     share_out(record, op_sizes_, of_round, kernels_);
   }
-  for (size_t op = 0; op < ns_.size(); ++op) ns_[op].push_back(of_round[op]);
-  std::vector<double> walls;
-  double spent = 0.0;
-  while (walls.size() < kMostRunsOfRound && spent < kEnoughNsOfRound) {
-    TSR_ASSIGN_OR_RETURN(const double wall, stage.time_run());
-    spent += wall;
-    walls.push_back(wall);
-  }
-  walls_.push_back(median_of(walls));
+  for (size_t op = 0; op < ns_.size(); ++op) ns_[op].push_back(of_round.ns[op]);
+  launches_ = std::move(of_round.launches);
+  TSR_ASSIGN_OR_RETURN(const double wall,
+                       time_round([&] { return stage.time_run(); }));
+  walls_.push_back(wall);
+  if (front_ops_ == 0) return {};
+  TSR_ASSIGN_OR_RETURN(const double front,
+                       time_round([&] { return stage.time_front(); }));
+  fronts_.push_back(front);
   return {};
+}
+
+// Kernels whose records lie beside each other leave gaps between them, of which
+// each begins one; where recording makes them longer, all are as much shorter.
+void OpRounds::share_wall(double ns, size_t begin, size_t end,
+                          OpTimes& times) const {
+  double inside = 0.0;
+  double launches = 0.0;
+  for (size_t op = begin; op < end; ++op) {
+    inside += times.ns[op];
+    launches += launches_[op];
+  }
+  for (size_t op = begin; op < end; ++op) {
+    double& of_op = times.ns[op];
+    if (inside <= 0.0) {  // a device without records: all ops alike
+      of_op = ns / static_cast<double>(end - begin);
+    } else if (ns < inside) {
+      of_op *= ns / inside;
+    } else {
+      of_op += (ns - inside) * launches_[op] / launches;
+    }
+  }
 }
 
 OpTimes OpRounds::times(double stage_ns) const {
@@ -165,17 +217,18 @@ OpTimes OpRounds::times(double stage_ns) const {
   OpTimes times;
   times.kernels = kernels_;
   times.spread = wall.spread;
-  double inside = 0.0;
   for (const std::vector<double>& of_op : ns_) {
     times.ns.push_back(median_of(of_op));
-    inside += times.ns.back();
   }
-  // A device without records: all ops alike.
-  const double wanted = std::max(wall.ns - stage_ns, 0.0);
-  for (double& of_op : times.ns) {
-    of_op = inside > 0.0 ? of_op * wanted / inside
-                         : wanted / static_cast<double>(ns_.size());
+  double rest = wall.ns;
+  if (front_ops_ > 0) {
+    const double front = std::min(quiet_time(fronts_).ns, wall.ns);
+    rest -= front;
+    share_wall(std::max(front - stage_ns, 0.0), 0, front_ops_, times);
+  } else {
+    rest -= stage_ns;
   }
+  share_wall(std::max(rest, 0.0), front_ops_, ns_.size(), times);
   return times;
 }
 

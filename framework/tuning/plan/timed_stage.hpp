@@ -38,6 +38,8 @@ inline constexpr double kEnoughNsOfRound = 4e6;
 // Runs a step of a stage and says what it took.
 struct RunTimer {
   std::function<Result<double>(Stage&, const StepSize&)> time = time_by_clock;
+  // Of a stage that has the first ops of the one that was timed last.
+  std::function<Result<double>(Stage&, const StepSize&)> front = time_by_clock;
   // Of a stage that records.
   std::function<Result<std::vector<tsr_kernel_record>>(Stage&, const StepSize&)>
       record = record_on_device;
@@ -49,17 +51,23 @@ struct RunTimer {
 // records of its kernels; what they hold is there once.
 class TimedStage {
  public:
-  // Errors: those of Stage::create().
+  // front_ops  of the range: so many at its beginning are a program of their
+  //            own too; 0: none are
+  // Errors     those of Stage::create()
   static Result<TimedStage> create(const StageInputs& inputs,
                                    const OpRange& range,
                                    const std::shared_ptr<Device>& device,
-                                   RunTimer timer);
+                                   RunTimer timer, uint32_t front_ops = 0);
 
-  // Writes a step of that shape for both, with random values in the inputs.
+  // Writes a step of that shape for all, with random values in the inputs.
   void prepare(const tsr_step_shape& shape, uint32_t max_blocks_per_seq);
 
   // Time of one run, unrecorded.
   Result<double> time_run() { return timer_.time(*plain_, size_); }
+  // Of the first ops alone.
+  //
+  // Requires  front_ops above 0
+  Result<double> time_front() { return timer_.front(*front_, size_); }
   // One run's records.
   Result<std::vector<tsr_kernel_record>> record_run() {
     return timer_.record(*recorded_, size_);
@@ -70,6 +78,7 @@ class TimedStage {
  private:
   std::unique_ptr<Stage> plain_;
   std::unique_ptr<Stage> recorded_;
+  std::unique_ptr<Stage> front_;
   RunTimer timer_;
   StepSize size_;
 };
@@ -84,9 +93,10 @@ struct OpTimes {
 // Rounds of runs of one step, which may be far apart.
 class OpRounds {
  public:
-  // op_sizes  by op, for kernels that cover several: 0 takes no share beside
-  //           others
-  explicit OpRounds(std::vector<double> op_sizes);
+  // op_sizes   by op, for kernels that cover several: 0 takes no share beside
+  //            others
+  // front_ops  as the stage has
+  OpRounds(std::vector<double> op_sizes, uint32_t front_ops);
 
   // A recorded run, then some that are timed.
   //
@@ -95,15 +105,22 @@ class OpRounds {
 
   bool was_busy() const { return is_busy(quiet_time(walls_).spread); }
 
-  // Records say how a run's time is shared out; together the ops take what the
-  // run takes beyond `stage_ns`, so that what lies between kernels is in them.
+  // Records say how a run's time is shared out.  Together the first ops take
+  // what they take by themselves beyond `stage_ns`, and all others what the run
+  // takes beyond that: so what lies between kernels stays with those ops
+  // between which it lies, each kernel alike.
   OpTimes times(double stage_ns) const;
 
  private:
+  void share_wall(double ns, size_t begin, size_t end, OpTimes& times) const;
+
   std::vector<double> op_sizes_;
+  uint32_t front_ops_ = 0;
   std::vector<std::vector<double>> ns_;  // by op, then round
+  std::vector<double> launches_;         // by op: kernels begun, last round
   std::vector<std::string> kernels_;     // by op
   std::vector<double> walls_;            // medians of the runs of a round
+  std::vector<double> fronts_;           // likewise
 };
 
 double median_of(std::vector<double> values);

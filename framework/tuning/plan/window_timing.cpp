@@ -127,10 +127,16 @@ Result<CostProbe::Window> CostProbe::open_window(const TimedCell& cell) {
   }
   const Plan plan = plan_for(*cell.device, whole, *cell.scheme);
   const OpRange range = whole.range(cell.device->name());
-  const OpRounds rounds(sizes_of_ops(graph_, lower_range(plan, range)));
-  TSR_ASSIGN_OR_RETURN(TimedStage stage,
-                       TimedStage::create(stage_inputs(plan), range,
-                                          cell.device, options_.timer));
+  // A plan has more layers for its head than the run, so what they take has to
+  // be known apart.
+  const uint32_t front_ops =
+      end - begin > 1 ? segments_[end - 1].first - range.first : 0;
+  const OpRounds rounds(sizes_of_ops(graph_, lower_range(plan, range)),
+                        front_ops);
+  TSR_ASSIGN_OR_RETURN(
+      TimedStage stage,
+      TimedStage::create(stage_inputs(plan), range, cell.device, options_.timer,
+                         front_ops));
   return Window{
       cell, begin, end, range.first, std::move(stage), {{rounds, rounds}}};
 }
@@ -230,7 +236,7 @@ Status CostProbe::measure_alone(const Subject& subject, KindTimes& times) {
                          subject.device, options_.timer));
   for (const uint32_t phase : {kPrefill, kDecode}) {
     stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
-    OpRounds rounds(sizes_of_ops(graph_, subject.lowered));
+    OpRounds rounds(sizes_of_ops(graph_, subject.lowered), 0);
     for (uint32_t round = 0; round < options_.repeats; ++round) {
       TSR_RETURN_IF_ERROR(rounds.add_round(stage));
     }
