@@ -11,6 +11,7 @@
 #include "framework/runtime/step_arena.hpp"
 #include "framework/tuning/plan/cost_refiner.hpp"
 #include "framework/tuning/plan/cost_source.hpp"
+#include "framework/tuning/plan/problem_costs.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
 #include "framework/tuning/plan/step_costs.hpp"
 #include "framework/tuning/plan/transfer_costs.hpp"
@@ -35,7 +36,7 @@ class ProblemMaker::Work {
         segments_(cut_segments(inputs.graph)),
         transfers_(probe_, inputs.devices, probe_.out_bytes(segments_.front()),
                    inputs.probe.repeats > 0),
-        refiner_(inputs, segment_of_class_, first_linear_, probe_),
+        refiner_({inputs, segment_of_class_, first_linear_}, probe_),
         steps_(probe_, inputs) {}
 
   Result<Problem> make(ProbeDepth depth) {
@@ -64,10 +65,10 @@ class ProblemMaker::Work {
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
                                 const std::function<bool()>& is_late,
                                 Problem& problem) {
-    const size_t num_before = refiner_.drifts(problem).size();
+    const size_t num_before = refiner_.kept().drifts(problem).size();
     TSR_ASSIGN_OR_RETURN(const uint32_t num_timed,
                          refiner_.measure_used(assignment, is_late, problem));
-    if (refiner_.drifts(problem).size() != num_before) {
+    if (refiner_.kept().drifts(problem).size() != num_before) {
       transfers_.fill(problem);
       steps_.forget();
     }
@@ -204,9 +205,10 @@ class ProblemMaker::Work {
           add_cell(segment, device, scheme, linear);
         }
         keep_least(cost, own);
-        refiner_.note(
-            static_cast<uint32_t>(problem_.segment_classes.size() - 1), device,
-            scheme, cost);
+        refiner_.kept().note(
+            {static_cast<uint32_t>(problem_.segment_classes.size() - 1), device,
+             scheme},
+            cost);
         continue;
       }
       refusal = cost.refusal;
@@ -337,11 +339,12 @@ Status ProblemMaker::measure_rest(const std::function<bool()>& is_late,
 }
 
 void ProblemMaker::end_optimism(Problem& problem) const {
-  work_->refiner().end_optimism(problem);
+  scale_estimates(1.0 / kOptimism, problem);
+  end_stale_optimism(problem);
 }
 
 std::vector<CostDrift> ProblemMaker::drifts(const Problem& problem) const {
-  return work_->refiner().drifts(problem);
+  return work_->refiner().kept().drifts(problem);
 }
 
 const ProbeCounts& ProblemMaker::counts() const { return work_->counts(); }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "framework/tuning/plan/problem_costs.hpp"
+
+#include "framework/tuning/plan/cost_source.hpp"
+
+namespace tessera {
+namespace {
+
+using planner::Cell;
+using planner::Cost;
+using planner::kDecode;
+using planner::kPrefill;
+using planner::LinearClass;
+using planner::Problem;
+using planner::SegmentClass;
+
+// A kept time is that much better at most than its device's drift says.
+constexpr double kStaleOptimism = 0.8;
+
+// Calls `change(device, phase, cost)` with all costs of linears and sites.
+template <typename Change>
+void for_each_cost(Problem& problem, const Change& change) {
+  const auto visit = [&](uint32_t device,
+                         std::array<std::optional<Cost>, 2>& costs) {
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      if (costs[phase]) change(device, phase, *costs[phase]);
+    }
+  };
+  for (SegmentClass& entry : problem.segment_classes) {
+    for (planner::Site& site : entry.sites) visit(site.device, site.costs);
+  }
+  for (LinearClass& entry : problem.linear_classes) {
+    for (Cell& cell : entry.cells) visit(cell.host, cell.costs);
+  }
+}
+
+}  // namespace
+
+void take_cell(const SegmentCost& timed, uint32_t weight, Cell& cell,
+               LinearClass& entry, const Problem& problem) {
+  if (!timed.refusal.empty()) {
+    entry.refusals.push_back(
+        {cell.host, problem.schemes[cell.scheme], timed.refusal});
+    cell.costs = {};
+    return;
+  }
+  for (const LinearCost& linear : timed.linears) {
+    if (linear.weight != weight) continue;
+    cell.costs = {linear.costs[kPrefill], linear.costs[kDecode]};
+    cell.kernel = linear.kernel;
+  }
+}
+
+void take_site(const SegmentCost& timed, uint32_t index, uint32_t device,
+               Problem& problem) {
+  if (!timed.refusal.empty()) return;
+  for (planner::Site& site : problem.segment_classes[index].sites) {
+    if (site.device != device) continue;
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      const Cost& now = timed.own[phase];
+      std::optional<Cost>& known = site.costs[phase];
+      if (!known || is_untimed(*known) || now.ns < known->ns) known = now;
+    }
+  }
+}
+
+void mark_stale(uint32_t device, const std::array<double, 2>& ratio,
+                Problem& problem) {
+  for_each_cost(problem, [&](uint32_t host, uint32_t phase, Cost& cost) {
+    if (host != device || !is_kept(cost)) return;
+    cost.ns *= ratio[phase] * kStaleOptimism;
+    cost.source = kStaleSource;
+  });
+}
+
+void end_stale_optimism(Problem& problem) {
+  for_each_cost(problem, [](uint32_t, uint32_t, Cost& cost) {
+    if (is_stale(cost)) cost.ns /= kStaleOptimism;
+  });
+}
+
+void scale_estimates(double factor, Problem& problem) {
+  for_each_cost(problem, [&](uint32_t device, uint32_t, Cost& cost) {
+    if (!problem.devices[device].simulated && is_estimate(cost)) {
+      cost.ns *= factor;
+    }
+  });
+}
+
+double work_ns(const Problem& problem, uint32_t phase, double ns) {
+  return phase == kPrefill ? ns : ns * problem.workload.generate;
+}
+
+}  // namespace tessera

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The costs of a problem by where they stand: what is timed goes there, and
+// what is only believed is scaled there.
+
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "framework/planner/problem/problem.hpp"
+#include "framework/tuning/plan/plan_problem.hpp"
+
+namespace tessera {
+
+// A segment class on a device with all its linears in a scheme.
+struct CostPlace {
+  uint32_t index = 0;  // of the segment class
+  uint32_t device = 0;
+  uint32_t scheme = 0;
+
+  auto operator<=>(const CostPlace&) const = default;
+};
+
+// Device and scheme.
+using Placement = std::pair<uint32_t, uint32_t>;
+
+// What the classes of a problem are of.  All outlive it.
+struct ProbedClasses {
+  const ProblemInputs& inputs;
+  // By segment class: one segment of that class, its first linear class.
+  const std::vector<const GraphSegment*>& segments;
+  const std::vector<uint32_t>& first_linear;
+
+  TimedCell cell_of(const CostPlace& place) const {
+    return {inputs.devices[place.device], segments[place.index],
+            &inputs.schemes[place.scheme]};
+  }
+};
+
+// Puts what was timed of a weight's segment into its cell; what is refused
+// has no costs any more.
+void take_cell(const SegmentCost& timed, uint32_t weight, planner::Cell& cell,
+               planner::LinearClass& entry, const planner::Problem& problem);
+
+// Puts what all but linears took into the segment class, unless what stands
+// there was timed too and took less.
+void take_site(const SegmentCost& timed, uint32_t index, uint32_t device,
+               planner::Problem& problem);
+
+// Multiplies what wall-clock devices estimated; simulated ones have nothing
+// else.
+void scale_estimates(double factor, planner::Problem& problem);
+
+// Multiplies what is kept of a device, by phase, and a little less than that:
+// it is worth timing anew.
+void mark_stale(uint32_t device, const std::array<double, 2>& ratio,
+                planner::Problem& problem);
+
+// Takes that little away again.
+void end_stale_optimism(planner::Problem& problem);
+
+// Of a workload.
+double work_ns(const planner::Problem& problem, uint32_t phase, double ns);
+
+}  // namespace tessera
