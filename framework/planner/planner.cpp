@@ -138,6 +138,24 @@ PlanFile question_of(const Problem& problem) {
   return plan;
 }
 
+// Fills the file of a plan that is chosen.
+Status write_down(const Problem& problem, const BuiltChain& built,
+                  const PlanOptions& options, MadePlan& made) {
+  TSR_ASSIGN_OR_RETURN(const Prediction prediction,
+                       predict(problem, built, made.assignment));
+  made.file = question_of(problem);
+  PlanFile& plan = made.file;
+  plan.objective_value = made.solution.objective;
+  plan.lower_bound = made.solution.bound;
+  plan.gap = made.solution.gap();
+  add_prediction(problem, prediction, plan);
+  PlanWriter(problem, built, made.assignment)
+      .add_layers(options.margins ? find_margins(problem, built, made.solution)
+                                  : std::vector<Margin>(),
+                  plan);
+  return {};
+}
+
 Result<MadePlan> solve_problem(const Problem& problem,
                                const PlanOptions& options) {
   TSR_ASSIGN_OR_RETURN(const BuiltChain built, build_chain(problem));
@@ -159,18 +177,7 @@ Result<MadePlan> solve_problem(const Problem& problem,
                   conflict_text(problem, built, conflict));
   }
   made.assignment = to_assignment(problem, built, made.solution.choice);
-  TSR_ASSIGN_OR_RETURN(const Prediction prediction,
-                       predict(problem, built, made.assignment));
-  made.file = question_of(problem);
-  PlanFile& plan = made.file;
-  plan.objective_value = made.solution.objective;
-  plan.lower_bound = made.solution.bound;
-  plan.gap = made.solution.gap();
-  add_prediction(problem, prediction, plan);
-  PlanWriter(problem, built, made.assignment)
-      .add_layers(options.margins ? find_margins(problem, built, made.solution)
-                                  : std::vector<Margin>(),
-                  plan);
+  TSR_RETURN_IF_ERROR(write_down(problem, built, options, made));
   return made;
 }
 
@@ -230,6 +237,15 @@ Contingency contingency_for(const Problem& problem, uint32_t device,
   return result;
 }
 
+void add_contingencies(const Problem& problem, const PlanOptions& options,
+                       MadePlan& made) {
+  if (!options.contingencies) return;
+  for (uint32_t device = 0; device < problem.devices.size(); ++device) {
+    made.file.contingencies.push_back(
+        contingency_for(problem, device, made, options));
+  }
+}
+
 }  // namespace
 
 PlanFile plan_of(const Problem& problem, const BuiltChain& built,
@@ -284,12 +300,33 @@ Problem without_device(const Problem& problem, uint32_t device) {
 
 Result<MadePlan> make_plan(const Problem& problem, const PlanOptions& options) {
   TSR_ASSIGN_OR_RETURN(MadePlan made, solve_problem(problem, options));
-  if (!options.contingencies) return made;
-  for (uint32_t device = 0; device < problem.devices.size(); ++device) {
-    made.file.contingencies.push_back(
-        contingency_for(problem, device, made, options));
-  }
+  add_contingencies(problem, options, made);
   return made;
+}
+
+Result<MadePlan> put_in_place(const MadePlan& made, const Assignment& instead,
+                              const std::string& why, const Problem& problem,
+                              const PlanOptions& options) {
+  TSR_ASSIGN_OR_RETURN(const BuiltChain built, build_chain(problem));
+  MadePlan placed;
+  placed.assignment = instead;
+  placed.solution = made.solution;
+  TSR_ASSIGN_OR_RETURN(placed.solution.choice,
+                       to_choice(problem, built, instead));
+  TSR_ASSIGN_OR_RETURN(const Prediction prediction,
+                       predict(problem, built, instead));
+  placed.solution.objective = prediction.objective;
+  placed.solution.bound = std::min(made.solution.bound, prediction.objective);
+  TSR_RETURN_IF_ERROR(write_down(problem, built, options, placed));
+  placed.file.in_place = why;
+  // The prices are those of another plan, and so is what looks better by them.
+  for (PlannedLayer& layer : placed.file.layers) {
+    if (!layer.margin_ns || *layer.margin_ns >= 0.0) continue;
+    layer.margin_ns = 0.0;
+    layer.reason = layer.second + " was predicted to cost less";
+  }
+  add_contingencies(problem, options, placed);
+  return placed;
 }
 
 }  // namespace tessera::planner

@@ -37,6 +37,17 @@ struct MadePlan {
 //         and by how much, or if none was found and none is ruled out
 Result<MadePlan> make_plan(const Problem& problem, const PlanOptions& options);
 
+// Another assignment in place of the plan's, though it costs no less by what is
+// predicted: predictions, margins and contingencies are that one's.  What was
+// measured of the plan is not.
+//
+// why       goes into the file
+// Requires  `made` is of `problem`, or of one with tighter limits
+// Errors    those of build_chain() and to_choice()
+Result<MadePlan> put_in_place(const MadePlan& made, const Assignment& instead,
+                              const std::string& why, const Problem& problem,
+                              const PlanOptions& options);
+
 // What an assignment adds up to, whatever made it.
 struct Prediction {
   double objective = 0.0;

@@ -162,6 +162,16 @@ class PlanTest(CommandCase):
         self.assertIn("best once more", text)
         self.assertRegex(text, r"takes \d+\.\d % more than the best of \d+ others")
 
+    def test_the_plan_is_the_one_that_runs_show_to_be_fastest(self):
+        """What devices say of themselves is seldom right, but may be."""
+        ran = self.done("plan", *SMALL, "--profile-seconds", 0, "--challenge", 3,
+                        "--json", "-o", self.plan)
+        plan = json.loads(ran.stdout)
+        self.assertEqual(json.loads(self.plan.read_text()), plan)
+        self.assertEqual("the plan now is " in ran.stderr, plan["in_place"] != "")
+        self.assertGreaterEqual(plan["objective_value"], plan["lower_bound"])
+        self.json("run", "--plan", self.plan, "-p", "A library", "-n", 2)
+
     def test_runs_nothing_where_no_time_is_real(self):
         problem = self.folder / "problem.json"
         self.done("plan", *SMALL, "--save-problem", problem)

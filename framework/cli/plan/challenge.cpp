@@ -45,7 +45,12 @@ constexpr double kFinalsShare = 0.8;
 struct Placing {
   const Rival* rival = nullptr;
   MedianInterval ratio;
+  bool is_known = false;  // at whichever look it ended
 };
+
+std::string name_of(const Rival& rival) {
+  return rival.kind + " " + rival.detail;
+}
 
 using Rivals = std::vector<const Rival*>;
 
@@ -75,7 +80,7 @@ std::vector<Contender> contenders_of(const Rivals& rivals) {
   contenders.reserve(rivals.size());
   for (const Rival* rival : rivals) {
     Contender one;
-    one.name = rival->kind + " " + rival->detail;
+    one.name = name_of(*rival);
     one.assignment = rival->assignment;
     contenders.push_back(std::move(one));
   }
@@ -121,7 +126,7 @@ class Challenge {
       std::vector<Contender> contenders = contenders_of(slice);
       TSR_RETURN_IF_ERROR(race_.screen(pointers_to(contenders), kScreening));
       for (size_t i = 0; i < slice.size(); ++i) {
-        placings.push_back({slice[i], screened_ratio(contenders[i])});
+        placings.push_back({slice[i], screened_ratio(contenders[i]), false});
       }
       begin = end;
       progress.update(static_cast<double>(begin) /
@@ -147,9 +152,10 @@ class Challenge {
     for (size_t i = 0; i < rivals.size(); ++i) {
       const std::vector<double> ratios =
           ratios_of(contenders[i].loads, own_.loads);
-      placings.push_back(
-          {rivals[i], interval_at_any_look({ratios, length.loads})
-                          .value_or(bench::median_interval(ratios))});
+      const auto known = interval_at_any_look({ratios, length.loads});
+      placings.push_back({rivals[i],
+                          known.value_or(bench::median_interval(ratios)),
+                          known.has_value()});
     }
     sort_placings(placings);
     return placings;
@@ -243,7 +249,7 @@ std::string placings_text(const PlanRace& race, const Contender& own,
                {"measured to ours", Align::kRight}});
   for (const Placing& one : placings) {
     table.add_row(
-        {one.rival->kind + " " + one.rival->detail,
+        {name_of(*one.rival),
          fmt::format("{:.3f}", race.predicted_ns(one.rival->prediction) /
                                    race.predicted_ns(own.prediction)),
          ratio_text(one.ratio)});
@@ -253,16 +259,18 @@ std::string placings_text(const PlanRace& race, const Contender& own,
 
 }  // namespace
 
-Result<std::string> challenge_plan(const PlanCommandOptions& options,
-                                   const planner::Problem& problem,
-                                   const planner::MadePlan& made,
-                                   const planner::SolveLimits& limits,
-                                   PlanRace& race) {
+Result<RaceReport> challenge_plan(const PlanCommandOptions& options,
+                                  const planner::Problem& problem,
+                                  const planner::MadePlan& made,
+                                  const planner::SolveLimits& limits,
+                                  PlanRace& race) {
   TSR_ASSIGN_OR_RETURN(
       const std::vector<Rival> found,
       planner::find_rivals(problem, made,
                            {options.challenge, 2 * options.challenge}, limits));
-  if (found.empty()) return std::string("no other plan keeps the limits\n");
+  if (found.empty()) {
+    return RaceReport{"no other plan keeps the limits\n", {}};
+  }
   const Rivals rivals = in_fair_order(found);
   TSR_ASSIGN_OR_RETURN(Contender own, own_contender(problem, made));
   Challenge challenge(race, problem, std::move(own), options.challenge_seconds);
@@ -277,15 +285,21 @@ Result<std::string> challenge_plan(const PlanCommandOptions& options,
       challenge.run(first_of(finalists, kConfirmed), kConfirmation, 1.0,
                     "challenge: the best once more"));
   const MedianInterval& best = confirmed.front().ratio;
-  return kinds_text(rivals, screened) + "\n" +
-         placings_text(race, challenge.own(), finalists, "fastest again") +
-         "\n" +
-         placings_text(race, challenge.own(), confirmed, "best once more") +
-         fmt::format(
-             "\nthe plan takes {:.1f} % more than the best of {} "
-             "others [{:.1f}, {:.1f}]\n",
-             100.0 * std::max(1.0 / best.median - 1.0, 0.0), screened.size(),
-             100.0 * (1.0 / best.high - 1.0), 100.0 * (1.0 / best.low - 1.0));
+  RaceReport report;
+  report.text =
+      kinds_text(rivals, screened) + "\n" +
+      placings_text(race, challenge.own(), finalists, "fastest again") + "\n" +
+      placings_text(race, challenge.own(), confirmed, "best once more") +
+      fmt::format(
+          "\nthe plan takes {:.1f} % more than the best of {} "
+          "others [{:.1f}, {:.1f}]\n",
+          100.0 * std::max(1.0 / best.median - 1.0, 0.0), screened.size(),
+          100.0 * (1.0 / best.high - 1.0), 100.0 * (1.0 / best.low - 1.0));
+  if (confirmed.front().is_known && best.high < 1.0) {
+    const Rival& rival = *confirmed.front().rival;
+    report.faster = {name_of(rival), rival.assignment, best};
+  }
+  return report;
 }
 
 }  // namespace tessera::cli

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "framework/base/status.hpp"
+#include "framework/cli/plan/faster_plan.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
 #include "framework/cli/plan/plan_race.hpp"
 #include "framework/planner/planner.hpp"
@@ -22,12 +23,12 @@ namespace tessera::cli {
 // what it came to.
 //
 // Requires  check_runs()
-// Returns   how far that is
+// Returns   how far that is, and the best if that is faster beyond chance
 // Errors    as run_for_real()
-Result<std::string> challenge_plan(const PlanCommandOptions& options,
-                                   const planner::Problem& problem,
-                                   const planner::MadePlan& made,
-                                   const planner::SolveLimits& limits,
-                                   PlanRace& race);
+Result<RaceReport> challenge_plan(const PlanCommandOptions& options,
+                                  const planner::Problem& problem,
+                                  const planner::MadePlan& made,
+                                  const planner::SolveLimits& limits,
+                                  PlanRace& race);
 
 }  // namespace tessera::cli

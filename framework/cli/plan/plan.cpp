@@ -17,10 +17,9 @@
 #include "framework/cli/console.hpp"
 #include "framework/cli/figures.hpp"
 #include "framework/cli/json_output.hpp"
-#include "framework/cli/plan/challenge.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
-#include "framework/cli/plan/plan_race.hpp"
 #include "framework/cli/plan/plan_report.hpp"
+#include "framework/cli/plan/plan_runs.hpp"
 #include "framework/cli/plan/real_runs.hpp"
 #include "framework/cli/plan/verify.hpp"
 #include "framework/cli/target_options.hpp"
@@ -84,29 +83,6 @@ Status print_plan(const char* command, const PlanCommandOptions& options,
   return {};
 }
 
-Status print_runs(const PlanCommandOptions& options, const PlanInputs& inputs,
-                  const planner::Problem& problem,
-                  const planner::PlanOptions& planning,
-                  const planner::MadePlan& made) {
-  // The plan itself is what --json prints.
-  const auto print = options.json ? write_err : write_out;
-  if (!options.run && options.challenge == 0) return {};
-  PlanRace race(inputs, problem);
-  if (options.run) {
-    TSR_ASSIGN_OR_RETURN(
-        const std::string text,
-        run_for_real(options, problem, made, planning.solve, race));
-    print("\n" + text);
-  }
-  if (options.challenge > 0) {
-    TSR_ASSIGN_OR_RETURN(
-        const std::string text,
-        challenge_plan(options, problem, made, planning.solve, race));
-    print("\n" + text);
-  }
-  return {};
-}
-
 // Most that this process has held.
 uint64_t peak_bytes() {
   rusage usage{};
@@ -121,6 +97,32 @@ std::string certificates_text(const PlanInputs& inputs) {
     text += fmt::format("certificate of {}: {}\n", device, certificate);
   }
   return text;
+}
+
+// What runs show may change the plan, so whoever asks for the plan alone gets
+// it after them.
+Status print_and_run(const PlanCommandOptions& options,
+                     const PlanInputs& inputs, const planner::Problem& problem,
+                     const planner::PlanOptions& planning,
+                     planner::MadePlan& made) {
+  const bool plan_alone = options.json || !options.explain.empty();
+  const auto print = [&] {
+    return print_plan("plan", options, problem, planning, made.file);
+  };
+  TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made.file));
+  if (!plan_alone) {
+    TSR_RETURN_IF_ERROR(print());
+    write_out(certificates_text(inputs));
+  }
+  if (options.run || options.challenge > 0) {
+    TSR_ASSIGN_OR_RETURN(const bool is_other,
+                         run_plans(options, inputs, problem, planning, made));
+    if (is_other) {
+      TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made.file));
+      if (!plan_alone) write_out("\n" + plan_summary(made.file));
+    }
+  }
+  return plan_alone ? print() : Status();
 }
 
 Status run_plan(const PlanCommandOptions& options) {
@@ -151,12 +153,7 @@ Status run_plan(const PlanCommandOptions& options) {
       verifies ? "planned and verified" : "planned", made->solution.steps,
       made->solution.nodes, duration_text(since_begin()),
       duration_text(first_ns), bytes_text(peak_bytes())));
-  TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made->file));
-  TSR_RETURN_IF_ERROR(print_plan("plan", options, asked, planning, made->file));
-  if (!options.json && options.explain.empty()) {
-    write_out(certificates_text(inputs));
-  }
-  return print_runs(options, inputs, asked, planning, *made);
+  return print_and_run(options, inputs, asked, planning, *made);
 }
 
 Status run_diff(const PlanCommandOptions& options, const std::string& first,
@@ -314,10 +311,12 @@ void add_output_options(CLI::App& app, PlanCommandOptions& options) {
                "Print what other runtimes' rules would have made");
   app.add_flag("--run", options.run,
                "Run the plan, and with --compare-baselines theirs in turns, "
-               "and print what they take beside what was predicted");
+               "and print what they take beside what was predicted; the "
+               "fastest is the plan then, if that is beyond chance");
   app.add_option("--challenge", options.challenge,
                  "Run N random plans, 2 N one step away, all uniform plans and "
-                 "all baselines, each in turns with the plan")
+                 "all baselines, each in turns with the plan; the fastest is "
+                 "the plan then, if that is beyond chance")
       ->check(count_validator(0, 10'000))
       ->type_name("N");
   app.add_option("--challenge-seconds", options.challenge_seconds,

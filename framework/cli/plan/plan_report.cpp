@@ -72,6 +72,7 @@ std::vector<std::string> plan_headlines(const PlanFile& plan) {
 std::string plan_summary(const PlanFile& plan) {
   std::string text;
   for (const std::string& line : plan_headlines(plan)) text += line + "\n";
+  if (!plan.in_place.empty()) text += plan.in_place + "\n";
   text += fmt::format("KL predicted {:.3g}", plan.kl_predicted);
   if (plan.kl_limit) text += fmt::format(" of {:.3g}", *plan.kl_limit);
   if (plan.kl_measured) {

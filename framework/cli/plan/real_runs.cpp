@@ -9,8 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "framework/bench/statistics/compare_samples.hpp"
-#include "framework/bench/statistics/sign_test.hpp"
 #include "framework/cli/figures.hpp"
 #include "framework/cli/plan/plan_race.hpp"
 #include "framework/cli/table.hpp"
@@ -22,9 +20,6 @@ namespace {
 using bench::MedianInterval;
 
 constexpr RaceLength kRuns{12, 1};
-
-// Of all baselines together: wrong in so many races where none is faster.
-constexpr double kAlpha = 0.05;
 
 // Those that run, the plan first, and which of them each baseline is.
 struct Field {
@@ -103,21 +98,22 @@ std::string runs_text(const PlanRace& race, const Field& field) {
 }
 
 // Of the plans of baselines that are not the plan itself.
-std::vector<std::string> faster_than_ours(const Field& field) {
+std::vector<FasterPlan> faster_than_ours(const Field& field) {
   const auto& all = field.contenders;
-  std::vector<double> p;
+  std::vector<std::vector<double>> ratios;
   for (size_t i = 1; i < all.size(); ++i) {
-    p.push_back(bench::below_one_p(ratios_of(all[i].total, all.front().total)));
+    ratios.push_back(ratios_of(all[i].total, all.front().total));
   }
-  const std::vector<double> adjusted = bench::holm_adjusted(p);
-  std::vector<std::string> names;
-  for (size_t i = 1; i < all.size(); ++i) {
-    if (adjusted[i - 1] < kAlpha) names.push_back(all[i].name);
+  std::vector<FasterPlan> faster;
+  for (const size_t i : faster_beyond_chance(ratios)) {
+    faster.push_back({all[i + 1].name, all[i + 1].assignment,
+                      bench::median_interval(ratios[i])});
   }
-  return names;
+  return faster;
 }
 
-std::string baselines_verdict(const Field& field) {
+std::string baselines_verdict(const Field& field,
+                              const std::vector<FasterPlan>& faster) {
   if (field.of_baseline.empty()) return "";
   std::vector<double> medians;
   for (const size_t i : field.of_baseline) {
@@ -126,13 +122,15 @@ std::string baselines_verdict(const Field& field) {
                                          field.contenders.front().total))
             .median);
   }
-  const std::vector<std::string> faster = faster_than_ours(field);
+  std::vector<std::string> names;
+  names.reserve(faster.size());
+  for (const FasterPlan& one : faster) names.push_back(one.name);
   return fmt::format(
       "measured, baselines take {:.3f} times ours in the median; {}\n",
       bench::quantile_of(medians, 0.5),
-      faster.empty()
+      names.empty()
           ? std::string("none is faster beyond chance")
-          : fmt::format("faster beyond chance: {}", fmt::join(faster, "; ")));
+          : fmt::format("faster beyond chance: {}", fmt::join(names, "; ")));
 }
 
 }  // namespace
@@ -153,11 +151,11 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs) {
   return {};
 }
 
-Result<std::string> run_for_real(const PlanCommandOptions& options,
-                                 const planner::Problem& problem,
-                                 const planner::MadePlan& made,
-                                 const planner::SolveLimits& limits,
-                                 PlanRace& race) {
+Result<RaceReport> run_for_real(const PlanCommandOptions& options,
+                                const planner::Problem& problem,
+                                const planner::MadePlan& made,
+                                const planner::SolveLimits& limits,
+                                PlanRace& race) {
   std::vector<planner::Baseline> baselines;
   if (options.compare_baselines) {
     TSR_ASSIGN_OR_RETURN(baselines, planner::find_baselines(problem, limits));
@@ -168,7 +166,11 @@ Result<std::string> run_for_real(const PlanCommandOptions& options,
   all.reserve(field.contenders.size());
   for (Contender& one : field.contenders) all.push_back(&one);
   TSR_RETURN_IF_ERROR(race.run(all, kRuns));
-  return runs_text(race, field) + baselines_verdict(field);
+  const std::vector<FasterPlan> faster = faster_than_ours(field);
+  RaceReport report{runs_text(race, field) + baselines_verdict(field, faster),
+                    {}};
+  if (!faster.empty()) report.faster = faster.front();
+  return report;
 }
 
 }  // namespace tessera::cli

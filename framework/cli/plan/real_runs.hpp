@@ -8,6 +8,7 @@
 #include <string>
 
 #include "framework/base/status.hpp"
+#include "framework/cli/plan/faster_plan.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
 #include "framework/cli/plan/plan_race.hpp"
 #include "framework/planner/planner.hpp"
@@ -23,12 +24,13 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs);
 //
 // limits    of solving for baselines
 // Requires  check_runs()
-// Returns   a table of predicted and measured times
+// Returns   a table of predicted and measured times, and the baseline that is
+//           fastest of those that are faster
 // Errors    those of the sessions
-Result<std::string> run_for_real(const PlanCommandOptions& options,
-                                 const planner::Problem& problem,
-                                 const planner::MadePlan& made,
-                                 const planner::SolveLimits& limits,
-                                 PlanRace& race);
+Result<RaceReport> run_for_real(const PlanCommandOptions& options,
+                                const planner::Problem& problem,
+                                const planner::MadePlan& made,
+                                const planner::SolveLimits& limits,
+                                PlanRace& race);
 
 }  // namespace tessera::cli

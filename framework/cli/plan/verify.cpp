@@ -71,7 +71,25 @@ Result<Estimate> measure_kl(const PlanInputs& inputs,
   return decode.high > prefill.high ? decode : prefill;
 }
 
-// Scored once: another plan for the same text would be chosen by it.
+bool holds_on_select(const PlanCommandOptions& options, const Estimate& kl) {
+  return kl.high <= kHeadroom * options.max_kl;
+}
+
+// Scores a plan that holds on select, once: another one for the same text would
+// be chosen by it.
+Result<Estimate> score_on_report(const PlanCommandOptions& options,
+                                 const PlanInputs& inputs,
+                                 planner::MadePlan& made) {
+  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Split> report,
+                       open_split(options, *inputs.model, "report.txt"));
+  TSR_ASSIGN_OR_RETURN(const Estimate kl,
+                       measure_kl(inputs, made.file, *report));
+  made.file.kl_limit = options.max_kl;
+  made.file.kl_measured = kl.value;
+  made.file.kl_measured_ci95 = {kl.low, kl.high};
+  return kl;
+}
+
 Status missed_on_report(double budget, const Estimate& kl) {
   return {
       TSR_RESOURCE_EXHAUSTED,
@@ -97,15 +115,10 @@ Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
     write_err(
         fmt::format("select: KL {:.3g} [{:.3g}, {:.3g}], predicted {:.3g}\n",
                     kl.value, kl.low, kl.high, made.file.kl_predicted));
-    if (kl.high <= kHeadroom * budget) {
-      TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Split> report,
-                           open_split(options, *inputs.model, "report.txt"));
+    if (holds_on_select(options, kl)) {
       TSR_ASSIGN_OR_RETURN(const Estimate last,
-                           measure_kl(inputs, made.file, *report));
+                           score_on_report(options, inputs, made));
       if (last.high > budget) return missed_on_report(budget, last);
-      made.file.kl_limit = budget;
-      made.file.kl_measured = last.value;
-      made.file.kl_measured_ci95 = {last.low, last.high};
       return made;
     }
     // The dearest linears are raised first, as the solver sees them.
@@ -119,6 +132,18 @@ Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
                   "measured KL below it; the base scheme {} alone may "
                   "cost as much",
                   budget, kMaxRepairs, inputs.base.name));
+}
+
+Result<bool> verify_other(const PlanCommandOptions& options,
+                          const PlanInputs& inputs, planner::MadePlan& made) {
+  TSR_ASSIGN_OR_RETURN(const std::unique_ptr<Split> select,
+                       open_split(options, *inputs.model, "select.txt"));
+  TSR_ASSIGN_OR_RETURN(const Estimate kl,
+                       measure_kl(inputs, made.file, *select));
+  if (!holds_on_select(options, kl)) return false;
+  TSR_ASSIGN_OR_RETURN(const Estimate last,
+                       score_on_report(options, inputs, made));
+  return last.high <= options.max_kl;
 }
 
 }  // namespace tessera::cli

@@ -21,4 +21,12 @@ Result<planner::MadePlan> plan_and_verify(const PlanCommandOptions& options,
                                           const planner::PlanOptions& planning,
                                           PlanInputs& inputs);
 
+// Whether a plan that was chosen for its time keeps `max_kl` too, by the same
+// texts; what it scores on the text for reports is in its file.
+//
+// Requires  inputs.model, and a KL limit
+// Errors    those of scoring
+Result<bool> verify_other(const PlanCommandOptions& options,
+                          const PlanInputs& inputs, planner::MadePlan& made);
+
 }  // namespace tessera::cli

@@ -81,6 +81,9 @@ struct PlanFile {
   std::map<std::string, uint64_t> memory_limits;
   std::vector<PlannedLayer> layers;
   std::vector<Contingency> contingencies;
+  // Why this plan stands in place of the one that costs least by what is
+  // predicted; empty: it is that one.
+  std::string in_place;
 
   std::string model_fingerprint;
   std::map<std::string, std::string> device_fingerprints;

@@ -58,6 +58,7 @@ class PlanReader {
     plan_.objective_value = root_.amount("objective_value");
     plan_.lower_bound = root_.amount("lower_bound");
     plan_.gap = root_.amount("gap");
+    plan_.in_place = root_.text_or("in_place", "");
     plan_.prefill_ns = amounts("prefill_ns");
     plan_.decode_ns = amounts("decode_ns");
     plan_.energy_nj = root_.amount_or("energy_nj", 0.0);

@@ -99,6 +99,7 @@ std::string write_plan(const PlanFile& plan) {
   json["decode_ns"] = plan.decode_ns;
   json["energy_nj"] = plan.energy_nj;
   add_accuracy(plan, json);
+  json["in_place"] = plan.in_place;
   json["memory"] = plan.memory;
   json["memory_limits"] = plan.memory_limits;
   json["fingerprints"] = {{"model", plan.model_fingerprint},

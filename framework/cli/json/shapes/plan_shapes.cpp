@@ -57,6 +57,9 @@ std::vector<Field> plan_fields() {
           number("kl_limit", "as asked").or_null(),
           number("kl_measured", "null: not measured").or_null(),
           list_of("kl_measured_ci95", "low and high", number("")).or_null(),
+          text("in_place",
+               "why it is not the one that costs least by what is predicted; "
+               "empty: it is"),
           map_of("memory", "bytes by pool", count("")),
           map_of("memory_limits", "bytes by pool", count("")),
           object("fingerprints", "",
