@@ -6,9 +6,8 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstdint>
-#include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,7 +22,10 @@ struct CostPlace {
   uint32_t device = 0;
   uint32_t scheme = 0;
 
-  auto operator<=>(const CostPlace&) const = default;
+  bool operator<(const CostPlace& other) const {
+    return std::tie(index, device, scheme) <
+           std::tie(other.index, other.device, other.scheme);
+  }
 };
 
 // Device and scheme.
