@@ -9,7 +9,7 @@
 #include <chrono>
 #include <ctime>
 
-#include "backends/cpu/kernels/amx_tiles.hpp"
+#include "backends/cpu/kernels/amx/amx_tiles.hpp"
 #include "backends/cpu/kernels/isa.hpp"
 
 #if defined(__x86_64__)
@@ -97,15 +97,16 @@ __attribute__((target("avx512f,avx512vnni"))) void int8_steps() {
 }
 
 // Tiles 0 to 3 of sums; the four others are never loaded, so are zero.
-__attribute__((target("amx-tile,amx-int8"))) void amx_steps() {
-  AmxTiles::configure({kAmxRows, kAmxRows});
+template <AmxKind kKind>
+__attribute__((target("amx-tile,amx-int8,amx-bf16"))) void amx_steps() {
+  AmxTiles::configure({});
   for (int64_t i = 0; i < kSteps; ++i) {
 #pragma GCC unroll 4
     for (int c = 0; c < kChains / 4; ++c) {
-      AmxTiles::add_u8s8<0, 0>();
-      AmxTiles::add_u8s8<0, 1>();
-      AmxTiles::add_u8s8<1, 0>();
-      AmxTiles::add_u8s8<1, 1>();
+      AmxTiles::add<kKind, 0, 0, 0>();
+      AmxTiles::add<kKind, 1, 0, 1>();
+      AmxTiles::add<kKind, 2, 1, 0>();
+      AmxTiles::add<kKind, 3, 1, 1>();
     }
   }
   AmxTiles::release();
@@ -118,8 +119,14 @@ struct PeakSteps {
 };
 
 PeakSteps steps_of(Peak peak) {
-  if (peak == Peak::kInt8 && best_isa() >= Isa::kAmx) {
-    return {Isa::kAmx, amx_steps, 2.0 * kAmxRows * kAmxRows * kAmxRowBytes};
+  if (best_isa() >= Isa::kAmx) {
+    constexpr double kProducts = 2.0 * kAmxRows * kAmxRows * kAmxRowBytes;
+    if (peak == Peak::kInt8) {
+      return {Isa::kAmx, amx_steps<AmxKind::kU8S8>, kProducts};
+    }
+    if (peak == Peak::kBf16) {
+      return {Isa::kAmx, amx_steps<AmxKind::kBf16>, kProducts / 2};
+    }
   }
   if (peak == Peak::kInt8) return {Isa::kAvx512Vnni, int8_steps, 128};
   if (peak == Peak::kBf16) return {Isa::kAvx512Bf16, bf16_steps, 64};

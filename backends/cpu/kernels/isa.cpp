@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "backends/cpu/kernels/amx_probe.hpp"
+#include "backends/cpu/kernels/amx/amx_probe.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

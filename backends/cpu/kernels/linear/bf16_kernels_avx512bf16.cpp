@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/cpu/kernels/linear/bf16_panel.hpp"
+#include "backends/cpu/kernels/linear/bf16_registers.hpp"
 #include "backends/cpu/kernels/linear/bf16_tiles.hpp"
 #include "backends/cpu/kernels/linear/few_rows.hpp"
 
@@ -15,7 +16,7 @@ template <int... kFormats>
 constexpr Bf16KernelSet kernel_set(
     std::integer_sequence<int, kFormats...> /*formats*/) {
   return {{{FewRows<Avx512, Bf16Tiles, kFormats>::run...}},
-          {{Bf16Panel<kFormats>::run...}}};
+          {{Bf16Panel<kFormats, Bf16Registers>::run...}}};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "backends/cpu/kernels/linear/linear_kernel.hpp"
+#include "backends/cpu/kernels/register_blocks.hpp"
 
 namespace tessera::cpu {
 
@@ -23,13 +24,22 @@ struct U4TileCodes {
 };
 
 // out[i] -= x_zero times the sum of row i's codes.
-inline void subtract_zeros(const uint32_t (&totals)[kTileCols], int32_t x_zero,
-                           int32_t* out) {
+[[maybe_unused]] static void subtract_zeros(const uint32_t (&totals)[kTileCols],
+                                            int32_t x_zero, int32_t* out) {
   const auto zero = static_cast<uint32_t>(x_zero);
   for (int64_t i = 0; i < kTileCols; ++i) {
     out[i] =
         static_cast<int32_t>(static_cast<uint32_t>(out[i]) - zero * totals[i]);
   }
+}
+
+// The sums of the codes of each row of a tile, as packing left them.
+[[maybe_unused]] static void sums_of_codes(const IntegerWork& work,
+                                           int64_t tile,
+                                           uint32_t (&totals)[kTileCols]) {
+  const int64_t blocked = tile * work.weight->shape.num_groups + work.group;
+  __builtin_memcpy(totals, work.weight->sums + blocked * kTileCols,
+                   sizeof(totals));
 }
 
 template <typename Ops, typename TileCodes>
@@ -42,10 +52,11 @@ class IntegerTiles {
 
  public:
   static void run(const IntegerWork& work) {
-    int64_t j = 0;
-    constexpr int64_t kWide = Ops::kTiles * kTileCols;
-    for (; j + kWide <= work.num_cols; j += kWide) rows<Ops::kTiles>(work, j);
-    for (; j < work.num_cols; j += kTileCols) rows<1>(work, j);
+    for_register_blocks<kMaxRows, Ops::kTiles>(
+        work.M, (work.num_cols + kTileCols - 1) / kTileCols,
+        [&]<int kRows, int kTiles>(int64_t m, int64_t tile) {
+          block<kRows, kTiles>(work, {m, tile * kTileCols});
+        });
   }
 
  private:
@@ -54,26 +65,6 @@ class IntegerTiles {
     int64_t m;
     int64_t j;
   };
-
-  template <int kTiles>
-  static void rows(const IntegerWork& work, int64_t j) {
-    int64_t m = 0;
-    for (; m + kMaxRows <= work.M; m += kMaxRows) {
-      block<kMaxRows, kTiles>(work, {m, j});
-    }
-    rows_left<kMaxRows - 1, kTiles>(work, {m, j});
-  }
-
-  template <int kRows, int kTiles>
-  static void rows_left(const IntegerWork& work, Place place) {
-    if constexpr (kRows > 0) {
-      if (work.M - place.m == kRows) {
-        block<kRows, kTiles>(work, place);
-      } else {
-        rows_left<kRows - 1, kTiles>(work, place);
-      }
-    }
-  }
 
   // The sums must stay in registers, so what touches them is inlined and takes
   // no address.
@@ -148,17 +139,15 @@ class IntegerTiles {
   // The sum of each row's codes in the group.
   static void finish_totals(const IntegerWork& work, int64_t tile,
                             uint32_t (&totals)[kTileCols]) {
-    const WeightShape& shape = work.weight->shape;
     if constexpr (TileCodes::kSumsOnTheWay) {
+      const WeightShape& shape = work.weight->shape;
       // Columns past K hold code 0, which was counted as -8.
       const bool last = work.group + 1 == shape.num_groups;
       const int64_t extra = last ? kColumns - shape.K % kColumns : 0;
       const auto over = static_cast<uint32_t>(extra % kColumns * 8);
       for (uint32_t& total : totals) total += over;
     } else {
-      const int64_t blocked = tile * shape.num_groups + work.group;
-      __builtin_memcpy(totals, work.weight->sums + blocked * kTileCols,
-                       sizeof(totals));
+      sums_of_codes(work, tile, totals);
     }
   }
 };

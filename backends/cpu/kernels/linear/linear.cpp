@@ -33,34 +33,40 @@ LinearQuestion question_of(const LinearWeight& weight, const Linear& op) {
           op.M};
 }
 
-struct KernelChoice {
-  const LinearKernel& kernel;
-  ExpandSparse expand;  // what chunks of the weight go through first, or null
-};
-
-KernelChoice choose_kernel(const LinearWeight& weight, const Linear& op,
-                           Isa best) {
+const LinearKernel& choose_kernel(std::span<const LinearKernel> table,
+                                  const LinearWeight& weight, const Linear& op,
+                                  Isa best) {
   LinearQuestion question = question_of(weight, op);
-  const LinearKernel* kernel = find_linear_kernel(question, best);
-  if (kernel != nullptr) return {*kernel, nullptr};
+  const LinearKernel* kernel = find_linear_kernel(table, question, best);
+  if (kernel != nullptr) return *kernel;
   const WeightShape expanded = expanded_shape(weight.shape);
   question.shape = &expanded;
-  return {*find_linear_kernel(question, best), sparse_expander(best)};
+  return *find_linear_kernel(table, question, best);
+}
+
+// What chunks of the weight go through before `kernel` reads them, or null.
+ExpandRows expander_of(const LinearKernel& kernel, const LinearWeight& weight,
+                       Isa best) {
+  if (weight.shape.layout == Layout::kSparseTiles &&
+      kernel.weight != WeightKind::kSparseTiles) {
+    return sparse_expander(best);
+  }
+  return kernel.expand;
 }
 
 // One call, with everything that its chunks share.
 class LinearRun {
  public:
-  LinearRun(const LinearWeight& weight, const Linear& op,
-            const Workspace& workspace, const Exec& exec)
+  LinearRun(const LinearKernel& kernel, const LinearWeight& weight,
+            const Linear& op, const Workspace& workspace, const Exec& exec)
       : weight_(weight),
         op_(op),
         workspace_(workspace),
         input_(workspace.input),
         row_ops_(linear_row_ops(exec.isa)),
         is_integer_(is_integer_act(op.act_quant)),
-        choice_(choose_kernel(weight, op, exec.isa)),
-        kernel_(choice_.kernel),
+        expand_(expander_of(kernel, weight, exec.isa)),
+        kernel_(kernel),
         first_column_(op.n_begin / kTileCols * kTileCols) {
     input_.kind = kernel_.input;
     const int64_t products = op.M * (op.n_end - op.n_begin) * weight.shape.K;
@@ -105,10 +111,10 @@ class LinearRun {
   }
 
   void expand_and_compute(Corner corner, const WorkerScratch& scratch) const {
-    if (choice_.expand == nullptr) return compute(corner, scratch);
+    if (expand_ == nullptr) return compute(corner, scratch);
     const int64_t num_cols = std::min(kChunkCols, op_.n_end - corner.n);
     const LinearWeight rows =
-        expand_rows(weight_, choice_.expand, corner.n, num_cols, scratch.codes);
+        expand_(weight_, corner.n, num_cols, scratch.expansion());
     corner.source = &rows;
     corner.source_n = 0;
     compute(corner, scratch);
@@ -278,7 +284,7 @@ class LinearRun {
   PreparedInput input_;
   const LinearRowOps& row_ops_;
   bool is_integer_;
-  KernelChoice choice_;
+  ExpandRows expand_;
   const LinearKernel& kernel_;
   int64_t first_column_;
   Parallel parallel_;
@@ -286,18 +292,43 @@ class LinearRun {
 
 }  // namespace
 
-void linear(const LinearWeight& weight, const Linear& op,
-            LinearWorkspace workspace, const Exec& exec) {
-  Linear checked = op;
-  if (checked.n_end == 0) checked.n_end = weight.shape.N;
-  check_linear(weight, checked);
-  if (checked.M == 0) return;
+namespace {
+
+// `op` with its last row filled in.
+Linear checked(const LinearWeight& weight, const Linear& op) {
+  Linear whole = op;
+  if (whole.n_end == 0) whole.n_end = weight.shape.N;
+  check_linear(weight, whole);
+  return whole;
+}
+
+Workspace parts_of(LinearWorkspace workspace, const LinearWeight& weight,
+                   const Linear& op, const Exec& exec) {
   const uint32_t num_threads =
       exec.parallel == nullptr ? 1 : exec.parallel->num_threads;
-  const Workspace parts =
-      carve_workspace(workspace, {checked.M, weight.shape.K, num_threads});
-  if (run_dense(weight, checked, parts, exec)) return;
-  LinearRun(weight, checked, parts, exec).run();
+  return carve_workspace(workspace, {op.M, weight.shape.K, num_threads});
+}
+
+}  // namespace
+
+void linear(const LinearWeight& weight, const Linear& op,
+            LinearWorkspace workspace, const Exec& exec) {
+  const Linear whole = checked(weight, op);
+  if (whole.M == 0) return;
+  const Workspace parts = parts_of(workspace, weight, whole, exec);
+  if (run_dense(weight, whole, parts, exec)) return;
+  linear_of_table(linear_kernels(), weight, whole, workspace, exec);
+}
+
+void linear_of_table(std::span<const LinearKernel> table,
+                     const LinearWeight& weight, const Linear& op,
+                     LinearWorkspace workspace, const Exec& exec) {
+  const Linear whole = checked(weight, op);
+  if (whole.M == 0) return;
+  const Workspace parts = parts_of(workspace, weight, whole, exec);
+  LinearRun(choose_kernel(table, weight, whole, exec.isa), weight, whole, parts,
+            exec)
+      .run();
 }
 
 const char* linear_kernel_name(const LinearWeight& weight, const Linear& op,
@@ -305,7 +336,7 @@ const char* linear_kernel_name(const LinearWeight& weight, const Linear& op,
   if (wants_dense(weight.shape, op, exec)) {
     return dense_kernel_name(weight.shape);
   }
-  return choose_kernel(weight, op, exec.isa).kernel.name.c_str();
+  return choose_kernel(linear_kernels(), weight, op, exec.isa).name.c_str();
 }
 
 }  // namespace tessera::cpu

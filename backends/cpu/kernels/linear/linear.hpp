@@ -7,12 +7,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "backends/cpu/kernels/linear/weight.hpp"
 #include "backends/cpu/kernels/ops/ops.hpp"
 #include "tessera/ops.h"
 
 namespace tessera::cpu {
+
+struct LinearKernel;
 
 // One linear of one step; the contract is that of tsr_op_linear.
 //
@@ -63,6 +66,11 @@ struct LinearWorkspace {
 // Threads  any number of calls at once, each with its own workspace
 void linear(const LinearWeight& weight, const Linear& op,
             LinearWorkspace workspace, const Exec& exec);
+
+// The same with the kernels of another table than linear_kernels().
+void linear_of_table(std::span<const LinearKernel> table,
+                     const LinearWeight& weight, const Linear& op,
+                     LinearWorkspace workspace, const Exec& exec);
 
 // The kernel that linear() would run: "linear_f32_q4_0__avx512_few".
 const char* linear_kernel_name(const LinearWeight& weight, const Linear& op,

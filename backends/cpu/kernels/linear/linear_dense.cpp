@@ -239,11 +239,10 @@ bool wants_dense(const WeightShape& shape, const Linear& op, const Exec& exec) {
     return false;
   }
   if (dtype == TSR_BF16 && op.n_begin % kTileCols != 0) return false;
-  // Of f32 our own kernels make more, and of bf16 where oneDNN has no AMX for
-  // it; f16 only oneDNN multiplies as such.
+  // Of f32 our own kernels make more, and of bf16 where they have instructions
+  // for it; f16 only oneDNN multiplies as such.
   const bool is_better =
-      dtype == TSR_F16 || (dtype == TSR_BF16 && (exec.isa < Isa::kAvx512Bf16 ||
-                                                 exec.isa >= Isa::kAmx));
+      dtype == TSR_F16 || (dtype == TSR_BF16 && exec.isa < Isa::kAvx512Bf16);
   return (always || is_better) && has_dense_matmul(dtype);
 }
 

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "backends/cpu/kernels/isa.hpp"
+#include "backends/cpu/kernels/linear/expand_rows.hpp"
 #include "backends/cpu/kernels/linear/weight.hpp"
 #include "backends/cpu/kernels/ops/ops.hpp"
 
@@ -103,6 +105,9 @@ struct LinearKernel {
   // All groups at once; null: run_integer group by group.
   void (*run_groups)(const GroupsWork& work) = nullptr;
   int64_t min_M = 1;  // for steps of at least so many rows
+  // What chunks of the weight go through first, so that the kernel is given
+  // tiles of 8-bit codes; null if it reads them as stored.
+  ExpandRows expand = nullptr;
 };
 
 // All rows, best first.
@@ -120,9 +125,10 @@ struct LinearQuestion {
 // True if the row computes this op on this weight, its ISA aside.
 bool fits(const LinearKernel& kernel, const LinearQuestion& question);
 
-// The first row that fits and that `best` can run; one always does, unless the
-// layout is kSparseTiles: null then.
-const LinearKernel* find_linear_kernel(const LinearQuestion& question,
+// The first row that fits and that `best` can run; null if there is none.  In
+// linear_kernels() there is, unless the layout is kSparseTiles.
+const LinearKernel* find_linear_kernel(std::span<const LinearKernel> table,
+                                       const LinearQuestion& question,
                                        Isa best);
 
 // ---- What surrounds the sums, one set per ISA ------------------------------
@@ -203,11 +209,21 @@ struct Bf16KernelSet {
 };
 const Bf16KernelSet& bf16_kernels_avx512bf16();
 
+// What tiles of AMX multiply.
+struct AmxKernelSet {
+  FormatKernels<kNumTileFormats> bf16_panels;
+  void (*integer_i8)(const IntegerWork&);
+  void (*integer_groups_i8)(const GroupsWork&);
+};
+const AmxKernelSet& amx_kernels();
+
+// The rows of the table that such a set makes.
+std::vector<LinearKernel> amx_linear_kernels(const AmxKernelSet& set);
+
 // Any weight with integers, in plain C++.
 void integer_any_scalar(const IntegerWork& work);
 void integer_i8_tiles_avx2(const IntegerWork& work);
 void integer_u4_tiles_avx2(const IntegerWork& work);
-void integer_i8_tiles_amx(const IntegerWork& work);
 void integer_i8_tiles_avx512vnni(const IntegerWork& work);
 void integer_u4_tiles_avx512vnni(const IntegerWork& work);
 void integer_groups_u4_avx512vnni(const GroupsWork& work);

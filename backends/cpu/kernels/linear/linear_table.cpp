@@ -17,6 +17,8 @@ constexpr int64_t kFewRows = 4;
 constexpr int64_t kFewBf16Rows = 8;
 // A product of tiles takes 16 cycles, whether it has eight rows or sixteen.
 constexpr int64_t kTileRows = 8;
+// Nibbles take four dot products a line for each row of x, so tiles win sooner.
+constexpr int64_t kTileRowsOfNibbles = 4;
 
 bool matches(const LinearKernel& kernel, const LinearQuestion& question) {
   const WeightShape& shape = *question.shape;
@@ -90,17 +92,20 @@ void add_float_kernels(std::vector<LinearKernel>& table,
   add("raw", "", WeightKind::kRaw, 0, 0, set.raw);
 }
 
+LinearKernel integer_kernel(const char* weight, Isa isa, WeightKind kind,
+                            void (*run)(const IntegerWork&)) {
+  return {name_of("i8", weight, isa, ""), isa,     kind, 0, Input::kCodes, 0,
+          kind != WeightKind::kAny,       nullptr, run};
+}
+
 void add_integer_kernels(std::vector<LinearKernel>& table) {
   table.push_back({name_of("i8", "sparse", Isa::kAvx512Bf16, "_8x16"),
                    Isa::kAvx512Bf16, WeightKind::kSparseTiles, 0, Input::kCodes,
                    kFewSparseRows, false, nullptr, integer_sparse_avx512bf16});
   const auto add = [&](const char* weight, Isa isa, WeightKind kind,
                        void (*run)(const IntegerWork&)) {
-    table.push_back({name_of("i8", weight, isa, ""), isa, kind, 0,
-                     Input::kCodes, 0, kind != WeightKind::kAny, nullptr, run});
+    table.push_back(integer_kernel(weight, isa, kind, run));
   };
-  add("i8", Isa::kAmx, WeightKind::kI8Tiles, integer_i8_tiles_amx);
-  table.back().min_M = kTileRows;
   add("i8", Isa::kAvx512Vnni, WeightKind::kI8Tiles,
       integer_i8_tiles_avx512vnni);
   add("u4", Isa::kAvx512Vnni, WeightKind::kU4Tiles,
@@ -112,7 +117,7 @@ void add_integer_kernels(std::vector<LinearKernel>& table) {
 }
 
 std::vector<LinearKernel> make_table() {
-  std::vector<LinearKernel> table;
+  std::vector<LinearKernel> table = amx_linear_kernels(amx_kernels());
   add_bf16_kernels(table);
   add_float_kernels(table, float_kernels_avx512(), Isa::kAvx512);
   add_float_kernels(table, float_kernels_avx2(), Isa::kAvx2);
@@ -122,6 +127,29 @@ std::vector<LinearKernel> make_table() {
 }
 
 }  // namespace
+
+std::vector<LinearKernel> amx_linear_kernels(const AmxKernelSet& set) {
+  std::vector<LinearKernel> rows;
+  for (int i = 0; i < kNumTileFormats; ++i) {
+    const TileFormat& format = kTileFormats[i];
+    rows.push_back({name_of("bf16", format.name, Isa::kAmx, "_32x32"),
+                    Isa::kAmx, WeightKind::kFormatRows, i, Input::kBf16, 0,
+                    false, set.bf16_panels.of[i], nullptr});
+    rows.back().min_M =
+        code_bits(format.codes) == 4 ? kTileRowsOfNibbles : kFewBf16Rows + 1;
+  }
+  rows.push_back(
+      integer_kernel("i8", Isa::kAmx, WeightKind::kI8Tiles, set.integer_i8));
+  rows.push_back(
+      integer_kernel("u4", Isa::kAmx, WeightKind::kU4Tiles, set.integer_i8));
+  rows.back().expand = expand_u4_avx512vnni;
+  for (LinearKernel& row : rows) {
+    if (row.run_integer == nullptr) continue;
+    row.run_groups = set.integer_groups_i8;
+    row.min_M = kTileRows;
+  }
+  return rows;
+}
 
 std::span<const LinearKernel> linear_kernels() {
   static const std::vector<LinearKernel> table = make_table();
@@ -137,6 +165,9 @@ bool fits(const LinearKernel& kernel, const LinearQuestion& question) {
     return false;
   }
   if (kernel.needs_no_zeros && shape.has_zeros) return false;
+  if (kernel.expand != nullptr && shape.group_size < kMinExpandedGroup) {
+    return false;
+  }
   if (kernel.input == Input::kBf16) {
     // The sums of x of each group take a place for every eight columns.
     if (!question.is_bf16 || (shape.num_groups > 1 && shape.group_size < 8)) {
@@ -146,9 +177,10 @@ bool fits(const LinearKernel& kernel, const LinearQuestion& question) {
   return matches(kernel, question);
 }
 
-const LinearKernel* find_linear_kernel(const LinearQuestion& question,
+const LinearKernel* find_linear_kernel(std::span<const LinearKernel> table,
+                                       const LinearQuestion& question,
                                        Isa best) {
-  for (const LinearKernel& kernel : linear_kernels()) {
+  for (const LinearKernel& kernel : table) {
     if (kernel.isa <= best && fits(kernel, question)) return &kernel;
   }
   return nullptr;

@@ -29,10 +29,15 @@ struct WorkerScratch {
   float* groups;     // the same shape
   float* panel;      // kPanelFloats
   float* col_scale;  // kChunkCols
-  uint8_t* codes;    // [kChunkCols, K padded], of a kSparseTiles weight
+  uint8_t* codes;    // [kChunkCols, K padded], of expanded rows
   // [kDenseRows, kDenseCols]; the same memory as sums, groups and panel.
   float* dense_sums;
 
+  // Rows of x are prepared when rows of W are expanded; groups of at least
+  // kMinExpandedGroup columns have room.
+  ExpandScratch expansion() const {
+    return {codes, reinterpret_cast<int32_t*>(rows)};
+  }
   int32_t* integer_sums() const { return reinterpret_cast<int32_t*>(sums); }
 };
 

@@ -16,13 +16,29 @@ SparseTile sparse_tile(const LinearWeight& weight, int64_t tile) {
           bytes(weight.escapes) + weight.starts[tile], shape.padded_K};
 }
 
-ExpandSparse sparse_expander(Isa best) {
+namespace {
+
+template <void (*kExpand)(const SparseTile& tile, uint8_t* codes)>
+LinearWeight expand(const LinearWeight& weight, int64_t n, int64_t num_rows,
+                    const ExpandScratch& scratch) {
+  LinearWeight rows = expanded_weight(weight, n, num_rows, scratch.codes);
+  rows.sums = weight.sums + n * weight.shape.num_groups;
+  for (int64_t i = 0; i * kTileCols < num_rows; ++i) {
+    kExpand(sparse_tile(weight, n / kTileCols + i),
+            scratch.codes + i * rows.shape.tile_bytes);
+  }
+  return rows;
+}
+
+}  // namespace
+
+ExpandRows sparse_expander(Isa best) {
 #if defined(__x86_64__)
-  if (best >= Isa::kAvx512Bf16) return expand_sparse_avx512bf16;
-  if (best >= Isa::kAvx2) return expand_sparse_avx2;
+  if (best >= Isa::kAvx512Bf16) return expand<expand_sparse_avx512bf16>;
+  if (best >= Isa::kAvx2) return expand<expand_sparse_avx2>;
 #endif
   (void)best;
-  return expand_sparse_scalar;
+  return expand<expand_sparse_scalar>;
 }
 
 void expand_sparse_scalar(const SparseTile& tile, uint8_t* codes) {
@@ -37,30 +53,6 @@ void expand_sparse_scalar(const SparseTile& tile, uint8_t* codes) {
       }
     }
   }
-}
-
-WeightShape expanded_shape(const WeightShape& shape) {
-  WeightShape expanded = shape;
-  expanded.layout = Layout::kI8Tiles;
-  expanded.tile_bytes = shape.padded_K * kTileCols;
-  return expanded;
-}
-
-LinearWeight expand_rows(const LinearWeight& weight, ExpandSparse expand,
-                         int64_t n, int64_t num_rows, uint8_t* codes) {
-  LinearWeight rows;
-  rows.shape = expanded_shape(weight.shape);
-  rows.shape.N = num_rows;
-  const int64_t first = n / kTileCols;
-  for (int64_t i = 0; i * kTileCols < num_rows; ++i) {
-    expand(sparse_tile(weight, first + i), codes + i * rows.shape.tile_bytes);
-  }
-  const int64_t blocked = first * weight.shape.num_groups * kTileCols;
-  rows.codes = reinterpret_cast<const std::byte*>(codes);
-  rows.sums = weight.sums + blocked;
-  rows.scales = weight.scales + blocked;
-  rows.scale_codes = reinterpret_cast<const std::byte*>(rows.scales);
-  return rows;
 }
 
 }  // namespace tessera::cpu

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tiles of a kSparseTiles weight as those of kI8Tiles, which every kernel
-// reads: a few at a time, into a worker's scratch.
+// reads.
 
 #pragma once
 
 #include <cstdint>
 
 #include "backends/cpu/kernels/isa.hpp"
-#include "backends/cpu/kernels/linear/weight.hpp"
+#include "backends/cpu/kernels/linear/expand_rows.hpp"
 
 namespace tessera::cpu {
 
@@ -28,20 +28,11 @@ struct SparseTile {
 };
 SparseTile sparse_tile(const LinearWeight& weight, int64_t tile);
 
-// Writes the tile's codes as kI8Tiles has them, 16 padded_K bytes.
-using ExpandSparse = void (*)(const SparseTile& tile, uint8_t* codes);
-ExpandSparse sparse_expander(Isa best);
+ExpandRows sparse_expander(Isa best);
 
+// Writes the tile's codes as kI8Tiles has them, 16 padded_K bytes.
 void expand_sparse_scalar(const SparseTile& tile, uint8_t* codes);
 void expand_sparse_avx2(const SparseTile& tile, uint8_t* codes);
 void expand_sparse_avx512bf16(const SparseTile& tile, uint8_t* codes);
-
-// The shape of that weight in kI8Tiles.
-WeightShape expanded_shape(const WeightShape& shape);
-
-// Rows n .. n + num_rows - 1 as a weight of kI8Tiles whose codes are written to
-// `codes`; n is a multiple of kTileCols.  Has no planes but scales.
-LinearWeight expand_rows(const LinearWeight& weight, ExpandSparse expand,
-                         int64_t n, int64_t num_rows, uint8_t* codes);
 
 }  // namespace tessera::cpu

@@ -7,8 +7,9 @@
 
 #include <algorithm>
 
-#include "backends/cpu/kernels/linear/integer_amx.hpp"
-#include "tests/unit/backends/cpu/linear/emulated_tiles.hpp"
+#include "backends/cpu/kernels/linear/linear_kernel.hpp"
+#include "tests/unit/backends/cpu/amx/emulated_tiles.hpp"
+#include "tests/unit/backends/cpu/linear/emulated_kernels.hpp"
 #include "tests/unit/backends/cpu/linear/linear_case.hpp"
 
 namespace tessera::cpu {
@@ -61,7 +62,7 @@ void expect_scalar_sums(const TestWeight& weight, int64_t M, int64_t n_begin,
   const int64_t num_cols = std::min(kChunkCols, weight.num_rows() - n_begin);
   for (int64_t g = 0; g < weight.linear().shape.num_groups; ++g) {
     const Sums ours =
-        chunk.run(IntegerAmx<EmulatedTiles>::run, n_begin, num_cols, g);
+        chunk.run(emulated_kernels().integer_i8, n_begin, num_cols, g);
     const Sums wanted = chunk.run(integer_any_scalar, n_begin, num_cols, g);
     EXPECT_TRUE(EmulatedTiles::is_released());
     for (int64_t m = 0; m < M; ++m) {

@@ -9,6 +9,7 @@
 
 #include "framework/format/gguf/gguf_block.hpp"
 #include "framework/tensor/half.hpp"
+#include "tests/unit/backends/cpu/linear/emulated_kernels.hpp"
 
 namespace tessera::cpu {
 namespace {
@@ -254,9 +255,11 @@ std::vector<Shape> edge_shapes(int64_t depth_multiple) {
 std::vector<Isa> runnable_isas() {
   std::vector<Isa> isas;
   for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512,
-                        Isa::kAvx512Vnni, Isa::kAvx512Bf16, Isa::kAmx}) {
+                        Isa::kAvx512Vnni, Isa::kAvx512Bf16}) {
     if (isa <= best_isa()) isas.push_back(isa);
   }
+  // Tiles run in plain C++ where the processor has none.
+  if (best_isa() >= Isa::kAvx512Bf16) isas.push_back(Isa::kAmx);
   return isas;
 }
 
@@ -264,8 +267,23 @@ void run_linear(const LinearWeight& weight, const Linear& op, Isa isa,
                 const Parallel& parallel) {
   const size_t bytes =
       linear_workspace_bytes({op.M, weight.shape.K, parallel.num_threads});
-  AlignedBytes workspace(bytes);
-  linear(weight, op, {workspace.data(), bytes}, {&parallel, isa});
+  AlignedBytes memory(bytes);
+  const LinearWorkspace workspace{memory.data(), bytes};
+  const Exec exec{&parallel, isa};
+  if (isa > best_isa()) {
+    static const std::vector<LinearKernel> emulated = emulated_table();
+    linear_of_table(emulated, weight, op, workspace, exec);
+  } else {
+    linear(weight, op, workspace, exec);
+  }
+}
+
+std::vector<LinearKernel> emulated_table() {
+  std::vector<LinearKernel> table = amx_linear_kernels(emulated_kernels());
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (kernel.isa < Isa::kAmx) table.push_back(kernel);
+  }
+  return table;
 }
 
 double gamma(int64_t n) {

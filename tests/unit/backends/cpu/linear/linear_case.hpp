@@ -111,7 +111,8 @@ struct Shape {
 // of them.
 std::vector<Shape> edge_shapes(int64_t depth_multiple);
 
-// The ISAs of this machine, worst first.
+// The ISAs whose kernels run on this machine, worst first: its own, and kAmx on
+// emulated tiles.
 std::vector<Isa> runnable_isas();
 
 // Runs with a workspace of just the right size.

@@ -6,8 +6,8 @@
 
 namespace tessera::cpu {
 
-// That tiles multiply as they should.  Only where the processor has them and
-// the system lets the process use them.
+// That products by tiles are right, of each kind and through every register.
+// Only where the processor has tiles and the system lets the process use them.
 bool amx_multiplies();
 
 }  // namespace tessera::cpu
