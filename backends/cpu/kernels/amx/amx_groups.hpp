@@ -66,8 +66,8 @@ class AmxGroupProduct {
         const auto of_group = scale.of_group(g + i);
         TSR_UNROLL
         for (int r = 0; r < kAmxRows; ++r) {
-          total[r] = of_group.add(r, _mm512_load_si512(sums[i] + kAmxRows * r),
-                                  total[r]);
+          total[r] = of_group.add(
+              r, _mm512_load_si512(sums[i] + int64_t{kAmxRows} * r), total[r]);
         }
       }
     }

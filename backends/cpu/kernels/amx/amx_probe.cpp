@@ -66,11 +66,12 @@ bool bf16_is_right() {
   constexpr int kPairs = kDepth / 2;
   Operands operands;
   for (int k = 0; k < kPairs; ++k) {
+    const int64_t byte = int64_t{2} * k;
     for (int m = 0; m < kRows; ++m) {
-      put_bf16(whole(5 * m + 3 * k), &operands.rows[m][2 * k]);
+      put_bf16(whole(5 * m + 3 * k), &operands.rows[m][byte]);
     }
     for (int n = 0; n < kColumns; ++n) {
-      put_bf16(whole(7 * n + 11 * k), &operands.lines[k / 2][n][k % 2 * 2]);
+      put_bf16(whole(7 * n + 11 * k), &operands.lines[byte / 4][n][byte % 4]);
     }
   }
   float sums[kRows][kColumns];

@@ -59,7 +59,7 @@ class AmxProduct {
   }
 
  private:
-  static constexpr int64_t kBlock = 2 * kAmxRows;
+  static constexpr int64_t kBlock = int64_t{2} * kAmxRows;
 
   // Some of the depth, in steps of the same depth.
   template <typename Between>
@@ -158,7 +158,8 @@ class AmxProduct {
   }
   template <int kRow, int kTile>
   static char* place(const AmxOperands& op, char* c) {
-    return c + kRow * kAmxRows * op.c_stride + kTile * kAmxRowBytes;
+    return c + int64_t{kRow} * kAmxRows * op.c_stride +
+           int64_t{kTile} * kAmxRowBytes;
   }
 };
 

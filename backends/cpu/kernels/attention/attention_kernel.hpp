@@ -16,6 +16,7 @@
 
 #include "backends/cpu/kernels/attention/key_tile.hpp"
 #include "backends/cpu/kernels/attention/products/register_tiles.hpp"
+#include "backends/cpu/kernels/attention/products/strips.hpp"
 #include "backends/cpu/kernels/attention/visible_keys.hpp"
 #include "backends/cpu/kernels/ops/portable_simd.hpp"
 
@@ -85,6 +86,8 @@ class StreamingAttention {
   static constexpr bool kTokenScales = kFormat == TSR_KV_I8_TOKEN;
   static constexpr bool kChannelScales = kFormat == TSR_KV_I8_CHANNEL;
   static constexpr bool kScalesScores = kTokenScales || !P::kScalesQueries;
+  // Whether P takes rows strip by strip and other work between its steps.
+  static constexpr bool kInStrips = requires { P::kStripRows; };
 
   static constexpr float kLowest = -0x1.fffffep+127f;
 
@@ -139,6 +142,9 @@ class StreamingAttention {
       });
       P::convert_query(to, q_stride_);
     }
+    if constexpr (kInStrips) {
+      products_.begin(work_.num_rows, q_, q_stride_, packed_);
+    }
   }
 
   // The tile of the unit's keys from `first` on; false if there are none.
@@ -162,14 +168,32 @@ class StreamingAttention {
     const CodeRows v = {keys.v, next != nullptr ? next->v : nullptr,
                         keys.num_keys, head_dim_, q_stride_};
     if (few_) {
-      P::few_scores(rows, k, q_, scores_);
-      weigh(keys);
-      P::few_sums(rows, v, scores_, out_, alpha_);
+      products_.few_scores(rows, k, q_, scores_);
+      weigh(keys, 0, rows);
+      products_.few_sums(rows, v, scores_, out_, alpha_);
+    } else if constexpr (kInStrips) {
+      add_in_strips(keys, k, v);
     } else {
       P::scores(rows, k, q_, packed_, scores_);
-      weigh(keys);
+      weigh(keys, 0, rows);
       P::sums(rows, v, scores_, packed_, out_, alpha_);
     }
+  }
+
+  void add_in_strips(const KeyTile& keys, const CodeRows& k,
+                     const CodeRows& v) {
+    products_.pack(k, v);
+    in_strips<P::kStripRows>(
+        static_cast<int>(work_.num_rows),
+        [&](int first, int rows, const auto& between) {
+          products_.scores(rows, k, q_ + first * q_stride_,
+                           scores_ + first * kKeyTile, between);
+        },
+        [&](int begin, int end) { weigh(keys, begin, end); },
+        [&](int first, int rows, const auto& between) {
+          products_.add_values(rows, v, scores_ + first * kKeyTile,
+                               out_ + first * dim_, alpha_ + first, between);
+        });
   }
 
   // Scales of the tile's keys, 0 past them.
@@ -196,12 +220,11 @@ class StreamingAttention {
     }
   }
 
-  // Scores to weights, in place; updates maxima and totals, and leaves in
-  // alpha_ what the old sums are to be scaled by.
-  void weigh(const KeyTile& keys) {
+  // Scores of rows begin .. end - 1 to weights, in place; updates maxima and
+  // totals, and leaves in alpha_ what the old sums are to be scaled by.
+  void weigh(const KeyTile& keys, int64_t begin, int64_t end) {
     const int cols = static_cast<int>(padded_dim(keys.num_keys));
-    const int64_t rows = work_.num_rows;
-    for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t r = begin; r < end; ++r) {
       float* score = scores_ + r * kKeyTile;
       if constexpr (kScalesScores) {
         for (int i = 0; i < cols; i += V::kLanes) {
@@ -219,11 +242,11 @@ class StreamingAttention {
       alpha_[r] = max_[r] - m;
       max_[r] = m;
     }
-    for_vectors(rows, [&](int64_t r, int n) {
-      const F x = V::template load_n<TSR_F32>(alpha_, r, n);
-      V::template store_n<TSR_F32>(alpha_, r, P::exp(x), n);
+    for_vectors(end - begin, [&](int64_t i, int n) {
+      const F x = V::template load_n<TSR_F32>(alpha_, begin + i, n);
+      V::template store_n<TSR_F32>(alpha_, begin + i, P::exp(x), n);
     });
-    for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t r = begin; r < end; ++r) {
       float* score = scores_ + r * kKeyTile;
       const F m = V::set1(max_[r]);
       F total = V::mul(V::template load<TSR_F32>(totals_, r * V::kLanes),
@@ -311,6 +334,7 @@ class StreamingAttention {
   }
 
   const AttentionWork& work_;
+  [[no_unique_address]] P products_;
   int64_t head_dim_;
   int64_t dim_;
   int64_t q_stride_;

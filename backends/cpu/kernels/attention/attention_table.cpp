@@ -28,6 +28,10 @@ AttentionKernel row(const char* name, Isa isa, uint32_t kv_format,
 std::span<const AttentionKernel> attention_kernels() {
   // clang-format off
   static const AttentionKernel rows[] = {
+      row("attention_paged_bf16__amx",        Isa::kAmx,        TSR_KV_BF16,       attention_amx_bf16(TSR_KV_BF16),         kBf16),
+      row("attention_paged_i8t__amx",         Isa::kAmx,        TSR_KV_I8_TOKEN,   attention_amx_bf16(TSR_KV_I8_TOKEN),     kBf16),
+      row("attention_paged_i8c__amx",         Isa::kAmx,        TSR_KV_I8_CHANNEL, attention_amx_bf16(TSR_KV_I8_CHANNEL),   kBf16),
+      row("attention_fa3_i8h__amx",         Isa::kAmx,        TSR_KV_I8_HEAD,    attention_amx_int8()),
       row("attention_paged_bf16__avx512bf16", Isa::kAvx512Bf16, TSR_KV_BF16,       attention_avx512bf16(TSR_KV_BF16),       kBf16),
       row("attention_paged_i8t__avx512bf16",  Isa::kAvx512Bf16, TSR_KV_I8_TOKEN,   attention_avx512bf16(TSR_KV_I8_TOKEN),   kBf16),
       row("attention_paged_i8c__avx512bf16",  Isa::kAvx512Bf16, TSR_KV_I8_CHANNEL, attention_avx512bf16(TSR_KV_I8_CHANNEL), kBf16),

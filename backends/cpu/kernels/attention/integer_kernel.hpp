@@ -11,6 +11,7 @@
 
 #include "backends/cpu/kernels/attention/key_tile.hpp"
 #include "backends/cpu/kernels/attention/products/integer_products.hpp"
+#include "backends/cpu/kernels/attention/products/strips.hpp"
 #include "backends/cpu/kernels/attention/visible_keys.hpp"
 #include "backends/cpu/kernels/ops/simd_row.hpp"
 
@@ -74,10 +75,16 @@ class IntegerAttention {
     totals_ = reinterpret_cast<int32_t*>(take(kRowTile * 4));
     q_ = reinterpret_cast<int8_t*>(take(kRowTile * step_dim_));
     packed_ = reinterpret_cast<int8_t*>(take(kKeyTile * step_dim_ + 256));
+    if constexpr (kInStrips) {
+      packed_values_ = reinterpret_cast<int8_t*>(take(kKeyTile * step_dim_));
+    }
     codes_ = reinterpret_cast<uint8_t*>(take(kRowTile * kKeyTile));
     thresholds_ =
         reinterpret_cast<int32_t*>(take(kRowTile * kPreparedThresholds * 4));
   }
+
+  // Whether N takes many rows strip by strip and other work between its steps.
+  static constexpr bool kInStrips = requires { N::kStripRows; };
 
   int32_t* partial(int64_t chunk, int64_t r) const {
     const int64_t row = chunk * work_.num_rows + r;
@@ -152,10 +159,48 @@ class IntegerAttention {
     }
   }
 
-  void score(const KeyTile& keys) {
-    N::scores(
-        {static_cast<int>(work_.num_rows), keys.num_keys, head_dim_, step_dim_},
-        q_, keys.k, packed_, scores_);
+  IntegerShape shape_of(const KeyTile& keys, int64_t rows) const {
+    return {static_cast<int>(rows), keys.num_keys, head_dim_, step_dim_};
+  }
+
+  // Scores of a tile, then weigh(begin, end) for all its rows, then the sums of
+  // its values by their codes if kSums.
+  template <bool kSums, typename Weigh>
+  void add_keys(const KeyTile& keys, const Weigh& weigh) {
+    if constexpr (kInStrips) {
+      if (work_.num_rows > N::kFewRowsLimit) {
+        return add_in_strips<kSums>(keys, weigh);
+      }
+    }
+    const IntegerShape shape = shape_of(keys, work_.num_rows);
+    products_.scores(shape, q_, keys.k, packed_, scores_);
+    weigh(int64_t{0}, work_.num_rows);
+    if constexpr (kSums) {
+      products_.add_values(shape, codes_, keys.v, packed_, sums_);
+    }
+  }
+
+  template <bool kSums, typename Weigh>
+  void add_in_strips(const KeyTile& keys, const Weigh& weigh) {
+    const IntegerShape all = shape_of(keys, work_.num_rows);
+    N::pack_all_keys(all, keys.k, packed_);
+    if constexpr (kSums) N::pack_all_values(all, keys.v, packed_values_);
+    const auto scores = [&](int first, int rows, const auto& between) {
+      products_.packed_scores(shape_of(keys, rows), q_ + first * step_dim_,
+                              packed_, scores_ + first * kKeyTile, between);
+    };
+    if constexpr (kSums) {
+      in_strips<N::kStripRows>(all.num_rows, scores, weigh,
+                               [&](int first, int rows, const auto& between) {
+                                 products_.add_packed_values(
+                                     shape_of(keys, rows),
+                                     codes_ + first * kKeyTile, packed_values_,
+                                     sums_ + first * step_dim_, between);
+                               });
+    } else {
+      in_strips<N::kStripRows>(all.num_rows, scores, weigh,
+                               [](int, int, const auto&) {});
+    }
   }
 
   // Keys of the tile that row r sees, as a range of indices.
@@ -171,15 +216,18 @@ class IntegerAttention {
     load_queries();
     for (int64_t r = 0; r < work_.num_rows; ++r) max_[r] = INT32_MIN;
     for_key_tiles<false>([&](const KeyTile& keys) {
-      score(keys);
-      for (int64_t r = 0; r < work_.num_rows; ++r) {
-        const VisibleKeys seen = seen_in(keys, r);
-        const int32_t m =
-            N::max_of(scores_ + r * kKeyTile, static_cast<int>(seen.begin),
-                      static_cast<int>(seen.end));
-        max_[r] = m > max_[r] ? m : max_[r];
-      }
+      add_keys<false>(keys, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) raise_maximum(keys, r);
+      });
     });
+  }
+
+  void raise_maximum(const KeyTile& keys, int64_t r) {
+    const VisibleKeys seen = seen_in(keys, r);
+    const int32_t m =
+        N::max_of(scores_ + r * kKeyTile, static_cast<int>(seen.begin),
+                  static_cast<int>(seen.end));
+    max_[r] = m > max_[r] ? m : max_[r];
   }
 
   void collect_maxima() {
@@ -201,11 +249,9 @@ class IntegerAttention {
       for (int64_t d = 0; d < step_dim_; ++d) sums_[r * step_dim_ + d] = 0;
     }
     for_key_tiles<true>([&](const KeyTile& keys) {
-      score(keys);
-      for (int64_t r = 0; r < work_.num_rows; ++r) encode(keys, r);
-      N::add_values({static_cast<int>(work_.num_rows), keys.num_keys, head_dim_,
-                     step_dim_},
-                    codes_, keys.v, packed_, sums_);
+      add_keys<true>(keys, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) encode(keys, r);
+      });
     });
   }
 
@@ -253,17 +299,19 @@ class IntegerAttention {
   }
 
   const AttentionWork& work_;
+  [[no_unique_address]] N products_;
   int64_t head_dim_;
   int64_t dim_;
   int64_t step_dim_;
-  int32_t* sums_ = nullptr;        // [rows, step_dim]
-  int32_t* scores_ = nullptr;      // [rows, kKeyTile]
-  int32_t* max_ = nullptr;         // [rows]
-  int32_t* totals_ = nullptr;      // [rows]
-  int8_t* q_ = nullptr;            // [rows, step_dim]
-  int8_t* packed_ = nullptr;       // for N: kKeyTile * step_dim + 256 bytes
-  uint8_t* codes_ = nullptr;       // [rows, kKeyTile]
-  int32_t* thresholds_ = nullptr;  // [rows, kPreparedThresholds]
+  int32_t* sums_ = nullptr;          // [rows, step_dim]
+  int32_t* scores_ = nullptr;        // [rows, kKeyTile]
+  int32_t* max_ = nullptr;           // [rows]
+  int32_t* totals_ = nullptr;        // [rows]
+  int8_t* q_ = nullptr;              // [rows, step_dim]
+  int8_t* packed_ = nullptr;         // for N: kKeyTile * step_dim + 256 bytes
+  int8_t* packed_values_ = nullptr;  // kKeyTile * step_dim, in strips
+  uint8_t* codes_ = nullptr;         // [rows, kKeyTile]
+  int32_t* thresholds_ = nullptr;    // [rows, kPreparedThresholds]
 };
 
 }  // namespace tessera::cpu

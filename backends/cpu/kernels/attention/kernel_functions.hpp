@@ -21,10 +21,12 @@ struct AttentionFunctions {
 AttentionFunctions attention_scalar(uint32_t kv_format);
 AttentionFunctions attention_avx2(uint32_t kv_format);
 AttentionFunctions attention_avx512(uint32_t kv_format);
-// TSR_KV_BF16, I8_TOKEN and I8_CHANNEL only; rounds q and weights to bf16.
+// TSR_KV_BF16, I8_TOKEN and I8_CHANNEL only; round q and weights to bf16.
 AttentionFunctions attention_avx512bf16(uint32_t kv_format);
+AttentionFunctions attention_amx_bf16(uint32_t kv_format);
 // TSR_KV_I8_HEAD only.
 AttentionFunctions attention_avx512vnni();
+AttentionFunctions attention_amx_int8();
 
 using KvAppendFunction = void (*)(const KvAppend& op, int64_t token_begin,
                                   int64_t token_end);

@@ -68,18 +68,28 @@ class IntegerGroupsAmx {
   static void run(const GroupsWork& work) {
     const WeightShape& shape = work.weight->shape;
     const int64_t whole = shape.K / shape.group_size;
+    const int64_t part =
+        shape.group_size < kDepth ? kDepth / shape.group_size : 1;
     AmxScope<Tiles> scope;
+    for (int64_t g = 0; g < whole; g += part) {
+      all_blocks(scope, work, g, g + part < whole ? part : whole - g);
+    }
+    if (whole < shape.num_groups) all_blocks(scope, work, whole, 1);
+  }
+
+ private:
+  // Columns of K at a time: 64 rows of W and 16 of x stay in L1.
+  static constexpr int64_t kDepth = 512;
+
+  static void all_blocks(AmxScope<Tiles>& scope, const GroupsWork& work,
+                         int64_t first, int64_t num_groups) {
     for (int64_t m = 0; m < work.M; m += kAmxRows) {
       for (int64_t j = 0; j < work.num_cols; j += kTileCols) {
-        if (whole > 0) groups(scope, work, {m, j, 0, whole});
-        if (whole < shape.num_groups) {
-          groups(scope, work, {m, j, whole, 1});
-        }
+        groups(scope, work, {m, j, first, num_groups});
       }
     }
   }
 
- private:
   struct Place {
     int64_t m;
     int64_t j;

@@ -25,7 +25,8 @@ struct FewScores {
   float* scores;        // [rows, kKeyTile], f32 or i32
 };
 
-// lines[word][row] = words[row][word], of 16 rows that are `stride` words apart.
+// lines[word][row] = words[row][word], of 16 rows that are `stride` words
+// apart.
 [[maybe_unused]] static void pack_queries(const float* words, int64_t stride,
                                           int64_t num_words, float* lines) {
   for (int64_t w = 0; w < num_words; w += kAmxRows) {

@@ -94,8 +94,53 @@ class Bf16Products {
         weights, packed, out, alpha);
   }
 
- private:
+ protected:
   using Pairs = Bf16Pairs<kDtype>;
+
+  // packed[pair of columns][key].
+  static void pack_keys(const CodeRows& keys, float* packed) {
+    const Pairs pairs;
+    for (int64_t key = 0; key < keys.num_keys; key += V::kLanes) {
+      for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
+        F square[Pairs::kStepVecs][V::kLanes];
+        TSR_UNROLL
+        for (int i = 0; i < V::kLanes; ++i) {
+          __m512i row[Pairs::kStepVecs];
+          pairs.load_key(keys.row[key + i], d, keys.head_dim, row);
+          TSR_UNROLL
+          for (int j = 0; j < Pairs::kStepVecs; ++j) {
+            square[j][i].v = _mm512_castsi512_ps(row[j]);
+          }
+        }
+        TSR_UNROLL
+        for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
+          V::transpose(square[j]);
+          TSR_UNROLL
+          for (int64_t i = 0; i < V::kLanes; ++i) {
+            const int64_t pair = d / 2 + j * V::kLanes + i;
+            V::store<TSR_F32>(packed, pair * kKeyTile + key, square[j][i]);
+          }
+        }
+      }
+    }
+  }
+
+  // packed[pair of keys][column].
+  static void pack_values(const CodeRows& values, float* packed) {
+    const Pairs pairs;
+    for (int64_t key = 0; key < values.num_keys; key += 2) {
+      for (int64_t d = 0; d < values.head_dim; d += 32) {
+        __m512i pair[2];
+        pairs.load_values(values.row[key], values.row[key + 1], d,
+                          values.head_dim, pair);
+        float* to = packed + key / 2 * values.q_stride + d;
+        _mm512_storeu_si512(to, pair[0]);
+        _mm512_storeu_si512(to + 16, pair[1]);
+      }
+    }
+  }
+
+ private:
   static constexpr int64_t kCodeBytes = kDtype == TSR_I8 ? 1 : 2;
 
   // Calls `body` for the next power of two of rows, and with the width of a row
@@ -276,49 +321,6 @@ class Bf16Products {
         const int64_t at = r * dim + column;
         const F old = V::load<TSR_F32>(out, at);
         V::store<TSR_F32>(out, at, V::fma(old, V::set1(alpha[r]), sum[r][j]));
-      }
-    }
-  }
-
-  // packed[pair of columns][key].
-  static void pack_keys(const CodeRows& keys, float* packed) {
-    const Pairs pairs;
-    for (int64_t key = 0; key < keys.num_keys; key += V::kLanes) {
-      for (int64_t d = 0; d < keys.head_dim; d += Pairs::kStep) {
-        F square[Pairs::kStepVecs][V::kLanes];
-        TSR_UNROLL
-        for (int i = 0; i < V::kLanes; ++i) {
-          __m512i row[Pairs::kStepVecs];
-          pairs.load_key(keys.row[key + i], d, keys.head_dim, row);
-          TSR_UNROLL
-          for (int j = 0; j < Pairs::kStepVecs; ++j) {
-            square[j][i].v = _mm512_castsi512_ps(row[j]);
-          }
-        }
-        TSR_UNROLL
-        for (int64_t j = 0; j < Pairs::kStepVecs; ++j) {
-          V::transpose(square[j]);
-          TSR_UNROLL
-          for (int64_t i = 0; i < V::kLanes; ++i) {
-            const int64_t pair = d / 2 + j * V::kLanes + i;
-            V::store<TSR_F32>(packed, pair * kKeyTile + key, square[j][i]);
-          }
-        }
-      }
-    }
-  }
-
-  // packed[pair of keys][column].
-  static void pack_values(const CodeRows& values, float* packed) {
-    const Pairs pairs;
-    for (int64_t key = 0; key < values.num_keys; key += 2) {
-      for (int64_t d = 0; d < values.head_dim; d += 32) {
-        __m512i pair[2];
-        pairs.load_values(values.row[key], values.row[key + 1], d,
-                          values.head_dim, pair);
-        float* to = packed + key / 2 * values.q_stride + d;
-        _mm512_storeu_si512(to, pair[0]);
-        _mm512_storeu_si512(to + 16, pair[1]);
       }
     }
   }

@@ -136,31 +136,8 @@ struct VnniProducts {
     }
   }
 
- private:
-  static constexpr uint8_t kQueryOffset = 128;
+ protected:
   static constexpr int64_t kGroups = kKeyTile / 16;
-  static constexpr int kRows = 4;  // 16 accumulators
-
-  // Bits begin .. end - 1 of sixteen.
-  static __mmask16 range(int begin, int end) {
-    const auto up_to = [](int n) {
-      return n <= 0 ? 0u : (n >= 16 ? 0xffffu : (1u << n) - 1u);
-    };
-    return static_cast<__mmask16>(up_to(end) & ~up_to(begin));
-  }
-  static __m512i load_row(const std::byte* row, int64_t d, int64_t head_dim) {
-    const int64_t left = head_dim - d;
-    const __mmask64 mask =
-        left >= 64 ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
-    return _mm512_maskz_loadu_epi8(mask, row + d);
-  }
-  static __m512i word_of(const void* p, int64_t i) {
-    return _mm512_set1_epi32(static_cast<const int32_t*>(p)[i]);
-  }
-  static __m512i advance(__m512i code, int step, __m512i d, __m512i threshold) {
-    const __mmask16 within = _mm512_cmple_epi32_mask(d, threshold);
-    return _mm512_mask_add_epi32(code, within, code, _mm512_set1_epi32(step));
-  }
 
   // packed[word][key]: four consecutive codes of each of sixteen keys.
   static void pack_keys(const IntegerShape& shape, const std::byte* const* k,
@@ -178,6 +155,61 @@ struct VnniProducts {
       }
     }
   }
+
+  // packed[d][key]: the codes of four keys side by side.
+  static void pack_values(const IntegerShape& shape, const std::byte* const* v,
+                          int8_t* packed) {
+    for (int64_t d = 0; d < shape.row_stride; d += 64) {
+      const __m512i a = load_row(v[0], d, shape.head_dim);
+      const __m512i b = load_row(v[1], d, shape.head_dim);
+      const __m512i c = load_row(v[2], d, shape.head_dim);
+      const __m512i e = load_row(v[3], d, shape.head_dim);
+      const __m512i ab_low = _mm512_unpacklo_epi8(a, b);
+      const __m512i ab_high = _mm512_unpackhi_epi8(a, b);
+      const __m512i ce_low = _mm512_unpacklo_epi8(c, e);
+      const __m512i ce_high = _mm512_unpackhi_epi8(c, e);
+      // Quarter i of s[j] holds columns 16 i + 4 j .. + 3.
+      const __m512i s[4] = {_mm512_unpacklo_epi16(ab_low, ce_low),
+                            _mm512_unpackhi_epi16(ab_low, ce_low),
+                            _mm512_unpacklo_epi16(ab_high, ce_high),
+                            _mm512_unpackhi_epi16(ab_high, ce_high)};
+      const __m512i low01 = _mm512_shuffle_i32x4(s[0], s[1], 0x44);
+      const __m512i high01 = _mm512_shuffle_i32x4(s[0], s[1], 0xee);
+      const __m512i low23 = _mm512_shuffle_i32x4(s[2], s[3], 0x44);
+      const __m512i high23 = _mm512_shuffle_i32x4(s[2], s[3], 0xee);
+      int8_t* to = packed + d * 4;
+      _mm512_storeu_si512(to, _mm512_shuffle_i32x4(low01, low23, 0x88));
+      _mm512_storeu_si512(to + 64, _mm512_shuffle_i32x4(low01, low23, 0xdd));
+      _mm512_storeu_si512(to + 128, _mm512_shuffle_i32x4(high01, high23, 0x88));
+      _mm512_storeu_si512(to + 192, _mm512_shuffle_i32x4(high01, high23, 0xdd));
+    }
+  }
+
+ private:
+  static __m512i load_row(const std::byte* row, int64_t d, int64_t head_dim) {
+    const int64_t left = head_dim - d;
+    const __mmask64 mask =
+        left >= 64 ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
+    return _mm512_maskz_loadu_epi8(mask, row + d);
+  }
+  static constexpr uint8_t kQueryOffset = 128;
+  static constexpr int kRows = 4;  // 16 accumulators
+
+  // Bits begin .. end - 1 of sixteen.
+  static __mmask16 range(int begin, int end) {
+    const auto up_to = [](int n) {
+      return n <= 0 ? 0u : (n >= 16 ? 0xffffu : (1u << n) - 1u);
+    };
+    return static_cast<__mmask16>(up_to(end) & ~up_to(begin));
+  }
+  static __m512i word_of(const void* p, int64_t i) {
+    return _mm512_set1_epi32(static_cast<const int32_t*>(p)[i]);
+  }
+  static __m512i advance(__m512i code, int step, __m512i d, __m512i threshold) {
+    const __mmask16 within = _mm512_cmple_epi32_mask(d, threshold);
+    return _mm512_mask_add_epi32(code, within, code, _mm512_set1_epi32(step));
+  }
+
   // -128 times the sum of each of sixteen keys.
   static __m512i offset_of(const int8_t* packed, int64_t words) {
     const __m512i offset = _mm512_set1_epi8(static_cast<char>(kQueryOffset));
@@ -223,34 +255,6 @@ struct VnniProducts {
     }
   }
 
-  // packed[d][key]: the codes of four keys side by side.
-  static void pack_values(const IntegerShape& shape, const std::byte* const* v,
-                          int8_t* packed) {
-    for (int64_t d = 0; d < shape.row_stride; d += 64) {
-      const __m512i a = load_row(v[0], d, shape.head_dim);
-      const __m512i b = load_row(v[1], d, shape.head_dim);
-      const __m512i c = load_row(v[2], d, shape.head_dim);
-      const __m512i e = load_row(v[3], d, shape.head_dim);
-      const __m512i ab_low = _mm512_unpacklo_epi8(a, b);
-      const __m512i ab_high = _mm512_unpackhi_epi8(a, b);
-      const __m512i ce_low = _mm512_unpacklo_epi8(c, e);
-      const __m512i ce_high = _mm512_unpackhi_epi8(c, e);
-      // Quarter i of s[j] holds columns 16 i + 4 j .. + 3.
-      const __m512i s[4] = {_mm512_unpacklo_epi16(ab_low, ce_low),
-                            _mm512_unpackhi_epi16(ab_low, ce_low),
-                            _mm512_unpacklo_epi16(ab_high, ce_high),
-                            _mm512_unpackhi_epi16(ab_high, ce_high)};
-      const __m512i low01 = _mm512_shuffle_i32x4(s[0], s[1], 0x44);
-      const __m512i high01 = _mm512_shuffle_i32x4(s[0], s[1], 0xee);
-      const __m512i low23 = _mm512_shuffle_i32x4(s[2], s[3], 0x44);
-      const __m512i high23 = _mm512_shuffle_i32x4(s[2], s[3], 0xee);
-      int8_t* to = packed + d * 4;
-      _mm512_storeu_si512(to, _mm512_shuffle_i32x4(low01, low23, 0x88));
-      _mm512_storeu_si512(to + 64, _mm512_shuffle_i32x4(low01, low23, 0xdd));
-      _mm512_storeu_si512(to + 128, _mm512_shuffle_i32x4(high01, high23, 0x88));
-      _mm512_storeu_si512(to + 192, _mm512_shuffle_i32x4(high01, high23, 0xdd));
-    }
-  }
   template <int kCount>
   static void add_rows(const IntegerShape& shape, const uint8_t* codes,
                        const int8_t* packed, int row, int32_t* sums) {

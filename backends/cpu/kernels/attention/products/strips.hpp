@@ -6,8 +6,6 @@
 
 #pragma once
 
-#include "backends/cpu/kernels/amx/amx_product.hpp"
-
 namespace tessera::cpu {
 
 // Calls, for each strip of kStrip rows, scores(first, rows, between), then
@@ -18,10 +16,11 @@ template <int kStrip, typename Scores, typename Weigh, typename Sums>
 void in_strips(int rows, const Scores& scores, const Weigh& weigh,
                const Sums& sums) {
   constexpr int kRowsAtOnce = 4;
+  const auto nothing = [] {};
   const auto length = [rows](int first) {
     return rows - first < kStrip ? rows - first : kStrip;
   };
-  scores(0, length(0), AmxNothing{});
+  scores(0, length(0), nothing);
   for (int first = 0; first < rows; first += kStrip) {
     const int end = first + length(first);
     int row = first;
@@ -34,7 +33,7 @@ void in_strips(int rows, const Scores& scores, const Weigh& weigh,
     if (end < rows) scores(end, length(end), weigh_some);
     if (first > 0) sums(first - kStrip, kStrip, weigh_some);
     while (row < end) weigh_some();
-    if (end == rows) sums(first, end - first, AmxNothing{});
+    if (end == rows) sums(first, end - first, nothing);
   }
 }
 

@@ -13,8 +13,8 @@ struct Heads {
   int64_t q;
   int64_t kv;
 };
-constexpr Heads kHeads[] = {{1, 1},  {4, 4}, {8, 4}, {8, 2},
-                            {32, 8}, {6, 3}, {24, 2}};
+constexpr Heads kHeads[] = {{1, 1},  {4, 4},  {8, 4}, {8, 2},
+                            {16, 2}, {32, 8}, {6, 3}, {24, 2}};
 constexpr int64_t kHeadDims[] = {1, 8, 16, 20, 32, 64, 96, 128};
 constexpr int64_t kBlockSizes[] = {1, 8, 16, 32};
 constexpr int64_t kSeqLens[] = {1, 2, 15, 16, 17, 33, 100, 257};

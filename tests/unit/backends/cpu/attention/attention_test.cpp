@@ -13,6 +13,7 @@
 
 #include "tessera/error.hpp"
 #include "tests/unit/backends/cpu/attention/attention_step.hpp"
+#include "tests/unit/backends/cpu/attention/runnable_kernels.hpp"
 
 namespace tessera::cpu {
 namespace {
@@ -82,7 +83,7 @@ Exact exact_row(const AttentionStep& step, const AttentionCase& c, int64_t seq,
 double bound(const Exact& exact, size_t d, uint32_t dtype,
              const AttentionKernel& kernel) {
   const double u16 =
-      kernel.isa == Isa::kAvx512Bf16 ? unit_roundoff(TSR_BF16) : 0.0;
+      kernel.isa >= Isa::kAvx512Bf16 ? unit_roundoff(TSR_BF16) : 0.0;
   const auto n = static_cast<double>(exact.num_keys);
   const double tiles = n / kKeyTile + 34;
   // scale, channel or token scale, product, D - 1 sums and 4 to fold lanes
@@ -120,10 +121,8 @@ void expect_within_bound(const AttentionStep& step, const AttentionCase& c,
 
 std::vector<const AttentionKernel*> float_kernels() {
   std::vector<const AttentionKernel*> kernels;
-  for (const AttentionKernel& kernel : attention_kernels()) {
-    if (kernel.isa <= best_isa() && kernel.kv_format != TSR_KV_I8_HEAD) {
-      kernels.push_back(&kernel);
-    }
+  for (const AttentionKernel& kernel : runnable_kernels()) {
+    if (kernel.kv_format != TSR_KV_I8_HEAD) kernels.push_back(&kernel);
   }
   return kernels;
 }

@@ -10,6 +10,7 @@
 
 #include "tessera/error.hpp"
 #include "tests/unit/backends/cpu/attention/attention_step.hpp"
+#include "tests/unit/backends/cpu/attention/runnable_kernels.hpp"
 
 namespace tessera::cpu {
 namespace {
@@ -77,10 +78,8 @@ void expect_same_bits(const AttentionStep& step, const AttentionCase& c) {
 
 std::vector<const AttentionKernel*> integer_kernels() {
   std::vector<const AttentionKernel*> kernels;
-  for (const AttentionKernel& kernel : attention_kernels()) {
-    if (kernel.isa <= best_isa() && kernel.kv_format == TSR_KV_I8_HEAD) {
-      kernels.push_back(&kernel);
-    }
+  for (const AttentionKernel& kernel : runnable_kernels()) {
+    if (kernel.kv_format == TSR_KV_I8_HEAD) kernels.push_back(&kernel);
   }
   return kernels;
 }

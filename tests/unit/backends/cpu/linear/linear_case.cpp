@@ -263,6 +263,8 @@ std::vector<Isa> runnable_isas() {
   return isas;
 }
 
+std::set<Isa> best_isas() { return {best_isa(), runnable_isas().back()}; }
+
 void run_linear(const LinearWeight& weight, const Linear& op, Isa isa,
                 const Parallel& parallel) {
   const size_t bytes =

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,9 @@ std::vector<Shape> edge_shapes(int64_t depth_multiple);
 // The ISAs whose kernels run on this machine, worst first: its own, and kAmx on
 // emulated tiles.
 std::vector<Isa> runnable_isas();
+
+// Of these the machine's own and the last, which may be the same.
+std::set<Isa> best_isas();
 
 // Runs with a workspace of just the right size.
 void run_linear(const LinearWeight& weight, const Linear& op, Isa isa,

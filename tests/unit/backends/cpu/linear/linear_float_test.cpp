@@ -220,12 +220,14 @@ TEST(LinearFloatThreads, GiveTheSameBitsForAnyNumber) {
       Linear op;
       op.M = M;
       op.x = x.input();
-      op.y = one.output();
-      run_linear(weight.linear(), op, best_isa());
-      op.y = three.output();
-      const TestThreads threads(3);
-      run_linear(weight.linear(), op, best_isa(), threads.parallel());
-      EXPECT_EQ(one.values(), three.values()) << kind.name << " M=" << M;
+      for (const Isa isa : best_isas()) {
+        op.y = one.output();
+        run_linear(weight.linear(), op, isa);
+        op.y = three.output();
+        const TestThreads threads(3);
+        run_linear(weight.linear(), op, isa, threads.parallel());
+        EXPECT_EQ(one.values(), three.values()) << kind.name << " M=" << M;
+      }
     }
   }
 }

@@ -241,12 +241,14 @@ TEST(LinearIntegerThreads, GiveTheSameBitsForAnyNumber) {
     op.M = 300;
     op.x = x.input();
     op.act_quant = TSR_ACT_I8_DYNAMIC;
-    op.y = one.output();
-    run_linear(weight.linear(), op, best_isa());
-    op.y = three.output();
-    const TestThreads threads(3);
-    run_linear(weight.linear(), op, best_isa(), threads.parallel());
-    EXPECT_EQ(one.values(), three.values()) << kind.name;
+    for (const Isa isa : best_isas()) {
+      op.y = one.output();
+      run_linear(weight.linear(), op, isa);
+      op.y = three.output();
+      const TestThreads threads(3);
+      run_linear(weight.linear(), op, isa, threads.parallel());
+      EXPECT_EQ(one.values(), three.values()) << kind.name;
+    }
   }
 }
 
