@@ -7,10 +7,6 @@
 #include <cstring>
 #include <random>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 namespace tessera::cpu {
 namespace {
 
@@ -25,20 +21,6 @@ tsr_plane plane_of(uint32_t role, uint32_t dtype, int64_t rows, int64_t cols) {
 }
 
 }  // namespace
-
-Memory::~Memory() { std::free(data_); }
-
-void Memory::resize(size_t bytes) {
-  constexpr size_t kPage = size_t{2} << 20;
-  const size_t rounded = (bytes + kPage) / kPage * kPage;
-  std::free(data_);
-  data_ = static_cast<std::byte*>(std::aligned_alloc(kPage, rounded));
-  if (data_ == nullptr) std::abort();
-#if defined(__linux__)
-  madvise(data_, rounded, MADV_HUGEPAGE);
-#endif
-  std::memset(data_, 1, rounded);
-}
 
 Weights::Weights(const Scheme& scheme, const Shape& shape, int64_t min_bytes) {
   fill_planes(scheme, shape);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "backends/cpu/bench/bench_memory.hpp"
 #include "backends/cpu/kernels/linear/weight.hpp"
 
 namespace tessera::cpu {
@@ -29,21 +30,6 @@ struct Shape {
   int64_t M;
   int64_t N;
   int64_t K;
-};
-
-// Of 2 MiB pages where they can be had, as the host allocates.
-class Memory {
- public:
-  Memory() = default;
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  ~Memory();
-
-  void resize(size_t bytes);
-  std::byte* data() { return data_; }
-
- private:
-  std::byte* data_ = nullptr;
 };
 
 // Copies of one random weight, used in turn.
