@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -29,9 +30,19 @@ void for_each_chunk(const Parallel& parallel, int64_t num_chunks,
   parallel_for(
       parallel, static_cast<uint32_t>(num_workers), [&](uint32_t worker) {
         for (;;) {
-          const int64_t chunk = next.fetch_add(1, std::memory_order_relaxed);
-          if (chunk >= num_chunks) return;
-          body(chunk, static_cast<int64_t>(worker));
+          // Several in a row, so that what a core prefetches past the end of
+          // one is its own; fewer and fewer, so that all end together.
+          int64_t begin = next.load(std::memory_order_relaxed);
+          int64_t count = 0;
+          do {
+            count =
+                std::max<int64_t>(1, (num_chunks - begin) / (4 * num_workers));
+          } while (!next.compare_exchange_weak(begin, begin + count,
+                                               std::memory_order_relaxed));
+          if (begin >= num_chunks) return;
+          for (int64_t i = 0; i < count; ++i) {
+            body(begin + i, static_cast<int64_t>(worker));
+          }
         }
       });
 }

@@ -81,6 +81,15 @@ class FewRows {
     return kRows >= 4 && kIsPlain ? Arch::kFewTiles : 1;
   }
 
+  // Blocks in a row without a branch: as many as chains need, and at least four
+  // if a group has them.
+  static constexpr int turns_of(int chains) {
+    constexpr int kSums = kVectors * kSteps;
+    const int wanted = chains > 4 * kSums ? chains / kSums : 4;
+    const int most = kRow.group != 0 ? kRow.group / kBlock : wanted;
+    return wanted < most ? wanted : most;
+  }
+
   template <bool kHasZeros>
   static void tiles(const FloatWork& work) {
     int64_t j = 0;
@@ -108,8 +117,13 @@ class FewRows {
 
   template <bool kHasZeros, int kRows, int kTiles>
   static void tile(const FloatWork& work, int64_t m, int64_t j) {
-    // Sums of one row hide the latency of an FMA in several chains.
-    constexpr int kChains = kRows * kTiles >= 4 ? 1 : 4 / (kRows * kTiles);
+    // Sums of few rows hide the latency of a product, six cycles in which
+    // twelve could begin, in several chains; blocks take turns in them.  Short
+    // groups overlap each other, and have fewer chains to add up.
+    constexpr int kSums = kRow.group != 0 ? 4 : 8;
+    constexpr int kChains =
+        kRows * kTiles >= kSums ? 1 : kSums / (kRows * kTiles);
+    constexpr int kTurns = turns_of(kChains);
     const WeightShape& shape = work.weight->shape;
     const Tables tables{};
     Source sources[kTiles];
@@ -136,10 +150,18 @@ class FewRows {
               V::template load<TSR_F32>(sources[t].parts.zeros, g * kTileCols);
         }
       }
-      TSR_UNROLL_4
-      for (int64_t k = begin; k < end; k += kBlock, codes += kBlockBytes) {
+      int64_t k = begin;
+      for (; k + kTurns * kBlock <= end; k += kTurns * kBlock) {
+        TSR_UNROLL
+        for (int turn = 0; turn < kTurns; ++turn, codes += kBlockBytes) {
+          block<kHasZeros, 0>(tables, sources, codes,
+                              {input.x + k + turn * kBlock, input.stride}, turn,
+                              acc);
+        }
+      }
+      for (; k < end; k += kBlock, codes += kBlockBytes) {
         block<kHasZeros, 0>(tables, sources, codes, {input.x + k, input.stride},
-                            acc);
+                            0, acc);
       }
       TSR_UNROLL
       for (int t = 0; t < kTiles; ++t) {
@@ -159,6 +181,7 @@ class FewRows {
   [[gnu::always_inline]] static void block(const Tables& tables,
                                            const Source (&sources)[kTiles],
                                            int64_t codes, const Input& input,
+                                           int turn,
                                            F (&acc)[kTiles][kRows][kChains]) {
     typename Arch::W w[kTiles][kVectors];
     TSR_UNROLL
@@ -181,13 +204,14 @@ class FewRows {
                                     kColumns * kStep + v * Arch::kColumnsOfW);
         TSR_UNROLL
         for (int t = 0; t < kTiles; ++t) {
-          F& sum = acc[t][r][v % kChains];
+          F& sum =
+              acc[t][r][((turn * kSteps + kStep) * kVectors + v) % kChains];
           sum = Arch::add(sum, w[t][v], in);
         }
       }
     }
     if constexpr (kStep + 1 < kSteps) {
-      block<kHasZeros, kStep + 1>(tables, sources, codes, input, acc);
+      block<kHasZeros, kStep + 1>(tables, sources, codes, input, turn, acc);
     }
   }
 
