@@ -152,7 +152,7 @@ class Layers {
 
 Peak peak_of(const AttentionKernel& kernel) {
   if (kernel.kv_format == TSR_KV_I8_HEAD) return Peak::kInt8;
-  return kernel.isa == Isa::kAvx512Bf16 ? Peak::kBf16 : Peak::kF32;
+  return kernel.isa >= Isa::kAvx512Bf16 ? Peak::kBf16 : Peak::kF32;
 }
 
 // Nanoseconds of reading a layer, in each turn another way.  Only once for each
