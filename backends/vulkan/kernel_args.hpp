@@ -117,6 +117,9 @@ struct LinearArgs {
   uint64_t scales = 0;
   uint64_t zeros = 0;
   uint64_t mins = 0;
+  uint64_t books = 0;
+  uint64_t starts = 0;
+  uint64_t escapes = 0;
   uint64_t scale2 = 0;
   uint64_t quant_bias = 0;
   uint64_t bias = 0;

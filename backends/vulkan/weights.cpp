@@ -72,9 +72,15 @@ class VulkanPacking final : public sdk::Packing {
         sdk::packing::shape_of_rows(shape_, n_end - n_begin);
     const std::unique_ptr<char[]> packed(new char[part.packed_bytes]);
     sdk::packing::pack_rows(part, slice, 0, part.N, packed.get());
+    std::vector<HostCopy> copies;
+    if (n_end - n_begin == shape_.N) {
+      send(device_, {{packed.get(),
+                      {place_.buffer.get(), place_.offset},
+                      shape_.packed_bytes}});
+      return;
+    }
     const auto from = part.sections();
     const auto to = shape_.sections();
-    std::vector<HostCopy> copies;
     for (size_t i = 0; i < from.size(); ++i) {
       const uint64_t place =
           to[i].begin + n_begin / kTileRows * to[i].tile_bytes;
@@ -154,7 +160,7 @@ std::vector<uint32_t> linear_constants(const WeightShape& shape,
 }
 
 tsr_packed_info query_weight(const tsr_weight_desc& desc) {
-  constexpr uint32_t kLayoutVersion = 1;
+  constexpr uint32_t kLayoutVersion = 2;
   return sdk::packing::packed_info(
       sdk::packing::weight_shape(desc, kTileLayout), kLayoutVersion);
 }

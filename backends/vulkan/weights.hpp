@@ -21,7 +21,7 @@ using sdk::packing::StaticActivation;
 using sdk::packing::WeightShape;
 
 // As shaders/linear_codes.glsl reads tiles: words of consecutive columns.
-inline constexpr sdk::packing::TileLayout kTileLayout = {64, 16, 8, 4};
+inline constexpr sdk::packing::TileLayout kTileLayout = {64, 16, 8, 4, true};
 inline constexpr uint32_t kTileRows = kTileLayout.rows;
 
 // Where packed bytes lie.

@@ -42,7 +42,11 @@ LinearLaunch::LinearLaunch(const LaunchInput& input, const tsr_op_linear& op,
 void LinearLaunch::require_iterations() const {
   const uint64_t most = device_.gpu().facts().most_iterations;
   const uint64_t chunks = shape().padded_group / shape().chunk_values;
-  const uint64_t group = chunks + chunks / kLeastSpan + 2;
+  uint64_t group = chunks + chunks / kLeastSpan + 2;
+  // Every code of a row may be an escape, and each book has a loop.
+  if (shape().code == sdk::packing::Code::kBook) {
+    group += shape().padded_group + chunks;
+  }
   constexpr uint64_t kOthers = 1024;  // at its ends
   if (most == 0 || shape().num_groups * group + kOthers <= most) return;
   throw sdk::Error(TSR_UNIMPLEMENTED,
@@ -143,6 +147,9 @@ LinearArgs LinearLaunch::linear_args(const Step& step, uint32_t M) const {
   args.scales = base + shape().scales_offset;
   args.zeros = base + shape().zeros_offset;
   args.mins = base + shape().mins_offset;
+  args.books = base + shape().books_offset;
+  args.starts = base + shape().starts_offset;
+  args.escapes = base + shape().escapes_offset;
   if (shape().has_scale2) args.scale2 = base + shape().scale2_offset;
   args.quant_bias = address_of(weight_->quant_bias());
   args.bias = bias_.address(step);

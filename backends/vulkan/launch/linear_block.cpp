@@ -22,6 +22,7 @@ struct BlockSize {
 constexpr std::array<BlockSize, 4> kBlocks = {
     {{1, 8, 1}, {4, 4, 4}, {8, 4, 8}, {16, 4, UINT32_MAX}}};
 constexpr uint32_t kMaxRows = 16;
+constexpr uint64_t kBookBytes = 16;
 
 // As shaders/linear_block.comp numbers them.
 enum class Scaling : uint32_t { kEnd = 0, kCodes = 1, kGroups = 2 };
@@ -150,7 +151,8 @@ class LinearBlock final : public LinearLaunch {
     constants.push_back(step_of(block));
     constants.push_back(per_word());
     Dispatch dispatch;
-    dispatch.pipeline = device().pipelines().get("linear_block", constants);
+    dispatch.pipeline = device().pipelines().get(
+        has_books() ? "linear_block.books" : "linear_block", constants);
     dispatch.texels = weight_texels();
     const TexelRange values = reads_x_in_place(step)
                                   ? x_texels(step)
@@ -159,7 +161,10 @@ class LinearBlock final : public LinearLaunch {
     return dispatch;
   }
 
-  // Codes, scales, zeros, mins; the first bytes where there are none.
+  bool has_books() const { return shape().code == sdk::packing::Code::kBook; }
+
+  // Codes, scales, zeros, mins; the first bytes where there are none.  In place
+  // of the last two, books and escapes.
   std::vector<TexelRange> weight_texels() const {
     const uint64_t blocked =
         uint64_t{shape().num_tiles()} * kTileRows * shape().num_groups;
@@ -169,12 +174,23 @@ class LinearBlock final : public LinearLaunch {
       return exists ? weight().texels(offset, blocked * bits / 8, format)
                     : weight().texels(0, 16, format);
     };
-    return {weight().texels(0, shape().num_tiles() * shape().tile_bytes,
-                            VK_FORMAT_R32G32B32A32_UINT),
-            section(shape().scale_bits != 0, shape().scales_offset,
-                    shape().scale_bits),
-            section(shape().has_zeros, shape().zeros_offset, 32),
-            section(shape().has_mins, shape().mins_offset, 32)};
+    std::vector<TexelRange> ranges = {
+        weight().texels(0, shape().num_tiles() * shape().tile_bytes,
+                        VK_FORMAT_R32G32B32A32_UINT),
+        section(shape().scale_bits != 0, shape().scales_offset,
+                shape().scale_bits)};
+    if (has_books()) {
+      ranges.push_back(weight().texels(shape().books_offset,
+                                       shape().num_books() * kBookBytes,
+                                       VK_FORMAT_R32G32B32A32_UINT));
+      ranges.push_back(weight().texels(shape().escapes_offset,
+                                       (shape().max_escapes + 1) * 2,
+                                       VK_FORMAT_R16_UINT));
+    } else {
+      ranges.push_back(section(shape().has_zeros, shape().zeros_offset, 32));
+      ranges.push_back(section(shape().has_mins, shape().mins_offset, 32));
+    }
+    return ranges;
   }
 };
 

@@ -92,10 +92,11 @@ class LinearTile final : public LinearLaunch {
     return kernel == kOneRow ? 1 : kManyRows;
   }
 
-  // True if W's codes are s8, or become s8 by no more than a subtraction.
+  // True if W's codes are s8, or become s8 by a subtraction or a book.
   bool has_bytes() const {
     return (shape().code == sdk::packing::Code::kS8 ||
-            shape().code == sdk::packing::Code::kU4) &&
+            shape().code == sdk::packing::Code::kU4 ||
+            shape().code == sdk::packing::Code::kBook) &&
            !shape().has_zeros && !shape().has_mins;
   }
 

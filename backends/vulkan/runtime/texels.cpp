@@ -10,6 +10,7 @@ namespace {
 uint64_t texel_bytes(VkFormat format) {
   switch (format) {
     case VK_FORMAT_R16_SFLOAT:
+    case VK_FORMAT_R16_UINT:
       return 2;
     case VK_FORMAT_R32_SFLOAT:
     case VK_FORMAT_R32_SINT:

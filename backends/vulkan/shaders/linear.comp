@@ -10,6 +10,11 @@
 #include "linear_codes.glsl"
 #include "linear.glsl"
 
+uint escape_at(int at) {
+  return load_half(args.escapes + uint64_t(at) * 2ul);
+}
+#include "linear_escapes.glsl"
+
 #define MAX_ROWS 8
 #define MAX_COLUMNS 4
 // 255 * 255 * 256 < 2^24: each of the four partial sums is exact.
@@ -21,6 +26,7 @@ struct Column {
   float scale;     // of the group at hand, like the next two
   float zero;
   float least;
+  uvec4 book;
   vec4 parts[MAX_ROWS];  // of a span whose integers are exact
   float sums[MAX_ROWS];
   int integers[MAX_ROWS];
@@ -36,11 +42,18 @@ void load_group(uint c, int tile, int g) {
   if (HAS_MIN != 0u) columns[c].least = F32s(args.mins + at * 4ul).v[0];
 }
 
+void load_books(int tiles[MAX_COLUMNS], uint column) {
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    columns[c].book = load_book(tiles[c], column);
+  }
+}
+
 // Adds the products with x, a chunk of the first row, to the parts.
 void multiply_chunk(uint64_t x) {
   Chunk chunks[MAX_COLUMNS];
   [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
     chunks[c] = load_chunk(columns[c].codes);
+    chunks[c].book = columns[c].book;
     columns[c].codes += 4u * CHUNK_WORDS * GROUP;
   }
   [[unroll]] for (uint i = 0u; i < CHUNK_VALUES / 4u; ++i) {
@@ -74,6 +87,31 @@ void fold_parts(uint c) {
   }
 }
 
+// Those of group g, to the sums.
+void add_escapes(int tiles[MAX_COLUMNS], int g, uint64_t first_row) {
+  Escapes escapes[MAX_COLUMNS];
+  int most = 0;
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    escapes[c] = escapes_of(tiles[c], g, int(gl_LocalInvocationIndex));
+    most = max(most, escapes[c].end - escapes[c].next);
+  }
+  for (; most > 0; --most) {
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+      const int code = take_escape(escapes[c]);
+      const uint64_t x = first_row + uint64_t(escapes[c].column) * 4ul;
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        const float value =
+            F32s(x + uint64_t(r * uint(args.columns)) * 4ul).v[0];
+        if (INTEGER != 0u) {
+          columns[c].integers[r] += code * int(value);
+        } else {
+          columns[c].sums[r] += float(code) * value * columns[c].scale;
+        }
+      }
+    }
+  }
+}
+
 void end_group(uint c, int g, int n) {
   if (INTEGER == 0u || GROUPED == 0u) return;
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
@@ -103,6 +141,7 @@ void main() {
   const int first_row = int(gl_WorkGroupID.y * ROWS);
   uint64_t x = args.values +
                uint64_t(first_row) * uint64_t(args.columns) * 4ul;
+  const uint64_t first_x = x;
   int tiles[MAX_COLUMNS];
   [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
     tiles[c] = min(first_tile + int(c), last_tile);  // the last may be twice
@@ -122,12 +161,16 @@ void main() {
       const uint end = min(begin + EXACT_CHUNKS, uint(args.group_chunks));
       uint i = begin;
       do {
+        if (CODE == CODE_BOOK && i % BOOK_CHUNKS == 0u) {
+          load_books(tiles, (uint(g * args.group_chunks) + i) * CHUNK_VALUES);
+        }
         multiply_chunk(x);
         x += CHUNK_VALUES * 4u;
       } while (++i < end);
       [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) fold_parts(c);
       begin = end;
     } while (begin < uint(args.group_chunks));
+    if (CODE == CODE_BOOK) add_escapes(tiles, g, first_x);
     [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
       end_group(c, g, tiles[c] * int(GROUP) + lane);
     }

@@ -15,6 +15,9 @@ struct Args {
   uint64_t scales;
   uint64_t zeros;
   uint64_t mins;
+  uint64_t books;  // of CODE_BOOK, like the next two
+  uint64_t starts;
+  uint64_t escapes;
   uint64_t scale2;  // 0: none, like the next two
   uint64_t quant_bias;
   uint64_t bias;
@@ -35,6 +38,16 @@ struct Args {
   int accumulate;
 };
 READ_ARGS_ONCE(Args)
+
+// Of CODE_BOOK: which book a tile has for a column.
+uint book_index(int tile, uint column) {
+  const uint per_row = (uint(args.columns) + 127u) / 128u;
+  return uint(tile) / 4u * per_row + column / 128u;
+}
+
+uvec4 load_book(int tile, uint column) {
+  return U32x4s(args.books + uint64_t(book_index(tile, column)) * 16ul).v[0];
+}
 
 float load_scale(uint64_t at) {
   if (SCALE_BITS == 32u) return F32s(args.scales + at * 4ul).v[0];

@@ -4,6 +4,7 @@
 // Y = epilogue(X . W^T) in blocks: a work-group has a panel of ROWS rows and
 // COLUMNS vectors of LANES columns of y.  Chunks of W are texels; values of x are
 // read a vector at a time and handed to all lanes, once for all columns.
+// BOOKS: the codes are CODE_BOOK.
 #extension GL_GOOGLE_include_directive : require
 #define BLOCK_FORM
 #include "base.glsl"
@@ -32,8 +33,16 @@ layout(constant_id = 14) const uint PER_WORD = 1u;  // values of x, in 32 bits
 layout(binding = 0) uniform usamplerBuffer code_texels;
 layout(binding = 1) uniform usamplerBuffer x_texels;
 layout(binding = 2) uniform samplerBuffer scale_texels;
+#ifdef BOOKS
+layout(binding = 3) uniform usamplerBuffer book_texels;
+layout(binding = 4) uniform usamplerBuffer escape_texels;
+
+uint escape_at(int at) { return texelFetch(escape_texels, at).x; }
+#include "linear_escapes.glsl"
+#else
 layout(binding = 3) uniform samplerBuffer zero_texels;
 layout(binding = 4) uniform samplerBuffer min_texels;
+#endif
 
 #define MAX_ROWS 16
 #define MAX_COLUMNS 8
@@ -68,8 +77,10 @@ void load_group(int tile, int g) {
   [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
     const int at = (tile * args.num_groups + g) * 64 + tile_column(c);
     if (SCALING != SCALES_END) scales[c] = texelFetch(scale_texels, at).x;
+#ifndef BOOKS
     if (HAS_ZERO != 0u) zeros[c] = texelFetch(zero_texels, at).x;
     if (HAS_MIN != 0u) mins[c] = texelFetch(min_texels, at).x;
+#endif
   }
 }
 
@@ -136,6 +147,52 @@ void add_products(Chunk chunks[MAX_COLUMNS], uvec4 x[MAX_X_VECTORS], uint s,
     }
   }
 }
+
+#ifdef BOOKS
+// Of the block's rows from `first` on, the words that hold column k.
+uvec4 words_at(int k, uint first) {
+  const uint rows_at = uint(block_row() * args.columns) / PER_WORD;
+  const uint word = rows_at + uint(k) / PER_WORD * ROWS + first;
+  return texelFetch(x_texels, int(word / 4u));
+}
+
+// Adds the products of a code in column k.
+void add_code(uint c, int code, int k) {
+  const float factor = factor_of(vec4(float(code)), 0u, c);
+  [[unroll]] for (uint first = 0u; first < ROWS; first += ROWS_AT_ONCE) {
+    const uvec4 words = words_at(k, first);
+    [[unroll]] for (uint j = 0u; j < ROWS_AT_ONCE; ++j) {
+      const uint r = first + j;
+      const uint word = ROWS == 1u ? words[uint(k) / PER_WORD % 4u] : words[j];
+      if (INTEGER == 0u) {
+        parts[r * COLUMNS + c] += uintBitsToFloat(word) * factor;
+        continue;
+      }
+      const int bits = int(32u / PER_WORD);
+      integers[r * COLUMNS + c] +=
+          code * bitfieldExtract(int(word), k % int(PER_WORD) * bits, bits);
+    }
+  }
+}
+
+// Those of group g.  All lanes go as far as the one with most.
+void add_escapes(int tile, int g) {
+  Escapes escapes[MAX_COLUMNS];
+  uint most = 0u;
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    escapes[c] = escapes_of(tile, g, tile_column(c));
+    most = max(most, uint(escapes[c].end - escapes[c].next));
+  }
+  most = max_of_lanes(most);
+  if (most == 0u) return;
+  do {
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+      const int code = take_escape(escapes[c]);
+      add_code(c, code, escapes[c].column);
+    }
+  } while (--most > 0u);
+}
+#endif
 
 void end_group(int g, int tile) {
   if (SCALING != SCALES_GROUPS) return;
@@ -212,6 +269,28 @@ void store_finished(int tile) {
   }
 }
 
+// The products of the chunks at hand, after which the next are.
+void add_step(int tile, uvec4 book, inout int codes_at, inout int x_at) {
+  uvec4 x[MAX_X_VECTORS];
+  fetch_x(x_at, x);
+  Chunk chunks[MAX_STEP][MAX_COLUMNS];
+  [[unroll]] for (uint s = 0u; s < STEP; ++s) {
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+      chunks[s][c] = fetch_chunk(code_texels,
+                                 codes_at + int(s * 64u) + tile_column(c));
+      chunks[s][c].book = book;
+    }
+  }
+  codes_at += int(STEP * 64u);
+  x_at += int(X_WORDS / 4u);
+  // Few enough that their sums stay in registers.
+  [[unroll]] for (uint r = 0u; r < ROWS; r += ROWS_AT_ONCE) {
+    [[unroll]] for (uint s = 0u; s < STEP; ++s) {
+      add_products(chunks[s], x, s, r);
+    }
+  }
+}
+
 void main() {
   args = place.v;
   const int tile = block_tile() + args.n_begin / 64;
@@ -226,25 +305,22 @@ void main() {
   do {
     load_group(tile, g);
     int i = 0;
+#ifdef BOOKS
     do {
-      uvec4 x[MAX_X_VECTORS];
-      fetch_x(x_at, x);
-      Chunk chunks[MAX_STEP][MAX_COLUMNS];
-      [[unroll]] for (uint s = 0u; s < STEP; ++s) {
-        [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
-          chunks[s][c] = fetch_chunk(code_texels,
-                                     codes_at + int(s * 64u) + tile_column(c));
-        }
-      }
-      codes_at += int(STEP * 64u);
-      x_at += int(X_WORDS / 4u);
-      // Few enough that their sums stay in registers.
-      [[unroll]] for (uint r = 0u; r < ROWS; r += ROWS_AT_ONCE) {
-        [[unroll]] for (uint s = 0u; s < STEP; ++s) {
-          add_products(chunks[s], x, s, r);
-        }
-      }
+      const uint column = uint(g * args.group_chunks + i) * CHUNK_VALUES;
+      const uvec4 book =
+          texelFetch(book_texels, int(book_index(tile, column)));
+      const int end = min(i + int(BOOK_CHUNKS), args.group_chunks);
+      do {
+        add_step(tile, book, codes_at, x_at);
+      } while ((i += int(STEP)) < end);
+    } while (i < args.group_chunks);
+    add_escapes(tile, g);
+#else
+    do {
+      add_step(tile, uvec4(0u), codes_at, x_at);
     } while ((i += int(STEP)) < args.group_chunks);
+#endif
     end_group(g, tile);
   } while (++g < args.num_groups);
   if (EPILOGUE == EPILOGUE_ANY) {

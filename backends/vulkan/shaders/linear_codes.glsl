@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading packed codes (backends/vulkan/packing/weight_shape.hpp).
+// Reading packed codes (tessera/packing/weight_shape.hpp).
 
 #define CODE_F32 0u
 #define CODE_F16 1u
@@ -10,20 +10,26 @@
 #define CODE_E4M3 5u
 #define CODE_E5M2 6u
 #define CODE_E2M1 7u
+#define CODE_BOOK 8u
 
 layout(constant_id = 1) const uint CODE = 0u;
 layout(constant_id = 2) const uint CODE_ZERO = 0u;
 layout(constant_id = 3) const uint CHUNK_WORDS = 4u;
 
-const bool IS_NIBBLE = CODE == CODE_U4 || CODE == CODE_E2M1;
+const bool IS_NIBBLE =
+    CODE == CODE_U4 || CODE == CODE_E2M1 || CODE == CODE_BOOK;
 const uint VALUES_PER_WORD = CODE == CODE_F32 ? 1u
                              : CODE <= CODE_BF16 ? 2u
                              : IS_NIBBLE         ? 8u
                                                  : 4u;
 const uint CHUNK_VALUES = CHUNK_WORDS * VALUES_PER_WORD;
 
+#define BOOK_VALUES 128u  // columns that a book serves
+const uint BOOK_CHUNKS = BOOK_VALUES / CHUNK_VALUES;
+
 struct Chunk {
   uint words[4];
+  uvec4 book;  // of CODE_BOOK: 16 s8; set by who loads the chunk
 };
 
 Chunk load_chunk(uint64_t address) {
@@ -54,7 +60,7 @@ Chunk fetch_chunk(usamplerBuffer codes, int texel) {
     const uvec4 two = texelFetch(codes, texel / 2);
     v.xy = texel % 2 == 0 ? two.xy : two.zw;
   }
-  return Chunk(uint[](v.x, v.y, v.z, v.w));
+  return Chunk(uint[](v.x, v.y, v.z, v.w), uvec4(0u));
 }
 #endif
 
@@ -86,6 +92,28 @@ vec4 halves_of(uint low, uint high) {
               f16_to_f32(high & 0xffffu), f16_to_f32(high >> 16));
 }
 
+// What the nibble of `word` that begins at bit `shift` stands for.  Its upper
+// bits choose a word of the book, and what they are as signs spares a comparison;
+// its lower ones shift that word.
+int book_entry(uvec4 book, uint word, uint shift) {
+  const bool bit_2 = int(word << (29u - shift)) < 0;
+  const bool bit_3 = int(word << (28u - shift)) < 0;
+  const uint low = bit_2 ? book.y : book.x;
+  const uint high = bit_2 ? book.w : book.z;
+  const uint behind = shift == 0u ? ~word << 3 : ~word >> (shift - 3u);
+  return int((bit_3 ? high : low) << (behind & 24u)) >> 24;
+}
+
+// Codes 4 i .. 4 i + 3 of a chunk of CODE_BOOK.
+ivec4 decode_book(Chunk chunk, uint i) {
+  const uint word = chunk.words[i / 2u];
+  const uint shift = 4u * (i & 1u);
+  return ivec4(book_entry(chunk.book, word, shift),
+               book_entry(chunk.book, word, shift + 8u),
+               book_entry(chunk.book, word, shift + 16u),
+               book_entry(chunk.book, word, shift + 24u));
+}
+
 // Codes 4 i .. 4 i + 3 of a chunk.
 vec4 decode_four(Chunk chunk, uint i) {
   if (CODE == CODE_F32) {
@@ -101,6 +129,7 @@ vec4 decode_four(Chunk chunk, uint i) {
     return uintBitsToFloat(uvec4(low << 16, low & 0xffff0000u, high << 16,
                                  high & 0xffff0000u));
   }
+  if (CODE == CODE_BOOK) return vec4(decode_book(chunk, i));
   if (IS_NIBBLE) {
     return decode_nibbles(chunk.words[i / 2u] >> (4u * (i & 1u)));
   }
@@ -117,6 +146,7 @@ vec4 decode_four(Chunk chunk, uint i) {
 
 // Codes 4 i .. 4 i + 3 of a chunk of integers.
 ivec4 decode_whole(Chunk chunk, uint i) {
+  if (CODE == CODE_BOOK) return decode_book(chunk, i);
   if (IS_NIBBLE) {
     const uint word = chunk.words[i / 2u] >> (4u * (i & 1u));
     return ivec4(bytes_of(word & 0x0f0f0f0fu)) - int(CODE_ZERO);
@@ -128,6 +158,10 @@ ivec4 decode_whole(Chunk chunk, uint i) {
 
 // The same as four s8 of a word.
 uint decode_bytes(Chunk chunk, uint i) {
+  if (CODE == CODE_BOOK) {
+    const uvec4 bytes = uvec4(decode_book(chunk, i)) & 0xffu;
+    return bytes.x | bytes.y << 8 | bytes.z << 16 | bytes.w << 24;
+  }
   if (!IS_NIBBLE) return chunk.words[i];
   const uint codes = chunk.words[i / 2u] >> (4u * (i & 1u)) & 0x0f0f0f0fu;
   // code - 8 in four bits, whose sign the upper four repeat.

@@ -11,6 +11,11 @@
 #include "linear_codes.glsl"
 #include "linear.glsl"
 
+uint escape_at(int at) {
+  return load_half(args.escapes + uint64_t(at) * 2ul);
+}
+#include "linear_escapes.glsl"
+
 layout(constant_id = 11) const uint IS_SHIFTED = 0u;
 
 #define MAX_ROWS 8
@@ -20,6 +25,7 @@ const uint WORDS_OF_CHUNK = CHUNK_VALUES / 4u;
 // What an invocation has of one of its columns.
 struct Column {
   uint64_t codes;     // of the next chunk
+  uvec4 book;
   int codes_sum;      // of the group at hand, as products[]
   int products[MAX_ROWS];
   float sums[MAX_ROWS];
@@ -27,11 +33,18 @@ struct Column {
 
 Column columns[MAX_COLUMNS];
 
+void load_books(int tiles[MAX_COLUMNS], uint column) {
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    columns[c].book = load_book(tiles[c], column);
+  }
+}
+
 // Adds the products with x, a chunk of the first row.
 void multiply_chunk(uint64_t x) {
   Chunk chunks[MAX_COLUMNS];
   [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
     chunks[c] = load_chunk(columns[c].codes);
+    chunks[c].book = columns[c].book;
     columns[c].codes += 4u * CHUNK_WORDS * GROUP;
   }
   [[unroll]] for (uint i = 0u; i < WORDS_OF_CHUNK; ++i) {
@@ -44,6 +57,27 @@ void multiply_chunk(uint64_t x) {
       if (IS_SHIFTED != 0u) columns[c].codes_sum += dot_four(w, 0x01010101);
       [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
         columns[c].products[r] += dot_four(rows[r], w);
+      }
+    }
+  }
+}
+
+// Those of group g.
+void add_escapes(int tiles[MAX_COLUMNS], int g, uint64_t first_row) {
+  Escapes escapes[MAX_COLUMNS];
+  int most = 0;
+  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+    escapes[c] = escapes_of(tiles[c], g, int(gl_LocalInvocationIndex));
+    most = max(most, escapes[c].end - escapes[c].next);
+  }
+  for (; most > 0; --most) {
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+      const int code = take_escape(escapes[c]);
+      if (IS_SHIFTED != 0u) columns[c].codes_sum += code;
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        columns[c].products[r] +=
+            code * load_byte(first_row + uint64_t(r * uint(args.columns)) +
+                             uint64_t(escapes[c].column));
       }
     }
   }
@@ -92,6 +126,7 @@ void main() {
   const int first_row = int(gl_WorkGroupID.y * ROWS);
   uint64_t x =
       args.values + uint64_t(first_row) * uint64_t(args.columns);
+  const uint64_t first_x = x;
   int tiles[MAX_COLUMNS];
   [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
     tiles[c] = min(first_tile + int(c), last_tile);  // the last may be twice
@@ -108,9 +143,13 @@ void main() {
   do {
     int i = 0;
     do {
+      if (CODE == CODE_BOOK && uint(i) % BOOK_CHUNKS == 0u) {
+        load_books(tiles, uint(g * args.group_chunks + i) * CHUNK_VALUES);
+      }
       multiply_chunk(x);
       x += CHUNK_VALUES;
     } while (++i < args.group_chunks);
+    if (CODE == CODE_BOOK) add_escapes(tiles, g, first_x);
     [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
       end_group(c, tiles[c], g, first_row);
     }

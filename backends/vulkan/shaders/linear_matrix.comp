@@ -18,6 +18,11 @@
 #include "linear_codes.glsl"
 #include "linear.glsl"
 
+uint escape_at(int at) {
+  return load_half(args.escapes + uint64_t(at) * 2ul);
+}
+#include "linear_escapes.glsl"
+
 layout(local_size_x_id = 31) in;
 layout(constant_id = 31) const uint WORKERS = 32u;  // 4 * LANES
 layout(constant_id = 11) const uint IS_SHIFTED = 0u;
@@ -48,6 +53,7 @@ shared uint rows[TILE * STRIDE];
 shared uint columns[TILE * STRIDE];
 shared SUM results[4 * MAX_SUMS];
 shared int codes_sums[TILE];
+shared Escapes escapes[TILE];
 
 uint wave() { return gl_SubgroupID; }
 uint wave_row() { return wave() / 2u * WAVE; }
@@ -128,11 +134,13 @@ uvec4 load_values(int row, uint word) {
 }
 
 // The same of W's row, as s8 or f16.
-uvec4 load_codes(uint64_t tile, uint r, uint word) {
+uvec4 load_codes(int tile, uint r, uint word) {
   if (word >= uint(args.columns) / VALUES_OF_WORD) return uvec4(0u);
   const uint column = word * VALUES_OF_WORD;
-  const Chunk chunk =
-      load_chunk(tile + uint64_t((column / CHUNK_VALUES * TILE + r) * 16u));
+  Chunk chunk =
+      load_chunk(args.codes + uint64_t(tile) * args.tile_bytes +
+                 uint64_t((column / CHUNK_VALUES * TILE + r) * 16u));
+  if (CODE == CODE_BOOK) chunk.book = load_book(tile, column);
   const uint first = column % CHUNK_VALUES / 4u;
 #ifdef KIND_S8
   return uvec4(decode_bytes(chunk, first), decode_bytes(chunk, first + 1u),
@@ -150,7 +158,7 @@ uvec4 load_codes(uint64_t tile, uint r, uint word) {
 #endif
 }
 
-void load_step(int first_row, uint64_t tile, uint word) {
+void load_step(int first_row, int tile, uint word) {
   for (uint i = gl_LocalInvocationIndex; i < TILE * STEP_WORDS / 4u;
        i += WORKERS) {
     const uint r = i / (STEP_WORDS / 4u);
@@ -176,6 +184,31 @@ void load_step(int first_row, uint64_t tile, uint word) {
   }
 }
 
+// Puts the escapes of the step to the words that load_step() filled.
+void put_escapes(uint word) {
+  const int begin = int(word * VALUES_OF_WORD);
+  const int end = begin + int(STEP_WORDS * VALUES_OF_WORD);
+  for (uint r = gl_LocalInvocationIndex; r < TILE; r += WORKERS) {
+    Escapes left = escapes[r];
+    while (left.next < left.end) {
+      Escapes after = left;
+      const int code = take_escape(after);
+      if (after.column >= end) break;
+      left = after;
+      const uint column = uint(left.column - begin);
+      const uint shift = column % VALUES_OF_WORD * (32u / VALUES_OF_WORD);
+#ifdef KIND_S8
+      const uint bits = uint(code) & 0xffu;
+#else
+      const uint bits = packHalf2x16(vec2(float(code), 0.0));
+#endif
+      columns[r * STRIDE + column / VALUES_OF_WORD] |= bits << shift;
+      if (IS_SHIFTED != 0u) codes_sums[r] += code;
+    }
+    escapes[r] = left;
+  }
+}
+
 // ---- To memory --------------------------------------------------------------------
 
 void finish_sum(SUM sum, int row, int column, int tile) {
@@ -198,16 +231,20 @@ void main() {
   args = place.v;
   const int tile = args.n_begin / int(TILE) + int(gl_WorkGroupID.x);
   const int first_row = int(gl_WorkGroupID.y * TILE);
-  const uint64_t codes = args.codes + uint64_t(tile) * args.tile_bytes;
   for (uint i = 0u; i < MATRIX_ROWS * MATRIX_COLUMNS; ++i) clear_sums(i);
   for (uint i = gl_LocalInvocationIndex; i < TILE; i += WORKERS) {
     codes_sums[i] = 0;
+    if (CODE == CODE_BOOK) escapes[i] = escapes_of(tile, 0, int(i));
   }
   barrier();
   const uint row_words = uint(args.columns) / VALUES_OF_WORD;
   for (uint word = 0u; word < row_words; word += STEP_WORDS) {
-    load_step(first_row, codes, word);
+    load_step(first_row, tile, word);
     barrier();
+    if (CODE == CODE_BOOK) {
+      put_escapes(word);
+      barrier();
+    }
     for (uint k = 0u; k < STEP_WORDS; k += K_WORDS) {
       [[unroll]] for (uint i = 0u; i < MATRIX_ROWS; ++i) {
         [[unroll]] for (uint j = 0u; j < MATRIX_COLUMNS; ++j) {

@@ -12,6 +12,7 @@
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/format/element.hpp"
 #include "framework/format/gguf/gguf_block.hpp"
+#include "framework/format/sparse/sparse_tile.hpp"
 #include "framework/tensor/half.hpp"
 #include "tests/unit/backends/device/device_under_test.hpp"
 
@@ -78,7 +79,36 @@ format::WeightData random_blocks(uint32_t format, uint32_t N, uint32_t K,
   return weight;
 }
 
+// Codes on 15 levels, but one of 64: what the compressed form is made for.
+std::vector<int8_t> sparse_codes(uint32_t N, uint32_t K, std::mt19937& rng) {
+  std::vector<int8_t> codes(size_t{N} * K);
+  for (int8_t& code : codes) {
+    const auto bits = static_cast<uint32_t>(rng());
+    const auto level = static_cast<int32_t>(bits % 15) - 7;
+    const auto any = static_cast<int8_t>(bits >> 8 & 0xff);
+    code = bits >> 26 == 0 ? any : static_cast<int8_t>(level * 9);
+  }
+  return codes;
+}
+
+format::WeightData random_sparse(format::WeightScheme scheme, uint32_t N,
+                                 uint32_t K, std::mt19937& rng) {
+  scheme.format = TSR_WEIGHT_I8;
+  const auto dense = random_weight({"", scheme}, N, K, rng);
+  return compressed(sparse_codes(N, K, rng), dense);
+}
+
 }  // namespace
+
+format::WeightData compressed(std::span<const int8_t> codes,
+                              const format::WeightData& dense) {
+  auto tiles = format::encode_sparse_fixed(dense.N, dense.K, codes);
+  if (!tiles.ok()) throw std::runtime_error(tiles.status().message());
+  auto weight = format::sparse_fixed_weight(std::move(*tiles),
+                                            *dense.find(TSR_PLANE_SCALE));
+  if (!weight.ok()) throw std::runtime_error(weight.status().message());
+  return std::move(*weight);
+}
 
 std::vector<WeightKind> weight_kinds() {
   std::vector<WeightKind> kinds = {
@@ -103,6 +133,9 @@ std::vector<WeightKind> weight_kinds() {
       {"f4e2m1_g32", scheme_of(TSR_WEIGHT_F4E2M1, 32)},
       {"mxfp4", scheme_of(TSR_WEIGHT_MXFP4)},
       {"nvfp4", scheme_of(TSR_WEIGHT_NVFP4)},
+      {"sparse", scheme_of(TSR_WEIGHT_SPARSE_FIXED)},
+      {"sparse_g128", scheme_of(TSR_WEIGHT_SPARSE_FIXED, 128)},
+      {"sparse_g32", scheme_of(TSR_WEIGHT_SPARSE_FIXED, 32)},
       {"q4_0", scheme_of(TSR_WEIGHT_Q4_0), 32},
       {"q4_1", scheme_of(TSR_WEIGHT_Q4_1), 32},
       {"q5_0", scheme_of(TSR_WEIGHT_Q5_0), 32},
@@ -137,13 +170,17 @@ WeightKind weight_kind(const std::string& name) {
 bool has_integer_codes(const WeightKind& kind) {
   const uint32_t format = kind.scheme.format;
   return format == TSR_WEIGHT_I8 || format == TSR_WEIGHT_U8 ||
-         format == TSR_WEIGHT_I4 || format == TSR_WEIGHT_U4;
+         format == TSR_WEIGHT_I4 || format == TSR_WEIGHT_U4 ||
+         format == TSR_WEIGHT_SPARSE_FIXED;
 }
 
 format::WeightData random_weight(const WeightKind& kind, uint32_t N, uint32_t K,
                                  std::mt19937& rng) {
   if (is_block_format(kind.scheme.format)) {
     return random_blocks(kind.scheme.format, N, K, rng);
+  }
+  if (kind.scheme.format == TSR_WEIGHT_SPARSE_FIXED) {
+    return random_sparse(kind.scheme, N, K, rng);
   }
   std::normal_distribution<float> normal;
   std::vector<float> values(size_t{N} * K);

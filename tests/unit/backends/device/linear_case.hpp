@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ bool has_integer_codes(const WeightKind& kind);
 // all be met.
 format::WeightData random_weight(const WeightKind& kind, uint32_t N, uint32_t K,
                                  std::mt19937& rng);
+
+// A weight of those codes [N, K] with the scales of `dense`, as SPARSE_FIXED.
+format::WeightData compressed(std::span<const int8_t> codes,
+                              const format::WeightData& dense);
 
 // Static activations with codes of about +-4 over the range.
 void add_static_activation(format::WeightData& planes, int32_t zero_point);

@@ -3,8 +3,8 @@
 // Every weight format with every way to read activations, against the oracle.
 
 #include <cmath>
+#include <cstring>
 
-#include "framework/format/sparse/sparse_tile.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
 
 namespace tessera::device_test {
@@ -123,28 +123,72 @@ TEST(DeviceLinearSums, AreExactWhereEveryCodeIsExtreme) {
   }
 }
 
-TEST(DeviceLinearSparse, ExpandsTheContainer) {
+// Codes that no book holds, so that most are escapes, and none in a tile's
+// order is far from the next.
+TEST(DeviceLinearSparse, IsTheOracleWhereMostCodesAreEscapes) {
   TSR_OPEN_OR_SKIP(device, {});
   std::mt19937 rng(42);
   const auto dense = random_weight(weight_kind("i8_channel"), 300, 200, rng);
   const auto codes = dense.find(TSR_PLANE_CODES)->bytes();
-  auto tiles = format::encode_sparse_fixed(
-      300, 200,
-      std::span(reinterpret_cast<const int8_t*>(codes.data()), codes.size()));
-  ASSERT_TRUE(tiles.ok()) << tiles.status().message();
-  auto sparse = format::sparse_fixed_weight(std::move(*tiles),
-                                            *dense.find(TSR_PLANE_SCALE));
-  ASSERT_TRUE(sparse.ok()) << sparse.status().message();
-  add_static_activation(*sparse, -5);
+  auto sparse = compressed(
+      std::span(reinterpret_cast<const int8_t*>(codes.data()), codes.size()),
+      dense);
+  add_static_activation(sparse, -5);
   for (const uint32_t act :
        {TSR_ACT_FLOAT, TSR_ACT_I8_DYNAMIC, TSR_ACT_I8_STATIC}) {
-    for (const uint32_t M : {1U, 10U}) {
+    for (const uint32_t M : {1U, 10U, 70U}) {
       LinearCase c;
       c.M = M;
       c.act_quant = act;
-      expect_linear(device, *sparse, c);
+      expect_linear(device, sparse, c);
     }
   }
+}
+
+// Few escapes, farther from each other than a byte counts; rows without any,
+// and some in the first and the last column.
+TEST(DeviceLinearSparse, IsTheOracleWhereEscapesAreFarApart) {
+  TSR_OPEN_OR_SKIP(device, {});
+  std::mt19937 rng(42);
+  const uint32_t N = 70;
+  const uint32_t K = 1300;
+  const auto dense = random_weight(weight_kind("i8_channel"), N, K, rng);
+  std::vector<int8_t> codes(size_t{N} * K);
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = static_cast<int8_t>(i % 15);
+  }
+  for (uint32_t n = 0; n < N; n += 2) {
+    for (const uint32_t k : {0U, 255U, 511U, 1299U}) {
+      if (rng() % 2 == 0) codes[size_t{n} * K + k] = static_cast<int8_t>(-n);
+    }
+  }
+  const auto sparse = compressed(codes, dense);
+  for (const uint32_t M : {1U, 5U, 20U}) {
+    LinearCase c;
+    c.M = M;
+    c.act_quant = TSR_ACT_I8_DYNAMIC;
+    c.y_dtype = TSR_I32;
+    expect_linear(device, sparse, c);
+  }
+}
+
+TEST(DeviceLinearSparse, DamagedTilesAreRefusedByName) {
+  TSR_OPEN_OR_SKIP(device, {});
+  std::mt19937 rng(42);
+  const auto whole = random_weight(weight_kind("sparse"), 300, 200, rng);
+  const auto expect_refusal = [&](size_t entry, int64_t offset,
+                                  const char* reason) {
+    auto damaged = whole;
+    std::memcpy(damaged.find(TSR_PLANE_INDEX)->owned.data() + entry * 8,
+                &offset, sizeof(offset));
+    const Status status = device->load_weight(damaged.view().desc()).status();
+    EXPECT_EQ(status.code(), TSR_INVALID_ARGUMENT);
+    EXPECT_NE(status.message().find(reason), std::string::npos)
+        << status.message();
+  };
+  expect_refusal(1, 32, "sparse tile 0: bytes 0 to 32 of ");
+  expect_refusal(2, int64_t{1} << 40, "sparse tile 1: bytes ");
+  expect_refusal(3, -16, "sparse tile 2: bytes ");
 }
 
 TEST(DeviceLinearRefusals, NameWhatIsWrong) {

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "tessera/error.hpp"
+#include "tessera/packing/code_writer.hpp"
 #include "tessera/packing/gguf_block.hpp"
 #include "tessera/packing/plane_data.hpp"
+#include "tessera/packing/sparse_books.hpp"
 #include "tessera/packing/sparse_tile.hpp"
 #include "tessera/packing/weight_shape.hpp"
 
@@ -28,12 +30,6 @@ inline tsr_plane data_plane(const tsr_weight_desc& desc, uint32_t role) {
   return plane;
 }
 
-inline uint32_t log2_of(uint32_t power) {
-  uint32_t shift = 0;
-  while (power >> shift > 1) ++shift;
-  return shift;
-}
-
 // Packs one slice.
 class RowPacker {
  public:
@@ -41,7 +37,7 @@ class RowPacker {
             uint32_t n_begin, char* packed)
       : shape_(shape),
         sections_(shape.sections()),
-        chunk_shift_(log2_of(shape.chunk_values)),
+        writer_(shape, packed),
         n_begin_(n_begin),
         packed_(packed),
         codes_(data_plane(slice, TSR_PLANE_CODES)),
@@ -49,16 +45,18 @@ class RowPacker {
         zero_(data_plane(slice, TSR_PLANE_ZERO_POINT)),
         scale2_(data_plane(slice, TSR_PLANE_SCALE2)),
         block_(find_gguf_block(shape.format)) {
-    if (shape.format == TSR_WEIGHT_SPARSE_FIXED) {
+    if (shape.format == TSR_WEIGHT_SPARSE_FIXED && shape.code != Code::kBook) {
       expanded_ = expand_sparse(codes_, data_plane(slice, TSR_PLANE_INDEX),
                                 shape.N, shape.K);
     }
   }
 
+  // What no element fills is 0, and in books an escape that there is none for.
   void clear_tile(uint32_t tile) const {
     for (const Section& section : sections_) {
-      std::memset(packed_ + section.begin + tile * section.tile_bytes, 0,
-                  section.tile_bytes);
+      const bool ones = section.begin == 0 && shape_.code == Code::kBook;
+      std::memset(packed_ + section.begin + tile * section.tile_bytes,
+                  ones ? 0xff : 0, section.tile_bytes);
     }
   }
 
@@ -66,45 +64,12 @@ class RowPacker {
     if (block_ != nullptr) {
       pack_blocks(n);
     } else {
-      pack_codes(n);
+      if (shape_.code != Code::kBook) pack_codes(n);
       pack_scales(n);
     }
   }
 
  private:
-  // Puts the lowest bits of `bits` where the code of W[n, k] lies; `column` is
-  // k's in the packed form.
-  void put_code(uint32_t n, uint64_t column, uint32_t bits) const {
-    const auto within =
-        static_cast<uint32_t>(column & (shape_.chunk_values - 1));
-    const uint32_t rows = shape_.layout.rows;
-    const uint64_t chunk = (column >> chunk_shift_) * rows + n % rows;
-    char* place = packed_ + n / rows * shape_.tile_bytes +
-                  (chunk << chunk_shift_) * shape_.code_bits() / 8;
-    switch (shape_.code) {
-      case Code::kF32:
-        std::memcpy(place + uint64_t{within} * 4, &bits, 4);
-        break;
-      case Code::kF16:
-      case Code::kBf16:
-        std::memcpy(place + uint64_t{within} * 2, &bits, 2);
-        break;
-      case Code::kU4:
-      case Code::kE2m1: {
-        const uint32_t step = shape_.layout.nibble_step;
-        const uint32_t in_pairs = within & (2 * step - 1);
-        char& pair = place[(within - in_pairs) / 2 + (in_pairs & (step - 1))];
-        const uint32_t old = static_cast<unsigned char>(pair);
-        const uint32_t shift = in_pairs < step ? 0 : 4;
-        pair = static_cast<char>(old | (bits & 15U) << shift);
-        break;
-      }
-      default:
-        place[within] = static_cast<char>(bits);
-        break;
-    }
-  }
-
   uint64_t column_of(uint32_t k) const {
     return uint64_t{k / shape_.group_size} * shape_.padded_group +
            k % shape_.group_size;
@@ -144,16 +109,9 @@ class RowPacker {
           std::min<uint64_t>(uint64_t{begin} + shape_.group_size, shape_.K));
       const uint64_t column = uint64_t{g} * shape_.padded_group;
       for (uint32_t k = begin; k < end; ++k) {
-        put_code(n, column + (k - begin), code_bits(row, k));
+        writer_.put(n, column + (k - begin), code_bits(row, k));
       }
     }
-  }
-
-  // Where group g of row n lies in a section of one value per group.
-  uint64_t group_index(uint32_t n, uint32_t g) const {
-    return (uint64_t{n / shape_.layout.rows} * shape_.num_groups + g) *
-               shape_.layout.rows +
-           n % shape_.layout.rows;
   }
 
   template <typename Value>
@@ -165,7 +123,7 @@ class RowPacker {
   void pack_scales(uint32_t n) const {
     const uint32_t r = n - n_begin_;
     for (uint32_t g = 0; g < shape_.num_groups && exists(scale_); ++g) {
-      const uint64_t index = group_index(n, g);
+      const uint64_t index = shape_.group_index(n, g);
       const uint32_t k = g * shape_.group_size;
       if (shape_.scale_bits == 16) {
         put(shape_.scales_offset, index,
@@ -198,11 +156,12 @@ class RowPacker {
       const uint64_t at = uint64_t{k} / block_->values * block_->bytes;
       split_gguf_block(*block_, row + at, values);
       for (uint32_t i = 0; i < block_->values; ++i) {
-        put_code(n, column_of(k + i),
-                 static_cast<uint32_t>(static_cast<uint8_t>(values.codes[i])));
+        writer_.put(
+            n, column_of(k + i),
+            static_cast<uint32_t>(static_cast<uint8_t>(values.codes[i])));
       }
       for (uint32_t g = 0; g < block_->values / block_->group; ++g) {
-        const uint64_t index = group_index(n, k / block_->group + g);
+        const uint64_t index = shape_.group_index(n, k / block_->group + g);
         if (shape_.scale_bits == 16) {
           put(shape_.scales_offset, index, load_as<uint16_t>(row + at, 0));
         } else {
@@ -215,7 +174,7 @@ class RowPacker {
 
   const WeightShape& shape_;
   std::vector<Section> sections_;
-  uint32_t chunk_shift_;  // chunk_values is a power of two, and so is a step
+  CodeWriter writer_;
   uint32_t n_begin_;
   char* packed_;
   tsr_plane codes_;
@@ -264,6 +223,9 @@ inline void pack_rows(const WeightShape& shape, const tsr_weight_desc& slice,
     if (n % shape.layout.rows == 0) packer.clear_tile(n / shape.layout.rows);
     packer.pack(n);
   }
+  if (shape.code != Code::kBook) return;
+  pack_books(shape, detail::data_plane(slice, TSR_PLANE_CODES),
+             detail::data_plane(slice, TSR_PLANE_INDEX), packed);
 }
 
 }  // namespace tessera::sdk::packing

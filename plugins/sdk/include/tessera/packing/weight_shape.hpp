@@ -12,6 +12,7 @@
 #include "tessera/packing/gguf_block.hpp"
 #include "tessera/packing/plane_check.hpp"
 #include "tessera/packing/plane_data.hpp"
+#include "tessera/packing/sparse_tile.hpp"
 #include "tessera/plugin.h"
 
 namespace tessera::sdk::packing {
@@ -26,6 +27,7 @@ enum class Code : uint32_t {
   kE4m3 = 5,
   kE5m2 = 6,
   kE2m1 = 7,
+  kBook = 8,  // nibbles that stand for entries of a book
 };
 
 // How a backend's kernels want codes to lie.  Every number is a power of two.
@@ -38,6 +40,9 @@ struct TileLayout {
   uint32_t short_chunk_bytes;
   // Columns between the low and the high nibble of a byte.
   uint32_t nibble_step;
+  // True if tiles of SPARSE_FIXED stay compressed; else they become s8.  `rows`
+  // divides 256 then.
+  bool keeps_books = false;
 };
 
 // One part of the packed form: its tiles, one after the other.
@@ -57,6 +62,14 @@ struct Section {
 //   zeros   f32, the same shape; only with a ZERO_POINT plane
 //   mins    f32, the same shape; only of GGUF blocks that have them
 //   scale2  f32 [N / R][R]; only with a SCALE2 plane
+//   books   i8 [N / 256][columns / 128][16]; this and the next two only of
+//   kBook starts  u32 [N / R][groups][R] and one more: where the escapes of a
+//   row's
+//           part of a group begin, and where the last ones end
+//   escapes u16 [max_escapes + 1]; low byte: columns since the one before, or
+//           since the group's first; high byte: the s8 code, which is added to
+//           what the book says there, 0.  Where the next one is farther than
+//           255 columns, codes of 0 stand between
 //
 // A weight is scale * (code - zero) * scale2 + min, where codes of 4 bits have
 // code_zero subtracted first.
@@ -80,17 +93,31 @@ struct WeightShape {
   uint64_t zeros_offset = 0;
   uint64_t mins_offset = 0;
   uint64_t scale2_offset = 0;
+  uint64_t books_offset = 0;
+  uint64_t starts_offset = 0;
+  uint64_t escapes_offset = 0;
+  uint64_t max_escapes = 0;
   uint64_t packed_bytes = 0;
 
   uint32_t num_tiles() const { return (N + layout.rows - 1) / layout.rows; }
   uint64_t columns() const { return uint64_t{num_groups} * padded_group; }
-  bool is_nibble() const { return code == Code::kU4 || code == Code::kE2m1; }
+  bool is_nibble() const {
+    return code == Code::kU4 || code == Code::kE2m1 || code == Code::kBook;
+  }
   uint32_t code_bits() const {
     if (code == Code::kF32) return 32;
     if (code == Code::kF16 || code == Code::kBf16) return 16;
     return is_nibble() ? 4 : 8;
   }
-  // Every byte of the packed form that is not between two sections.
+  // Of a section of one value per group, the index of row n's.
+  uint64_t group_index(uint32_t n, uint32_t g) const {
+    return (uint64_t{n / layout.rows} * num_groups + g) * layout.rows +
+           n % layout.rows;
+  }
+  uint64_t num_books() const {
+    return (uint64_t{N} + 255) / 256 * ((columns() + 127) / 128);
+  }
+  // The sections that are cut into tiles.
   std::vector<Section> sections() const {
     const uint64_t per_tile = uint64_t{num_groups} * layout.rows;
     std::vector<Section> all = {{0, tile_bytes}};
@@ -167,6 +194,27 @@ inline void read_scaled(const tsr_weight_desc& desc, WeightShape& shape) {
   if (scale.cols > 1) shape.group_size = scale.block_k;
 }
 
+// Columns from one escape to the next, at most.
+inline constexpr uint32_t kFarthestEscape = 255;
+
+// As many escapes as the bytes of the tiles leave room for, and what may have
+// to stand between them.
+inline void keep_books(const tsr_weight_desc& desc, WeightShape& shape) {
+  shape.code = Code::kBook;
+  const uint64_t tiles =
+      ceil_div(desc.N, kSparseRows) * ceil_div(desc.K, kSparseCols);
+  const uint64_t last = desc.K % kSparseCols;
+  const uint64_t nibbles = (desc.K - last) / 2 + ceil_div(last, 2);
+  const uint64_t heads = tiles * kBookBytes + desc.N * nibbles;
+  const uint64_t bytes = find_plane(desc, TSR_PLANE_CODES).cols;
+  const uint64_t between =
+      (std::min(shape.group_size, desc.K) - 1) / kFarthestEscape;
+  const uint64_t escapes =
+      (bytes > heads ? bytes - heads : 0) +
+      desc.N * ceil_div(desc.K, shape.group_size) * between;
+  shape.max_escapes = std::min<uint64_t>(escapes, UINT32_MAX - 1);
+}
+
 // Where the sections lie follows from N alone.
 inline void place_tiles(WeightShape& shape) {
   uint64_t end = shape.num_tiles() * shape.tile_bytes;
@@ -182,6 +230,10 @@ inline void place_tiles(WeightShape& shape) {
   shape.zeros_offset = place(shape.has_zeros, blocked * 4);
   shape.mins_offset = place(shape.has_mins, blocked * 4);
   shape.scale2_offset = place(shape.has_scale2, rows * 4);
+  const bool has_books = shape.code == Code::kBook;
+  shape.books_offset = place(has_books, shape.num_books() * kBookBytes);
+  shape.starts_offset = place(has_books, (blocked + 1) * 4);
+  shape.escapes_offset = place(has_books, (shape.max_escapes + 1) * 2);
   shape.packed_bytes = end;
 }
 
@@ -226,6 +278,13 @@ inline WeightShape weight_shape(const tsr_weight_desc& desc,
   } else {
     detail::read_scaled(desc, shape);
   }
+  // A chunk of codes must have one book.
+  const bool one_book =
+      shape.group_size >= desc.K || shape.group_size % detail::kSparseCols == 0;
+  if (desc.format == TSR_WEIGHT_SPARSE_FIXED && layout.keeps_books &&
+      one_book) {
+    detail::keep_books(desc, shape);
+  }
   detail::place_sections(shape);
   return shape;
 }
@@ -240,7 +299,7 @@ inline tsr_packed_info packed_info(const WeightShape& shape,
   info.layout = 1;
   info.layout_version = layout_version;
   info.alignment = 128;
-  // The tiles of a SPARSE weight are expanded together.
+  // The tiles of a SPARSE weight are read together.
   const bool sparse = shape.format == TSR_WEIGHT_SPARSE_FIXED;
   info.n_multiple = sparse ? shape.N : shape.layout.rows;
   return info;

@@ -176,6 +176,7 @@ void run_attention(Bench& bench, const AttentionRow& row) {
 // clang-format off
 constexpr LinearRow kLinears[] = {
     {"w8a8 M=1 4096x4096",        "i8_channel", TSR_ACT_I8_DYNAMIC, 1,    4096, 4096},
+    {"w8a8sc M=1 4096x4096",      "sparse",     TSR_ACT_I8_DYNAMIC, 1,    4096, 4096},
     {"w8a16 M=1 4096x4096",       "i8_channel", TSR_ACT_FLOAT,      1,    4096, 4096},
     {"q8_0 M=1 4096x4096",        "q8_0",       TSR_ACT_FLOAT,      1,    4096, 4096},
     {"w4a16 g128 M=1 4096x4096",  "u4_g128",    TSR_ACT_FLOAT,      1,    4096, 4096},
@@ -188,6 +189,7 @@ constexpr LinearRow kLinears[] = {
     {"w8a8 M=512 1024x1024",      "i8_channel", TSR_ACT_I8_DYNAMIC, 512,  1024, 1024},
     {"f32 M=512 4096x4096",       "f32",        TSR_ACT_FLOAT,      512,  4096, 4096},
     {"w8a8 M=512 4096x4096",      "i8_channel", TSR_ACT_I8_DYNAMIC, 512,  4096, 4096},
+    {"w8a8sc M=512 1024x1024",    "sparse",     TSR_ACT_I8_DYNAMIC, 512,  1024, 1024},
     {"w4a16 g128 M=512 4096x4096", "u4_g128",   TSR_ACT_FLOAT,      512,  4096, 4096},
 };
 constexpr AttentionRow kAttentions[] = {

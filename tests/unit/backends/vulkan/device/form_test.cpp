@@ -13,7 +13,8 @@ namespace {
 TEST(VulkanForm, EveryNumberOfRowsIsTheOracle) {
   TSR_OPEN_OR_SKIP(device, {});
   std::mt19937 rng(42);
-  for (const char* name : {"f32", "bf16", "i8_channel", "u4_g32_f16"}) {
+  for (const char* name :
+       {"f32", "bf16", "i8_channel", "u4_g32_f16", "sparse"}) {
     SCOPED_TRACE(name);
     const auto planes = random_weight(weight_kind(name), 70, 320, rng);
     for (const uint32_t M : {1U, 3U, 4U, 5U, 8U, 9U, 16U, 33U}) {

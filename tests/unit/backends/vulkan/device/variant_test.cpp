@@ -25,7 +25,8 @@ class VulkanVariant : public testing::TestWithParam<const char*> {
 
 TEST_P(VulkanVariant, GivesTheOraclesResults) {
   TSR_OPEN_OR_SKIP(device, options_of(GetParam()));
-  expect_linears(device, {"i8_channel", "u4_channel", "i4_g32", "f16"});
+  expect_linears(device,
+                 {"i8_channel", "u4_channel", "i4_g32", "sparse", "f16"});
 }
 
 // Codes that are no s8 once the zero point is taken off: signed and unsigned,
@@ -33,7 +34,7 @@ TEST_P(VulkanVariant, GivesTheOraclesResults) {
 TEST_P(VulkanVariant, TakesZeroPointsOff) {
   TSR_OPEN_OR_SKIP(device, options_of(GetParam()));
   std::mt19937 rng(42);
-  for (const char* name : {"i8_channel", "u4_g32"}) {
+  for (const char* name : {"i8_channel", "u4_g32", "sparse"}) {
     SCOPED_TRACE(name);
     auto planes = random_weight(weight_kind(name), 70, 96, rng);
     add_static_activation(planes, 101);
