@@ -47,9 +47,10 @@ class TensorPlaces {
   // What a launch may read as texels: a tensor from its first element on, where
   // it lies in this step, and bytes of an op's scratch.
   TexelRange tensor_texels(uint32_t id) const;
-  TexelRange scratch_texels(uint32_t op, uint64_t offset,
-                            uint64_t bytes) const {
-    return {workspace_.get(), scratch_offsets_[op] + offset, bytes};
+  TexelRange scratch_texels(
+      uint32_t op, uint64_t offset, uint64_t bytes,
+      VkFormat format = VK_FORMAT_R32G32B32A32_UINT) const {
+    return {workspace_.get(), scratch_offsets_[op] + offset, bytes, format};
   }
   // True if the range's tensor lies there in this step.
   bool is_at(const TexelRange& range) const;

@@ -168,8 +168,8 @@ class AttentionBlock final : public AttentionLaunch {
     std::vector<TexelRange> texels = {
         pool_texels(), step.places.scratch_texels(index(), 0, query_bytes())};
     if (is_integer()) {
-      texels.push_back(
-          step.places.scratch_texels(index(), query_bytes(), distance_bytes()));
+      texels.push_back(step.places.scratch_texels(
+          index(), query_bytes(), distance_bytes(), VK_FORMAT_R32G32_UINT));
     }
     return {
         pipelines.get(is_integer() ? "attention_fa3_block" : "attention_block",
@@ -215,7 +215,7 @@ class AttentionBlock final : public AttentionLaunch {
   }
   uint64_t distance_bytes() const {
     constexpr uint64_t kDistances = 128;  // as shaders/attention_parts.glsl
-    return is_integer() ? op().num_q_heads * kDistances * sizeof(float) : 0;
+    return is_integer() ? op().num_q_heads * kDistances * 2 * sizeof(float) : 0;
   }
   TexelRange pool_texels() const {
     return {&pool().buffer(), pool().offset(), pool().bytes()};

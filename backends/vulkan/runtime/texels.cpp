@@ -15,6 +15,8 @@ uint64_t texel_bytes(VkFormat format) {
     case VK_FORMAT_R32_SFLOAT:
     case VK_FORMAT_R32_SINT:
       return 4;
+    case VK_FORMAT_R32G32_UINT:
+      return 8;
     default:
       return 16;
   }

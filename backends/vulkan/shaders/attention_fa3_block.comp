@@ -18,38 +18,43 @@ layout(binding = 2) uniform usamplerBuffer distance_texels;
 #define LOWEST (-16777216.0)  // below 512 * 127 * -128
 // Keys whose products with V f32 adds up exactly: 1024 * 127 * 128 < 2^24.
 #define EXACT_KEYS 1024u
-// Thresholds of a head that come first in the search: each eighth.
-#define STEPS 15u
+// log2(127 / 0.5): a probability of half a code.
+#define HALF_CODE_LOG 7.988684
 
-float steps[MAX_ROWS * STEPS];  // of row r's head: those from r * STEPS
+float slopes[MAX_ROWS];  // log2 of a probability falls by that per distance
 
-// Number of k with distance <= the head's threshold k, which falls with k: which
-// eight first, then how many of those.
-float probability_code(uint r, float distance) {
-  float eights = 0.0;
-  [[unroll]] for (uint i = 0u; i < STEPS; ++i) {
-    eights += distance <= steps[r * STEPS + i] ? 1.0 : 0.0;
+// Code k of a probability holds from the head's threshold k + 1, not included, to
+// threshold k: distances are natural logarithms over a scale, of which half a
+// code's, the first threshold, tells enough for a guess.
+void load_slopes() {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    const int first = distance_block(first_head() + int(r % HEADS));
+    const uint half_code = texelFetch(distance_texels, first).y;
+    slopes[r] = -HALF_CODE_LOG / (max(uintBitsToFloat(half_code), 0.0) + 0.5);
   }
-  const int texel =
-      distance_block(first_head() + int(r % HEADS)) / 4 + 2 * int(eights);
-  const vec4 low = uintBitsToFloat(texelFetch(distance_texels, texel));
-  const vec4 high = uintBitsToFloat(texelFetch(distance_texels, texel + 1));
-  float code = 8.0 * eights;
-  [[unroll]] for (uint i = 0u; i < 4u; ++i) {
-    code += distance <= low[i] ? 1.0 : 0.0;
-    code += distance <= high[i] ? 1.0 : 0.0;
-  }
-  return code;
 }
 
-void load_steps() {
+// Codes of the rows' probabilities: a guess, then steps to where the thresholds
+// say, of which most guesses need none.
+void find_codes(float distances[MAX_ROWS], out int codes[MAX_ROWS],
+                inout Walk walk) {
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-    const int first = distance_block(first_head() + int(r % HEADS)) / 4;
-    [[unroll]] for (uint i = 0u; i < STEPS; ++i) {
-      steps[r * STEPS + i] = uintBitsToFloat(
-          texelFetch(distance_texels, first + 2 * int(i) + 1).w);
-    }
+    codes[r] = int(min(127.0 * exp2(distances[r] * slopes[r]) + 0.5, 127.0));
   }
+  uint steps = 0u;
+  bool is_off = false;
+  do {
+    is_off = false;
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      const int first = distance_block(first_head() + int(r % HEADS));
+      const uvec4 pair = texelFetch(distance_texels, first + codes[r]);
+      const bool is_high = distances[r] > uintBitsToFloat(pair.x);
+      const bool is_low = distances[r] <= uintBitsToFloat(pair.y);
+      codes[r] += (is_low ? 1 : 0) - (is_high ? 1 : 0);
+      is_off = is_off || is_high || is_low;
+    }
+  } while (is_off && ++steps < uint(DISTANCES));
+  walk.iterations += steps + 1u;
 }
 
 // Queries that are no number, of which the row has none either, become 0.
@@ -114,7 +119,7 @@ void main() {
     }
   }
   load_queries(query_block() / 4);
-  load_steps();
+  load_slopes();
   bool bad[MAX_ROWS];
   float tops[MAX_ROWS];
   int totals[MAX_ROWS];
@@ -158,10 +163,15 @@ void main() {
       const int key = first + i * int(LANES) + lane_index();
       float scores[MAX_ROWS];
       multiply_keys(found.texels, uint(i) * LANES, scores);
+      // A key that is not seen may be above the top.
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        scores[r] = max(tops[r] - scores[r], 0.0);
+      }
+      int key_codes[MAX_ROWS];
+      find_codes(scores, key_codes, walk);
       [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
         const bool seen = key >= begins[r] && key < ends[r];
-        const float code = probability_code(r, tops[r] - scores[r]);
-        codes[r] = mix(codes[r], vec4(seen ? code : 0.0),
+        codes[r] = mix(codes[r], vec4(seen ? float(key_codes[r]) : 0.0),
                        equal(ivec4(i), ivec4(0, 1, 2, 3)));
       }
     } while (++i < count);

@@ -66,8 +66,8 @@ int query_block() {
              HEAD_DIM * ROWS);
 }
 
-// FA3: where the thresholds of a query head are, as floats: DISTANCES of them,
-// for behind the last stands one that no distance keeps.
+// FA3: where a query head's pairs of floats are, DISTANCES of them: that of code
+// k has thresholds k and k + 1.
 #define DISTANCES 128
 int distance_block(int head) {
   return min(head, args.num_q_heads - 1) * DISTANCES;

@@ -17,16 +17,20 @@ float code_of(float x, int head) {
   return is_finite(x) ? roundEven(clamp(product, -127.0, 127.0)) : NOT_A_NUMBER;
 }
 
-// No distance of two scores is above 2^24, so f32 holds what matters.
+// Of threshold k, from 1; of those before and after the last, what every and what
+// no distance keeps.  No distance of two scores is above 2^24, so f32 holds what
+// matters.
+float threshold_of(int head, int k) {
+  if (k < 1 || k >= DISTANCES) return k < 1 ? float(1 << 25) : -1.0;
+  const int threshold = I32s(args.thresholds).v[head * (DISTANCES - 1) + k - 1];
+  return float(clamp(threshold, -1, 1 << 24));
+}
+
 void write_distances(int head) {
-  for (int i = lane_index(); i < DISTANCES; i += int(LANES)) {
-    float distance = -1.0;
-    if (i < DISTANCES - 1) {
-      const int threshold =
-          I32s(args.thresholds).v[head * (DISTANCES - 1) + i];
-      distance = float(clamp(threshold, -1, 1 << 24));
-    }
-    F32s(args.distances).v[distance_block(head) + i] = distance;
+  for (int k = lane_index(); k < DISTANCES; k += int(LANES)) {
+    F32s pair = F32s(args.distances + uint64_t(distance_block(head) + k) * 8ul);
+    pair.v[0] = threshold_of(head, k);
+    pair.v[1] = threshold_of(head, k + 1);
   }
 }
 
