@@ -134,7 +134,7 @@ class AttentionBlock final : public AttentionLaunch {
            query_bytes() / kTexel <= device().gpu().facts().max_texels;
   }
 
-  // For decoding and for prefill: the queries, then attention.
+  // For each kind of step: the queries, then attention.
   uint32_t num_slots() const override { return 2 * kNumSteps; }
 
   // The queries, then FA3's thresholds.
@@ -143,26 +143,33 @@ class AttentionBlock final : public AttentionLaunch {
   }
 
   void fill(const Step& step, DispatchSlot* slots) override {
-    const StepKind chosen = step.submission.max_q_len == 1 ? kDecode : kPrefill;
+    const StepKind phase = step.submission.max_q_len == 1 ? kDecode : kPrefill;
+    const bool is_long = !keeps_all(phase, step.submission.max_seq_len);
+    const uint32_t chosen = is_long ? phase + kLong : phase;
     AttentionArgs args = arguments(step);
     args.queries = step.places.scratch(index());
     args.distances = args.queries + query_bytes();
     const uint32_t parts =
-        num_parts(chosen, step.submission.num_tokens, step.submission.num_seqs);
-    for (const StepKind kind : {kDecode, kPrefill}) {
+        num_parts(phase, step.submission.num_tokens, step.submission.num_seqs);
+    for (uint32_t kind = 0; kind < kNumSteps; ++kind) {
       const uint32_t groups = kind == chosen ? parts : 0;
       for (uint32_t i = 0; i < 2; ++i) {
-        set_slot(slots[2 * kind + i], groups,
+        set_slot(slots[size_t{2} * kind + i], groups,
                  uint64_t{pool().desc().num_kv_heads} * chunks_, args);
       }
     }
   }
 
   Dispatch dispatch(const Step& step, uint32_t slot) override {
-    const StepKind kind = slot / 2 == kDecode ? kDecode : kPrefill;
-    const std::vector<uint32_t> constants = {
-        pool().desc().format,     heads_, tokens_[kind], pool().desc().head_dim,
-        pool().desc().block_size, span(), out_dtype()};
+    const uint32_t kind = slot / 2;
+    const std::vector<uint32_t> constants = {pool().desc().format,
+                                             heads_,
+                                             tokens_[kind % kLong],
+                                             pool().desc().head_dim,
+                                             pool().desc().block_size,
+                                             span(),
+                                             out_dtype(),
+                                             kind < kLong ? 1U : 0U};
     Pipelines& pipelines = device().pipelines();
     if (slot % 2 == 0) return {pipelines.get("attention_query", constants), {}};
     std::vector<TexelRange> texels = {
@@ -178,10 +185,12 @@ class AttentionBlock final : public AttentionLaunch {
   }
 
  private:
-  enum StepKind : uint32_t { kDecode, kPrefill, kNumSteps };
-  static constexpr uint32_t kMaxRows = 8;    // as shaders/attention_parts.glsl
-  static constexpr uint32_t kMaxSums = 128;  // as shaders/attention_block.comp
-  static constexpr uint32_t kMaxSpan = 16;   // likewise
+  // With kLong: of more keys than integer attention keeps scores of.
+  enum StepKind : uint32_t { kDecode, kPrefill, kLong, kNumSteps = 2 * kLong };
+  static constexpr uint32_t kMaxKept = 4096;  // as attention_fa3_block.comp
+  static constexpr uint32_t kMaxRows = 8;     // as shaders/attention_parts.glsl
+  static constexpr uint32_t kMaxSums = 128;   // as shaders/attention_block.comp
+  static constexpr uint32_t kMaxSpan = 16;    // likewise
 
   uint32_t per_texel() const {
     if (pool().desc().format == TSR_KV_F32) return 4;
@@ -198,6 +207,12 @@ class AttentionBlock final : public AttentionLaunch {
     const uint32_t lanes = device().gpu().facts().subgroup_size;
     const uint32_t texels = row_texels();
     return std::max(1U, (texels + lanes - 1) / lanes) * per_texel();
+  }
+  // True if scores of sequences so long have a place, or need none.
+  bool keeps_all(StepKind kind, uint32_t max_seq_len) const {
+    const uint32_t lanes = device().gpu().facts().subgroup_size;
+    const uint32_t round_scores = 4 * heads_ * tokens_[kind];
+    return !is_integer() || max_seq_len <= kMaxKept / round_scores * 4 * lanes;
   }
   // Every sequence may end with a part that is not full.
   uint32_t num_parts(StepKind kind, uint32_t tokens, uint32_t seqs) const {
@@ -223,7 +238,7 @@ class AttentionBlock final : public AttentionLaunch {
 
   uint32_t heads_ = 1;
   uint32_t chunks_ = 1;  // of a KV head's query heads
-  uint32_t tokens_[kNumSteps] = {1, 1};
+  uint32_t tokens_[kLong] = {1, 1};
 };
 
 class KvAppendLaunch final : public Launch {

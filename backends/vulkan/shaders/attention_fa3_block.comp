@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Integer attention in blocks, bit for bit as numerics.md section 2: one pass
-// over K for the maximum of each row, then one over K and V.  Every product and
-// sum is of integers that f32 holds.
+// over K for the maximum of each row, then one over V, and over the K of rounds
+// whose scores the first had no place for.  Every product and sum is of integers
+// that f32 holds.
 #extension GL_GOOGLE_include_directive : require
 #define BLOCK_FORM
 #include "base.glsl"
@@ -13,6 +14,10 @@
 #include "attention_rows.glsl"
 
 layout(binding = 2) uniform usamplerBuffer distance_texels;
+
+// 1: scores of all rounds have a place.  Else those of more keys are looked for,
+// be there any or not: a driver that runs shaders on a CPU cannot leave a loop out.
+layout(constant_id = 8) const uint KEEPS_ALL = 0u;
 
 #define MAX_KEYS 133000
 #define LOWEST (-16777216.0)  // below 512 * 127 * -128
@@ -104,16 +109,96 @@ void store_rows(Part part, int totals[MAX_ROWS], bool bad[MAX_ROWS]) {
   }
 }
 
+// Scores of a round's LANES keys from i * LANES, row r: at (4 * round + i) * ROWS
+// + r.  Behind them is room for a round, where all others' go.
+#define MAX_KEPT 4096  // as launch/attention.cpp
+const uint KEPT_ROUNDS = MAX_KEPT / (4u * ROWS);
+float kept[MAX_KEPT + 4 * MAX_ROWS];
+
+uint kept_at(uint round, int i) {
+  return (4u * min(round, KEPT_ROUNDS) + uint(i)) * ROWS;
+}
+
+// What the rounds share.
+float tops[MAX_ROWS];
+int totals[MAX_ROWS];
+int begins[MAX_ROWS];
+int ends[MAX_ROWS];
+uint keys_added = 0u;  // to sums
+
+bool sees(uint r, int key) { return key >= begins[r] && key < ends[r]; }
+
+// Of the round that begins at key `first`, LANES keys at a time.
+int count_of(int first, int end) {
+  return min(4, (end - first + int(LANES) - 1) / int(LANES));
+}
+
+// The scores of a round, to `kept` and `tops`.
+void score_round(Keys found, int first, int count, uint round) {
+  int i = 0;
+  [[dont_unroll]] do {
+    const int key = first + i * int(LANES) + lane_index();
+    float scores[MAX_ROWS];
+    multiply_keys(found.texels, uint(i) * LANES, scores);
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      kept[kept_at(round, i) + r] = scores[r];
+      tops[r] = max(tops[r], sees(r, key) ? scores[r] : LOWEST);
+    }
+  } while (++i < count);
+}
+
+// Adds a round's V, by the codes of its scores.
+void add_round(Keys found, int first, int count, uint round, bool is_kept,
+               inout Walk walk) {
+  vec4 codes[MAX_ROWS];
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) codes[r] = vec4(0.0);
+  int i = 0;
+  [[dont_unroll]] do {
+    const int key = first + i * int(LANES) + lane_index();
+    float distances[MAX_ROWS];
+    if (!is_kept) multiply_keys(found.texels, uint(i) * LANES, distances);
+    // A key that is not seen may be above the top.
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      const float score =
+          is_kept ? kept[kept_at(round, i) + r] : distances[r];
+      distances[r] = max(tops[r] - score, 0.0);
+    }
+    int key_codes[MAX_ROWS];
+    find_codes(distances, key_codes, walk);
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      codes[r] = mix(codes[r], vec4(sees(r, key) ? float(key_codes[r]) : 0.0),
+                     equal(ivec4(i), ivec4(0, 1, 2, 3)));
+    }
+  } while (++i < count);
+  const ivec4 v_rows = found.texels + walk.v_texels;
+  i = 0;
+  [[dont_unroll]] do {
+    float row_codes[MAX_ROWS];
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      row_codes[r] = codes[r].x;
+      codes[r] = codes[r].yzwx;
+      totals[r] += int(row_codes[r]);
+    }
+    add_values(v_rows, uint(i) * LANES, row_codes);
+  } while (++i < count);
+  walk.iterations += 10u;
+  keys_added += KEYS;
+  if (keys_added == EXACT_KEYS) {
+    keep_sums();
+    keys_added = 0u;
+  }
+}
+
 void main() {
   args = place.v;
   const Part part = find_part();
   if (part.num_tokens == 0) return;
-  int begins[MAX_ROWS];
-  int ends[MAX_ROWS];
   find_seen(part, begins, ends);
   const int end = ends[ROWS - 1u];
+  const bool is_kept_whole =
+      part.seq_len <= int(KEPT_ROUNDS * KEYS) || KEEPS_ALL == 0u;
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-    if (ends[r] - begins[r] > MAX_KEYS) {
+    if (ends[r] - begins[r] > MAX_KEYS || !is_kept_whole) {
       report_fault(args.fault, FAULT_SEQUENCE, part.seq);
       return;
     }
@@ -121,8 +206,6 @@ void main() {
   load_queries(query_block() / 4);
   load_slopes();
   bool bad[MAX_ROWS];
-  float tops[MAX_ROWS];
-  int totals[MAX_ROWS];
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
     bad[r] = take_bad_queries(r);
     tops[r] = LOWEST;
@@ -133,66 +216,32 @@ void main() {
     whole_sums[i] = 0;
   }
   Walk walk = start_walk();
-  int first = begins[0] / 4 * 4;
+  const int begin = begins[0] / 4 * 4;
+  int first = begin;
+  uint round = 0u;
   do {
     const Keys found = find_keys(part, first + lane_index() * 4, end - 1, walk);
     touch_keys(walk, found);
-    const int count = min(4, (end - first + int(LANES) - 1) / int(LANES));
-    int i = 0;
-    [[dont_unroll]] do {
-      const int key = first + i * int(LANES) + lane_index();
-      float scores[MAX_ROWS];
-      multiply_keys(found.texels, uint(i) * LANES, scores);
-      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-        const bool seen = key >= begins[r] && key < ends[r];
-        tops[r] = max(tops[r], seen ? scores[r] : LOWEST);
-      }
-    } while (++i < count);
+    score_round(found, first, count_of(first, end), round);
+    ++round;
     walk.iterations += 6u;
   } while ((first += int(KEYS)) < end);
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) tops[r] = max_of_lanes(tops[r]);
-  uint keys_added = 0u;
-  first = begins[0] / 4 * 4;
+  first = begin;
+  round = 0u;
   do {
     const Keys found = find_keys(part, first + lane_index() * 4, end - 1, walk);
-    const int count = min(4, (end - first + int(LANES) - 1) / int(LANES));
-    vec4 codes[MAX_ROWS];
-    [[unroll]] for (uint r = 0u; r < ROWS; ++r) codes[r] = vec4(0.0);
-    int i = 0;
-    [[dont_unroll]] do {
-      const int key = first + i * int(LANES) + lane_index();
-      float scores[MAX_ROWS];
-      multiply_keys(found.texels, uint(i) * LANES, scores);
-      // A key that is not seen may be above the top.
-      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-        scores[r] = max(tops[r] - scores[r], 0.0);
-      }
-      int key_codes[MAX_ROWS];
-      find_codes(scores, key_codes, walk);
-      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-        const bool seen = key >= begins[r] && key < ends[r];
-        codes[r] = mix(codes[r], vec4(seen ? float(key_codes[r]) : 0.0),
-                       equal(ivec4(i), ivec4(0, 1, 2, 3)));
-      }
-    } while (++i < count);
-    const ivec4 v_rows = found.texels + walk.v_texels;
-    i = 0;
-    [[dont_unroll]] do {
-      float row_codes[MAX_ROWS];
-      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-        row_codes[r] = codes[r].x;
-        codes[r] = codes[r].yzwx;
-        totals[r] += int(row_codes[r]);
-      }
-      add_values(v_rows, uint(i) * LANES, row_codes);
-    } while (++i < count);
-    walk.iterations += 10u;
-    keys_added += KEYS;
-    if (keys_added == EXACT_KEYS) {
-      keep_sums();
-      keys_added = 0u;
-    }
-  } while ((first += int(KEYS)) < end);
+    add_round(found, first, count_of(first, end), round, true, walk);
+    ++round;
+  } while ((first += int(KEYS)) < end &&
+           (KEEPS_ALL != 0u || round < KEPT_ROUNDS));
+  if (KEEPS_ALL == 0u) {
+    do {
+      const Keys found =
+          find_keys(part, first + lane_index() * 4, end - 1, walk);
+      add_round(found, first, count_of(first, end), round, false, walk);
+    } while ((first += int(KEYS)) < end);
+  }
   keep_sums();
   end_walk(walk, part);
   store_rows(part, totals, bad);

@@ -185,6 +185,9 @@ void AttentionStep::make_scales(std::mt19937& rng) {
     const double c = double{scale} * kv_scale_.at(h / ratio, 0) * softmax;
     std::array<int32_t, 127> limits{};
     format::probability_thresholds(c, limits);
+    if (case_.has_straight_thresholds) {
+      for (int32_t k = 0; k < 127; ++k) limits[k] = (126 - k) / 3 * 40;
+    }
     for (uint32_t k = 0; k < 127; ++k) thresholds_.set_integer(h, k, limits[k]);
     limits_.insert(limits_.end(), limits.begin(), limits.end());
   }
@@ -247,8 +250,13 @@ void AttentionStep::add_to(OpRunner& op, const KvPool& pool) {
   attention.thresholds = op.add(thresholds_, TSR_DIM_FIXED);
   op.program().add_op(attention);
   uint32_t max_q_len = 0;
-  for (const SeqCase& s : case_.seqs) max_q_len = std::max(max_q_len, s.q_len);
+  uint32_t max_seq_len = 0;
+  for (const SeqCase& s : case_.seqs) {
+    max_q_len = std::max(max_q_len, s.q_len);
+    max_seq_len = std::max(max_seq_len, s.seq_len);
+  }
   op.step().max_q_len = max_q_len;
+  op.step().max_seq_len = max_seq_len;
 }
 
 reference::Attention AttentionStep::describe() {

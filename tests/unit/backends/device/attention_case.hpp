@@ -32,6 +32,8 @@ struct AttentionCase {
   uint32_t dtype = TSR_F32;
   // Blocks of a sequence follow each other, as those of one that grows alone.
   bool in_order = false;
+  // Of integer attention: thresholds that no exponential has, three of a kind.
+  bool has_straight_thresholds = false;
 
   std::string name() const;
 };

@@ -52,5 +52,14 @@ INSTANTIATE_TEST_SUITE_P(All, DeviceAttention,
                            return "kv" + std::to_string(format.param);
                          });
 
+// A kernel may guess codes by an exponential, but what it guesses is held
+// against the thresholds.
+TEST(DeviceAttentionCodes, AreWhatTheThresholdsSay) {
+  TSR_OPEN_OR_SKIP(device, {});
+  AttentionCase c;
+  c.has_straight_thresholds = true;
+  AttentionStep(*device, c, TSR_KV_I8_HEAD).run(device);
+}
+
 }  // namespace
 }  // namespace tessera::device_test

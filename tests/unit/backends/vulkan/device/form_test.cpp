@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tests/unit/backends/device/attention_case.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
 
 namespace tessera::device_test {
@@ -41,6 +42,26 @@ TEST(VulkanForm, ExtremeCodesAreAddedExactly) {
     c.act_quant = TSR_ACT_I8_DYNAMIC;
     c.y_dtype = TSR_I32;
     expect_linear(device, planes, c);
+  }
+}
+
+// Integer attention in blocks keeps the scores of so many keys and looks for
+// those of the rest again; on both sides of that, and short sequences beside.
+TEST(VulkanForm, IntegerAttentionIsExactWhereverScoresHaveNoPlace) {
+  TSR_OPEN_OR_SKIP(device, {});
+  AttentionCase c;
+  c.num_q_heads = 8;
+  c.num_kv_heads = 1;
+  c.head_dim = 32;
+  for (const uint32_t keys : {4096U, 4097U, 4200U}) {
+    for (const uint32_t window : {0U, 100U}) {
+      c.mask = window == 0 ? TSR_MASK_CAUSAL : TSR_MASK_SLIDING;
+      c.window = window;
+      c.seqs = {{1, keys}, {1, 40}};
+      AttentionStep(*device, c, TSR_KV_I8_HEAD).run(device);
+      c.seqs = {{3, keys}, {2, 40}};
+      AttentionStep(*device, c, TSR_KV_I8_HEAD).run(device);
+    }
   }
 }
 
