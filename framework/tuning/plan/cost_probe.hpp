@@ -135,12 +135,21 @@ class CostProbe {
 
   // Times cells in turns, round by round, so that what else the machine does
   // falls on all alike; probe() then has their times.  As many at once as
-  // memory is well spent on; stops between such lots once `is_late` says so.
+  // memory is well spent on; loads no more once `is_late` says so, and ends the
+  // rounds early.
   // What does not run among its neighbours is left to probe().
   //
   // Errors  those of the devices
   Status time_together(const std::vector<TimedCell>& cells,
                        const std::function<bool()>& is_late);
+
+  // Times those anew that it had timed or found, in one go as far as memory
+  // goes, in more rounds: they are to be told apart.  Where `is_late` says so
+  // meanwhile, has_timed() may be false of some.
+  //
+  // Errors  as time_together()
+  Status time_against(const std::vector<TimedCell>& cells,
+                      const std::function<bool()>& is_late);
 
   // Whether its times are to be taken here, and are not kept.
   // Errors: those of the store.
@@ -220,7 +229,12 @@ class CostProbe {
                  SegmentCost& cost);
   Status measure_alone(const Subject& subject, KindTimes& times);
   Result<Window> open_window(const TimedCell& cell);
-  void time_phase(uint32_t phase, std::vector<Window>& windows);
+  struct Go;
+  Status time_all(const std::vector<TimedCell>& cells, const Go& go);
+  std::vector<Window> open_windows(const std::vector<TimedCell>& cells,
+                                   const Go& go, size_t& next);
+  void time_phase(uint32_t phase, const Go& go, std::vector<Window>& windows);
+  void forget_times(const TimedCell& cell);
   Status keep_times(const Window& window);
   bool fits_window(const GraphSegment& segment) const;
   const KindTimes* timed_kind(const Device& device, const GraphSegment& segment,

@@ -3,6 +3,7 @@
 #include "framework/tuning/plan/cost_refiner.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "framework/tuning/plan/cost_source.hpp"
 
@@ -13,6 +14,15 @@ using planner::kDecode;
 using planner::kPrefill;
 using planner::LinearClass;
 using planner::Problem;
+
+namespace {
+
+// A cell may be that much dearer than the one chosen and still be as good.
+constexpr double kClose = 1.1;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
 
 // What a plan uses of devices that have a clock here.  Segments without linears
 // are the same in any scheme.
@@ -68,6 +78,80 @@ Result<uint32_t> CostRefiner::measure_used(
   TSR_ASSIGN_OR_RETURN(const uint32_t num_timed,
                        take_places(taken, is_late, problem));
   return static_cast<uint32_t>(drifted.size()) + num_timed;
+}
+
+// What linears of the plan could be in as well, by what was timed.
+std::set<Placement> CostRefiner::close_to(const planner::Assignment& assignment,
+                                          const Problem& problem) const {
+  const auto both_phases = [&](const std::array<const Cell*, 2>& cells) {
+    double ns = 0.0;
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      const auto& cost = cells[phase]->costs[phase];
+      if (!cost || is_untimed(*cost)) return kInfinity;
+      ns += work_ns(problem, phase, cost->ns);
+    }
+    return ns;
+  };
+  std::set<Placement> close;
+  for (size_t g = 0; g < assignment.segments.size(); ++g) {
+    for (size_t i = 0; i < problem.segments[g].linears.size(); ++i) {
+      const auto& cells =
+          problem.linear_classes[problem.segments[g].linears[i].linear_class]
+              .cells;
+      const auto& chosen = assignment.segments[g].linears[i].cells;
+      const double least =
+          both_phases({&cells[chosen[kPrefill]], &cells[chosen[kDecode]]});
+      for (const Cell& cell : cells) {
+        if (problem.devices[cell.host].simulated) continue;
+        if (both_phases({&cell, &cell}) > kClose * least) continue;
+        close.insert({cell.host, cell.scheme});
+      }
+    }
+  }
+  return close;
+}
+
+// Of ops that are in all of `places` of a device, the least of those counts
+// that are taken from now on.
+void CostRefiner::retake_sites(const std::set<CostPlace>& places,
+                               Problem& problem) const {
+  for (const CostPlace& place : places) {
+    if (!probe_.has_timed(classes_.cell_of(place))) continue;
+    for (planner::Site& site : problem.segment_classes[place.index].sites) {
+      if (site.device != place.device) continue;
+      for (auto& cost : site.costs) {
+        if (cost) cost->source = kStaleSource;
+      }
+    }
+  }
+}
+
+// What was timed a few seconds ago was timed on another machine, as far as it
+// goes for a percent, and of many prices the solver finds those that luck made
+// low.
+Result<uint32_t> CostRefiner::measure_close(
+    const planner::Assignment& assignment, const std::function<bool()>& is_late,
+    Problem& problem) {
+  const std::set<Placement> close = close_to(assignment, problem);
+  const size_t num_before = told_apart_.size();
+  told_apart_.insert(close.begin(), close.end());
+  std::vector<TimedCell> cells;
+  std::set<CostPlace> places;
+  bool any_new = false;
+  for (const auto& [device, scheme] : told_apart_) {
+    for (uint32_t index = 0; index < classes_.segments.size(); ++index) {
+      if (classes_.segments[index]->weights.empty()) continue;
+      const CostPlace place{index, device, scheme};
+      places.insert(place);
+      cells.push_back(classes_.cell_of(place));
+      any_new = any_new || probe_.has_timed(cells.back());
+    }
+  }
+  const bool is_told_apart = told_apart_.size() == num_before;
+  if (is_told_apart || told_apart_.size() < 2 || !any_new) return 0U;
+  TSR_RETURN_IF_ERROR(probe_.time_against(cells, is_late));
+  retake_sites(places, problem);
+  return take_places(places, is_late, problem);
 }
 
 // The quickest runs first, so that time goes a long way.

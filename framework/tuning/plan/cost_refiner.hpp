@@ -28,12 +28,19 @@ class CostRefiner {
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
                                 const std::function<bool()>& is_late,
                                 planner::Problem& problem);
+  Result<uint32_t> measure_close(const planner::Assignment& assignment,
+                                 const std::function<bool()>& is_late,
+                                 planner::Problem& problem);
   Status measure_rest(const std::function<bool()>& is_late,
                       planner::Problem& problem);
 
  private:
   std::set<CostPlace> used_untimed(const planner::Assignment& assignment,
                                    const planner::Problem& problem) const;
+  std::set<Placement> close_to(const planner::Assignment& assignment,
+                               const planner::Problem& problem) const;
+  void retake_sites(const std::set<CostPlace>& places,
+                    planner::Problem& problem) const;
   Result<uint32_t> take_places(const std::set<CostPlace>& places,
                                const std::function<bool()>& is_late,
                                planner::Problem& problem);
@@ -42,6 +49,7 @@ class CostRefiner {
   const ProbedClasses classes_;
   CostProbe& probe_;
   KeptCosts kept_;
+  std::set<Placement> told_apart_;  // in one go
 };
 
 }  // namespace tessera

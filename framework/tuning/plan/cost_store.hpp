@@ -42,6 +42,10 @@ struct MeasuredSegment {
   std::array<TimeSpread, 2> spread;  // by phase
 };
 
+inline bool is_busy(const MeasuredSegment& measured) {
+  return is_busy(measured.spread[0]) || is_busy(measured.spread[1]);
+}
+
 // A file in SQLite's format; several processes may use it at once, one thread
 // each.
 class CostStore {

@@ -179,8 +179,7 @@ Status CostProbe::keep(const CostKey& key, const SegmentCost& cost) {
   MeasuredSegment measured = to_measured(graph_, cost);
   timed_.emplace_back(key, measured);
   ++counts_.measured;
-  const bool busy =
-      std::any_of(measured.spread.begin(), measured.spread.end(), is_busy);
+  const bool busy = is_busy(measured);
   if (busy) ++counts_.busy;
   if (options_.store == nullptr || busy) return {};
   return options_.store->put(key, measured);

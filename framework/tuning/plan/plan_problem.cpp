@@ -328,6 +328,12 @@ Result<uint32_t> ProblemMaker::measure_used(
   return work_->measure_used(assignment, is_late, problem);
 }
 
+Result<uint32_t> ProblemMaker::measure_close(
+    const planner::Assignment& assignment, const std::function<bool()>& is_late,
+    Problem& problem) {
+  return work_->refiner().measure_close(assignment, is_late, problem);
+}
+
 Result<bool> ProblemMaker::measure_steps(const planner::Assignment& assignment,
                                          planner::Problem& problem) {
   return work_->measure_steps(assignment, problem);

@@ -64,6 +64,16 @@ class ProblemMaker {
                                 const std::function<bool()>& is_late,
                                 planner::Problem& problem);
 
+  // Where another scheme or device would do about as well for some linear of
+  // `assignment`, by what was timed in this planning: times all that is so
+  // close anew, in one go.  Does so once for each set of those.
+  //
+  // Returns  how much of the problem changed
+  // Errors   as make()
+  Result<uint32_t> measure_close(const planner::Assignment& assignment,
+                                 const std::function<bool()>& is_late,
+                                 planner::Problem& problem);
+
   // Times steps of `assignment`, of which nothing is left to be timed by
   // itself, and charges what they lose where they change device; see StepCosts.
   //

@@ -66,6 +66,9 @@ Status time_plans(ProblemMaker& maker, const std::function<bool()>& is_late,
       TSR_ASSIGN_OR_RETURN(const uint32_t num_timed,
                            maker.measure_used(*plan, is_late, problem));
       if (num_timed > 0 || is_late()) continue;
+      TSR_ASSIGN_OR_RETURN(const uint32_t num_close,
+                           maker.measure_close(*plan, is_late, problem));
+      if (num_close > 0 || is_late()) continue;
       TSR_ASSIGN_OR_RETURN(const bool lost,
                            maker.measure_steps(*plan, problem));
       if (lost) continue;

@@ -18,8 +18,16 @@ using planner::kPrefill;
 // too: what is timed in such a run is as cold as in a session.
 constexpr uint64_t kColdWeights = uint64_t{96} << 20;
 
-// Weights that are loaded at once to be timed in turns.
+// Weights that are loaded at once to be timed in turns; and of what is to be
+// told apart, the share of a device's memory, if that is more.
 constexpr uint64_t kBytesAtOnce = uint64_t{1} << 30;
+constexpr uint64_t kShareOfMemory = 8;
+
+// Rounds of what is to be told apart, for each that others get.
+constexpr uint32_t kCloseRounds = 3;
+
+// Rounds where time is up: less than that tells nothing.
+constexpr uint32_t kLeastRounds = 2;
 
 std::vector<double> sizes_of_ops(const Graph& graph, const Lowered& lowered) {
   std::vector<double> sizes;
@@ -33,6 +41,13 @@ std::vector<double> sizes_of_ops(const Graph& graph, const Lowered& lowered) {
 }
 
 }  // namespace
+
+// How cells are timed.
+struct CostProbe::Go {
+  const std::function<bool()>& is_late;
+  uint32_t num_rounds = 0;
+  uint64_t bytes_at_once = kBytesAtOnce;
+};
 
 // A run of segments as one program.
 struct CostProbe::Window {
@@ -142,16 +157,18 @@ Result<CostProbe::Window> CostProbe::open_window(const TimedCell& cell) {
 }
 
 // Twice the rounds where the machine was busy, for a second of quiet is enough.
-void CostProbe::time_phase(uint32_t phase, std::vector<Window>& windows) {
+void CostProbe::time_phase(uint32_t phase, const Go& go,
+                           std::vector<Window>& windows) {
   for (Window& window : windows) {
     window.stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
   }
-  for (uint32_t round = 0; round < 2 * options_.repeats; ++round) {
+  for (uint32_t round = 0; round < 2 * go.num_rounds; ++round) {
     const bool is_busy = std::any_of(windows.begin(), windows.end(),
                                      [phase](const Window& window) {
                                        return window.rounds[phase].was_busy();
                                      });
-    if (round >= options_.repeats && !is_busy) return;
+    if (round >= go.num_rounds && !is_busy) return;
+    if (round >= kLeastRounds && go.is_late()) return;
     std::erase_if(windows, [&](Window& window) {
       const bool ran = window.rounds[phase].add_round(window.stage).ok();
       const TimedCell& cell = window.cell;
@@ -191,33 +208,70 @@ Status CostProbe::keep_times(const Window& window) {
 
 Status CostProbe::time_together(const std::vector<TimedCell>& cells,
                                 const std::function<bool()>& is_late) {
-  size_t next = 0;
-  while (next < cells.size() && !is_late()) {
-    std::vector<Window> windows;
-    uint64_t bytes = 0;
-    for (; next < cells.size() && bytes < kBytesAtOnce; ++next) {
-      const TimedCell& cell = cells[next];
-      const WindowKey key{cell.device.get(), cell.scheme->name};
-      const bool is_open = std::any_of(
-          windows.begin(), windows.end(), [&](const Window& window) {
-            return window.cell.device == cell.device &&
-                   window.cell.scheme->name == cell.scheme->name;
-          });
-      if (is_open || !fits_window(*cell.segment) || has_timed(cell) ||
-          unfit_.contains(key)) {
-        continue;
-      }
-      Result<Window> window = open_window(cell);
-      // Another segment of the run may be what the device lacks.
-      if (!window.ok() || !stage_ns(cell.device).ok()) {
-        unfit_.insert(key);
-        continue;
-      }
-      bytes += window->stage.stage().memory().weight_bytes;
-      windows.push_back(std::move(*window));
+  return time_all(cells, {is_late, options_.repeats});
+}
+
+void CostProbe::forget_times(const TimedCell& cell) {
+  const CostKey key = key_of(cell);
+  windows_.erase({cell.device.get(), cell.scheme->name});
+  std::erase_if(timed_, [&](const auto& entry) {
+    const auto& [known, measured] = entry;
+    if (known.device != key.device || known.scheme != key.scheme) return false;
+    --counts_.measured;
+    if (is_busy(measured)) --counts_.busy;
+    return true;
+  });
+}
+
+Status CostProbe::time_against(const std::vector<TimedCell>& cells,
+                               const std::function<bool()>& is_late) {
+  if (is_late()) return {};
+  Go go{is_late, kCloseRounds * options_.repeats};
+  uint64_t least = UINT64_MAX;
+  for (const TimedCell& cell : cells) {
+    forget_times(cell);
+    least = std::min(least, cell.device->info().memory_bytes);
+  }
+  go.bytes_at_once = std::max(kBytesAtOnce, least / kShareOfMemory);
+  return time_all(cells, go);
+}
+
+// As many as memory is well spent on, from `next` on, which is moved on.
+std::vector<CostProbe::Window> CostProbe::open_windows(
+    const std::vector<TimedCell>& cells, const Go& go, size_t& next) {
+  std::vector<Window> windows;
+  uint64_t bytes = 0;
+  for (; next < cells.size() && bytes < go.bytes_at_once && !go.is_late();
+       ++next) {
+    const TimedCell& cell = cells[next];
+    const WindowKey key{cell.device.get(), cell.scheme->name};
+    const bool is_open =
+        std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
+          return window.cell.device == cell.device &&
+                 window.cell.scheme->name == cell.scheme->name;
+        });
+    if (is_open || !fits_window(*cell.segment) || has_timed(cell) ||
+        unfit_.contains(key)) {
+      continue;
     }
+    Result<Window> window = open_window(cell);
+    // Another segment of the run may be what the device lacks.
+    if (!window.ok() || !stage_ns(cell.device).ok()) {
+      unfit_.insert(key);
+      continue;
+    }
+    bytes += window->stage.stage().memory().weight_bytes;
+    windows.push_back(std::move(*window));
+  }
+  return windows;
+}
+
+Status CostProbe::time_all(const std::vector<TimedCell>& cells, const Go& go) {
+  size_t next = 0;
+  while (next < cells.size() && !go.is_late()) {
+    std::vector<Window> windows = open_windows(cells, go, next);
     for (const uint32_t phase : {kPrefill, kDecode}) {
-      time_phase(phase, windows);
+      time_phase(phase, go, windows);
     }
     for (const Window& window : windows) {
       TSR_RETURN_IF_ERROR(keep_times(window));

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Schemes that are nearly as good as each other, on a machine that changes.
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/e2e/plan_costs.hpp"
+
+namespace tessera::e2e {
+namespace {
+
+// Of sums of shares.
+constexpr double kRounding = 1e-6;
+
+class CloseCosts : public PlanCosts {
+ protected:
+  // As many bytes, so that either may be chosen.
+  ProblemInputs close_inputs() {
+    ProblemInputs asked = inputs();
+    asked.schemes = {*find_scheme("w8a16"), *find_scheme("w8a8_dynamic")};
+    asked.probe.store = nullptr;
+    return asked;
+  }
+
+  planner::Assignment all_in(const char* scheme, Problem problem) {
+    problem.rules.push_back({"layers.*", device_->name(), scheme, false});
+    const auto made = planner::make_plan(problem, {{}, false, false});
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    return made->assignment;
+  }
+
+  // Of the second scheme to the first, by linear class.
+  static std::vector<double> ratios(const Problem& problem) {
+    std::vector<double> found;
+    for (const auto& entry : problem.linear_classes) {
+      found.push_back(entry.cells[1].costs[kDecode]->ns /
+                      entry.cells[0].costs[kDecode]->ns);
+    }
+    return found;
+  }
+};
+
+// The machine gets faster from one go to the next, which is no merit of what is
+// timed then.
+TEST_F(CloseCosts, AreTimedAnewInOneGo) {
+  const ProblemInputs asked = close_inputs();
+  ProblemMaker at_once(asked);
+  const std::vector<double> truth = ratios(make(at_once));
+  ProblemMaker maker(asked);
+  Problem problem = make(maker, ProbeDepth::kEstimate);
+  ASSERT_TRUE(
+      maker.measure_used(all_in("w8a16", problem), kNever, problem).ok());
+  machine_.speed = 1.05;
+  const planner::Assignment chosen = all_in("w8a8_dynamic", problem);
+  ASSERT_TRUE(maker.measure_used(chosen, kNever, problem).ok());
+  const std::vector<double> before = ratios(problem);
+  const auto changed = maker.measure_close(chosen, kNever, problem);
+  ASSERT_TRUE(changed.ok()) << changed.status().message();
+  EXPECT_GT(*changed, 0U);
+  const std::vector<double> after = ratios(problem);
+  for (size_t i = 0; i < truth.size(); ++i) {
+    EXPECT_NEAR(before[i], truth[i] / 1.05, 1e-3) << "not in one go";
+    EXPECT_NEAR(after[i], truth[i], kRounding);
+  }
+  const uint32_t runs = machine_.runs;
+  EXPECT_EQ(*maker.measure_close(chosen, kNever, problem), 0U);
+  EXPECT_EQ(machine_.runs, runs) << "once";
+}
+
+// What is far off need not be told apart.
+TEST_F(CloseCosts, AreNotThoseOfTwiceTheBytes) {
+  ProblemInputs asked = close_inputs();
+  asked.schemes[0] = *find_scheme("f32");
+  ProblemMaker maker(asked);
+  Problem problem = make(maker);
+  const uint32_t runs = machine_.runs;
+  const auto changed =
+      maker.measure_close(all_in("w8a8_dynamic", problem), kNever, problem);
+  ASSERT_TRUE(changed.ok()) << changed.status().message();
+  EXPECT_EQ(*changed, 0U);
+  EXPECT_EQ(machine_.runs, runs);
+}
+
+}  // namespace
+}  // namespace tessera::e2e
