@@ -16,6 +16,11 @@ constexpr double kRounding = 1e-6;
 
 class CloseCosts : public PlanCosts {
  protected:
+  // Runs of a hundredth of a second.
+  CloseCosts() { machine_.speed = kSpeed; }
+
+  static constexpr double kSpeed = 1e10;
+
   // As many bytes, so that either may be chosen.
   ProblemInputs close_inputs() {
     ProblemInputs asked = inputs();
@@ -52,7 +57,7 @@ TEST_F(CloseCosts, AreTimedAnewInOneGo) {
   Problem problem = make(maker, ProbeDepth::kEstimate);
   ASSERT_TRUE(
       maker.measure_used(all_in("w8a16", problem), kNever, problem).ok());
-  machine_.speed = 1.05;
+  machine_.speed = 1.05 * kSpeed;
   const planner::Assignment chosen = all_in("w8a8_dynamic", problem);
   ASSERT_TRUE(maker.measure_used(chosen, kNever, problem).ok());
   const std::vector<double> before = ratios(problem);
@@ -67,6 +72,20 @@ TEST_F(CloseCosts, AreTimedAnewInOneGo) {
   const uint32_t runs = machine_.runs;
   EXPECT_EQ(*maker.measure_close(chosen, kNever, problem), 0U);
   EXPECT_EQ(machine_.runs, runs) << "once";
+}
+
+// Another second would be spent on each.
+TEST_F(CloseCosts, AreLeftWhereRunsAreLong) {
+  machine_.speed = 1.0;
+  const ProblemInputs asked = close_inputs();
+  ProblemMaker maker(asked);
+  Problem problem = make(maker);
+  const uint32_t runs = machine_.runs;
+  const auto changed =
+      maker.measure_close(all_in("w8a8_dynamic", problem), kNever, problem);
+  ASSERT_TRUE(changed.ok()) << changed.status().message();
+  EXPECT_EQ(*changed, 0U);
+  EXPECT_EQ(machine_.runs, runs);
 }
 
 // What is far off need not be told apart.

@@ -158,6 +158,12 @@ class CostProbe {
   // Whether this probe has timed it among its neighbours.
   bool has_timed(const TimedCell& cell) const;
 
+  // What a prefill step of it with its neighbours took, of as many layers as
+  // are timed.
+  //
+  // Requires  has_timed(cell)
+  double run_ns(const TimedCell& cell) const;
+
   // What it took, which is neither counted nor kept yet.
   //
   // Requires  has_timed(cell)

@@ -17,8 +17,15 @@ using planner::Problem;
 
 namespace {
 
+// Goes of that; a plan that has no rest then is as good as timing can tell.
+constexpr uint32_t kMostGoes = 3;
+
 // A cell may be that much dearer than the one chosen and still be as good.
 constexpr double kClose = 1.1;
+
+// What takes longer to run is left as it is: a second go takes too long, and a
+// long run has its loud moments in it.
+constexpr double kLongSecondGoNs = 1e8;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -142,13 +149,17 @@ Result<uint32_t> CostRefiner::measure_close(
     for (uint32_t index = 0; index < classes_.segments.size(); ++index) {
       if (classes_.segments[index]->weights.empty()) continue;
       const CostPlace place{index, device, scheme};
+      const TimedCell cell = classes_.cell_of(place);
+      const bool is_new = probe_.has_timed(cell);
+      if (is_new && probe_.run_ns(cell) > kLongSecondGoNs) continue;
+      any_new = any_new || is_new;
       places.insert(place);
-      cells.push_back(classes_.cell_of(place));
-      any_new = any_new || probe_.has_timed(cells.back());
+      cells.push_back(cell);
     }
   }
   const bool is_told_apart = told_apart_.size() == num_before;
   if (is_told_apart || told_apart_.size() < 2 || !any_new) return 0U;
+  if (++num_goes_ > kMostGoes) return 0U;
   TSR_RETURN_IF_ERROR(probe_.time_against(cells, is_late));
   retake_sites(places, problem);
   return take_places(places, is_late, problem);

@@ -50,6 +50,7 @@ class CostRefiner {
   CostProbe& probe_;
   KeptCosts kept_;
   std::set<Placement> told_apart_;  // in one go
+  uint32_t num_goes_ = 0;
 };
 
 }  // namespace tessera

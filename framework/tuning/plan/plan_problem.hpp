@@ -66,7 +66,8 @@ class ProblemMaker {
 
   // Where another scheme or device would do about as well for some linear of
   // `assignment`, by what was timed in this planning: times all that is so
-  // close anew, in one go.  Does so once for each set of those.
+  // close anew, in one go.  Does so once for each set of those, and a few times
+  // at most.
   //
   // Returns  how much of the problem changed
   // Errors   as make()

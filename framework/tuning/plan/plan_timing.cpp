@@ -77,7 +77,9 @@ Status time_plans(ProblemMaker& maker, const std::function<bool()>& is_late,
                          time_losses(maker, is_late, problem));
     changed = num_timed > 0;
   }
-  return {};
+  if (!is_late()) return {};
+  const auto plan = best_plan(problem);
+  return plan ? maker.measure_steps(*plan, problem).status() : Status();
 }
 
 }  // namespace tessera

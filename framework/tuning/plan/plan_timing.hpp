@@ -14,7 +14,8 @@ namespace tessera {
 
 // Times what the best plan uses, and what the best plans without each device
 // use, into `problem` until they use nothing that was not timed, or `is_late`
-// says so.
+// says so.  Then the steps of the plan there is are timed, if that goes from
+// device to device and they were not yet.
 //
 // Requires  maker.make() gave `problem`; its limits and rules may differ
 // Errors    those of ProblemMaker::measure_used()

@@ -172,6 +172,20 @@ Status OpRounds::add_round(TimedStage& stage) {
     TSR_RETURN_IF_ERROR(stage.time_run().status());
     if (front_ops_ > 0) TSR_RETURN_IF_ERROR(stage.time_front().status());
   }
+  const bool has_enough =
+      walls_.size() >= kRecordedRounds && quiet_time(walls_).ns > kLongRunNs;
+  if (!has_enough) TSR_RETURN_IF_ERROR(add_records(stage));
+  TSR_ASSIGN_OR_RETURN(const double wall,
+                       time_round([&] { return stage.time_run(); }));
+  walls_.push_back(wall);
+  if (front_ops_ == 0) return {};
+  TSR_ASSIGN_OR_RETURN(const double front,
+                       time_round([&] { return stage.time_front(); }));
+  fronts_.push_back(front);
+  return {};
+}
+
+Status OpRounds::add_records(TimedStage& stage) {
   TSR_ASSIGN_OR_RETURN(const auto records, stage.record_run());
   OpRecords of_round{std::vector<double>(ns_.size(), 0.0),
                      std::vector<double>(ns_.size(), 0.0)};
@@ -180,13 +194,6 @@ Status OpRounds::add_round(TimedStage& stage) {
   }
   for (size_t op = 0; op < ns_.size(); ++op) ns_[op].push_back(of_round.ns[op]);
   launches_ = std::move(of_round.launches);
-  TSR_ASSIGN_OR_RETURN(const double wall,
-                       time_round([&] { return stage.time_run(); }));
-  walls_.push_back(wall);
-  if (front_ops_ == 0) return {};
-  TSR_ASSIGN_OR_RETURN(const double front,
-                       time_round([&] { return stage.time_front(); }));
-  fronts_.push_back(front);
   return {};
 }
 

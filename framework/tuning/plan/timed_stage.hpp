@@ -35,6 +35,10 @@ StepSize write_step(Stage& stage, uint32_t max_blocks_per_seq,
 inline constexpr uint32_t kMostRunsOfRound = 8;
 inline constexpr double kEnoughNsOfRound = 4e6;
 
+// Of runs that take so long, no more rounds have a recorded run.
+inline constexpr double kLongRunNs = 4e7;
+inline constexpr size_t kRecordedRounds = 2;
+
 // Runs a step of a stage and says what it took.
 struct RunTimer {
   std::function<Result<double>(Stage&, const StepSize&)> time = time_by_clock;
@@ -98,7 +102,7 @@ class OpRounds {
   // front_ops  as the stage has
   OpRounds(std::vector<double> op_sizes, uint32_t front_ops);
 
-  // A recorded run, then some that are timed.
+  // A recorded run, unless there were enough of them, then some that are timed.
   //
   // Requires  stage.prepare() for the step
   Status add_round(TimedStage& stage);
@@ -112,11 +116,12 @@ class OpRounds {
   OpTimes times(double stage_ns) const;
 
  private:
+  Status add_records(TimedStage& stage);
   void share_wall(double ns, size_t begin, size_t end, OpTimes& times) const;
 
   std::vector<double> op_sizes_;
   uint32_t front_ops_ = 0;
-  std::vector<std::vector<double>> ns_;  // by op, then round
+  std::vector<std::vector<double>> ns_;  // by op, then recorded round
   std::vector<double> launches_;         // by op: kernels begun, last round
   std::vector<std::string> kernels_;     // by op
   std::vector<double> walls_;            // medians of the runs of a round

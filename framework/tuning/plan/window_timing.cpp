@@ -3,6 +3,8 @@
 // Times segments where they stand in the model, many cells in turns.
 
 #include <algorithm>
+#include <chrono>
+#include <numeric>
 #include <utility>
 
 #include "framework/tuning/plan/probe_subject.hpp"
@@ -25,6 +27,8 @@ constexpr uint64_t kShareOfMemory = 8;
 
 // Rounds of what is to be told apart, for each that others get.
 constexpr uint32_t kCloseRounds = 3;
+// No more than others get on a quiet machine once rounds took so long.
+constexpr auto kEnough = std::chrono::seconds(2);
 
 // Rounds where time is up: less than that tells nothing.
 constexpr uint32_t kLeastRounds = 2;
@@ -131,6 +135,16 @@ bool CostProbe::has_timed(const TimedCell& cell) const {
   return timed_kind(*cell.device, *cell.segment, *cell.scheme) != nullptr;
 }
 
+double CostProbe::run_ns(const TimedCell& cell) const {
+  double ns = 0.0;
+  for (const auto& [signature, kind] :
+       windows_.at({cell.device.get(), cell.scheme->name})) {
+    ns =
+        std::accumulate(kind.ns[kPrefill].begin(), kind.ns[kPrefill].end(), ns);
+  }
+  return ns;
+}
+
 Result<CostProbe::Window> CostProbe::open_window(const TimedCell& cell) {
   const auto [begin, end] = window_of(*cell.segment);
   GraphSegment whole = segments_[begin];
@@ -146,14 +160,16 @@ Result<CostProbe::Window> CostProbe::open_window(const TimedCell& cell) {
   // be known apart.
   const uint32_t front_ops =
       end - begin > 1 ? segments_[end - 1].first - range.first : 0;
-  const OpRounds rounds(sizes_of_ops(graph_, lower_range(plan, range)),
-                        front_ops);
+  const std::vector<double> sizes =
+      sizes_of_ops(graph_, lower_range(plan, range));
+  // In a prefill step kernels take long, and what lies between them is little.
+  const std::array<OpRounds, 2> rounds{OpRounds(sizes, 0),
+                                       OpRounds(sizes, front_ops)};
   TSR_ASSIGN_OR_RETURN(
       TimedStage stage,
       TimedStage::create(stage_inputs(plan), range, cell.device, options_.timer,
                          front_ops));
-  return Window{
-      cell, begin, end, range.first, std::move(stage), {{rounds, rounds}}};
+  return Window{cell, begin, end, range.first, std::move(stage), rounds};
 }
 
 // Twice the rounds where the machine was busy, for a second of quiet is enough.
@@ -162,6 +178,10 @@ void CostProbe::time_phase(uint32_t phase, const Go& go,
   for (Window& window : windows) {
     window.stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
   }
+  const auto begin = std::chrono::steady_clock::now();
+  const auto took_enough = [begin] {
+    return std::chrono::steady_clock::now() - begin > kEnough;
+  };
   for (uint32_t round = 0; round < 2 * go.num_rounds; ++round) {
     const bool is_busy = std::any_of(windows.begin(), windows.end(),
                                      [phase](const Window& window) {
@@ -169,6 +189,7 @@ void CostProbe::time_phase(uint32_t phase, const Go& go,
                                      });
     if (round >= go.num_rounds && !is_busy) return;
     if (round >= kLeastRounds && go.is_late()) return;
+    if (round >= options_.repeats && took_enough()) return;
     std::erase_if(windows, [&](Window& window) {
       const bool ran = window.rounds[phase].add_round(window.stage).ok();
       const TimedCell& cell = window.cell;
