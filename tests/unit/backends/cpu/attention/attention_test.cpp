@@ -236,6 +236,19 @@ TEST(Attention, RefusesAWorkspaceThatIsTooSmall) {
             std::string::npos);
 }
 
+TEST(Attention, GoesByTilesWhereQueriesAreBf16OrCodes) {
+  const auto name_of = [](uint32_t kv_format, uint32_t dtype) {
+    return std::string(
+        select_attention_kernel(kv_format, dtype, Isa::kAmx)->name);
+  };
+  EXPECT_EQ(name_of(TSR_KV_BF16, TSR_BF16), "attention_paged_bf16__amx");
+  EXPECT_EQ(name_of(TSR_KV_I8_TOKEN, TSR_BF16), "attention_paged_i8t__amx");
+  EXPECT_EQ(name_of(TSR_KV_I8_CHANNEL, TSR_BF16), "attention_paged_i8c__amx");
+  EXPECT_EQ(name_of(TSR_KV_I8_HEAD, TSR_F32), "attention_fa3_i8h__amx");
+  // Queries of more bits are not rounded.
+  EXPECT_EQ(name_of(TSR_KV_BF16, TSR_F32), "attention_paged_bf16__avx512");
+}
+
 // A sequence gives the same bits alone and in a batch.
 TEST(Attention, DoesNotDependOnTheRestOfTheBatch) {
   AttentionCase batch;

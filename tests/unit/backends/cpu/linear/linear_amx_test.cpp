@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 
 #include "backends/cpu/kernels/linear/linear_kernel.hpp"
 #include "tests/unit/backends/cpu/amx/emulated_tiles.hpp"
@@ -123,6 +124,59 @@ TEST(IntegerAmx, BeginsAtAnyTile) {
   for (const int64_t n_begin : {16, 64, 128, 144}) {
     expect_scalar_sums(weight, 40, n_begin, rng);
   }
+}
+
+WeightKindCase kind_named(const std::string& name) {
+  for (const WeightKindCase& kind : weight_kinds()) {
+    if (kind.name == name) return kind;
+  }
+  return {};
+}
+
+// A product of tiles takes as long for one row as for sixteen.
+TEST(AmxRows, BeginWhereDotProductsTakeLonger) {
+  struct Case {
+    const char* kind;
+    bool is_integer;
+    int64_t first_M;
+    const char* name;
+  };
+  const Case cases[] = {
+      {"bf16", false, 9, "linear_bf16_bf16__amx_32x32"},
+      {"q8_0", false, 9, "linear_bf16_q8_0__amx_32x32"},
+      {"q4_0", false, 4, "linear_bf16_q4_0__amx_32x32"},
+      {"u4_g128", false, 4, "linear_bf16_u4__amx_32x32"},
+      {"i8_channel", true, 8, "linear_i8_i8__amx"},
+      {"i4_g32", true, 8, "linear_i8_u4__amx"},
+  };
+  std::mt19937 rng(42);
+  for (const Case& c : cases) {
+    const TestWeight weight = random_weight(kind_named(c.kind), 16, 256, rng);
+    const auto name_of = [&](int64_t M) {
+      return find_linear_kernel(linear_kernels(),
+                                {&weight.linear().shape, false, c.is_integer,
+                                 !c.is_integer, M},
+                                Isa::kAmx)
+          ->name;
+    };
+    EXPECT_EQ(name_of(c.first_M), c.name);
+    EXPECT_EQ(name_of(512), c.name);
+    EXPECT_EQ(name_of(c.first_M - 1).find("amx"), std::string::npos);
+  }
+}
+
+// Groups so small that their sums of codes do not fit the scratch.
+TEST(AmxRows, LeaveSmallGroupsOfNibblesToOthers) {
+  std::mt19937 rng(42);
+  WeightKindCase kind = kind_named("u4_g32");
+  kind.scheme.group_size = 16;
+  const TestWeight weight = random_weight(kind, 16, 256, rng);
+  ASSERT_EQ(weight.linear().shape.layout, Layout::kU4Tiles);
+  EXPECT_EQ(find_linear_kernel(linear_kernels(),
+                               {&weight.linear().shape, false, true, false, 64},
+                               Isa::kAmx)
+                ->name,
+            "linear_i8_u4__avx512vnni");
 }
 
 }  // namespace
