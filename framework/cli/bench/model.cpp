@@ -18,9 +18,9 @@
 #include "framework/cli/bench/model_options.hpp"
 #include "framework/cli/bench/model_row.hpp"
 #include "framework/cli/bench/model_table.hpp"
-#include "framework/cli/bench/random_model.hpp"
 #include "framework/cli/console.hpp"
 #include "framework/cli/progress.hpp"
+#include "framework/cli/random_model.hpp"
 #include "framework/runtime/lowering.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
 

@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "framework/cli/random_model.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 
@@ -72,11 +73,7 @@ void add_bench_model_options(CLI::App& app, ModelOptions& options) {
                  "Plan lock files of `tessera plan`; several with commas")
       ->delimiter(',')
       ->type_name("FILE");
-  app.add_option("--preset", options.preset,
-                 "A model of this shape with random weights, without its "
-                 "files: qwen3-0.6b, 1.7b, 4b, 8b, 14b, 32b, llama3.1-8b, 70b")
-      ->type_name("NAME")
-      ->excludes("MODEL", "--plan");
+  add_preset_option(app, options.preset)->excludes("--plan");
   add_load_options(app, options);
   add_threads_option(app, options.threads);
   add_history_options(app, options.history);

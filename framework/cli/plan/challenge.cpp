@@ -30,9 +30,6 @@ constexpr double kSettled = 0.02;
 constexpr Screening kScreening;
 constexpr RaceLength kFinal{6, 2, kSettled};
 constexpr RaceLength kConfirmation{12, 2, kSettled};
-constexpr size_t kFinalists = 8;
-// Who took so many times the plan's time is none, but for the fastest.
-constexpr double kStillGood = 1.15;
 constexpr size_t kConfirmed = 3;
 // Plans that are loaded at once.
 constexpr size_t kAtOnce = 7;
@@ -195,7 +192,7 @@ class Challenge {
     ChallengeWork work;
     work.screening = kScreening;
     work.at_once = kAtOnce;
-    work.races = {{kFinalists, kFinal}, {kConfirmed, kConfirmation}};
+    work.races = {{kScreening.finalists, kFinal}, {kConfirmed, kConfirmation}};
     work.own_load_ns = load_ns;
     const double ns = forecast(problem_, own_, rivals, work);
     write_err(fmt::format(
@@ -214,9 +211,11 @@ class Challenge {
 
 std::vector<const Rival*> first_of(const std::vector<Placing>& placings,
                                    size_t count) {
+  std::vector<double> ratios;
+  ratios.reserve(placings.size());
+  for (const Placing& one : placings) ratios.push_back(one.ratio.median);
   std::vector<const Rival*> rivals;
-  for (size_t i = 0; i < std::min(count, placings.size()); ++i) {
-    if (i > 0 && placings[i].ratio.median > kStillGood) break;
+  for (size_t i = 0; i < num_finalists(kScreening, count, ratios); ++i) {
     rivals.push_back(placings[i].rival);
   }
   return rivals;
@@ -278,8 +277,8 @@ Result<RaceReport> challenge_plan(const PlanCommandOptions& options,
                        challenge.screen(rivals));
   TSR_ASSIGN_OR_RETURN(
       const std::vector<Placing> finalists,
-      challenge.run(first_of(screened, kFinalists), kFinal, kFinalsShare,
-                    "challenge: the fastest again"));
+      challenge.run(first_of(screened, kScreening.finalists), kFinal,
+                    kFinalsShare, "challenge: the fastest again"));
   TSR_ASSIGN_OR_RETURN(
       const std::vector<Placing> confirmed,
       challenge.run(first_of(finalists, kConfirmed), kConfirmation, 1.0,

@@ -22,6 +22,7 @@
 #include "framework/cli/plan/plan_runs.hpp"
 #include "framework/cli/plan/real_runs.hpp"
 #include "framework/cli/plan/verify.hpp"
+#include "framework/cli/random_model.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/planner/plan_file/plan_picture.hpp"
 #include "framework/planner/plan_file/plan_text.hpp"
@@ -202,6 +203,7 @@ void add_goal_options(CLI::App& app, PlanCommandOptions& options) {
                  "Mean KL from the model in its own floats, at most; measured "
                  "on text/select.txt beside the model and scored on report.txt")
       ->check(not_negative_validator())
+      ->excludes("--preset")
       ->type_name("X");
   app.add_option("--memory", options.memory,
                  "DEVICE=SIZE that the plan may take, as cpu=4G")
@@ -219,6 +221,7 @@ void add_goal_options(CLI::App& app, PlanCommandOptions& options) {
 
 void add_input_options(CLI::App& app, PlanCommandOptions& options) {
   add_model_option(app, options.model);
+  add_preset_option(app, options.preset);
   app.add_option("--devices", options.devices,
                  "Devices to plan for, with commas; simulated ones only when "
                  "named")
@@ -266,22 +269,13 @@ void add_input_options(CLI::App& app, PlanCommandOptions& options) {
 }
 
 // What a problem file has, or is not done with it.
-constexpr const char* kMeasuredWith[] = {"MODEL",
-                                         "--devices",
-                                         "--schemes",
-                                         "--base",
-                                         "--kv",
-                                         "--prompt",
-                                         "--generate",
-                                         "--batch",
-                                         "--split-linears",
-                                         "--costs",
-                                         "--profile-seconds",
-                                         "--remeasure",
-                                         "--verify-tokens",
-                                         "--sensitivity-tokens",
-                                         "--threads",
-                                         "--isolate"};
+constexpr const char* kMeasuredWith[] = {
+    "MODEL",           "--preset",        "--devices",
+    "--schemes",       "--base",          "--kv",
+    "--prompt",        "--generate",      "--batch",
+    "--split-linears", "--costs",         "--profile-seconds",
+    "--remeasure",     "--verify-tokens", "--sensitivity-tokens",
+    "--threads",       "--isolate"};
 
 void add_problem_options(CLI::App& app, PlanCommandOptions& options) {
   const CLI::Option* const file =

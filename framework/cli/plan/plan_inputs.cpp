@@ -14,6 +14,7 @@
 #include "framework/cli/plan/loaded_plan.hpp"
 #include "framework/cli/plan/refine_costs.hpp"
 #include "framework/cli/progress.hpp"
+#include "framework/cli/random_model.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/host/trust/certificate.hpp"
 #include "framework/model/build_graph.hpp"
@@ -145,7 +146,9 @@ Status add_costs(const PlanCommandOptions& options,
 
 Result<PlanInputs> measure_inputs(const PlanCommandOptions& options) {
   PlanInputs inputs;
-  TSR_ASSIGN_OR_RETURN(inputs.model, load_model(options.model));
+  TSR_ASSIGN_OR_RETURN(inputs.model, options.preset.empty()
+                                         ? load_model(options.model)
+                                         : random_model(options.preset));
   const Model& model = *inputs.model->model;
   if (model.totals.weight_format != 0) {
     return Status(TSR_UNIMPLEMENTED,

@@ -22,6 +22,7 @@ namespace tessera::cli {
 
 struct PlanCommandOptions {
   std::string model;
+  std::string preset;  // in place of a model: its shape, with random weights
   std::vector<std::string> devices = {"cpu"};
   std::vector<std::string> schemes;
   std::string base;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -112,8 +113,7 @@ Status PlanRace::run_round(std::vector<Runner>& runners) {
                          bench::run_model(*one.session, load, false));
     const double step = bench::quantile_of(sample.step_ns, 0.5);
     const double total = sample.prefill_ns + work.generate * step;
-    one.quickest = std::min(one.quickest, total);
-    one.slowest = std::max(one.slowest, total);
+    one.took.add(total);
     one.contender->prefill.push_back(sample.prefill_ns);
     one.contender->decode.push_back(step);
     one.contender->total.push_back(total);
@@ -122,7 +122,7 @@ Status PlanRace::run_round(std::vector<Runner>& runners) {
 }
 
 // The first plan is what all others are held against.
-Status PlanRace::run_trial(std::vector<Runner>& runners, double hopeless) {
+Status PlanRace::run_trial(std::vector<Runner>& runners, const Screening& how) {
   const planner::Workload& work = problem_.workload;
   const bench::ModelLoad load = trial_of(work);
   std::vector<double> took;
@@ -135,11 +135,12 @@ Status PlanRace::run_trial(std::vector<Runner>& runners, double hopeless) {
       const double step = bench::quantile_of(sample.step_ns, 0.5);
       least = std::min(least,
                        kTrialShare * sample.prefill_ns + work.generate * step);
-      if (!took.empty() && least > 2.0 * hopeless * took.front()) break;
+      if (!took.empty() && is_beyond_doubt(how, least, took.front())) break;
     }
     took.push_back(least);
-    const double ratio = least / took.front();
-    if (ratio > hopeless) one.contender->hopeless = ratio;
+    if (is_hopeless(how, least, took.front())) {
+      one.contender->hopeless = least / took.front();
+    }
   }
   std::erase_if(runners, [](const Runner& one) {
     return one.contender->hopeless.has_value();
@@ -207,18 +208,19 @@ Result<double> PlanRace::begin_screening(Contender& own) {
 Status PlanRace::screen(const std::vector<Contender*>& others,
                         const Screening& how) {
   home_->contender->total.clear();
-  home_->slowest = 0.0;
+  home_->took = {};
   std::vector<Runner> runners{*home_};
   for (Contender* one : others) {
     TSR_ASSIGN_OR_RETURN(Runner runner, open(*one, *left_));
     runners.push_back(std::move(runner));
   }
-  TSR_RETURN_IF_ERROR(run_trial(runners, how.hopeless));
+  TSR_RETURN_IF_ERROR(run_trial(runners, how));
   for (uint32_t round = 0; round < how.rounds && runners.size() > 1; ++round) {
     TSR_RETURN_IF_ERROR(run_round(runners));
-    const double limit = how.gives_up * runners.front().slowest;
-    std::erase_if(runners,
-                  [&](const Runner& one) { return one.quickest > limit; });
+    const RunRange own = runners.front().took;
+    std::erase_if(runners, [&](const Runner& one) {
+      return gives_up(how, one.took, own);
+    });
   }
   return {};
 }

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +16,7 @@
 #include "framework/base/status.hpp"
 #include "framework/bench/statistics/median_interval.hpp"
 #include "framework/cli/plan/plan_inputs.hpp"
+#include "framework/cli/plan/screening_rules.hpp"
 #include "framework/planner/planner.hpp"
 #include "framework/runtime/rounded_weights.hpp"
 #include "framework/runtime/stages/residents.hpp"
@@ -44,17 +44,6 @@ struct RaceLength {
   // Whoever's time to the first of them is known that well, or is that much
   // above 1 beyond chance, is not loaded again (is_settled()).  0: all are.
   double settled = 0.0;
-};
-
-// How plans are looked through, in one load each.
-struct Screening {
-  // Whoever takes so many times the first of them in a trial, a few steps of a
-  // shorter prompt, does not run at all.
-  double hopeless = 3.0;
-  uint32_t rounds = 3;
-  // Whoever takes so many times the first of them, its quickest run to that
-  // one's slowest, runs no more.
-  double gives_up = 1.5;
 };
 
 // What a plan takes by its prediction.
@@ -110,13 +99,12 @@ class PlanRace {
   struct Runner {
     Contender* contender = nullptr;
     std::shared_ptr<Session> session;
-    double quickest = std::numeric_limits<double>::infinity();
-    double slowest = 0.0;
+    RunRange took;
   };
 
   Result<Runner> open(Contender& contender, Residents& shared) const;
   Status run_load(const std::vector<Contender*>& contenders, uint32_t rounds);
-  Status run_trial(std::vector<Runner>& runners, double hopeless);
+  Status run_trial(std::vector<Runner>& runners, const Screening& how);
   Status warm_up(std::vector<Runner>& runners);
   Status run_round(std::vector<Runner>& runners);
 

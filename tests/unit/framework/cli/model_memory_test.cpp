@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "framework/cli/bench/random_model.hpp"
+#include "framework/cli/random_model.hpp"
 #include "framework/format/scheme.hpp"
 
 namespace tessera::cli {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/cli/bench/random_model.hpp"
+#include "framework/cli/random_model.hpp"
 
 #include <gtest/gtest.h>
 

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <CLI/App.hpp>
 #include <string>
 
 #include "framework/base/status.hpp"
@@ -18,5 +19,10 @@ namespace tessera::cli {
 // Errors  INVALID_ARGUMENT, naming the presets that there are; those of opening
 //         the default model
 Result<LoadedModel> random_model(const std::string& preset);
+
+// Adds --preset, which excludes MODEL.
+//
+// Requires  add_model_option()
+CLI::Option* add_preset_option(CLI::App& command, std::string& preset);
 
 }  // namespace tessera::cli

@@ -3,7 +3,7 @@
 // Source  config.json of Qwen/Qwen3-0.6B to -32B and meta-llama/Llama-3.1-8B,
 //         -70B
 
-#include "framework/cli/bench/random_model.hpp"
+#include "framework/cli/random_model.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -138,6 +138,15 @@ Result<LoadedModel> random_model(const std::string& preset) {
   loaded.model = std::make_unique<const Model>(std::move(model));
   loaded.source = loaded.model->source;
   return loaded;
+}
+
+CLI::Option* add_preset_option(CLI::App& command, std::string& preset) {
+  return command
+      .add_option("--preset", preset,
+                  "A model of this shape with random weights, without its "
+                  "files: qwen3-0.6b, 1.7b, 4b, 8b, 14b, 32b, llama3.1-8b, 70b")
+      ->type_name("NAME")
+      ->excludes("MODEL");
 }
 
 }  // namespace tessera::cli
