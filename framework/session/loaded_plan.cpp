@@ -91,6 +91,12 @@ Result<LoadedPlan> load_plan(const std::string& path, const LoadedModel& model,
   plan.path = path;
   TSR_ASSIGN_OR_RETURN(const std::string text, read_text(path));
   TSR_ASSIGN_OR_RETURN(plan.file, planner::read_plan(text, path));
+  if (plan.file.base_scheme.empty()) {
+    return Status(TSR_INVALID_ARGUMENT,
+                  path +
+                      ": base_scheme is empty: the problem that it was made "
+                      "of names none, so it cannot be run");
+  }
   TSR_ASSIGN_OR_RETURN(
       plan.base,
       find_base_scheme(plan.file.base_scheme, plan.file.kv).annotate(path));

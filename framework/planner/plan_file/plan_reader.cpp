@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <set>
+#include <string>
+
 #include "framework/planner/plan_file/plan_file.hpp"
 #include "framework/planner/problem/json_fields.hpp"
 
@@ -161,6 +164,9 @@ class PlanReader {
         fields.fail("refusals", "has what is not text");
       }
     }
+    if (!names_.insert(layer.name).second) {
+      fields.fail("name", "is that of two layers: " + layer.name);
+    }
     plan_.layers.push_back(std::move(layer));
   }
 
@@ -192,6 +198,7 @@ class PlanReader {
 
   JsonFields root_;
   PlanFile plan_;
+  std::set<std::string> names_;  // of layers
 };
 
 }  // namespace

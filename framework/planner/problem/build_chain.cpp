@@ -303,7 +303,7 @@ class ChainBuilder {
     cost.ns = curve->ns(bytes);
     const auto buffer = static_cast<double>(bytes);
     return charge_of(
-        phase, cost, {{to, cost.ns}},
+        phase, cost, {{to, (1.0 - curve->overlap) * cost.ns}},
         held_in(phase, {{from, buffer}, {to, buffer + run_bytes_[to]}}), {});
   }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -52,7 +53,14 @@ std::string JsonFields::text(const char* key) {
     fail(key, "is not text");
     return "";
   }
-  return value->get<std::string>();
+  std::string text = value->get<std::string>();
+  // Terminals obey them, and no SVG may have them.
+  const bool is_plain = std::none_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
+  });
+  if (!is_plain) fail(key, "has control characters");
+  return text;
 }
 
 std::string JsonFields::text_or(const char* key, const std::string& otherwise) {

@@ -68,6 +68,12 @@ Status check_devices(const Problem& problem) {
                    "needs two devices, at least one point and times of at "
                    "least 0");
     }
+    if (!is_amount(curve.overlap) || curve.overlap > 1.0) {
+      return wrong(
+          "transfer " + problem.devices[curve.from].name + " to " +
+              problem.devices[curve.to].name,
+          fmt::format("overlap {} is not within 0 and 1", curve.overlap));
+    }
     for (size_t i = 0; i < curve.points.size(); ++i) {
       const bool rises =
           i == 0 || curve.points[i].bytes > curve.points[i - 1].bytes;

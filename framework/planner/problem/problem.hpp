@@ -59,6 +59,9 @@ struct TransferCurve {
   // What `to` takes more to begin a step with where the step before ended on
   // `from`, in all steps of a phase.
   std::array<double, 2> return_ns{};
+  // The part of the copying, 0 to 1, through which `to` goes on computing other
+  // batches: what it counts for less in throughput.  A step by itself waits.
+  double overlap = 0.0;
 
   double ns(uint64_t bytes) const;
 };

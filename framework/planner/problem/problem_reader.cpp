@@ -130,6 +130,7 @@ class ProblemReader {
     });
     curve.return_ns = {fields.amount_or("prefill_return_ns", 0.0),
                        fields.amount_or("decode_return_ns", 0.0)};
+    curve.overlap = fields.amount_or("overlap", 0.0);
     problem_.transfers.push_back(std::move(curve));
   }
 

@@ -89,7 +89,8 @@ class ProblemWriter {
                       {"to", device(curve.to)},
                       {"points", std::move(points)},
                       {"prefill_return_ns", curve.return_ns[kPrefill]},
-                      {"decode_return_ns", curve.return_ns[kDecode]}});
+                      {"decode_return_ns", curve.return_ns[kDecode]},
+                      {"overlap", curve.overlap}});
     }
     return list;
   }

@@ -17,9 +17,50 @@ struct Placed {
   std::vector<std::array<uint32_t, 2>> cells;
 };
 
+const Site& site_of(const Problem& problem, size_t g, uint32_t device) {
+  const auto& sites =
+      problem.segment_classes[problem.segments[g].segment_class].sites;
+  return *std::find_if(sites.begin(), sites.end(), [device](const Site& site) {
+    return site.device == device;
+  });
+}
+
+// Two devices that a plan goes between have one.
+const TransferCurve& curve_of(const Problem& problem, uint32_t from,
+                              uint32_t to) {
+  return *std::find_if(problem.transfers.begin(), problem.transfers.end(),
+                       [&](const TransferCurve& curve) {
+                         return curve.from == from && curve.to == to;
+                       });
+}
+
+// By device: a program with its buffers, and a workspace that is large enough
+// for all that the device may be given.
+std::vector<uint64_t> bytes_of_programs(const Problem& problem) {
+  std::vector<uint64_t> workspaces(problem.devices.size(), 0);
+  const auto reach_all = [&](uint32_t device, const auto& costs) {
+    for (const auto& cost : costs) {
+      workspaces[device] = std::max(workspaces[device], cost->workspace_bytes);
+    }
+  };
+  for (const LinearClass& entry : problem.linear_classes) {
+    for (const Cell& cell : entry.cells) {
+      for (const Part& part : cell.parts) reach_all(part.device, cell.costs);
+    }
+  }
+  for (const SegmentClass& entry : problem.segment_classes) {
+    for (const Site& site : entry.sites) reach_all(site.device, site.costs);
+  }
+  for (size_t device = 0; device < workspaces.size(); ++device) {
+    workspaces[device] += problem.devices[device].stage_bytes;
+  }
+  return workspaces;
+}
+
 class Adder {
  public:
-  explicit Adder(const Problem& problem) : problem_(problem) {}
+  Adder(const Problem& problem, const std::vector<uint64_t>& programs)
+      : problem_(problem), programs_(programs) {}
 
   PlanSum add(const std::vector<Placed>& plan) {
     for (size_t g = 0; g < plan.size(); ++g) {
@@ -64,28 +105,8 @@ class Adder {
     if (problem_.objective == Objective::kMemory) sum_.objective += bytes;
   }
 
-  // A program with its buffers, and a workspace that is large enough for all
-  // that the device may be given.
-  uint64_t program_bytes(uint32_t device) const {
-    uint64_t workspace = 0;
-    const auto reach_all = [&](const auto& costs) {
-      for (const auto& cost : costs) {
-        workspace = std::max(workspace, cost->workspace_bytes);
-      }
-    };
-    for (const Cell& cell : problem_.linear_classes[0].cells) {
-      for (const Part& part : cell.parts) {
-        if (part.device == device) reach_all(cell.costs);
-      }
-    }
-    for (const SegmentClass& entry : problem_.segment_classes) {
-      reach_all(entry.sites[device].costs);
-    }
-    return workspace + problem_.devices[device].stage_bytes;
-  }
-
   void hold_program(uint32_t device) {
-    hold(device, static_cast<double>(program_bytes(device)));
+    hold(device, static_cast<double>(programs_[device]));
   }
 
   // Programs and buffers serve both phases unless these may part.
@@ -108,21 +129,21 @@ class Adder {
   }
 
   void add_own(size_t g, const Placed& placed) {
-    const auto& sites =
-        problem_.segment_classes[problem_.segments[g].segment_class].sites;
     for (size_t phase = 0; phase < 2; ++phase) {
       const uint32_t device = placed.devices[phase];
-      const Cost& cost = *sites[device].costs[phase];
+      const Site& site = site_of(problem_, g, device);
+      const Cost& cost = *site.costs[phase];
       add_time(phase, cost.ns, cost.energy_nj);
       busy(phase, device, cost.ns);
       if (phase == kDecode && device == placed.devices[kPrefill]) continue;
-      hold(device, static_cast<double>(sites[device].resident_bytes));
+      hold(device, static_cast<double>(site.resident_bytes));
     }
   }
 
   void add_linear(const Linear& linear, const std::array<uint32_t, 2>& cells) {
     for (size_t phase = 0; phase < 2; ++phase) {
-      const Cell& cell = problem_.linear_classes[0].cells[cells[phase]];
+      const Cell& cell =
+          problem_.linear_classes[linear.linear_class].cells[cells[phase]];
       const Cost& cost = *cell.costs[phase];
       add_time(phase, cost.ns, cost.energy_nj);
       sum_.kl[phase] += linear.kl[cell.scheme];
@@ -136,9 +157,8 @@ class Adder {
         if (phase == kDecode && cells[0] == cells[1]) continue;
         hold(part.device, static_cast<double>(part.weight_bytes));
         // Its program is made when the weight is loaded.
-        reach(part.device,
-              std::max(cell.load_bytes, program_bytes(part.device)) -
-                  program_bytes(part.device));
+        reach(part.device, std::max(cell.load_bytes, programs_[part.device]) -
+                               programs_[part.device]);
       }
     }
   }
@@ -149,9 +169,10 @@ class Adder {
       const uint32_t to = after.devices[phase];
       if (from == to) continue;
       const uint64_t bytes = problem_.segments[g].out_bytes[phase];
-      const double ns = problem_.transfers[from].ns(bytes);
+      const TransferCurve& curve = curve_of(problem_, from, to);
+      const double ns = curve.ns(bytes);
       add_time(phase, ns, 0.0);
-      busy(phase, to, ns);
+      busy(phase, to, (1.0 - curve.overlap) * ns);
       if (!has_own(phase)) continue;
       hold(from, static_cast<double>(bytes));
       hold(to, static_cast<double>(bytes));
@@ -163,13 +184,14 @@ class Adder {
       const uint32_t from = last.devices[phase];
       const uint32_t to = first.devices[phase];
       if (from == to) continue;
-      const double ns = problem_.transfers[from].return_ns[phase];
+      const double ns = curve_of(problem_, from, to).return_ns[phase];
       add_time(phase, ns, 0.0);
       busy(phase, to, ns);
     }
   }
 
   const Problem& problem_;
+  const std::vector<uint64_t>& programs_;
   PlanSum sum_;
 };
 
@@ -199,8 +221,9 @@ class Enumerator {
     const SegmentModel& segment = problem_.segments[g];
     const bool one = !problem_.split_phases ||
                      problem_.segment_classes[segment.segment_class].keeps_kv;
-    for (uint32_t first = 0; first < 2; ++first) {
-      for (uint32_t second = 0; second < 2; ++second) {
+    const auto num_devices = static_cast<uint32_t>(problem_.devices.size());
+    for (uint32_t first = 0; first < num_devices; ++first) {
+      for (uint32_t second = 0; second < num_devices; ++second) {
         if (one && first != second) continue;
         if (!allows(segment.name, first, "") ||
             !allows(segment.name, second, "")) {
@@ -214,7 +237,7 @@ class Enumerator {
   }
 
   bool fits(const Linear& linear, uint32_t c, uint32_t host) const {
-    const Cell& cell = problem_.linear_classes[0].cells[c];
+    const Cell& cell = problem_.linear_classes[linear.linear_class].cells[c];
     if (cell.host != host) return false;
     return std::all_of(cell.parts.begin(), cell.parts.end(),
                        [&](const Part& part) {
@@ -229,8 +252,8 @@ class Enumerator {
       return;
     }
     const Linear& linear = problem_.segments[g].linears[i];
-    const auto count =
-        static_cast<uint32_t>(problem_.linear_classes[0].cells.size());
+    const auto count = static_cast<uint32_t>(
+        problem_.linear_classes[linear.linear_class].cells.size());
     for (uint32_t first = 0; first < count; ++first) {
       if (!fits(linear, first, plan_[g].devices[0])) continue;
       for (uint32_t second = 0; second < count; ++second) {
@@ -262,8 +285,9 @@ double PlanSum::memory(uint32_t pool) const {
 
 void visit_every_plan(const Problem& problem,
                       const std::function<void(const PlanSum&)>& visit) {
+  const std::vector<uint64_t> programs = bytes_of_programs(problem);
   Enumerator(problem, [&](const std::vector<Placed>& plan) {
-    visit(Adder(problem).add(plan));
+    visit(Adder(problem, programs).add(plan));
   }).run();
 }
 

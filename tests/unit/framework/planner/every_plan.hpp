@@ -28,7 +28,8 @@ struct PlanSum {
 
 // Calls visit() with each plan that keeps the rules, whatever the limits.
 //
-// Requires  a problem with one class of linears, on two devices
+// Requires  that every device runs every segment, and that all of them are
+//           linked
 void visit_every_plan(const Problem& problem,
                       const std::function<void(const PlanSum&)>& visit);
 

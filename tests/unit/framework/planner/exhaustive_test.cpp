@@ -33,6 +33,24 @@ Problem without(Problem problem, uint32_t kind) {
   return problem;
 }
 
+// The same without a means that plans have.
+Problem deprived(Problem problem, uint32_t means) {
+  auto& cells = problem.linear_classes[0].cells;
+  if (means == 0) {
+    std::erase_if(cells, [](const Cell& one) { return !one.layout.empty(); });
+  }
+  if (means == 1) {
+    std::erase_if(cells, [](const Cell& one) { return one.parts.size() > 1; });
+  }
+  if (means == 2) {
+    for (TransferCurve& curve : problem.transfers) curve.overlap = 0.0;
+  }
+  if (means == 3) problem.split_phases = false;
+  return problem;
+}
+
+constexpr const char* kMeans[] = {"layouts", "divided linears", "overlap",
+                                  "split phases"};
 constexpr const char* kKinds[] = {"memory",         "KL",    "time of prefill",
                                   "time of decode", "rules", "returns"};
 
@@ -58,12 +76,20 @@ TEST(MakePlan, IsTheBestOfAllPlansOfRandomProblems) {
       const double freer = best_of_every_plan(without(problem, kind));
       if (freer < best * (1.0 - kRounding)) ++active[kKinds[kind]];
     }
+    for (uint32_t means = 0; means < std::size(kMeans); ++means) {
+      const double poorer = best_of_every_plan(deprived(problem, means));
+      if (poorer > best * (1.0 + kRounding)) ++active[kMeans[means]];
+    }
   }
   EXPECT_GT(feasible, 500);
   EXPECT_GT(infeasible, 50);
   for (const char* kind : kKinds) {
     EXPECT_GE(active[kind], 5) << kind << " never changed the best plan";
     RecordProperty(kind, active[kind]);
+  }
+  for (const char* means : kMeans) {
+    EXPECT_GE(active[means], 5) << means << " never made a plan better";
+    RecordProperty(means, active[means]);
   }
 }
 

@@ -31,6 +31,7 @@ Problem full_problem() {
   problem.base_scheme = "bf16";
   problem.kv = "int8";
   problem.transfers[0].return_ns = {70.0, 7.0};
+  problem.transfers[1].overlap = 0.25;
   return problem;
 }
 
@@ -88,6 +89,7 @@ TEST(ProblemFile, NamesWhatIsWrong) {
       {"\"scheme\": \"exact\"", "\"scheme\": \"x\"", "scheme is not listed"},
       {"\"layer\": 0", "\"layer\": \"a\"", "layer is not a whole number"},
       {"\"kl\": 0.02", "\"kl\": null", "kl is not a number"},
+      {"\"overlap\": 0.0", "\"overlap\": 1.5", "overlap 1.5 is not within"},
   };
   for (const auto& one : cases) {
     const auto read = read_problem(changed(text, one.from, one.to), "p.json");
@@ -129,6 +131,10 @@ TEST(PlanFile, NamesWhatIsWrong) {
       {"\"op\": \"segment\"", "\"op\": \"layer\"", "neither segment nor"},
       {"\"lower_bound\": ", "\"lower_bound\": -", "lower_bound"},
       {"\"parts\": [", "\"pieces\": [", "parts are missing"},
+      {"\"name\": \"layers.0.up\"", "\"name\": \"layers.0\"",
+       "is that of two layers"},
+      {"\"name\": \"layers.0\"", "\"name\": \"a\\u001b[31m\"",
+       "control characters"},
   };
   for (const auto& one : cases) {
     const auto read = read_plan(changed(text, one.from, one.to), "plan.json");

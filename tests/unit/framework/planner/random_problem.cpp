@@ -2,6 +2,7 @@
 
 #include "tests/unit/framework/planner/random_problem.hpp"
 
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -33,6 +34,7 @@ class ProblemMaker {
     for (int32_t g = 0; g < 2; ++g) add_segment(g, linears);
     add_limits();
     add_returns();
+    add_overlap();
     return std::move(problem_);
   }
 
@@ -51,6 +53,14 @@ class ProblemMaker {
     return {scale * draw(10, 100), draw(1, 10), amount(0, 200), "measured"};
   }
 
+  // What decodes faster may take more, and be slower in prefill.
+  Cell in_another_layout(Cell cell) {
+    cell.layout = "wide";
+    cell.parts.front().weight_bytes = amount(200, 800);
+    for (std::optional<Cost>& cost : cell.costs) cost->ns *= draw(0.5, 1.5);
+    return cell;
+  }
+
   void add_linear_class() {
     LinearClass entry{"linear", 128, 64, {}, {}};
     for (uint32_t device = 0; device < 2; ++device) {
@@ -63,9 +73,11 @@ class ProblemMaker {
         cell.parts = {{device, 0, 128, amount(200, 600), {}}};
         cell.costs = {cost(8 * share), cost(share)};
         entry.cells.push_back(cell);
+        if (happens(0.2)) entry.cells.push_back(in_another_layout(cell));
       }
       if (!happens(0.3)) continue;
       Cell divided = entry.cells.back();
+      divided.layout.clear();
       divided.parts = {
           {device, 0, 64, amount(100, 300), {draw(1, 90), 9.0}},
           {1 - device, 64, 128, amount(100, 300), {draw(1, 90), draw(1, 9)}}};
@@ -100,6 +112,11 @@ class ProblemMaker {
     for (TransferCurve& curve : problem_.transfers) {
       curve.return_ns = {draw(0, dear), happens(0.3) ? 0.0 : draw(0, dear)};
     }
+  }
+
+  void add_overlap() {
+    if (happens(0.5)) return;
+    for (TransferCurve& curve : problem_.transfers) curve.overlap = draw(0, 1);
   }
 
   void add_limits() {
