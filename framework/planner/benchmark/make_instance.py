@@ -47,6 +47,14 @@ def weight_bytes(scheme, n, k):
     return int(n * k * scheme[1] / 8)
 
 
+def linear_kl(rng, name, layer, layers, shares):
+    """By scheme what a linear loses, of `shares` that a mean one loses."""
+    # The first and the last layers are the sensitive ones, and down_proj more than the rest.
+    where = 1.0 + 4.0 * (layer in (0, 1, layers - 1)) + 1.5 * ("down" in name)
+    own = where * rng.lognormvariate(0.0, 0.7)
+    return [float(f"{share * own * rng.uniform(0.8, 1.25):.4g}") for share in shares]
+
+
 class Maker:
     def __init__(self, args):
         self.rng = random.Random(args.seed)
@@ -122,11 +130,8 @@ class Maker:
     def linears(self, layer, shapes, count):
         out = []
         for name, n, k in shapes:
-            # The first and the last layers are the sensitive ones, and down_proj more than the rest.
-            where = 1.0 + 4.0 * (layer in (0, 1, self.layers - 1)) + 1.5 * ("down" in name)
-            own = where * self.rng.lognormvariate(0.0, 0.7)
             out.append({"name": f"layers.{layer}.{name}", "class": f"linear {n}x{k}",
-                        "kl": [float(f"{s[3] / count * own * self.rng.uniform(0.8, 1.25):.4g}") for s in self.schemes]})
+                        "kl": linear_kl(self.rng, name, layer, self.layers, [s[3] / count for s in self.schemes])})
         return out
 
     def segments(self, attention, mlp, hidden):
