@@ -26,7 +26,7 @@ namespace tessera {
 struct Oracle::State {
   Graph graph;
   Plan plan;
-  reference::SumOrder order = reference::SumOrder::kDouble;
+  OracleNumerics numerics;
   std::vector<std::unique_ptr<format::WeightData>> weight_data;
   std::vector<reference::Weight> weights;
   std::vector<std::vector<float>> constants;  // by graph tensor
@@ -49,17 +49,14 @@ Result<std::vector<float>> read_constant(const GraphTensor& tensor,
 
 void round_to(uint32_t dtype, std::vector<float>& values) {
   if (dtype == TSR_F32) return;
-  for (float& value : values) {
-    value = dtype == TSR_F16 ? f16_to_f32(f32_to_f16(value))
-                             : bf16_to_f32(f32_to_bf16(value));
-  }
+  for (float& value : values) value = rounded_to(dtype, value);
 }
 
 // What all passes read.
 struct PassModel {
   const Graph& graph;
   const Plan& plan;
-  reference::SumOrder order;
+  const OracleNumerics& numerics;
   const std::vector<reference::Weight>& weights;
   const std::vector<std::vector<float>>& constants;
 };
@@ -70,7 +67,7 @@ class Pass {
   Pass(const PassModel& model, std::span<const int32_t> tokens, uint32_t phase)
       : graph_(model.graph),
         plan_(model.plan),
-        order_(model.order),
+        numerics_(model.numerics),
         weights_(model.weights),
         constants_(model.constants),
         tokens_(tokens),
@@ -115,11 +112,15 @@ class Pass {
                                 plan_.of_weight(graph_, o.weight))
                       .act_quant;
     p.num_decode_tokens = phase_ == TSR_DECODE ? count_ : 0;
-    p.sum_order = order_;
+    p.sum_order = numerics_.order;
     p.epilogue.activation = o.activation;
     if (o.bias != TSR_NONE) p.epilogue.bias = read(o.bias);
     TSR_RETURN_IF_ERROR(reference::linear(p, write(o.y)));
-    return bound_linear(o, p);
+    TSR_RETURN_IF_ERROR(bound_linear(o, p));
+    if (!numerics_.device.fixed_pipe || !leaves_through_fixed_pipe(o, p)) {
+      return {};
+    }
+    return reference::leave_through_fixed_pipe(p, values_[o.y].data());
   }
   Status operator()(const tsr_op_attention& o) {
     reference::Attention p;
@@ -133,9 +134,10 @@ class Pass {
     p.mask = o.mask;
     p.window = o.window;
     p.scale = o.scale;
-    p.sum_order = order_;
+    p.sum_order = numerics_.order;
     if (o.kv_scale != TSR_NONE) p.kv_scale = read(o.kv_scale);
     if (pools_[o.kv].desc().format != TSR_KV_I8_HEAD) {
+      if (numerics_.device.half_attention) p.factor_dtype = half_dtype(o);
       TSR_RETURN_IF_ERROR(reference::attention(p, pools_[o.kv], write(o.out)));
       return bound_attention(o, p);
     }
@@ -164,7 +166,7 @@ class Pass {
     p.x = read(o.x);
     p.weight = read(o.weight);
     p.eps = o.eps;
-    p.sum_order = order_;
+    p.sum_order = numerics_.order;
     if (o.op.kind == TSR_OP_RMS_NORM) {
       reference::rms_norm(p, write(o.y));
     } else {
@@ -237,13 +239,24 @@ class Pass {
   uint32_t kept_dtype(uint32_t tensor) const {
     return value_dtype(graph_.tensors[tensor], *layer_);
   }
+  // A bf16 result takes the vector unit: no fixed pipe makes one of sums.
+  bool leaves_through_fixed_pipe(const tsr_op_linear& o,
+                                 const reference::Linear& p) const {
+    return p.act_quant != TSR_ACT_FLOAT && p.act_quant != TSR_ACT_F8_DYNAMIC &&
+           kept_dtype(o.y) != TSR_BF16;
+  }
+  // What a unit of 16-bit factors takes from the cache.
+  uint32_t half_dtype(const tsr_op_attention& o) const {
+    const bool is_bf16 = pools_[o.kv].desc().format == TSR_KV_BF16;
+    return is_bf16 ? uint32_t{TSR_BF16} : uint32_t{TSR_F16};
+  }
   Status bound_linear(const tsr_op_linear& o, const reference::Linear& p) {
     if (bounds_.empty()) return {};
     OracleBounds& bounds = bounds_[o.y];
     const std::vector<float>& values = values_[o.y];
     const bool is_f8 = p.act_quant == TSR_ACT_F8_DYNAMIC;
     if (p.act_quant != TSR_ACT_FLOAT && !is_f8) {
-      if (kept_dtype(o.y) == TSR_BF16) return {};
+      if (!leaves_through_fixed_pipe(o, p)) return {};
       bounds.fixed_pipe = values;
       TSR_RETURN_IF_ERROR(
           reference::leave_through_fixed_pipe(p, bounds.fixed_pipe.data()));
@@ -265,11 +278,9 @@ class Pass {
     if (bounds_.empty()) return {};
     std::vector<double>& bounds = bounds_[o.out].of;
     bounds.resize(values_[o.out].size());
-    const bool is_bf16 = pools_[o.kv].desc().format == TSR_KV_BF16;
     return reference::attention_bound(
         p, pools_[o.kv],
-        {TSR_ERROR_HALF_PRODUCTS, kept_dtype(o.out),
-         is_bf16 ? uint32_t{TSR_BF16} : uint32_t{TSR_F16}},
+        {TSR_ERROR_HALF_PRODUCTS, kept_dtype(o.out), half_dtype(o)},
         bounds.data());
   }
   // `magnitude` of a value: of the largest term that goes into it.
@@ -322,7 +333,7 @@ class Pass {
 
   const Graph& graph_;
   const Plan& plan_;
-  reference::SumOrder order_;
+  const OracleNumerics& numerics_;
   const std::vector<reference::Weight>& weights_;
   const std::vector<std::vector<float>>& constants_;
   std::span<const int32_t> tokens_;
@@ -348,11 +359,11 @@ Oracle::~Oracle() = default;
 
 Result<Oracle> Oracle::create(const Graph& graph, const Plan& plan,
                               const WeightSource& source,
-                              reference::SumOrder order) {
+                              const OracleNumerics& numerics) {
   auto state = std::make_unique<State>();
   state->graph = graph;
   state->plan = plan;
-  state->order = order;
+  state->numerics = numerics;
   TSR_RETURN_IF_ERROR(bind_attention_scales(plan, state->graph));
   for (uint32_t i = 0; i < graph.weights.size(); ++i) {
     const GraphWeight& weight = graph.weights[i];
@@ -380,7 +391,7 @@ Result<std::vector<float>> Oracle::logits(std::span<const int32_t> tokens,
   if (tokens.empty()) {
     return Status(TSR_INVALID_ARGUMENT, "oracle: the text is empty");
   }
-  Pass pass({state_->graph, state_->plan, state_->order, state_->weights,
+  Pass pass({state_->graph, state_->plan, state_->numerics, state_->weights,
              state_->constants},
             tokens, phase);
   TSR_RETURN_IF_ERROR(pass.run().annotate("oracle"));
@@ -392,7 +403,7 @@ Result<OracleTrace> Oracle::trace(std::span<const int32_t> tokens,
   if (tokens.empty()) {
     return Status(TSR_INVALID_ARGUMENT, "oracle: the text is empty");
   }
-  Pass pass({state_->graph, state_->plan, state_->order, state_->weights,
+  Pass pass({state_->graph, state_->plan, state_->numerics, state_->weights,
              state_->constants},
             tokens, phase);
   pass.watch();

@@ -14,9 +14,17 @@
 #include "framework/conformance/reference/linear/linear.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/weight_source.hpp"
+#include "framework/host/device/numerics.hpp"
 #include "framework/planner/plan.hpp"
 
 namespace tessera {
+
+// Whose arithmetic an oracle follows.  As it stands, nobody's in particular:
+// only what the scheme keeps between ops is rounded.
+struct OracleNumerics {
+  reference::SumOrder order = reference::SumOrder::kDouble;
+  DeviceNumerics device;
+};
 
 // How far a kernel that is fed the oracle's inputs may be from its outputs.
 struct OracleBounds {
@@ -33,15 +41,15 @@ struct OracleTrace {
   std::vector<OracleBounds> bounds;        // of error class HALF_PRODUCTS
 };
 
-// Every op is computed in double (or as `order` says) and rounded once to the
-// type that the plan's scheme keeps between ops.  With scheme f32 this is "the
-// oracle's f32" of numerics.md section 4.
+// Every op is computed in double (or as `numerics` says) and rounded once to
+// the type that the plan's scheme keeps between ops.  With scheme f32 this is
+// "the oracle's f32" of numerics.md section 4.
 class Oracle {
  public:
   // Reads and rounds all weights.  Devices in `plan` are ignored.
   static Result<Oracle> create(const Graph& graph, const Plan& plan,
                                const WeightSource& source,
-                               reference::SumOrder order);
+                               const OracleNumerics& numerics = {});
   Oracle(Oracle&&) noexcept;
   Oracle& operator=(Oracle&&) noexcept;
   ~Oracle();

@@ -8,6 +8,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "tessera/types.h"
+
 namespace tessera {
 
 inline float bf16_to_f32(uint16_t bits) {
@@ -51,6 +53,12 @@ inline uint16_t f32_to_f16(float value) {
   }
   const uint32_t rounded = magnitude + 0xfffU + ((magnitude >> 13) & 1U);
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000U) >> 13));
+}
+
+// `value` in the nearest f16 or bf16, as `dtype` says (TSR_F16, TSR_BF16).
+inline float rounded_to(uint32_t dtype, float value) {
+  return dtype == TSR_F16 ? f16_to_f32(f32_to_f16(value))
+                          : bf16_to_f32(f32_to_bf16(value));
 }
 
 }  // namespace tessera

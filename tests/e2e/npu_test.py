@@ -107,15 +107,14 @@ class SimulatedNpuModelTest(cli_test.CommandCase):
         folder = self.folder / scheme
         self.done("quantize", "--scheme", scheme, "--calib", MODEL / "text" / "calibrate.txt",
                   "--calib-tokens", 512, "-o", folder)
+        # The oracle has the chip's arithmetic: 16-bit factors of attention, and with hw the fixed pipe's scales.
         for numerics in ("ref", "hw"):
             blocks = self.json("eval", folder, "--device", f"npu_sim:{device}", "--option", f"numerics={numerics}",
-                               "--text", MODEL / "text" / "report.txt", "--limit", 12, "--phase", "both",
+                               "--text", MODEL / "text" / "report.txt", "--limit", 60, "--phase", "both",
                                "--against", "oracle")
             for block in blocks:
                 with self.subTest(numerics=numerics, phase=block["phase"]):
-                    # Attention in f16 moves some integer codes; that must stay small beside what the scheme
-                    # itself costs, or what 16-bit floats do.
-                    self.assertLess(block["kl_between"], max(block["kl_mean"] / 2, 1e-3))
+                    self.assertTrue(block["agrees"], block)
 
         self.hold_each_launch(device, folder)
 

@@ -172,8 +172,7 @@ class Anchors : public testing::Test {
     ASSERT_TRUE(graph.ok()) << graph.status().message();
     graph_ = std::move(*graph);
     auto oracle = Oracle::create(
-        graph_, uniform_plan(graph_, "oracle", *find_scheme("f32")), source_,
-        reference::SumOrder::kDouble);
+        graph_, uniform_plan(graph_, "oracle", *find_scheme("f32")), source_);
     ASSERT_TRUE(oracle.ok()) << oracle.status().message();
     oracle_.emplace(std::move(*oracle));
     reference_.emplace(*oracle_, texts_.scored, TSR_PREFILL);

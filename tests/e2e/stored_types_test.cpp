@@ -97,9 +97,8 @@ class StoredTypes : public ::testing::Test {
                                            bool as_stored) const {
     TSR_ASSIGN_OR_RETURN(const Graph graph, graph_of(source, as_stored));
     TSR_ASSIGN_OR_RETURN(const Plan plan, plan_of(graph, as_stored));
-    TSR_ASSIGN_OR_RETURN(
-        const Oracle oracle,
-        Oracle::create(graph, plan, source, reference::SumOrder::kDouble));
+    TSR_ASSIGN_OR_RETURN(const Oracle oracle,
+                         Oracle::create(graph, plan, source));
     return oracle.logits(text(), TSR_PREFILL);
   }
 

@@ -160,6 +160,7 @@ std::string simulate_request(const Profile& profile, Numerics numerics,
   if (json.is_object() && json.value("op", Json()) == "profile") {
     return Json{{"profile", profile.name},
                 {"fixpipe", profile.exit.fixpipe},
+                {"half_attention", true},
                 {"numerics", numerics == Numerics::kHw ? "hw" : "ref"}}
         .dump();
   }

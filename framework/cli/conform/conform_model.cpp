@@ -102,7 +102,7 @@ Result<Agreement> compare(const Graph& graph, const Plan& plan,
   for (const auto order : {reference::SumOrder::kF32Ascending,
                            reference::SumOrder::kF32Descending}) {
     TSR_ASSIGN_OR_RETURN(const Oracle oracle,
-                         Oracle::create(graph, plan, source, order));
+                         Oracle::create(graph, plan, source, {order, {}}));
     TSR_ASSIGN_OR_RETURN(
         std::vector<float> made,
         oracle.logits(std::span(tokens).first(tokens.size() - 1), TSR_PREFILL));

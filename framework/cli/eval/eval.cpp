@@ -130,14 +130,18 @@ Result<std::unique_ptr<Session>> eval_session(
 Result<Agreement> measure_against(const Evaluation& evaluation,
                                   Session& session, uint32_t phase) {
   const EvalTexts& texts = evaluation.texts;
+  TSR_ASSIGN_OR_RETURN(const DeviceNumerics numerics,
+                       numerics_of(*evaluation.device));
   TSR_ASSIGN_OR_RETURN(
       const Oracle ascending,
       make_oracle(evaluation.loaded, evaluation.scheme,
-                  reference::SumOrder::kF32Ascending, texts.longest));
+                  {reference::SumOrder::kF32Ascending, numerics},
+                  texts.longest));
   TSR_ASSIGN_OR_RETURN(
       const Oracle descending,
       make_oracle(evaluation.loaded, evaluation.scheme,
-                  reference::SumOrder::kF32Descending, texts.longest));
+                  {reference::SumOrder::kF32Descending, numerics},
+                  texts.longest));
   if (!evaluation.other) {
     return measure_agreement(session, texts.documents, phase, ascending,
                              descending);

@@ -145,21 +145,21 @@ SessionOptions eval_session_options(const EvalTexts& texts, uint32_t phase,
 }
 
 Result<Oracle> make_oracle(const LoadedModel& model, const Scheme& scheme,
-                           reference::SumOrder order, uint32_t max_context) {
+                           const OracleNumerics& numerics,
+                           uint32_t max_context) {
   TSR_ASSIGN_OR_RETURN(Graph graph,
                        build_graph(model.model->config, max_context));
   mark_stored(model.source, graph);
   return Oracle::create(graph, uniform_plan(graph, "oracle", scheme),
-                        model.source, order);
+                        model.source, numerics);
 }
 
 Result<F32Reference> make_f32_reference(const LoadedModel& model,
                                         const EvalTexts& texts,
                                         uint32_t num_threads) {
   TSR_ASSIGN_OR_RETURN(const Scheme scheme, find_scheme("f32"));
-  TSR_ASSIGN_OR_RETURN(
-      Oracle oracle,
-      make_oracle(model, scheme, reference::SumOrder::kDouble, texts.longest));
+  TSR_ASSIGN_OR_RETURN(Oracle oracle,
+                       make_oracle(model, scheme, {}, texts.longest));
   F32Reference made;
   made.oracle = std::make_unique<const Oracle>(std::move(oracle));
   made.logits = std::make_unique<ReferenceLogits>(

@@ -56,7 +56,8 @@ SessionOptions eval_session_options(const EvalTexts& texts, uint32_t phase,
 
 // The oracle of `scheme` for texts of up to `max_context` tokens.
 Result<Oracle> make_oracle(const LoadedModel& model, const Scheme& scheme,
-                           reference::SumOrder order, uint32_t max_context);
+                           const OracleNumerics& numerics,
+                           uint32_t max_context);
 
 // The oracle's f32, and its logits of `texts`; what everything is held
 // against.  Both phases give the same logits in f32, so one set serves both.

@@ -17,7 +17,7 @@
 #include "framework/cli/loaded_model.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/eval/launches.hpp"
-#include "framework/host/device/fixed_pipe.hpp"
+#include "framework/host/device/numerics.hpp"
 #include "framework/model/build_graph.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 
@@ -36,7 +36,7 @@ Result<std::vector<LaunchResult>> check(const LaunchesOptions& options) {
                        load_model(options.target.model));
   TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device,
                        open_device(options.target));
-  TSR_ASSIGN_OR_RETURN(const bool is_cut, has_fixed_pipe(*device));
+  TSR_ASSIGN_OR_RETURN(const DeviceNumerics numerics, numerics_of(*device));
   TSR_ASSIGN_OR_RETURN(Scheme scheme,
                        choose_scheme(*loaded.model, options.target.scheme));
   scheme = with_kv(fit_scheme(std::move(scheme), *device), options.target.kv);
@@ -48,13 +48,12 @@ Result<std::vector<LaunchResult>> check(const LaunchesOptions& options) {
       build_graph(loaded.model->config, static_cast<uint32_t>(tokens.size())));
   mark_stored(loaded.source, graph);
   const Plan plan = uniform_plan(graph, device->name(), scheme);
-  TSR_ASSIGN_OR_RETURN(
-      const Oracle oracle,
-      Oracle::create(graph, plan, loaded.source, reference::SumOrder::kDouble));
+  TSR_ASSIGN_OR_RETURN(const Oracle oracle,
+                       Oracle::create(graph, plan, loaded.source));
   return check_launches(
       {graph, plan, loaded.source, device, tokens,
        options.phase == "decode" ? uint32_t{TSR_DECODE} : uint32_t{TSR_PREFILL},
-       is_cut},
+       numerics.fixed_pipe},
       oracle);
 }
 

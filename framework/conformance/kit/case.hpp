@@ -78,7 +78,7 @@ struct CaseOptions {
   bool quick = false;
   uint32_t seed = 42;
   // Whether the device scales accumulators as a fixed pipe does
-  // (host/device/fixed_pipe.hpp).
+  // (host/device/numerics.hpp).
   bool has_fixed_pipe = false;
 };
 

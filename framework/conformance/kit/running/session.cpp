@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "framework/conformance/kit/running/float_environment.hpp"
-#include "framework/host/device/fixed_pipe.hpp"
+#include "framework/host/device/numerics.hpp"
 #include "framework/host/loading/named_library.hpp"
 
 namespace tessera::conformance {
@@ -58,7 +58,8 @@ Result<bool> KitSession::has_fixed_pipe() const {
   if (!has_options_) return false;
   TSR_ASSIGN_OR_RETURN(const std::shared_ptr<Device> device,
                        context_.open_device());
-  return tessera::has_fixed_pipe(*device);
+  TSR_ASSIGN_OR_RETURN(const DeviceNumerics numerics, numerics_of(*device));
+  return numerics.fixed_pipe;
 }
 
 CaseResult KitSession::run(const Case& one) {

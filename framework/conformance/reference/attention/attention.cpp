@@ -10,6 +10,7 @@
 
 #include "framework/conformance/reference/attention/attention_walk.hpp"
 #include "framework/conformance/reference/attention/softmax.hpp"
+#include "framework/tensor/half.hpp"
 
 namespace tessera::reference {
 namespace {
@@ -25,6 +26,20 @@ std::vector<double> transpose(const std::vector<double>& values, size_t cols) {
     }
   }
   return result;
+}
+
+// `value` as a factor of a product.
+double factor(const Attention& p, double value) {
+  return p.factor_dtype == TSR_F32
+             ? value
+             : rounded_to(p.factor_dtype, static_cast<float>(value));
+}
+
+std::vector<double> read_factors(const Attention& p, const KvPool& pool,
+                                 KvPart part, uint32_t seq, uint32_t kv_head) {
+  std::vector<double> values = read_cache(p, pool, part, seq, kv_head);
+  for (double& value : values) value = factor(p, value);
+  return values;
 }
 
 // The cache of one sequence and KV head.
@@ -43,15 +58,20 @@ void attend(const float* q, const Cache& cache, Visible seen,
   std::vector<Sum> scores(count);
   for_each_term(p.sum_order, D, [&](size_t i) {
     const double* keys = &cache.keys[i * cache.seq_len + seen.begin];
+    const double own = factor(p, q[i]);
     for (size_t j = 0; j < count; ++j) {
-      scores[j] += static_cast<Sum>(q[i] * keys[j]);
+      scores[j] += static_cast<Sum>(own * keys[j]);
     }
   });
   std::vector<double> weights(count);
   for (size_t j = 0; j < count; ++j) {
     weights[j] = static_cast<Sum>(scores[j] * static_cast<Sum>(p.scale));
   }
-  softmax_row(weights.data(), count, p.sum_order);
+  const double total = exponentials(weights.data(), count, p.sum_order);
+  const bool divides_last = p.factor_dtype != TSR_F32;
+  for (double& weight : weights) {
+    weight = divides_last ? factor(p, weight) : weight / total;
+  }
 
   std::vector<Sum> sums(D);
   for_each_term(p.sum_order, count, [&](size_t j) {
@@ -60,7 +80,9 @@ void attend(const float* q, const Cache& cache, Visible seen,
       sums[i] += static_cast<Sum>(weights[j] * values[i]);
     }
   });
-  for (size_t i = 0; i < D; ++i) out[i] = static_cast<Out>(sums[i]);
+  for (size_t i = 0; i < D; ++i) {
+    out[i] = static_cast<Out>(divides_last ? sums[i] / total : sums[i]);
+  }
 }
 
 }  // namespace
@@ -76,8 +98,8 @@ Status attention(const Attention& p, const KvPool& pool, Out* out) {
     for (uint32_t kv_head = 0; kv_head < pool.desc().num_kv_heads; ++kv_head) {
       const Cache cache{
           seq_len,
-          transpose(read_cache(p, pool, KvPart::kKey, seq, kv_head), D),
-          read_cache(p, pool, KvPart::kValue, seq, kv_head)};
+          transpose(read_factors(p, pool, KvPart::kKey, seq, kv_head), D),
+          read_factors(p, pool, KvPart::kValue, seq, kv_head)};
       for (uint32_t t = 0; t < q_len; ++t) {
         const Visible seen = visible_positions(p, seq_len - q_len + t, seq_len);
         for (uint32_t h = 0; h < heads_per_kv; ++h) {

@@ -27,7 +27,13 @@ struct Attention {
   uint32_t window = 0;  // TSR_MASK_SLIDING only
   float scale = 1.0f;
   const float* kv_scale = nullptr;  // static I8 formats; as in KvPool::read
-  SumOrder sum_order = SumOrder::kDouble;  // float attention only
+  // float attention only
+  SumOrder sum_order = SumOrder::kDouble;
+  // What q, the cached values and exp(score - maximum) are rounded to before
+  // they are multiplied: F32 (as they are), or F16 or BF16, as of a unit that
+  // multiplies 16-bit floats.  The sum that results are divided by is of the
+  // exponentials as they are.
+  uint32_t factor_dtype = TSR_F32;
   // fa3 only
   const float* q_inv = nullptr;         // [num_q_heads]
   const int32_t* thresholds = nullptr;  // [num_q_heads, 127]

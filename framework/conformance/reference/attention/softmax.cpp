@@ -10,10 +10,14 @@
 
 namespace tessera::reference {
 
-void softmax_row(double* row, size_t D, SumOrder order) {
+double exponentials(double* row, size_t D, SumOrder order) {
   const double max = *std::max_element(row, row + D);
   for (size_t i = 0; i < D; ++i) row[i] = std::exp(row[i] - max);
-  const double sum = sum_terms(order, D, [&](size_t i) { return row[i]; });
+  return sum_terms(order, D, [&](size_t i) { return row[i]; });
+}
+
+void softmax_row(double* row, size_t D) {
+  const double sum = exponentials(row, D);
   for (size_t i = 0; i < D; ++i) row[i] /= sum;
 }
 

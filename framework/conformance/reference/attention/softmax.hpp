@@ -19,6 +19,10 @@ template <typename Out>
 void softmax(const float* x, size_t rows, size_t D, float scale, Out* y);
 
 // The same for one row of doubles, in place.
-void softmax_row(double* row, size_t D, SumOrder order = SumOrder::kDouble);
+void softmax_row(double* row, size_t D);
+
+// Makes exp(x - m) of a row of doubles, m its maximum, in place; gives their
+// sum.
+double exponentials(double* row, size_t D, SumOrder order = SumOrder::kDouble);
 
 }  // namespace tessera::reference

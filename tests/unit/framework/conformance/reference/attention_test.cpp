@@ -5,10 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "framework/conformance/reference/bounds.hpp"
+#include "framework/tensor/half.hpp"
 #include "tests/unit/framework/conformance/reference/paged_step.hpp"
 
 namespace tessera::reference {
@@ -160,6 +162,66 @@ TEST(Attention, AFloatResultIsTheDoubleRoundedOnce) {
   for (size_t i = 0; i < exact.size(); ++i) {
     EXPECT_EQ(rounded[i], static_cast<float>(exact[i]));
   }
+}
+
+double half(double value) {
+  return f16_to_f32(f32_to_f16(static_cast<float>(value)));
+}
+
+// One token and head that see all keys, from contiguous k and v, with factors
+// in f16.
+std::vector<double> of_halves(const PagedStep& step, uint32_t s, uint32_t t,
+                              uint32_t head) {
+  const uint32_t D = step.desc.head_dim;
+  const uint32_t kv_heads = step.desc.num_kv_heads;
+  const uint32_t num_heads = step.attention.num_q_heads;
+  const size_t first_k = size_t{head * kv_heads / num_heads} * D;
+  const size_t first_q =
+      ((static_cast<size_t>(step.q_starts[s]) + t) * num_heads + head) * D;
+  std::vector<double> scores(step.sequences[s].seq_len);
+  for (size_t j = 0; j < scores.size(); ++j) {
+    for (uint32_t i = 0; i < D; ++i) {
+      scores[j] += half(step.q[first_q + i]) *
+                   half(step.k[s][j * kv_heads * D + first_k + i]);
+    }
+    scores[j] *= step.attention.scale;
+  }
+  const double max = *std::max_element(scores.begin(), scores.end());
+  double sum = 0.0;
+  std::vector<double> out(D);
+  for (size_t j = 0; j < scores.size(); ++j) {
+    const double weight = std::exp(scores[j] - max);
+    sum += weight;
+    for (uint32_t i = 0; i < D; ++i) {
+      out[i] += half(weight) * half(step.v[s][j * kv_heads * D + first_k + i]);
+    }
+  }
+  for (double& value : out) value /= sum;
+  return out;
+}
+
+TEST(Attention, FactorsOfSixteenBitsAreRoundedAndSumsAreNot) {
+  PagedStep step = make_step(TSR_KV_F32, 4, 2, 6, {{5, 9}, {1, 1}, {4, 32}});
+  step.attention.mask = TSR_MASK_FULL;
+  std::vector<double> exact(step.q_size());
+  std::vector<double> bounds(step.q_size());
+  ASSERT_TRUE(attention(step.attention, step.pool(), exact.data()).ok());
+  ASSERT_TRUE(attention_bound(step.attention, step.pool(),
+                              {TSR_ERROR_HALF_PRODUCTS, TSR_F32, TSR_F16},
+                              bounds.data())
+                  .ok());
+  step.attention.factor_dtype = TSR_F16;
+  std::vector<double> out(step.q_size());
+  ASSERT_TRUE(attention(step.attention, step.pool(), out.data()).ok());
+  for_each_head(step, [&](uint32_t s, uint32_t t, uint32_t h, size_t first) {
+    const std::vector<double> expected = of_halves(step, s, t, h);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(out[first + i], expected[i], 1e-13);  // two orders of sums
+      EXPECT_LE(std::fabs(out[first + i] - exact[first + i]),
+                bounds[first + i]);
+    }
+  });
+  EXPECT_NE(out, exact);
 }
 
 TEST(Attention, RefusesWhatDoesNotFitTogether) {

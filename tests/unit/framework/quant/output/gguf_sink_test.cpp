@@ -58,9 +58,9 @@ Result<std::vector<float>> logits_of(const ModelConfig& config,
   mark_stored(source, graph);
   TSR_ASSIGN_OR_RETURN(Scheme scheme, find_scheme("f32"));
   scheme.as_stored = true;
-  TSR_ASSIGN_OR_RETURN(const Oracle oracle,
-                       Oracle::create(graph, uniform_plan(graph, "cpu", scheme),
-                                      source, reference::SumOrder::kDouble));
+  TSR_ASSIGN_OR_RETURN(
+      const Oracle oracle,
+      Oracle::create(graph, uniform_plan(graph, "cpu", scheme), source));
   const std::vector<int32_t> tokens = {1, 300, 45, 410, 77, 2};
   return oracle.logits(tokens, TSR_PREFILL);
 }

@@ -87,9 +87,9 @@ Result<std::vector<float>> logits_of(const ModelConfig& config,
   mark_stored(source, graph);
   TSR_ASSIGN_OR_RETURN(Scheme scheme, find_scheme("f32"));
   scheme.as_stored = true;
-  TSR_ASSIGN_OR_RETURN(const Oracle oracle,
-                       Oracle::create(graph, uniform_plan(graph, "cpu", scheme),
-                                      source, reference::SumOrder::kDouble));
+  TSR_ASSIGN_OR_RETURN(
+      const Oracle oracle,
+      Oracle::create(graph, uniform_plan(graph, "cpu", scheme), source));
   return oracle.logits(std::vector<int32_t>{1, 300, 45, 77}, TSR_PREFILL);
 }
 

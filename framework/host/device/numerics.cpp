@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/host/device/fixed_pipe.hpp"
+#include "framework/host/device/numerics.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,8 +9,10 @@
 
 namespace tessera {
 
-Result<bool> has_fixed_pipe(Device& device) {
-  if (!has_extension(device.info(), TSR_SIMULATOR_NAME)) return false;
+Result<DeviceNumerics> numerics_of(Device& device) {
+  if (!has_extension(device.info(), TSR_SIMULATOR_NAME)) {
+    return DeviceNumerics{};
+  }
   TSR_ASSIGN_OR_RETURN(const std::string reply,
                        device.ask(TSR_SIMULATOR_NAME, R"({"op": "profile"})"));
   const nlohmann::json facts = nlohmann::json::parse(reply, nullptr, false);
@@ -18,7 +20,11 @@ Result<bool> has_fixed_pipe(Device& device) {
     return Status(TSR_INTERNAL,
                   device.name() + ": the simulator's answer is not JSON");
   }
-  return facts.value("fixpipe", false) && facts.value("numerics", "") == "hw";
+  DeviceNumerics numerics;
+  numerics.fixed_pipe =
+      facts.value("fixpipe", false) && facts.value("numerics", "") == "hw";
+  numerics.half_attention = facts.value("half_attention", false);
+  return numerics;
 }
 
 }  // namespace tessera
