@@ -26,6 +26,17 @@ constexpr int64_t kMostElements = int64_t{1} << 36;
   throw sdk::Error(TSR_INVALID_ARGUMENT, why);
 }
 
+void check_type(const Profile& profile, const char* name, Type type) {
+  if (type == Type::kBf16 && !profile.cube.bf16) {
+    refuse(std::string(name) + ": " + profile.name +
+           " has no bf16; f16 would work");
+  }
+  if (type != Type::kF16 && type != Type::kBf16 && type != Type::kF32) {
+    refuse(std::string(name) + ": " + name_of(type) +
+           " is not computed; f16, bf16 and f32 are");
+  }
+}
+
 // Vector instructions over every element in 32 bit, how many of them at the
 // rate of exp, and inputs besides the first.
 struct SmallCost {
@@ -126,6 +137,7 @@ VectorPlan plan_vector(const Profile& profile, const VectorOp& op) {
     refuse("vector: " + std::to_string(op.num_inputs) +
            " inputs are outside 1 to 8");
   }
+  check_type(profile, "vector", op.type);
   VectorPlan plan;
   plan.lanes = choose_cores(profile, "vector", op.cores, profile.vector_cores);
   Pass& pass = plan.pass;
@@ -162,6 +174,11 @@ VectorPlan plan_vector(const Profile& profile, const VectorOp& op) {
 
 VectorPlan plan_small(const Profile& profile, const SmallOp& op) {
   check_shape("op", op.rows, op.columns);
+  // An embedding only moves its table: bf16 widens by a shift on any chip.
+  if (op.kind != SmallKind::kEmbedding) {
+    check_type(profile, name_of(op.kind), op.type);
+    check_type(profile, name_of(op.kind), op.out);
+  }
   VectorPlan plan;
   plan.lanes = choose_cores(profile, "op", op.cores, profile.vector_cores);
   plan.pass = pass_of(profile, op);

@@ -16,6 +16,9 @@ constexpr uint32_t kScales = bit(TSR_F32) | bit(TSR_F16) | bit(TSR_BF16);
 constexpr uint32_t kStaticActs =
     bit(TSR_ACT_I8_STATIC) | bit(TSR_ACT_U8_STATIC) | bit(TSR_ACT_I8_MIX);
 constexpr tsr_range kAnyBlock{1, TSR_WHOLE, 1};
+// Sums of integers end where fractals of the cube do.
+constexpr tsr_range kFractals8{32, TSR_WHOLE, 32};
+constexpr tsr_range kFractals4{64, TSR_WHOLE, 64};
 constexpr tsr_range kWhole{TSR_WHOLE, TSR_WHOLE, 0};
 
 tsr_plane_rule plane_rule(uint32_t role, uint32_t dtypes, uint32_t required,
@@ -143,11 +146,13 @@ void add_products(const Profile& profile, RowMaker& rows) {
     rows.add_product({"linear_fp8", TSR_WEIGHT_F8E4M3, bit(TSR_ACT_F8_DYNAMIC),
                       kScales, kWhole, 0, 0, false});
   }
-  const uint32_t int4_acts =
-      bit(TSR_ACT_I8_DYNAMIC) |
-      (profile.cube.macs_s4 > 0 ? bit(TSR_ACT_I4_DYNAMIC) : 0);
-  rows.add_product({"linear_w4a8", TSR_WEIGHT_I4, int4_acts,
-                    kScales | bit(TSR_U8), kAnyBlock, kScales, 0, true});
+  constexpr uint32_t kGroupScales = kScales | bit(TSR_U8);
+  rows.add_product({"linear_w4a8", TSR_WEIGHT_I4, bit(TSR_ACT_I8_DYNAMIC),
+                    kGroupScales, kFractals8, kScales, 0, true});
+  if (profile.cube.macs_s4 > 0) {
+    rows.add_product({"linear_w4a4", TSR_WEIGHT_I4, bit(TSR_ACT_I4_DYNAMIC),
+                      kGroupScales, kFractals4, kScales, 0, true});
+  }
   if (profile.unzip.engines > 0) {
     rows.add_product({"linear_w8a8sc", TSR_WEIGHT_SPARSE_FIXED, kAll8, kScales,
                       kWhole, 0, 0, true});

@@ -56,9 +56,9 @@ FixpipeScale scale_of(const Memory& gm, size_t channel) {
 }
 
 // One accumulator on its way out.
-void quantize(FixpipeMode mode, const uint8_t* sum, size_t channel,
+void quantize(const Instruction& one, const uint8_t* sum, size_t channel,
               const Memory& gm, uint8_t* place) {
-  switch (mode) {
+  switch (one.fixpipe) {
     case FixpipeMode::kNone:
     case FixpipeMode::kTimed:
       std::copy_n(sum, kSumBytes, place);
@@ -67,7 +67,10 @@ void quantize(FixpipeMode mode, const uint8_t* sum, size_t channel,
       store_value(place, f16_from_f32(load_value<float>(sum)));
       break;
     case FixpipeMode::kBf16:
-      store_value(place, bf16_from_f32(load_value<float>(sum)));
+      store_value(place,
+                  one.type == Type::kS32
+                      ? deqbf16(load_value<int32_t>(sum), scale_of(gm, channel))
+                      : bf16_from_f32(load_value<float>(sum)));
       break;
     case FixpipeMode::kDeqF16:
       store_value(place,
@@ -348,7 +351,7 @@ std::string CoreMemory::fixpipe(const Instruction& one, Memory& gm) {
     uint8_t* target =
         gm_bytes_at(gm, one.dst + row * one.row_stride, one.row_bytes);
     for (size_t column = 0; column < one.n; ++column) {
-      quantize(one.fixpipe, source + sum_offset(row, column, rows),
+      quantize(one, source + sum_offset(row, column, rows),
                static_cast<size_t>(one.src2) + column, gm,
                target + column * element);
     }

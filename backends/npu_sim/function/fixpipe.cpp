@@ -70,6 +70,10 @@ uint16_t deqf16(int32_t x, const FixpipeScale& scale) {
                                         : std::clamp(value, -kMaxF16, kMaxF16));
 }
 
+uint16_t deqbf16(int32_t x, const FixpipeScale& scale) {
+  return bf16_from_f32(scaled(static_cast<float>(x), scale));
+}
+
 int32_t qf322b8(float x, const FixpipeScale& scale) {
   float value = x;
   if (scale.shifts) {

@@ -40,6 +40,10 @@ int32_t req8(int32_t x, const FixpipeScale& scale);
 // even.  The offset has no part in it.
 uint16_t deqf16(int32_t x, const FixpipeScale& scale);
 
+// int32 -> bf16 bits: to f32, scale, round half to even.  No public description
+// has this mode: assumed.
+uint16_t deqbf16(int32_t x, const FixpipeScale& scale);
+
 // f32 -> int8 or uint8: as req8, but a shift divides by 2^N.  NaN becomes the
 // offset.
 int32_t qf322b8(float x, const FixpipeScale& scale);

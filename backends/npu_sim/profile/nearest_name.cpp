@@ -26,6 +26,11 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+size_t common_prefix(std::string_view a, std::string_view b) {
+  const auto ends = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return static_cast<size_t>(ends.first - a.begin());
+}
+
 }  // namespace
 
 std::string nearest_name(std::string_view wanted,
@@ -34,7 +39,10 @@ std::string nearest_name(std::string_view wanted,
   size_t best_distance = std::numeric_limits<size_t>::max();
   for (const std::string& name : names) {
     const size_t distance = edit_distance(wanted, name);
-    if (distance < best_distance) {
+    const bool is_as_near =
+        distance == best_distance &&
+        common_prefix(wanted, name) > common_prefix(wanted, best);
+    if (distance < best_distance || is_as_near) {
       best = name;
       best_distance = distance;
     }

@@ -10,8 +10,8 @@
 
 namespace tessera::npu {
 
-// The name with the least edit distance from `wanted`, the first of equals;
-// empty if there are no names.
+// The name with the least edit distance from `wanted`; of equals the one that
+// begins most like it, the first of those.  Empty if there are no names.
 std::string nearest_name(std::string_view wanted,
                          const std::vector<std::string>& names);
 

@@ -5,6 +5,8 @@
 #include "backends/npu_sim/simulation/simulate.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <numeric>
 #include <utility>
 
@@ -71,6 +73,22 @@ std::string shape_name(const AttentionPlan& plan) {
          std::to_string(plan.tile_rows) + "x" + std::to_string(plan.tile_keys) +
          (plan.num_splits > 1 ? "_split" + std::to_string(plan.num_splits)
                               : "");
+}
+
+// Sections of a stream are made as they run, so no size would stop it.
+void check_memory(const Profile& profile, const Problem& problem) {
+  const auto* copy = std::get_if<Copy>(&problem);
+  const auto passes = static_cast<double>(copy == nullptr ? 1 : copy->repeats);
+  const double bytes = canonical_bytes_of(problem) / passes;
+  const auto held = static_cast<double>(profile.global.dram_bytes);
+  if (bytes <= held) return;
+  constexpr double kGigabyte = 1e9;
+  std::array<char, 64> sizes{};
+  std::snprintf(sizes.data(), sizes.size(), ": %.1f GB, of which %s holds %.1f",
+                bytes / kGigabyte, profile.name.c_str(), held / kGigabyte);
+  const std::string key = key_of(problem);
+  throw sdk::Error(TSR_INVALID_ARGUMENT,
+                   key.substr(0, key.find(' ')) + sizes.data());
 }
 
 // A problem made ready to run.
@@ -241,6 +259,7 @@ Stream compile(const Profile& profile, const Problem& problem,
 
 Simulation simulate(const Profile& profile, const Problem& problem,
                     const SimulateOptions& options) {
+  check_memory(profile, problem);
   Launch launch = std::visit(Lower{profile, options}, problem);
   launch.stream.label = key_of(problem);
   MachineRun run = run_stream(profile, launch.stream, options.trace);

@@ -26,10 +26,7 @@ FixpipeMode fixpipe_mode(const GemmContext& context) {
     case Type::kF16:
       return is_integer ? FixpipeMode::kDeqF16 : FixpipeMode::kF16;
     case Type::kBf16:
-      return is_integer ? FixpipeMode::kTimed : FixpipeMode::kBf16;
-    case Type::kF8:
-    case Type::kS4:
-      return FixpipeMode::kTimed;
+      return FixpipeMode::kBf16;
     default:
       return FixpipeMode::kNone;
   }

@@ -103,6 +103,32 @@ void check_shape(const Gemm& gemm) {
   }
 }
 
+void check_result(const Profile& profile, const Gemm& gemm) {
+  if (gemm.out == Type::kBf16 && !profile.cube.bf16) {
+    refuse(profile, gemm, "no bf16; results in f16 would work");
+  }
+  if (gemm.out == Type::kS4 || gemm.out == Type::kF8) {
+    throw sdk::Error(TSR_INVALID_ARGUMENT,
+                     std::string("gemm ") + name_of(gemm.scheme) +
+                         ": results in " + name_of(gemm.out) +
+                         " do not leave the chip; s8 does");
+  }
+}
+
+// The cube adds up whole fractals, so that is where a sum can end.
+void check_groups(const Gemm& gemm, const GemmKind& kind) {
+  const int64_t fractal = fractal_k(kind.cube);
+  if (!has_group_sums(gemm) || gemm.group_size % fractal == 0) return;
+  const int64_t nearest =
+      std::max(fractal, (gemm.group_size + fractal / 2) / fractal * fractal);
+  throw sdk::Error(TSR_INVALID_ARGUMENT,
+                   std::string("gemm ") + name_of(gemm.scheme) +
+                       ": group_size " + std::to_string(gemm.group_size) +
+                       " is no multiple of the " + std::to_string(fractal) +
+                       " values that the cube sums at a time; " +
+                       std::to_string(nearest) + " would work");
+}
+
 // Integer sums whose scales the fixed pipe has, but not the type of the result.
 bool leaves_as_bf16(const Gemm& gemm) {
   return gemm.out == Type::kBf16 &&
@@ -115,6 +141,8 @@ GemmKind kind_of(const Profile& profile, const Gemm& gemm) {
   check_shape(gemm);
   GemmKind kind = types_of(gemm);
   check_types(profile, gemm, kind);
+  check_result(profile, gemm);
+  check_groups(gemm, kind);
   kind.unzips = gemm.scheme == Scheme::kW8A8Sc;
   const bool per_token =
       gemm.scheme == Scheme::kW8A8Dynamic || gemm.scheme == Scheme::kW4A8 ||
@@ -131,9 +159,7 @@ GemmKind kind_of(const Profile& profile, const Gemm& gemm) {
   const Epilogue& epilogue = gemm.epilogue;
   kind.vector_inputs =
       (epilogue.multiply ? 1 : 0) + (epilogue.residual ? 1 : 0);
-  if (has_group_sums(gemm)) {
-    kind.sum_k = round_up(gemm.group_size, fractal_k(kind.cube));
-  }
+  if (has_group_sums(gemm)) kind.sum_k = gemm.group_size;
   kind.vector_epilogue = per_token || !profile.exit.fixpipe || epilogue.bias ||
                          epilogue.activation || kind.vector_inputs > 0 ||
                          kind.sum_k > 0 || leaves_as_bf16(gemm);

@@ -48,6 +48,18 @@ std::vector<Value> values_of(const std::vector<uint8_t>& bytes) {
   return values;
 }
 
+// Of a product whose results have 16 bits.
+template <typename Value>
+Memory product_memory(const Shape& shape, const std::vector<Value>& a,
+                      const std::vector<Value>& w) {
+  Memory memory;
+  memory.tensors[number_of(Tensor::kInput)] = bytes_of_values(a);
+  memory.tensors[number_of(Tensor::kWeight)] = bytes_of_values(w);
+  memory.tensors[number_of(Tensor::kOutput)].resize(
+      static_cast<size_t>(shape.M * shape.N * 2));
+  return memory;
+}
+
 std::vector<int8_t> random_codes(int64_t count, std::mt19937& rng) {
   std::uniform_int_distribution<int> codes(-128, 127);
   std::vector<int8_t> values(static_cast<size_t>(count));
@@ -97,11 +109,8 @@ TEST_P(Execute, F16ProductsSumInAscendingK) {
     const Gemm gemm = gemm_of(shape, Scheme::kW16A16);
     const auto a = random_halves(shape.M * shape.K, rng_);
     const auto w = random_halves(shape.N * shape.K, rng_);
-    Memory memory;
-    memory.tensors[number_of(Tensor::kInput)] = bytes_of_values(a);
-    memory.tensors[number_of(Tensor::kWeight)] = bytes_of_values(w);
-    auto& out = memory.tensors[number_of(Tensor::kOutput)];
-    out.resize(static_cast<size_t>(shape.M * shape.N * 2));
+    Memory memory = product_memory(shape, a, w);
+    const auto& out = memory.tensors[number_of(Tensor::kOutput)];
     execute(profile_, compile(profile_, gemm, options_), memory);
     const auto got = values_of<uint16_t>(out);
     for (int64_t m = 0; m < shape.M; ++m) {
@@ -119,16 +128,40 @@ TEST_P(Execute, F16ProductsSumInAscendingK) {
   }
 }
 
+TEST_P(Execute, Int8ProductsToBf16AreSumsRoundedOnce) {
+  for (const Shape& shape : kShapes) {
+    Gemm gemm = gemm_of(shape, Scheme::kInt8);
+    gemm.out = Type::kBf16;
+    const auto a = random_codes(shape.M * shape.K, rng_);
+    const auto w = random_codes(shape.N * shape.K, rng_);
+    Memory memory = product_memory(shape, a, w);
+    const auto N = static_cast<size_t>(shape.N);
+    memory.fixpipe_words.assign(N, make_fixpipe_word({}));
+    memory.scales.assign(N, 1.0f);
+    if (!profile_.cube.bf16) {
+      EXPECT_THROW(compile(profile_, gemm, options_), sdk::Error);
+      continue;
+    }
+    execute(profile_, compile(profile_, gemm, options_), memory);
+    const auto got =
+        values_of<uint16_t>(memory.tensors[number_of(Tensor::kOutput)]);
+    for (int64_t m = 0; m < shape.M; ++m) {
+      for (int64_t n = 0; n < shape.N; ++n) {
+        const auto sum = static_cast<float>(dot(a, w, shape, m, n));
+        ASSERT_EQ(got[static_cast<size_t>(m * shape.N + n)],
+                  bf16_from_f32(sum));
+      }
+    }
+  }
+}
+
 TEST_P(Execute, Int8ProductsAreExactAndScaledAsTheChipDoes) {
   for (const Shape& shape : kShapes) {
     const Gemm gemm = gemm_of(shape, Scheme::kInt8);
     const auto a = random_codes(shape.M * shape.K, rng_);
     const auto w = random_codes(shape.N * shape.K, rng_);
-    Memory memory;
-    memory.tensors[number_of(Tensor::kInput)] = bytes_of_values(a);
-    memory.tensors[number_of(Tensor::kWeight)] = bytes_of_values(w);
-    auto& out = memory.tensors[number_of(Tensor::kOutput)];
-    out.resize(static_cast<size_t>(shape.M * shape.N * 2));
+    Memory memory = product_memory(shape, a, w);
+    const auto& out = memory.tensors[number_of(Tensor::kOutput)];
     for (int64_t n = 0; n < shape.N; ++n) {
       FixpipeScale scale;
       scale.positive = 1e-3f * static_cast<float>(n + 1) / 3;
@@ -265,16 +298,21 @@ TEST(ExecuteFlags, MissingFlagShowsInTheResult) {
   EXPECT_NE(out, right);
 }
 
-TEST(ExecuteFlags, WhatCanOnlyBeTimedIsRefused) {
+TEST(ExecuteFlags, AnInstructionWithoutAFunctionIsRefused) {
   const Profile profile = load_profile("910b1");
-  VectorOp op{4, 64};
-  op.kind = VectorKind::kExp;
   Memory memory;
   for (const Tensor name : {Tensor::kInput, Tensor::kOther, Tensor::kOutput}) {
     memory.tensors[number_of(name)].resize(4096);
   }
+  const Stream whole = compile(profile, VectorOp{4, 64}, {});
+  Stream nameless = whole;
+  nameless.emit = [&](int64_t core, int64_t section,
+                      std::vector<Instruction>& list) {
+    whole.emit(core, section, list);
+    for (Instruction& one : list) one.function = VectorFunction::kNone;
+  };
   try {
-    execute(profile, compile(profile, op, {}), memory);
+    execute(profile, nameless, memory);
     FAIL() << "no error";
   } catch (const sdk::Error& error) {
     EXPECT_EQ(error.code(), TSR_UNIMPLEMENTED);

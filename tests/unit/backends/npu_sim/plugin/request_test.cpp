@@ -68,26 +68,6 @@ TEST(NpuSimulatorRequest, AnswersWithEveryDocumentedKey) {
   EXPECT_EQ(reply.at("energy").at("note"), "estimate");
 }
 
-TEST(NpuSimulatorRequest, SaysWhatIsTimedOnly) {
-  Json request = linear_request(64, 256, 256);
-  EXPECT_TRUE(ask("950", request).at("timed_only").is_null());
-  request["scheme"] = "fp8";
-  EXPECT_TRUE(ask("950", request).at("timed_only").is_null());
-  request["scheme"] = "int8";
-  EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
-  request["out"] = "bf16";
-  EXPECT_EQ(ask("910b", request).at("timed_only"),
-            "bare sums of integers are not rounded to bf16");
-  request.erase("out");
-  request["scheme"] = "w4a8";
-  EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
-  request["group_size"] = 64;
-  EXPECT_TRUE(ask("910b", request).at("timed_only").is_null());
-  request["group_size"] = 48;
-  EXPECT_EQ(ask("910b", request).at("timed_only"),
-            "groups of 48 do not end with fractals of 32");
-}
-
 TEST(NpuSimulatorRequest, TakesEveryOp) {
   const Json requests[] = {
       {{"op", "grouped_linear"}, {"rows", {16, 100}}, {"N", 128}, {"K", 256}},
@@ -166,6 +146,47 @@ TEST(NpuSimulatorRequest, NamesWhatIsWrong) {
             "simulator: op sort is not one of linear, grouped_linear, add, "
             "copy, attention, rms_norm, layer_norm, rope, softmax, silu_mul, "
             "gelu, embedding");
+}
+
+TEST(NpuSimulatorRequest, RefusesSumsThatEndInsideAFractal) {
+  Json request = linear_request(64, 256, 256);
+  request["scheme"] = "w4a8";
+  request["group_size"] = 64;
+  EXPECT_EQ(refusal_of(request.dump()), "taken");
+  request["group_size"] = 48;
+  EXPECT_EQ(refusal_of(request.dump()),
+            "gemm w4a8: group_size 48 is no multiple of the 32 values that the "
+            "cube sums at a time; 64 would work");
+  request["scheme"] = "w4a16";  // whose weights take their scales before
+  EXPECT_EQ(refusal_of(request.dump()), "taken");
+}
+
+TEST(NpuSimulatorRequest, RefusesResultsThatNoChipWrites) {
+  Json request = linear_request(64, 256, 256);
+  request["out"] = "s4";
+  EXPECT_EQ(refusal_of(request.dump()),
+            "gemm w16a16: results in s4 do not leave the chip; s8 does");
+}
+
+TEST(NpuSimulatorRequest, RefusesTypesThatNoVectorUnitComputes) {
+  Json sum = {{"op", "add"}, {"rows", 4}, {"columns", 64}, {"type", "s32"}};
+  EXPECT_EQ(refusal_of(sum.dump()),
+            "vector: s32 is not computed; f16, bf16 and f32 are");
+  sum["op"] = "softmax";
+  sum["type"] = "bf16";
+  EXPECT_EQ(refusal_of(sum.dump()), "taken");
+  EXPECT_THROW(ask("310p", sum), sdk::Error);  // has no bf16
+}
+
+TEST(NpuSimulatorRequest, RefusesWhatTheMemoryDoesNotHold) {
+  EXPECT_EQ(refusal_of(linear_request(1 << 20, 1 << 15, 1 << 15).dump()),
+            "gemm: 139.6 GB, of which 910b1 holds 68.7");
+  Json copy = {{"op", "copy"}, {"rows", 1 << 20}, {"columns", 1 << 16}};
+  EXPECT_EQ(refusal_of(copy.dump()),
+            "copy: 137.4 GB, of which 910b1 holds 68.7");
+  copy["rows"] = 1024;
+  copy["repeats"] = 1024;  // of the same bytes
+  EXPECT_EQ(refusal_of(copy.dump()), "taken");
 }
 
 std::string file_text(const std::string& path) {

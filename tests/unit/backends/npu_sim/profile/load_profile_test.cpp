@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "backends/npu_sim/profile/fields.hpp"
+#include "backends/npu_sim/profile/nearest_name.hpp"
 #include "backends/npu_sim/profile/profile.hpp"
 #include "tessera/error.hpp"
 
@@ -119,6 +121,12 @@ TEST(Profile, ParameterSetByKeyIsMarkedAssumed) {
       EXPECT_TRUE(parameter.assumed);
     }
   }
+}
+
+TEST(NearestName, OfNamesAsNearTheOneThatBeginsAlike) {
+  const std::vector<std::string> names = {"310p", "910b1", "910c"};
+  EXPECT_EQ(nearest_name("910c1", names), "910c");  // each an edit away
+  EXPECT_EQ(nearest_name("311p", names), "310p");
 }
 
 }  // namespace
