@@ -31,7 +31,7 @@
 //                [head_dim], v_in_k [false], causal [true], window [0],
 //                block_size [128], kv "f16", "bf16", "int8" or "fa3" ["f16"]
 //     validate   rows: path of a file with further rows [none]
-//     profile    nothing; replies profile, fixpipe, numerics, "hw" or "ref", and
+//     profile    nothing; replies profile, fixpipe, numerics ("hw" or "ref"),
 //                half_attention: attention multiplies 16-bit floats
 //
 //   reply, of all but validate and profile
