@@ -8,6 +8,8 @@ import contextlib
 import io
 import json
 import pathlib
+import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -15,6 +17,7 @@ import unittest
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 
 import check_headers
+import check_isa_symbols
 import check_layers
 import check_presets
 import check_readmes
@@ -200,6 +203,36 @@ class Sizes(Tree):
     def test_takes_a_reason_on_the_first_line(self):
         text = "int f() {  // NOLINT(readability-function-size): a state machine\n" + "  g();\n" * 90 + "}\n"
         self.assertEqual(list(check_sizes.too_long_in("a.cpp", text)), [])
+
+
+class IsaSymbols(Tree):
+    AVX512 = frozenset({"-mavx512f"})
+    AMX = frozenset({"-mavx512f", "-mamx-tile"})
+    AMX_BF16 = frozenset({"-mavx512f", "-mavx512bf16", "-mamx-tile"})
+
+    def faults(self, *isas):
+        units = [(f"{place}.cpp", {"f()"}, isa) for place, isa in enumerate(isas)]
+        return list(check_isa_symbols.shared_by_isas(units))
+
+    def test_names_a_function_of_two_instruction_sets(self):
+        self.assertEqual(self.faults(frozenset(), self.AVX512),
+                         ["f(): in 0.cpp and 1.cpp, which are compiled for different machines"])
+        self.assertEqual(len(self.faults(self.AVX512, self.AMX_BF16)), 1)
+
+    def test_lets_files_for_the_same_machine_share(self):
+        self.assertEqual(self.faults(self.AVX512, self.AVX512), [])
+        self.assertEqual(self.faults(self.AVX512, self.AMX), [])
+        self.assertEqual(self.faults(frozenset({"-mamx-tile"}), self.AMX, self.AMX_BF16), [])
+
+    @unittest.skipUnless(shutil.which("c++") and shutil.which("nm"), "no compiler or no nm")
+    def test_reads_what_a_compiler_left(self):
+        source = self.write("a.cpp", "inline int f(int x) { return x; }\nint (*kept)(int) = f;\n")
+        subprocess.run(["c++", "-c", source, "-o", self.root / "a.o"], check=True)
+        self.write("compile_commands.json", json.dumps(
+            [{"file": str(source), "directory": str(self.root), "command": "c++ -mavx2 -c a.cpp -o a.o"}]))
+        (name, built, isa), = check_isa_symbols.objects(self.root, self.root)
+        self.assertEqual((name, isa), ("a.cpp", {"-mavx2"}))
+        self.assertEqual(check_isa_symbols.weak_functions(built), {"f(int)"})
 
 
 class TidyKeys(Tree):

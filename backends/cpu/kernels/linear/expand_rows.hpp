@@ -33,9 +33,19 @@ LinearWeight expanded_weight(const LinearWeight& weight, int64_t n,
 // Groups of at least so many columns of a kU4Tiles weight can be expanded.
 inline constexpr int64_t kMinExpandedGroup = 32;
 
-// Of a kU4Tiles weight; adds up the codes of each group.
-LinearWeight expand_u4_avx512vnni(const LinearWeight& weight, int64_t n,
-                                  int64_t num_rows,
-                                  const ExpandScratch& scratch);
+// Of a kU4Tiles weight; adds up the codes of each group.  For AVX-512 VNNI.
+LinearWeight expand_u4(const LinearWeight& weight, int64_t n, int64_t num_rows,
+                       const ExpandScratch& scratch);
+
+struct ColumnRange {
+  int64_t begin;
+  int64_t end;
+};
+
+// One group of one tile: from all its `nibbles` to all its `codes`, and the
+// group's 16 `sums`.  Columns past the end are 0, not what a code of 0 stands
+// for.
+void expand_u4_group_avx512vnni(const uint8_t* nibbles, ColumnRange group,
+                                uint8_t* codes, int32_t* sums);
 
 }  // namespace tessera::cpu

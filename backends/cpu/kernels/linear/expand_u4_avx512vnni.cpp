@@ -21,14 +21,10 @@ __mmask64 columns_before(int64_t left) {
   return 0x1111111111111111U * ((1U << left) - 1);
 }
 
-struct Group {
-  int64_t begin;
-  int64_t end;
-};
+}  // namespace
 
-// Columns past the end are 0, not what a code of 0 stands for.
-void expand_group(const uint8_t* nibbles, Group group, uint8_t* codes,
-                  int32_t* sums) {
+void expand_u4_group_avx512vnni(const uint8_t* nibbles, ColumnRange group,
+                                uint8_t* codes, int32_t* sums) {
   const __m512i low = _mm512_set1_epi8(15);
   const __m512i eights = _mm512_set1_epi8(8);
   const __m512i ones = _mm512_set1_epi8(1);
@@ -48,28 +44,6 @@ void expand_group(const uint8_t* nibbles, Group group, uint8_t* codes,
     total = _mm512_dpbusd_epi32(total, ones, _mm512_add_epi8(first, second));
   }
   _mm512_storeu_si512(sums, total);
-}
-
-}  // namespace
-
-LinearWeight expand_u4_avx512vnni(const LinearWeight& weight, int64_t n,
-                                  int64_t num_rows,
-                                  const ExpandScratch& scratch) {
-  LinearWeight rows = expanded_weight(weight, n, num_rows, scratch.codes);
-  rows.sums = scratch.sums;
-  const WeightShape& shape = weight.shape;
-  for (int64_t t = 0; t * kTileCols < num_rows; ++t) {
-    const auto* nibbles = reinterpret_cast<const uint8_t*>(weight.codes) +
-                          (n / kTileCols + t) * shape.tile_bytes;
-    for (int64_t g = 0; g < shape.num_groups; ++g) {
-      const int64_t begin = g * shape.group_size;
-      const int64_t end = begin + shape.group_size;
-      expand_group(nibbles, {begin, end < shape.K ? end : shape.K},
-                   scratch.codes + t * rows.shape.tile_bytes,
-                   scratch.sums + (t * shape.num_groups + g) * kTileCols);
-    }
-  }
-  return rows;
 }
 
 }  // namespace tessera::cpu

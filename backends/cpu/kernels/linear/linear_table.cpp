@@ -142,7 +142,7 @@ std::vector<LinearKernel> amx_linear_kernels(const AmxKernelSet& set) {
       integer_kernel("i8", Isa::kAmx, WeightKind::kI8Tiles, set.integer_i8));
   rows.push_back(
       integer_kernel("u4", Isa::kAmx, WeightKind::kU4Tiles, set.integer_i8));
-  rows.back().expand = expand_u4_avx512vnni;
+  rows.back().expand = expand_u4;
   for (LinearKernel& row : rows) {
     if (row.run_integer == nullptr) continue;
     row.run_groups = set.integer_groups_i8;
