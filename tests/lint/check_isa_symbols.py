@@ -21,7 +21,7 @@ import sys
 
 SKIPPED = 77
 OF_AN_ISA = re.compile(r"-m(?:amx|avx|fma|f16c|sse|arch|cpu)")
-WEAK_FUNCTION = re.compile(r"^\S* W (.+)$", re.MULTILINE)
+WEAK_FUNCTION = re.compile(r"^(.+):[0-9a-f]* W (.+)$", re.MULTILINE)
 
 
 def objects(root, build):
@@ -36,9 +36,14 @@ def objects(root, build):
             yield source.relative_to(root).as_posix(), built, frozenset(filter(OF_AN_ISA.match, words))
 
 
-def weak_functions(built):
-    listed = subprocess.run(["nm", "--defined-only", "--demangle", built], capture_output=True, text=True, check=True)
-    return set(WEAK_FUNCTION.findall(listed.stdout))
+def weak_functions(objects_built):
+    """By object the weak functions in it, of one run of nm: a run for each would take far longer."""
+    listed = subprocess.run(["nm", "--print-file-name", "--defined-only", "--demangle", *objects_built],
+                            capture_output=True, text=True, check=True)
+    functions = collections.defaultdict(set)
+    for built, function in WEAK_FUNCTION.findall(listed.stdout):
+        functions[pathlib.Path(built)].add(function)
+    return functions
 
 
 def may_share(one, other):
@@ -65,7 +70,9 @@ def main(root, build):
     if "CMAKE_BUILD_TYPE:STRING=Debug" in (build / "CMakeCache.txt").read_text():
         print("a debug build inlines too little, and is run where it was made")
         return SKIPPED
-    units = [(source, weak_functions(built), isa) for source, built, isa in objects(root, build)]
+    built_here = list(objects(root, build))
+    functions = weak_functions([built for _, built, _ in built_here])
+    units = [(source, functions[built], isa) for source, built, isa in built_here]
     faults = list(shared_by_isas(units))
     print("\n".join(faults) or f"{len(units)} objects, {len({isa for _, _, isa in units})} instruction sets")
     return 1 if faults else 0

@@ -232,7 +232,7 @@ class IsaSymbols(Tree):
             [{"file": str(source), "directory": str(self.root), "command": "c++ -mavx2 -c a.cpp -o a.o"}]))
         (name, built, isa), = check_isa_symbols.objects(self.root, self.root)
         self.assertEqual((name, isa), ("a.cpp", {"-mavx2"}))
-        self.assertEqual(check_isa_symbols.weak_functions(built), {"f(int)"})
+        self.assertEqual(check_isa_symbols.weak_functions([built]), {built: {"f(int)"}})
 
 
 class TidyKeys(Tree):
