@@ -36,6 +36,19 @@ class CloseCosts : public PlanCosts {
     return made->assignment;
   }
 
+  // After all was timed once, nothing is near enough to the second scheme, or
+  // quick enough, to be timed again.
+  void expect_no_second_go(const ProblemInputs& asked) {
+    ProblemMaker maker(asked);
+    Problem problem = make(maker);
+    const uint32_t runs = machine_.runs;
+    const auto changed =
+        maker.measure_close(all_in("w8a8_dynamic", problem), kNever, problem);
+    ASSERT_TRUE(changed.ok()) << changed.status().message();
+    EXPECT_EQ(*changed, 0U);
+    EXPECT_EQ(machine_.runs, runs);
+  }
+
   // Of the second scheme to the first, by linear class.
   static std::vector<double> ratios(const Problem& problem) {
     std::vector<double> found;
@@ -57,7 +70,7 @@ TEST_F(CloseCosts, AreTimedAnewInOneGo) {
   Problem problem = make(maker, ProbeDepth::kEstimate);
   ASSERT_TRUE(
       maker.measure_used(all_in("w8a16", problem), kNever, problem).ok());
-  machine_.speed = 1.05 * kSpeed;
+  machine_.speed = 1.02 * kSpeed;
   const planner::Assignment chosen = all_in("w8a8_dynamic", problem);
   ASSERT_TRUE(maker.measure_used(chosen, kNever, problem).ok());
   const std::vector<double> before = ratios(problem);
@@ -66,7 +79,7 @@ TEST_F(CloseCosts, AreTimedAnewInOneGo) {
   EXPECT_GT(*changed, 0U);
   const std::vector<double> after = ratios(problem);
   for (size_t i = 0; i < truth.size(); ++i) {
-    EXPECT_NEAR(before[i], truth[i] / 1.05, 1e-3) << "not in one go";
+    EXPECT_LT(before[i], truth[i] / 1.02 + 1e-3) << "not in one go";
     EXPECT_NEAR(after[i], truth[i], kRounding);
   }
   const uint32_t runs = machine_.runs;
@@ -77,29 +90,14 @@ TEST_F(CloseCosts, AreTimedAnewInOneGo) {
 // Another second would be spent on each.
 TEST_F(CloseCosts, AreLeftWhereRunsAreLong) {
   machine_.speed = 1.0;
-  const ProblemInputs asked = close_inputs();
-  ProblemMaker maker(asked);
-  Problem problem = make(maker);
-  const uint32_t runs = machine_.runs;
-  const auto changed =
-      maker.measure_close(all_in("w8a8_dynamic", problem), kNever, problem);
-  ASSERT_TRUE(changed.ok()) << changed.status().message();
-  EXPECT_EQ(*changed, 0U);
-  EXPECT_EQ(machine_.runs, runs);
+  expect_no_second_go(close_inputs());
 }
 
 // What is far off need not be told apart.
 TEST_F(CloseCosts, AreNotThoseOfTwiceTheBytes) {
   ProblemInputs asked = close_inputs();
   asked.schemes[0] = *find_scheme("f32");
-  ProblemMaker maker(asked);
-  Problem problem = make(maker);
-  const uint32_t runs = machine_.runs;
-  const auto changed =
-      maker.measure_close(all_in("w8a8_dynamic", problem), kNever, problem);
-  ASSERT_TRUE(changed.ok()) << changed.status().message();
-  EXPECT_EQ(*changed, 0U);
-  EXPECT_EQ(machine_.runs, runs);
+  expect_no_second_go(asked);
 }
 
 }  // namespace

@@ -241,7 +241,8 @@ class CostProbe {
                                    const Go& go, size_t& next);
   void time_phase(uint32_t phase, const Go& go, std::vector<Window>& windows);
   void forget_times(const TimedCell& cell);
-  Status keep_times(const Window& window);
+  Status keep_times(const Window& window,
+                    const std::array<std::vector<size_t>, 2>& rounds);
   bool fits_window(const GraphSegment& segment) const;
   const KindTimes* timed_kind(const Device& device, const GraphSegment& segment,
                               const Scheme& scheme) const;

@@ -191,8 +191,16 @@ class ProblemMaker::Work {
     return {};
   }
 
+  // A segment with some of its linears in a scheme, the others in the base.
+  struct ProbedLinears {
+    uint32_t scheme = 0;
+    std::vector<uint32_t> weights;  // of the graph
+    SegmentCost cost;
+  };
+
   Status probe_device(const GraphSegment& segment, uint32_t device) {
     std::optional<SegmentCost> own;
+    std::vector<ProbedLinears> probed;
     std::string refusal;
     const size_t num_schemes =
         segment.weights.empty() ? 1 : problem_.schemes.size();
@@ -201,18 +209,19 @@ class ProblemMaker::Work {
                            probe_.probe(inputs_.devices[device], segment,
                                         inputs_.schemes[scheme], depth_));
       if (cost.refusal.empty()) {
-        for (const LinearCost& linear : cost.linears) {
-          add_cell(segment, device, scheme, linear);
-        }
         keep_least(cost, own);
         refiner_.kept().note(
             {static_cast<uint32_t>(problem_.segment_classes.size() - 1), device,
              scheme},
             cost);
+        probed.push_back({scheme, segment.weights, std::move(cost)});
         continue;
       }
       refusal = cost.refusal;
-      TSR_RETURN_IF_ERROR(probe_singly(segment, device, scheme, own, refusal));
+      TSR_RETURN_IF_ERROR(probe_singly(segment, device, scheme, refusal, own, probed));
+    }
+    for (const ProbedLinears& linears : probed) {
+      add_cells(segment, device, own->own, linears);
     }
     SegmentClass& entry = problem_.segment_classes.back();
     if (!own) {
@@ -226,23 +235,21 @@ class ProblemMaker::Work {
 
   // A scheme that some linear of the segment does not go into: each by itself.
   Status probe_singly(const GraphSegment& segment, uint32_t device,
-                      uint32_t scheme, std::optional<SegmentCost>& own,
-                      const std::string& refusal) {
+                      uint32_t scheme, const std::string& refusal,
+                      std::optional<SegmentCost>& own,
+                      std::vector<ProbedLinears>& probed) {
     for (size_t i = 0; i < segment.weights.size(); ++i) {
       std::string reason = refusal;
       if (segment.weights.size() > 1) {
         GraphSegment one = segment;
         one.weights = {segment.weights[i]};
-        TSR_ASSIGN_OR_RETURN(const SegmentCost cost,
+        TSR_ASSIGN_OR_RETURN(SegmentCost cost,
                              probe_.probe(inputs_.devices[device], one,
                                           inputs_.schemes[scheme], depth_));
         reason = cost.refusal;
         if (reason.empty()) {
-          for (const LinearCost& linear : cost.linears) {
-            if (linear.weight != one.weights[0]) continue;
-            add_cell(segment, device, scheme, linear);
-          }
           keep_least(cost, own);
+          probed.push_back({scheme, std::move(one.weights), std::move(cost)});
           continue;
         }
       }
@@ -260,18 +267,28 @@ class ProblemMaker::Work {
         .linear_classes[first_linear_.back() + static_cast<size_t>(at)];
   }
 
-  void add_cell(const GraphSegment& segment, uint32_t device, uint32_t scheme,
-                const LinearCost& cost) {
-    LinearClass& entry = linear_class(segment, cost.weight);
-    Cell cell;
-    cell.host = device;
-    cell.scheme = scheme;
-    cell.kernel = cost.kernel;
-    cell.layout = cost.layout;
-    cell.load_bytes = cost.raw_bytes;
-    cell.parts.push_back({device, 0, entry.N, cost.weight_bytes, {}});
-    cell.costs = {cost.costs[kPrefill], cost.costs[kDecode]};
-    entry.cells.push_back(std::move(cell));
+  // Beside other ops of the segment that are charged with `own`.
+  void add_cells(const GraphSegment& segment, uint32_t device,
+                 const PhaseCosts& own, const ProbedLinears& probed) {
+    for (const LinearCost& linear : probed.cost.linears) {
+      const auto& wanted = probed.weights;
+      if (std::find(wanted.begin(), wanted.end(), linear.weight) ==
+          wanted.end()) {
+        continue;
+      }
+      LinearClass& entry = linear_class(segment, linear.weight);
+      Cell cell;
+      cell.host = device;
+      cell.scheme = probed.scheme;
+      cell.kernel = linear.kernel;
+      cell.layout = linear.layout;
+      cell.load_bytes = linear.raw_bytes;
+      cell.parts.push_back({device, 0, entry.N, linear.weight_bytes, {}});
+      const PhaseCosts costs =
+          costs_beside({own[kPrefill], own[kDecode]}, probed.cost, linear);
+      cell.costs = {costs[kPrefill], costs[kDecode]};
+      entry.cells.push_back(std::move(cell));
+    }
   }
 
   // The ops between linears cost the same whatever the scheme, so the least of

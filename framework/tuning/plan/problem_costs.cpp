@@ -2,6 +2,8 @@
 
 #include "framework/tuning/plan/problem_costs.hpp"
 
+#include <algorithm>
+
 #include "framework/tuning/plan/cost_source.hpp"
 
 namespace tessera {
@@ -37,17 +39,39 @@ void for_each_cost(Problem& problem, const Change& change) {
 
 }  // namespace
 
-void take_cell(const SegmentCost& timed, uint32_t weight, Cell& cell,
-               LinearClass& entry, const Problem& problem) {
+PhaseCosts costs_beside(const std::array<std::optional<Cost>, 2>& own,
+                        const SegmentCost& timed, const LinearCost& linear) {
+  PhaseCosts costs = linear.costs;
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    const Cost& now = timed.own[phase];
+    if (!own[phase] || is_estimate(*own[phase]) || is_estimate(now)) continue;
+    double all = 0.0;
+    for (const LinearCost& one : timed.linears) all += one.costs[phase].ns;
+    if (all <= 0.0) continue;
+    costs[phase].ns *= std::max(all + now.ns - own[phase]->ns, 0.0) / all;
+  }
+  return costs;
+}
+
+void take_cell(const SegmentCost& timed, uint32_t index, uint32_t weight,
+               Cell& cell, LinearClass& entry, const Problem& problem) {
   if (!timed.refusal.empty()) {
     entry.refusals.push_back(
         {cell.host, problem.schemes[cell.scheme], timed.refusal});
     cell.costs = {};
     return;
   }
+  const auto& sites = problem.segment_classes[index].sites;
+  const auto site =
+      std::find_if(sites.begin(), sites.end(), [&cell](const planner::Site& s) {
+        return s.device == cell.host;
+      });
   for (const LinearCost& linear : timed.linears) {
     if (linear.weight != weight) continue;
-    cell.costs = {linear.costs[kPrefill], linear.costs[kDecode]};
+    const PhaseCosts costs = site == sites.end()
+                                 ? linear.costs
+                                 : costs_beside(site->costs, timed, linear);
+    cell.costs = {costs[kPrefill], costs[kDecode]};
     cell.kernel = linear.kernel;
   }
 }
@@ -58,9 +82,8 @@ void take_site(const SegmentCost& timed, uint32_t index, uint32_t device,
   for (planner::Site& site : problem.segment_classes[index].sites) {
     if (site.device != device) continue;
     for (const uint32_t phase : {kPrefill, kDecode}) {
-      const Cost& now = timed.own[phase];
       std::optional<Cost>& known = site.costs[phase];
-      if (!known || is_untimed(*known) || now.ns < known->ns) known = now;
+      if (!known || is_untimed(*known)) known = timed.own[phase];
     }
   }
 }

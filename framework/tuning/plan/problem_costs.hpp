@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -44,13 +45,27 @@ struct ProbedClasses {
   }
 };
 
+// What a linear takes in a segment that was timed with its linears in one
+// scheme, where all its other ops are charged with `own`.  What they took in
+// that run beyond this, or less, goes to the linears by what each takes: a
+// segment in one scheme then takes what it was timed to take, however records
+// share that out.
+//
+// linear  one of timed.linears
+PhaseCosts costs_beside(const std::array<std::optional<planner::Cost>, 2>& own,
+                        const SegmentCost& timed, const LinearCost& linear);
+
 // Puts what was timed of a weight's segment into its cell; what is refused
 // has no costs any more.
-void take_cell(const SegmentCost& timed, uint32_t weight, planner::Cell& cell,
-               planner::LinearClass& entry, const planner::Problem& problem);
+//
+// index     of the segment class
+// Requires  take_site() for it
+void take_cell(const SegmentCost& timed, uint32_t index, uint32_t weight,
+               planner::Cell& cell, planner::LinearClass& entry,
+               const planner::Problem& problem);
 
 // Puts what all but linears took into the segment class, unless what stands
-// there was timed too and took less.
+// there was timed too.
 void take_site(const SegmentCost& timed, uint32_t index, uint32_t device,
                planner::Problem& problem);
 

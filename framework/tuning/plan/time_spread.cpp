@@ -3,6 +3,7 @@
 #include "framework/tuning/plan/time_spread.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace tessera {
 namespace {
@@ -12,6 +13,11 @@ constexpr double kBusy = 1.15;
 // Between the spreads of two runs on a quiet machine.
 constexpr double kSlack = 1.03;
 
+double middle_of(std::vector<double> rounds) {
+  std::sort(rounds.begin(), rounds.end());
+  return rounds[rounds.size() / 2];
+}
+
 }  // namespace
 
 SpreadTime quiet_time(std::vector<double> rounds) {
@@ -20,6 +26,34 @@ SpreadTime quiet_time(std::vector<double> rounds) {
   const double ns = rounds[(rounds.size() - 1) / 4];
   if (ns <= 0.0) return {};
   return {ns, {rounds.front() / ns, rounds[rounds.size() / 2] / ns}};
+}
+
+std::vector<size_t> quiet_rounds(
+    const std::vector<std::vector<double>>& of_things) {
+  if (of_things.empty() || of_things.front().empty()) return {};
+  std::vector<double> sums(of_things.front().size());
+  for (const std::vector<double>& rounds : of_things) {
+    const double middle = middle_of(rounds);
+    for (size_t i = 0; i < sums.size(); ++i) {
+      sums[i] += middle > 0.0 ? rounds[i] / middle : 0.0;
+    }
+  }
+  std::vector<size_t> order(sums.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return sums[a] < sums[b]; });
+  order.resize((sums.size() - 1) / 4 + 1);
+  return order;
+}
+
+SpreadTime time_in(const std::vector<size_t>& which,
+                   const std::vector<double>& rounds) {
+  double ns = 0.0;
+  for (const size_t round : which) ns += rounds[round];
+  if (ns <= 0.0) return {};
+  ns /= static_cast<double>(which.size());
+  const double least = *std::min_element(rounds.begin(), rounds.end());
+  return {ns, {least / ns, middle_of(rounds) / ns}};
 }
 
 bool is_busy(const TimeSpread& spread) {

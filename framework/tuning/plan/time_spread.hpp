@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace tessera {
@@ -22,6 +23,19 @@ struct SpreadTime {
 // Other work only adds to a round, so that three rounds in four may be loud: a
 // quarter of the rounds are no longer than what is returned.  0 of no rounds.
 SpreadTime quiet_time(std::vector<double> rounds);
+
+// Of things that were timed in the same rounds, a quarter of the rounds: those
+// in which all took least together, each as a share of its middle round.  A
+// machine may step between speeds that favour one thing or another, so that
+// each thing's own quietest rounds would be of different machines.
+//
+// of_things  rounds of each, equally many
+std::vector<size_t> quiet_rounds(
+    const std::vector<std::vector<double>>& of_things);
+
+// The mean of some rounds, and the spread of all.  0 of no rounds.
+SpreadTime time_in(const std::vector<size_t>& which,
+                   const std::vector<double>& rounds);
 
 // Half of the rounds say that there was other work.
 bool is_busy(const TimeSpread& spread);

@@ -87,18 +87,6 @@ void share_out(const tsr_kernel_record& record,
   }
 }
 
-// The median of some runs.
-Result<double> time_round(const std::function<Result<double>()>& run) {
-  std::vector<double> walls;
-  double spent = 0.0;
-  while (walls.size() < kMostRunsOfRound && spent < kEnoughNsOfRound) {
-    TSR_ASSIGN_OR_RETURN(const double wall, run());
-    spent += wall;
-    walls.push_back(wall);
-  }
-  return median_of(walls);
-}
-
 }  // namespace
 
 Result<double> time_by_clock(Stage& stage, const StepSize& size) {
@@ -175,13 +163,28 @@ Status OpRounds::add_round(TimedStage& stage) {
   const bool has_enough =
       walls_.size() >= kRecordedRounds && quiet_time(walls_).ns > kLongRunNs;
   if (!has_enough) TSR_RETURN_IF_ERROR(add_records(stage));
-  TSR_ASSIGN_OR_RETURN(const double wall,
-                       time_round([&] { return stage.time_run(); }));
-  walls_.push_back(wall);
-  if (front_ops_ == 0) return {};
-  TSR_ASSIGN_OR_RETURN(const double front,
-                       time_round([&] { return stage.time_front(); }));
-  fronts_.push_back(front);
+  return add_walls(stage, !has_enough);
+}
+
+// Medians of some runs.
+Status OpRounds::add_walls(TimedStage& stage, bool is_behind_whole) {
+  std::vector<double> walls;
+  std::vector<double> fronts;
+  double spent = 0.0;
+  while (walls.size() < kMostRunsOfRound && spent < kEnoughNsOfRound) {
+    if (front_ops_ > 0 && !is_behind_whole) {
+      TSR_RETURN_IF_ERROR(stage.time_run().status());
+    }
+    TSR_ASSIGN_OR_RETURN(const double wall, stage.time_run());
+    spent += wall;
+    walls.push_back(wall);
+    if (front_ops_ == 0) continue;
+    TSR_ASSIGN_OR_RETURN(const double front, stage.time_front());
+    fronts.push_back(front);
+    is_behind_whole = false;
+  }
+  walls_.push_back(median_of(walls));
+  if (front_ops_ > 0) fronts_.push_back(median_of(fronts));
   return {};
 }
 
@@ -219,17 +222,19 @@ void OpRounds::share_wall(double ns, size_t begin, size_t end,
   }
 }
 
-OpTimes OpRounds::times(double stage_ns) const {
-  const SpreadTime wall = quiet_time(walls_);
+// What else the machine does makes records longer, and there may be two only.
+OpTimes OpRounds::times(double stage_ns,
+                        const std::vector<size_t>& rounds) const {
+  const SpreadTime wall = time_in(rounds, walls_);
   OpTimes times;
   times.kernels = kernels_;
   times.spread = wall.spread;
   for (const std::vector<double>& of_op : ns_) {
-    times.ns.push_back(median_of(of_op));
+    times.ns.push_back(quiet_time(of_op).ns);
   }
   double rest = wall.ns;
   if (front_ops_ > 0) {
-    const double front = std::min(quiet_time(fronts_).ns, wall.ns);
+    const double front = std::min(time_in(rounds, fronts_).ns, wall.ns);
     rest -= front;
     share_wall(std::max(front - stage_ns, 0.0), 0, front_ops_, times);
   } else {

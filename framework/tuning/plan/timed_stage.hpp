@@ -102,21 +102,29 @@ class OpRounds {
   // front_ops  as the stage has
   OpRounds(std::vector<double> op_sizes, uint32_t front_ops);
 
-  // A recorded run, unless there were enough of them, then some that are timed.
+  // A recorded run, unless there were enough of them, then some that are timed,
+  // each behind a whole one: caches hold then what a step leaves in them for
+  // the next, not what the same few layers left.
   //
   // Requires  stage.prepare() for the step
   Status add_round(TimedStage& stage);
 
   bool was_busy() const { return is_busy(quiet_time(walls_).spread); }
 
+  // Of whole runs, by round.
+  const std::vector<double>& walls() const { return walls_; }
+
   // Records say how a run's time is shared out.  Together the first ops take
   // what they take by themselves beyond `stage_ns`, and all others what the run
   // takes beyond that: so what lies between kernels stays with those ops
   // between which it lies, each kernel alike.
-  OpTimes times(double stage_ns) const;
+  //
+  // rounds  that count, at least one
+  OpTimes times(double stage_ns, const std::vector<size_t>& rounds) const;
 
  private:
   Status add_records(TimedStage& stage);
+  Status add_walls(TimedStage& stage, bool is_behind_whole);
   void share_wall(double ns, size_t begin, size_t end, OpTimes& times) const;
 
   std::vector<double> op_sizes_;

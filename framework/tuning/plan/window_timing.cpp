@@ -199,13 +199,16 @@ void CostProbe::time_phase(uint32_t phase, const Go& go,
   }
 }
 
-// Each kind of segment gets what its ops took.
-Status CostProbe::keep_times(const Window& window) {
+// Each kind of segment gets what its ops took in the rounds that count, by
+// phase.
+Status CostProbe::keep_times(
+    const Window& window, const std::array<std::vector<size_t>, 2>& rounds) {
   const TimedCell& cell = window.cell;
   TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(cell.device));
   WindowTimes times;
   for (const uint32_t phase : {kPrefill, kDecode}) {
-    const OpTimes found = window.rounds[phase].times(start_ns);
+    const OpTimes found =
+        window.rounds[phase].times(start_ns, rounds[phase]);
     for (size_t i = window.begin; i < window.end; ++i) {
       KindTimes& kind = times[segments_[i].signature];
       const size_t offset = segments_[i].first - window.first_op;
@@ -294,8 +297,17 @@ Status CostProbe::time_all(const std::vector<TimedCell>& cells, const Go& go) {
     for (const uint32_t phase : {kPrefill, kDecode}) {
       time_phase(phase, go, windows);
     }
+    std::array<std::vector<size_t>, 2> rounds;
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      std::vector<std::vector<double>> walls;
+      walls.reserve(windows.size());
+      for (const Window& window : windows) {
+        walls.push_back(window.rounds[phase].walls());
+      }
+      rounds[phase] = quiet_rounds(walls);
+    }
     for (const Window& window : windows) {
-      TSR_RETURN_IF_ERROR(keep_times(window));
+      TSR_RETURN_IF_ERROR(keep_times(window, rounds));
     }
   }
   return {};
@@ -315,7 +327,7 @@ Status CostProbe::measure_alone(const Subject& subject, KindTimes& times) {
     for (uint32_t round = 0; round < options_.repeats; ++round) {
       TSR_RETURN_IF_ERROR(rounds.add_round(stage));
     }
-    OpTimes found = rounds.times(start_ns);
+    OpTimes found = rounds.times(start_ns, quiet_rounds({rounds.walls()}));
     times.ns[phase] = std::move(found.ns);
     times.spread[phase] = found.spread;
     times.kernels = std::move(found.kernels);
