@@ -36,6 +36,7 @@ inline constexpr auto kNever = [] { return false; };
 struct FakeMachine {
   double speed = 1.0;
   std::function<double(uint32_t)> load = [](uint32_t) { return 1.0; };
+  bool others_run = false;
   uint32_t runs = 0;  // of stages with weights
   // A stage takes the same whatever is in it, so two take more than what was
   // timed as one.
@@ -99,6 +100,9 @@ class PlanCosts : public ::testing::Test {
     probe.base = *find_scheme("f32");
     probe.store = &*store_;
     probe.timer.record = FakeMachine::record;
+    probe.timer.watch = [this] {
+      return [this] { return machine_.others_run; };
+    };
     probe.timer.time = [this](Stage& stage, const StepSize& size) {
       return machine_.time(stage, size);
     };

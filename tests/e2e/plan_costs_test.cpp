@@ -309,7 +309,92 @@ TEST_F(PlanCosts, BetweenKernelsAreThoseOfEachKernelAlike) {
   EXPECT_NEAR(found, expected, 1e-3 * expected);
 }
 
+// Behind itself a run of few layers finds some of them in caches, which a step
+// with its head never does.
+TEST_F(PlanCosts, OfLayersAreTimedBehindAHead) {
+  machine_.speed = 1e30;
+  std::string runs;
+  ProbeOptions probing = options();
+  probing.store = nullptr;
+  const auto quick = [&runs](char what) {
+    runs += what;
+    return Result<double>(1e5);
+  };
+  probing.timer.time = [&](Stage& stage, const StepSize& size) {
+    const bool counts =
+        size.num_decode_tokens > 0 && stage.memory().weight_bytes > 0;
+    return quick(counts ? 'w' : '-');
+  };
+  probing.timer.front = [&](Stage&, const StepSize&) { return quick('f'); };
+  CostProbe probe(graph_, model_->source, probing);
+  ASSERT_TRUE(
+      probe
+          .probe(device_, cut_segments(graph_)[1], *find_scheme("w8a8_dynamic"))
+          .ok());
+  size_t num_timed = 0;
+  for (size_t at = runs.find('f'); at != std::string::npos;
+       at = runs.find('f', at + 1)) {
+    ASSERT_GT(at, 0U);
+    EXPECT_EQ(runs[at - 1], 'w') << at;
+    ++num_timed;
+  }
+  EXPECT_GT(num_timed, 5U);
+}
+
+// Records of one scheme say that all lies outside its linears, of the other
+// that nothing does: plans in one scheme take what it took all the same.
+TEST_F(PlanCosts, OfASchemeAreAllThatItsRunTook) {
+  ProblemInputs asked = inputs();
+  asked.schemes = {*find_scheme("w8a8_dynamic"), *find_scheme("w4a16_g32")};
+  asked.probe.store = nullptr;
+  std::set<uint64_t> of_first;
+  asked.probe.timer.record = [&](Stage& stage, const StepSize& size) {
+    auto records = FakeMachine::record(stage, size);
+    if (!records.ok()) return records;
+    of_first.insert(stage.memory().weight_bytes);
+    const bool is_first = stage.memory().weight_bytes == *of_first.rbegin();
+    for (tsr_kernel_record& one : *records) {
+      if ((one.first_op % 2 == 0) == is_first) one.end_ns *= 50;
+    }
+    return records;
+  };
+  ProblemMaker maker(asked);
+  const Problem problem = make(maker);
+  CostProbe probe(graph_, model_->source, asked.probe);
+  for (uint32_t scheme = 0; scheme < 2; ++scheme) {
+    double planned = 0.0;
+    for (size_t index = 1; index < 3; ++index) {
+      planned += problem.segment_classes[index].sites[0].costs[kDecode]->ns;
+    }
+    for (const auto& entry : problem.linear_classes) {
+      planned += entry.cells[scheme].costs[kDecode]->ns;
+    }
+    double timed = 0.0;
+    for (size_t index = 1; index < 3; ++index) {
+      const auto cost = probe.probe(device_, cut_segments(graph_)[index],
+                                    asked.schemes[scheme]);
+      ASSERT_TRUE(cost.ok()) << cost.status().message();
+      timed += cost->total(kDecode).ns;
+    }
+    EXPECT_NEAR(planned, timed, kRounding * timed) << scheme;
+  }
+}
+
+// A device may be quick in some rounds and slow in others by itself.
+TEST_F(PlanCosts, AreThoseOfMostRoundsWhereNobodyElseRuns) {
+  const SegmentCost quiet = probe_one(true);
+  for (const bool others_run : {false, true}) {
+    machine_.others_run = others_run;
+    machine_.runs = 0;
+    machine_.load = [](uint32_t run) { return run % 6 < 4 ? 2.0 : 1.0; };
+    const double times =
+        probe_one(true).total(kDecode).ns / quiet.total(kDecode).ns;
+    EXPECT_NEAR(times, others_run ? 1.0 : 2.0, 0.01) << others_run;
+  }
+}
+
 TEST_F(PlanCosts, ALoudMinuteDoesNotStick) {
+  machine_.others_run = true;
   const SegmentCost quiet = probe_one(true);
   machine_.runs = 0;
   machine_.load = [](uint32_t run) {

@@ -167,9 +167,10 @@ class StepLosses : public SwitchCosts {
   }
 };
 
-// Times of its segments, though they are not what its stages take, are left as
-// they are.
+// Times of its segments, though they are not what its stages take while others
+// run, are left as they are.
 TEST_F(StepLosses, AreThoseOfThePlansOwnSteps) {
+  machine_.others_run = true;
   entries_.more_in_step = 5e9;
   entries_.machine.by_stage = true;
   const Problem problem = find(kDecode).problem;
@@ -184,6 +185,7 @@ TEST_F(StepLosses, AreThoseOfThePlansOwnSteps) {
 }
 
 TEST_F(StepLosses, AreChargedForEachStepOfAPrompt) {
+  machine_.others_run = true;
   entries_.more_in_step = 5e9;
   entries_.machine.by_stage = true;
   auto graph = build_graph(model_->config, 1024);
@@ -213,6 +215,16 @@ TEST_F(StepLosses, ExplainTheWholeStepAndAreKept) {
   const Found after = find(kDecode);
   EXPECT_EQ(after.num_steps, 0U);
   EXPECT_NEAR(after.ns, before.ns, kCopyNs);
+}
+
+// Nobody else made the stages take so much longer than their segments, so the
+// plan will take it.
+TEST_F(StepLosses, ExplainTheWholeStepOfAQuietMachineHoweverMuchItIs) {
+  entries_.more_in_step = 5e9;
+  entries_.machine.by_stage = true;
+  const double stages = 2e15;
+  EXPECT_NEAR(find(kDecode).ns, stages + 2 * (kStartNs + 5e9) + 7e9 + 3e9,
+              kCopyNs);
 }
 
 TEST_F(StepLosses, OfAMachineThatIsNotAsItWasAreNotKept) {

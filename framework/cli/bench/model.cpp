@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "framework/base/machine_load.hpp"
 #include "framework/bench/limits/host_limits.hpp"
-#include "framework/bench/measure/machine_load.hpp"
 #include "framework/cli/bench/bench.hpp"
 #include "framework/cli/bench/harness.hpp"
 #include "framework/cli/bench/model_memory.hpp"
@@ -198,7 +198,7 @@ Status run_bench_model(const ModelOptions& options) {
   TSR_ASSIGN_OR_RETURN(KeptRun kept, KeptRun::begin(options.history, "model"));
   add_devices(settings, kept);
   Progress progress("bench model");
-  const bench::MachineLoad machine;
+  const MachineLoad machine;
   const double wander = wander_of_host(options, settings);
   Json rows = Json::array();
   const size_t loads = options.batches.size() * options.contexts.size();

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/bench/measure/machine_load.hpp"
+#include "framework/base/machine_load.hpp"
 #include "framework/bench/op_row.hpp"
 #include "framework/bench/peers/peers.hpp"
 #include "framework/bench/simulated_op.hpp"
@@ -214,7 +214,7 @@ Status ask_all(OpsRun& run, const OpQuestion& question) {
   bench::MeasureOptions options = run.options.measure;
   options.after_round = [&] { run.peers.sample(options.batch_ns); };
   options.energy = &run.energy;
-  const bench::MachineLoad load;
+  const MachineLoad load;
   const std::vector<bench::Measurement> measurements =
       bench::measure(ops, options);
   const double others = load.others_share();

@@ -218,7 +218,8 @@ class ProblemMaker::Work {
         continue;
       }
       refusal = cost.refusal;
-      TSR_RETURN_IF_ERROR(probe_singly(segment, device, scheme, refusal, own, probed));
+      TSR_RETURN_IF_ERROR(
+          probe_singly(segment, device, scheme, refusal, own, probed));
     }
     for (const ProbedLinears& linears : probed) {
       add_cells(segment, device, own->own, linears);

@@ -62,10 +62,9 @@ void take_cell(const SegmentCost& timed, uint32_t index, uint32_t weight,
     return;
   }
   const auto& sites = problem.segment_classes[index].sites;
-  const auto site =
-      std::find_if(sites.begin(), sites.end(), [&cell](const planner::Site& s) {
-        return s.device == cell.host;
-      });
+  const auto site = std::find_if(
+      sites.begin(), sites.end(),
+      [&cell](const planner::Site& s) { return s.device == cell.host; });
   for (const LinearCost& linear : timed.linears) {
     if (linear.weight != weight) continue;
     const PhaseCosts costs = site == sites.end()

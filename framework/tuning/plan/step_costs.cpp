@@ -96,23 +96,26 @@ Result<StageTimes> StepCosts::time_plan(const Assignment& assignment,
 // What each run of segments takes in a step beyond what its stage takes by
 // itself, just now; what the stages take beyond their segments is shared out.
 // Where that is much, the machine is not as it was when segments were timed:
-// then it is left out, and nothing is to be kept.
+// then nothing is to be kept, and where other processes had a part in it, it is
+// left out.
 StepCosts::Losses StepCosts::losses_of(const std::vector<Run>& runs,
-                                       const std::vector<double>& in_step,
-                                       const std::vector<double>& alone,
-                                       bool was_busy) {
+                                       const StageTimes& times,
+                                       uint32_t phase) {
   Losses losses;
   double parts = 0.0;
   for (const Run& run : runs) parts += run.ns;
+  const std::vector<double>& alone = times.alone[phase];
   const double stages = std::accumulate(alone.begin(), alone.end(), 0.0);
-  losses.holds =
-      !was_busy && stages < kSlack * parts && parts < kSlack * stages;
+  const bool as_it_was = stages < kSlack * parts && parts < kSlack * stages;
+  losses.holds = !times.was_busy[phase] && as_it_was;
   const bool returns = runs.front().device != runs.back().device;
   const auto num_changes =
       static_cast<double>(runs.size() - (returns ? 0U : 1U));
-  const double share = losses.holds ? (stages - parts) / num_changes : 0.0;
+  const bool is_shared = as_it_was || !times.others_ran[phase];
+  const double share = is_shared ? (stages - parts) / num_changes : 0.0;
   for (size_t i = 0; i < runs.size(); ++i) {
-    losses.ns.push_back(std::max(in_step[i] - alone[i] + share, 0.0));
+    losses.ns.push_back(
+        std::max(times.in_step[phase][i] - alone[i] + share, 0.0));
   }
   return losses;
 }
@@ -133,9 +136,7 @@ Result<std::optional<std::vector<double>>> StepCosts::find_losses(
   if (!times->ok() || (**times).in_step[phase].size() != runs.size()) {
     return known;
   }
-  const StageTimes& found = **times;
-  Losses losses = losses_of(runs, found.in_step[phase], found.alone[phase],
-                            found.was_busy[phase]);
+  Losses losses = losses_of(runs, **times, phase);
   if (losses.holds) {
     TSR_RETURN_IF_ERROR(probe_.keep_losses(devices, phase, losses.ns));
   }

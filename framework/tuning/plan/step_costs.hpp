@@ -60,9 +60,8 @@ class StepCosts {
     bool holds = false;      // on another day too
   };
 
-  static Losses losses_of(const std::vector<Run>& runs,
-                          const std::vector<double>& in_step,
-                          const std::vector<double>& alone, bool was_busy);
+  static Losses losses_of(const std::vector<Run>& runs, const StageTimes& times,
+                          uint32_t phase);
   Result<std::optional<std::vector<double>>> find_losses(
       const std::vector<Run>& runs, uint32_t phase,
       const planner::Assignment& assignment, const planner::Problem& problem,

@@ -33,7 +33,7 @@ class Rounds {
     medians_.push_back(median_of(runs_));
     runs_.clear();
   }
-  SpreadTime quiet() const { return quiet_time(medians_); }
+  const std::vector<double>& all() const { return medians_; }
 
  private:
   std::vector<double> runs_;     // of this round
@@ -79,23 +79,31 @@ class StepRounds {
   }
 
   double spent_ns() const { return spent_ns_; }
-  bool was_busy() const { return is_busy(walls_.quiet().spread); }
 
-  // Together they take what a step does in quiet rounds.
-  std::vector<double> in_step() const {
-    std::vector<double> ns = times(in_step_);
-    const double sum = std::accumulate(ns.begin(), ns.end(), 0.0);
-    for (double& one : ns) one *= sum > 0.0 ? walls_.quiet().ns / sum : 1.0;
-    return ns;
+  // What each took in the rounds that count.
+  struct Found {
+    std::vector<double> in_step;  // together they take what a step does
+    std::vector<double> alone;
+    bool was_busy = false;
+  };
+  Found find(bool others_ran) const {
+    const std::vector<size_t> which =
+        rounds_that_count({walls_.all()}, others_ran);
+    const SpreadTime wall = time_in(which, walls_.all());
+    Found found{times(in_step_, which), times(alone_, which),
+                is_busy(wall.spread)};
+    const double sum =
+        std::accumulate(found.in_step.begin(), found.in_step.end(), 0.0);
+    for (double& one : found.in_step) one *= sum > 0.0 ? wall.ns / sum : 1.0;
+    return found;
   }
 
-  std::vector<double> alone() const { return times(alone_); }
-
  private:
-  static std::vector<double> times(const std::vector<Rounds>& rounds) {
+  static std::vector<double> times(const std::vector<Rounds>& rounds,
+                                   const std::vector<size_t>& which) {
     std::vector<double> ns;
     ns.reserve(rounds.size());
-    for (const Rounds& one : rounds) ns.push_back(one.quiet().ns);
+    for (const Rounds& one : rounds) ns.push_back(time_in(which, one.all()).ns);
     return ns;
   }
 
@@ -125,15 +133,18 @@ Result<StageTimes> CostProbe::time_plan(const Plan& plan,
     }
     const StepSize size =
         write_step(set->first(), limits_.max_blocks_per_seq, step_shape(phase));
+    const std::function<bool()> others = options_.timer.watch();
     StepRounds rounds(options_.timer, *set, size);
     for (uint32_t round = 0; round < kRoundsPerRepeat * options_.repeats;
          ++round) {
       if (round >= options_.repeats && rounds.spent_ns() > kEnoughNs) break;
       TSR_RETURN_IF_ERROR(rounds.add_round());
     }
-    times.in_step[phase] = rounds.in_step();
-    times.alone[phase] = rounds.alone();
-    times.was_busy[phase] = rounds.was_busy();
+    times.others_ran[phase] = others();
+    StepRounds::Found found = rounds.find(times.others_ran[phase]);
+    times.in_step[phase] = std::move(found.in_step);
+    times.alone[phase] = std::move(found.alone);
+    times.was_busy[phase] = found.was_busy;
     for (size_t i = 1; i < times.alone[phase].size(); ++i) {
       const auto device =
           std::find_if(devices.begin(), devices.end(), [&](const auto& entry) {

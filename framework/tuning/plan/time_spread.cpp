@@ -28,8 +28,8 @@ SpreadTime quiet_time(std::vector<double> rounds) {
   return {ns, {rounds.front() / ns, rounds[rounds.size() / 2] / ns}};
 }
 
-std::vector<size_t> quiet_rounds(
-    const std::vector<std::vector<double>>& of_things) {
+std::vector<size_t> rounds_that_count(
+    const std::vector<std::vector<double>>& of_things, bool others_ran) {
   if (of_things.empty() || of_things.front().empty()) return {};
   std::vector<double> sums(of_things.front().size());
   for (const std::vector<double>& rounds : of_things) {
@@ -42,8 +42,10 @@ std::vector<size_t> quiet_rounds(
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return sums[a] < sums[b]; });
-  order.resize((sums.size() - 1) / 4 + 1);
-  return order;
+  const size_t count = (order.size() - 1) / 4 + 1;
+  const size_t first = others_ran ? 0 : (order.size() - count) / 2;
+  const auto begin = order.begin() + static_cast<ptrdiff_t>(first);
+  return {begin, begin + static_cast<ptrdiff_t>(count)};
 }
 
 SpreadTime time_in(const std::vector<size_t>& which,

@@ -24,14 +24,16 @@ struct SpreadTime {
 // quarter of the rounds are no longer than what is returned.  0 of no rounds.
 SpreadTime quiet_time(std::vector<double> rounds);
 
-// Of things that were timed in the same rounds, a quarter of the rounds: those
-// in which all took least together, each as a share of its middle round.  A
-// machine may step between speeds that favour one thing or another, so that
-// each thing's own quietest rounds would be of different machines.
+// Of things that were timed in the same rounds, a quarter of the rounds that
+// stands for all, by what all took together, each as a share of its middle
+// round.  Where other processes ran, it is the quietest; else what differs
+// between rounds is the things' own, and the quarter in the middle counts.  A
+// machine may step between speeds that favour one thing or another, so rounds
+// that are chosen for each thing by itself would be of different machines.
 //
 // of_things  rounds of each, equally many
-std::vector<size_t> quiet_rounds(
-    const std::vector<std::vector<double>>& of_things);
+std::vector<size_t> rounds_that_count(
+    const std::vector<std::vector<double>>& of_things, bool others_ran);
 
 // The mean of some rounds, and the spread of all.  0 of no rounds.
 SpreadTime time_in(const std::vector<size_t>& which,

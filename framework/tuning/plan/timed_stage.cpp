@@ -8,9 +8,16 @@
 #include <random>
 #include <utility>
 
+#include "framework/base/machine_load.hpp"
 #include "framework/tuning/plan/probe_subject.hpp"
 
 namespace tessera {
+namespace {
+
+// Of the machine's cores; above it, figures are disturbed.
+constexpr double kOthersShare = 0.06;
+
+}  // namespace
 
 StepSize write_step(Stage& stage, uint32_t max_blocks_per_seq,
                     const tsr_step_shape& shape) {
@@ -88,6 +95,13 @@ void share_out(const tsr_kernel_record& record,
 }
 
 }  // namespace
+
+std::function<bool()> watch_others() {
+  return [machine = MachineLoad()] {
+    const double share = machine.others_share();
+    return share < 0.0 || share > kOthersShare;
+  };
+}
 
 Result<double> time_by_clock(Stage& stage, const StepSize& size) {
   using Clock = std::chrono::steady_clock;

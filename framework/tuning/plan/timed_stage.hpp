@@ -39,6 +39,10 @@ inline constexpr double kEnoughNsOfRound = 4e6;
 inline constexpr double kLongRunNs = 4e7;
 inline constexpr size_t kRecordedRounds = 2;
 
+// Watches the machine from now on: whether other processes take more of it than
+// keeping a system alive does.  Where the kernel does not tell, they do.
+std::function<bool()> watch_others();
+
 // Runs a step of a stage and says what it took.
 struct RunTimer {
   std::function<Result<double>(Stage&, const StepSize&)> time = time_by_clock;
@@ -49,6 +53,7 @@ struct RunTimer {
       record = record_on_device;
   std::function<Result<std::vector<double>>(const StageSet&, const StepSize&)>
       step = time_stages;
+  std::function<std::function<bool()>()> watch = watch_others;
 };
 
 // A range of ops on a device as a session would run it, and once more with

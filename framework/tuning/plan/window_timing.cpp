@@ -201,14 +201,13 @@ void CostProbe::time_phase(uint32_t phase, const Go& go,
 
 // Each kind of segment gets what its ops took in the rounds that count, by
 // phase.
-Status CostProbe::keep_times(
-    const Window& window, const std::array<std::vector<size_t>, 2>& rounds) {
+Status CostProbe::keep_times(const Window& window,
+                             const std::array<std::vector<size_t>, 2>& rounds) {
   const TimedCell& cell = window.cell;
   TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(cell.device));
   WindowTimes times;
   for (const uint32_t phase : {kPrefill, kDecode}) {
-    const OpTimes found =
-        window.rounds[phase].times(start_ns, rounds[phase]);
+    const OpTimes found = window.rounds[phase].times(start_ns, rounds[phase]);
     for (size_t i = window.begin; i < window.end; ++i) {
       KindTimes& kind = times[segments_[i].signature];
       const size_t offset = segments_[i].first - window.first_op;
@@ -294,8 +293,11 @@ Status CostProbe::time_all(const std::vector<TimedCell>& cells, const Go& go) {
   size_t next = 0;
   while (next < cells.size() && !go.is_late()) {
     std::vector<Window> windows = open_windows(cells, go, next);
+    std::array<bool, 2> others_ran{};
     for (const uint32_t phase : {kPrefill, kDecode}) {
+      const std::function<bool()> others = options_.timer.watch();
       time_phase(phase, go, windows);
+      others_ran[phase] = others();
     }
     std::array<std::vector<size_t>, 2> rounds;
     for (const uint32_t phase : {kPrefill, kDecode}) {
@@ -304,7 +306,7 @@ Status CostProbe::time_all(const std::vector<TimedCell>& cells, const Go& go) {
       for (const Window& window : windows) {
         walls.push_back(window.rounds[phase].walls());
       }
-      rounds[phase] = quiet_rounds(walls);
+      rounds[phase] = rounds_that_count(walls, others_ran[phase]);
     }
     for (const Window& window : windows) {
       TSR_RETURN_IF_ERROR(keep_times(window, rounds));
@@ -324,10 +326,12 @@ Status CostProbe::measure_alone(const Subject& subject, KindTimes& times) {
   for (const uint32_t phase : {kPrefill, kDecode}) {
     stage.prepare(step_shape(phase), limits_.max_blocks_per_seq);
     OpRounds rounds(sizes_of_ops(graph_, subject.lowered), 0);
+    const std::function<bool()> others = options_.timer.watch();
     for (uint32_t round = 0; round < options_.repeats; ++round) {
       TSR_RETURN_IF_ERROR(rounds.add_round(stage));
     }
-    OpTimes found = rounds.times(start_ns, quiet_rounds({rounds.walls()}));
+    OpTimes found =
+        rounds.times(start_ns, rounds_that_count({rounds.walls()}, others()));
     times.ns[phase] = std::move(found.ns);
     times.spread[phase] = found.spread;
     times.kernels = std::move(found.kernels);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace tessera {
 namespace {
 
@@ -26,6 +28,41 @@ TEST(TimeSpread, IsOfTheShortestAndTheMiddleRound) {
   EXPECT_EQ(quiet_time({7}).ns, 7.0);
   EXPECT_EQ(quiet_time({}).ns, 0.0);
   EXPECT_EQ(quiet_time({0, 0}).ns, 0.0) << "a clock that stands still";
+}
+
+using Which = std::vector<size_t>;
+
+TEST(RoundsThatCount, AreTheQuietestOnlyBesideOthers) {
+  const std::vector<double> rounds{5, 1, 4, 2, 3, 9, 8, 7, 6};
+  EXPECT_EQ(rounds_that_count({rounds}, true), (Which{1, 3, 4}));
+  EXPECT_EQ(rounds_that_count({rounds}, false), (Which{2, 0, 8}));
+  EXPECT_EQ(rounds_that_count({{7}}, true), (Which{0}));
+  EXPECT_EQ(rounds_that_count({{7}}, false), (Which{0}));
+  EXPECT_TRUE(rounds_that_count({}, false).empty());
+  EXPECT_TRUE(rounds_that_count({{}}, false).empty());
+}
+
+// One is quick where the other is slow, and the third round is good for both,
+// though best for neither.
+TEST(RoundsThatCount, AreTheSameForAll) {
+  const std::vector<std::vector<double>> both{{10, 30, 12, 30, 30},
+                                              {300, 100, 120, 300, 300}};
+  EXPECT_EQ(rounds_that_count(both, true).front(), 2U);
+}
+
+TEST(RoundsThatCount, CountAlikeWhateverTheyLast) {
+  const std::vector<std::vector<double>> both{{1, 2, 2, 2, 2},
+                                              {2000, 1900, 2000, 2000, 2000}};
+  EXPECT_EQ(rounds_that_count(both, true).front(), 0U)
+      << "half of one is more than a twentieth of the other";
+}
+
+TEST(RoundsThatCount, GiveTheirMean) {
+  const SpreadTime found = time_in({0, 3}, {10, 90, 8, 30, 40});
+  EXPECT_EQ(found.ns, 20.0);
+  EXPECT_EQ(found.spread.low, 0.4) << "of the shortest of all rounds";
+  EXPECT_EQ(found.spread.high, 1.5) << "of the middle one";
+  EXPECT_EQ(time_in({}, {1, 2}).ns, 0.0);
 }
 
 TEST(TimeSpread, DriftIsBeyondBothSpreads) {

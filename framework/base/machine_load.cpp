@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "framework/bench/measure/machine_load.hpp"
+#include "framework/base/machine_load.hpp"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string>
 
-namespace tessera::bench {
+namespace tessera {
 namespace {
 
 struct Times {
@@ -67,4 +67,4 @@ double MachineLoad::others_share() const {
   return std::clamp(others / all, 0.0, 1.0);
 }
 
-}  // namespace tessera::bench
+}  // namespace tessera

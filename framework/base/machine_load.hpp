@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace tessera::bench {
+namespace tessera {
 
 // Reads the kernel's counters when made, and again when asked.
 class MachineLoad {
@@ -23,4 +23,4 @@ class MachineLoad {
   double own_ = 0.0;
 };
 
-}  // namespace tessera::bench
+}  // namespace tessera
