@@ -138,6 +138,17 @@ struct LinearArgs {
   int32_t group_chunks = 0;
   int32_t activation = 0;
   int32_t accumulate = 0;
+  int32_t first_tile = 0;
+  int32_t codes_tile = 0;
+};
+
+struct ExpandArgs {
+  uint64_t expanded = 0;
+  uint64_t starts = 0;
+  int32_t first_tile = 0;
+  int32_t columns = 0;
+  int32_t num_groups = 0;
+  int32_t group_chunks = 0;
 };
 
 }  // namespace tessera::vulkan

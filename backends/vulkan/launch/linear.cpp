@@ -169,6 +169,7 @@ LinearArgs LinearLaunch::linear_args(const Step& step, uint32_t M) const {
       static_cast<int32_t>(shape().padded_group / shape().chunk_values);
   args.activation = static_cast<int32_t>(op_.activation);
   args.accumulate = (op_.flags & TSR_LINEAR_ACCUMULATE) != 0 ? 1 : 0;
+  args.first_tile = static_cast<int32_t>(op_.n_begin / kTileRows);
   return args;
 }
 

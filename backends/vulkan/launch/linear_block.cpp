@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "backends/vulkan/device.hpp"
 #include "backends/vulkan/launch/linear_launch.hpp"
@@ -24,13 +26,33 @@ constexpr std::array<BlockSize, 4> kBlocks = {
 constexpr uint32_t kMaxRows = 16;
 constexpr uint64_t kBookBytes = 16;
 
+// W8A8SC, for steps of at least so many rows: a panel of W is expanded to s8,
+// then multiplied, then the next.  Bytes of a panel that processors keep near.
+constexpr uint32_t kRowsToExpand = 32;
+constexpr uint64_t kPanelBytes = uint64_t{8} << 20;
+
+WeightShape expanded(WeightShape shape) {
+  constexpr uint32_t kChunk = kTileLayout.chunk_bytes;
+  shape.code = sdk::packing::Code::kS8;
+  shape.chunk_values = kChunk;
+  shape.tile_bytes = shape.columns() * kTileRows;
+  return shape;
+}
+
 // As shaders/linear_block.comp numbers them.
 enum class Scaling : uint32_t { kEnd = 0, kCodes = 1, kGroups = 2 };
 
 class LinearBlock final : public LinearLaunch {
  public:
   LinearBlock(const LaunchInput& input, const tsr_op_linear& op)
-      : LinearLaunch(input, op, kMaxRows) {}
+      : LinearLaunch(input, op, kMaxRows) {
+    if (!has_books() || x().max_entries() < kRowsToExpand) return;
+    expanded_ = expanded(shape());
+    panel_tiles_ =
+        std::clamp(static_cast<uint32_t>(kPanelBytes / expanded_.tile_bytes),
+                   1U, num_tiles());
+    num_panels_ = (num_tiles() + panel_tiles_ - 1) / panel_tiles_;
+  }
 
   bool fits() const {
     const GpuFacts& facts = device().gpu().facts();
@@ -40,33 +62,41 @@ class LinearBlock final : public LinearLaunch {
     return input_bytes() / 16 <= facts.max_texels;
   }
 
-  // Each block size has two: the input, the products.
-  uint32_t num_slots() const override { return 2 * kBlocks.size(); }
+  // Each block size has two: the input, the products.  Each panel has two: the
+  // expansion, the products.
+  uint32_t num_slots() const override {
+    return 2 * (static_cast<uint32_t>(kBlocks.size()) + num_panels_);
+  }
+
+  uint64_t scratch_bytes() const override {
+    return panel_offset() + panel_bytes();
+  }
 
   void fill(const Step& step, DispatchSlot* slots) override {
     const uint32_t M = x().entries(step);
     const uint32_t chosen = choose(M);
-    for (uint32_t i = 0; i < kBlocks.size(); ++i) {
-      DispatchSlot& prepare = slots[size_t{2} * i];
-      DispatchSlot& multiply = slots[size_t{2} * i + 1];
-      if (i != chosen) {
-        prepare.groups[0] = multiply.groups[0] = 0;
-        continue;
-      }
-      const uint32_t lanes = device().gpu().facts().subgroup_size;
-      const bool is_there = shares_input() || reads_x_in_place(step);
-      const uint32_t rows = is_there ? 0 : M;
-      set_slot(prepare, row_groups(rows), 1, activation_args(step, M));
-      const uint32_t width = columns_of(kBlocks[i]) * lanes;
-      set_slot(multiply, (M + kBlocks[i].rows - 1) / kBlocks[i].rows,
-               uint64_t{num_tiles()} * (kTileRows / width),
-               linear_args(step, M));
+    const bool expands = num_panels_ > 0 && M >= kRowsToExpand;
+    for (uint32_t i = 0; i < num_slots(); ++i) slots[i].groups[0] = 0;
+    const bool is_there = shares_input() || reads_x_in_place(step);
+    const uint32_t rows = is_there ? 0 : M;
+    set_slot(slots[size_t{2} * chosen], row_groups(rows), 1,
+             activation_args(step, M));
+    const LinearArgs args = linear_args(step, M);
+    if (expands) {
+      fill_panels(step, args, slots + 2 * kBlocks.size());
+    } else {
+      set_slot(slots[size_t{2} * chosen + 1], row_blocks(M, kBlocks[chosen]),
+               column_blocks(num_tiles(), kBlocks[chosen]), args);
     }
   }
 
   Dispatch dispatch(const Step& step, uint32_t slot) override {
+    if (slot >= 2 * kBlocks.size()) {
+      return slot % 2 == 0 ? expand() : multiply_panel(step);
+    }
     const BlockSize& block = kBlocks[slot / 2];
-    return slot % 2 == 0 ? prepare(step, block) : multiply(step, block);
+    return slot % 2 == 0 ? prepare(step, block)
+                         : multiply(step, block, shape(), weight_texels());
   }
 
  private:
@@ -79,6 +109,14 @@ class LinearBlock final : public LinearLaunch {
     uint32_t i = 0;
     while (M > kBlocks[i].most) ++i;
     return i;
+  }
+
+  static uint64_t row_blocks(uint32_t M, const BlockSize& block) {
+    return (M + block.rows - 1) / block.rows;
+  }
+  uint64_t column_blocks(uint32_t tiles, const BlockSize& block) const {
+    const uint32_t lanes = device().gpu().facts().subgroup_size;
+    return uint64_t{tiles} * (kTileRows / (columns_of(block) * lanes));
   }
 
   uint32_t columns_of(const BlockSize& block) const {
@@ -142,8 +180,10 @@ class LinearBlock final : public LinearLaunch {
     return dispatch;
   }
 
-  Dispatch multiply(const Step& step, const BlockSize& block) const {
-    std::vector<uint32_t> constants = linear_constants(shape(), is_integer());
+  Dispatch multiply(const Step& step, const BlockSize& block,
+                    const WeightShape& weight,
+                    std::vector<TexelRange> texels) const {
+    std::vector<uint32_t> constants = linear_constants(weight, is_integer());
     constants.push_back(block.rows);
     constants.push_back(columns_of(block));
     constants.push_back(static_cast<uint32_t>(epilogue()));
@@ -151,14 +191,65 @@ class LinearBlock final : public LinearLaunch {
     constants.push_back(step_of(block));
     constants.push_back(per_word());
     Dispatch dispatch;
+    const bool books = weight.code == sdk::packing::Code::kBook;
     dispatch.pipeline = device().pipelines().get(
-        has_books() ? "linear_block.books" : "linear_block", constants);
-    dispatch.texels = weight_texels();
+        books ? "linear_block.books" : "linear_block", constants);
     const TexelRange values = reads_x_in_place(step)
                                   ? x_texels(step)
                                   : scratch_texels(step, input_bytes());
-    dispatch.texels.insert(dispatch.texels.begin() + 1, values);
+    texels.insert(texels.begin() + 1, values);
+    dispatch.texels = std::move(texels);
     return dispatch;
+  }
+
+  // Of the op's scratch: a panel lies behind the input.
+  uint64_t panel_offset() const {
+    constexpr uint64_t kAlignment = 128;
+    const uint64_t input = LinearLaunch::scratch_bytes();
+    return (input + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  uint64_t panel_bytes() const {
+    return num_panels_ == 0 ? 0 : panel_tiles_ * expanded_.tile_bytes;
+  }
+
+  void fill_panels(const Step& step, LinearArgs args,
+                   DispatchSlot* slots) const {
+    ExpandArgs expand;
+    expand.expanded = step.places.scratch(index()) + panel_offset();
+    expand.starts = args.starts;
+    expand.columns = args.columns;
+    expand.num_groups = args.num_groups;
+    expand.group_chunks = args.group_chunks;
+    args.tile_bytes = expanded_.tile_bytes;
+    args.group_chunks =
+        static_cast<int32_t>(expanded_.padded_group / expanded_.chunk_values);
+    const BlockSize& block = kBlocks.back();
+    const uint32_t lanes = device().gpu().facts().subgroup_size;
+    for (uint32_t first = 0; first < num_tiles(); first += panel_tiles_) {
+      const uint32_t tiles = std::min(panel_tiles_, num_tiles() - first);
+      expand.first_tile =
+          static_cast<int32_t>(op().n_begin / kTileRows + first);
+      args.first_tile = args.codes_tile = expand.first_tile;
+      set_slot(slots[0], tiles * (kTileRows / lanes), 1, expand);
+      set_slot(slots[1], row_blocks(static_cast<uint32_t>(args.M), block),
+               column_blocks(tiles, block), args);
+      slots += 2;
+    }
+  }
+
+  Dispatch expand() const {
+    const std::vector<TexelRange> texels = weight_texels();
+    return {device().pipelines().get("expand_books",
+                                     linear_constants(shape(), is_integer())),
+            {texels[0], texels[2], texels[3]}};
+  }
+
+  Dispatch multiply_panel(const Step& step) const {
+    const TexelRange panel =
+        step.places.scratch_texels(index(), panel_offset(), panel_bytes());
+    const TexelRange none = weight().texels(0, 16, VK_FORMAT_R32_SFLOAT);
+    return multiply(step, kBlocks.back(), expanded_,
+                    {panel, weight_texels()[1], none, none});
   }
 
   bool has_books() const { return shape().code == sdk::packing::Code::kBook; }
@@ -192,6 +283,11 @@ class LinearBlock final : public LinearLaunch {
     }
     return ranges;
   }
+
+  // Of books: none, where no step has as many rows.
+  WeightShape expanded_{};
+  uint32_t panel_tiles_ = 0;
+  uint32_t num_panels_ = 0;
 };
 
 }  // namespace

@@ -31,6 +31,7 @@ class LinearLaunch : public Launch {
   // What tells this form's arrangement of the values from others.
   virtual uint64_t arrangement() const = 0;
   bool shares_input() const { return input_op_ != index_; }
+  uint32_t index() const { return index_; }  // of the op, which has the scratch
   TexelRange scratch_texels(const Step& step, uint64_t bytes) const {
     return step.places.scratch_texels(input_op_, 0, bytes);
   }

@@ -36,17 +36,15 @@ struct Args {
   int group_chunks;
   int activation;
   int accumulate;
+  int first_tile;  // of W's, where the first block is
+  int codes_tile;  // whose codes are first in `codes`
 };
 READ_ARGS_ONCE(Args)
 
-// Of CODE_BOOK: which book a tile has for a column.
-uint book_index(int tile, uint column) {
-  const uint per_row = (uint(args.columns) + 127u) / 128u;
-  return uint(tile) / 4u * per_row + column / 128u;
-}
-
+// Of CODE_BOOK.
 uvec4 load_book(int tile, uint column) {
-  return U32x4s(args.books + uint64_t(book_index(tile, column)) * 16ul).v[0];
+  const uint index = book_index(tile, column, args.columns);
+  return U32x4s(args.books + uint64_t(index) * 16ul).v[0];
 }
 
 float load_scale(uint64_t at) {

@@ -293,13 +293,14 @@ void add_step(int tile, uvec4 book, inout int codes_at, inout int x_at) {
 
 void main() {
   args = place.v;
-  const int tile = block_tile() + args.n_begin / 64;
+  const int tile = block_tile() + args.first_tile;
   [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
     parts[i] = 0.0;
     sums[i] = 0.0;
     integers[i] = 0;
   }
-  int codes_at = tile * int(args.tile_bytes / (CHUNK_WORDS * 4u));
+  int codes_at =
+      (tile - args.codes_tile) * int(args.tile_bytes / (CHUNK_WORDS * 4u));
   int x_at = block_row() * (args.columns / int(4u * PER_WORD)) + lane_index();
   int g = 0;
   do {
@@ -309,7 +310,7 @@ void main() {
     do {
       const uint column = uint(g * args.group_chunks + i) * CHUNK_VALUES;
       const uvec4 book =
-          texelFetch(book_texels, int(book_index(tile, column)));
+          texelFetch(book_texels, int(book_index(tile, column, args.columns)));
       const int end = min(i + int(BOOK_CHUNKS), args.group_chunks);
       do {
         add_step(tile, book, codes_at, x_at);

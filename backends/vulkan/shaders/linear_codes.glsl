@@ -27,6 +27,12 @@ const uint CHUNK_VALUES = CHUNK_WORDS * VALUES_PER_WORD;
 #define BOOK_VALUES 128u  // columns that a book serves
 const uint BOOK_CHUNKS = BOOK_VALUES / CHUNK_VALUES;
 
+// Which book a tile of a weight of so many columns has for a column.
+uint book_index(int tile, uint column, int columns) {
+  const uint per_row = (uint(columns) + BOOK_VALUES - 1u) / BOOK_VALUES;
+  return uint(tile) / 4u * per_row + column / BOOK_VALUES;
+}
+
 struct Chunk {
   uint words[4];
   uvec4 book;  // of CODE_BOOK: 16 s8; set by who loads the chunk
