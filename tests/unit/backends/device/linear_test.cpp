@@ -163,7 +163,7 @@ TEST(DeviceLinearSparse, IsTheOracleWhereEscapesAreFarApart) {
     }
   }
   const auto sparse = compressed(codes, dense);
-  for (const uint32_t M : {1U, 5U, 20U}) {
+  for (const uint32_t M : {1U, 5U, 20U, 40U}) {
     LinearCase c;
     c.M = M;
     c.act_quant = TSR_ACT_I8_DYNAMIC;

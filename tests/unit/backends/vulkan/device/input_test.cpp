@@ -58,7 +58,8 @@ TEST_P(SharedInput, IsWhatEachWouldPrepareAlone) {
   const uint32_t M = GetParam();
   std::mt19937 rng(42);
   std::vector<Weight> weights;
-  for (const char* name : {"i8_channel", "u4_g32", "i8_channel"}) {
+  for (const char* name :
+       {"i8_channel", "sparse", "u4_g32", "sparse", "i8_channel"}) {
     const auto planes =
         random_weight(weight_kind(name), kFeatures, kColumns, rng);
     auto weight = device_->load_weight(planes.view().desc());
@@ -105,7 +106,7 @@ TEST_P(SharedInput, IsWhatEachWouldPrepareAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, SharedInput, testing::Values(1U, 7U, 20U));
+INSTANTIATE_TEST_SUITE_P(Rows, SharedInput, testing::Values(1U, 7U, 20U, 40U));
 
 }  // namespace
 }  // namespace tessera::device_test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// W8A8SC weights stay compressed on the device.
+// W8A8SC weights stay compressed on the device, but for the panel that a step
+// of many rows multiplies.
 
 #include <gtest/gtest.h>
 
@@ -36,6 +37,21 @@ TEST(VulkanSparse, TakesTheContainersBytesOnTheDevice) {
   const auto bytes = static_cast<double>(packed_bytes(device, sparse));
   EXPECT_LT(bytes, 1.06 * static_cast<double>(plane_bytes(sparse)));
   EXPECT_LT(bytes, 0.56 * static_cast<double>(packed_bytes(device, dense)));
+}
+
+// A tile expands to 1 MiB here and a panel has 8: the first begins after tile
+// 0, the second is short.
+TEST(VulkanSparse, PanelsOfManyRowsAreTheOracle) {
+  TSR_OPEN_OR_SKIP(device, {});
+  std::mt19937 rng(42);
+  const auto sparse = random_weight(weight_kind("sparse"), 700, 16384, rng);
+  LinearCase c;
+  c.M = 33;
+  c.n_begin = 70;
+  c.n_end = 690;
+  c.act_quant = TSR_ACT_I8_DYNAMIC;
+  c.y_dtype = TSR_I32;
+  expect_linear(device, sparse, c);
 }
 
 }  // namespace
