@@ -230,7 +230,7 @@ class LinearBlock final : public LinearLaunch {
       expand.first_tile =
           static_cast<int32_t>(op().n_begin / kTileRows + first);
       args.first_tile = args.codes_tile = expand.first_tile;
-      set_slot(slots[0], tiles * (kTileRows / lanes), 1, expand);
+      set_slot(slots[0], uint64_t{tiles} * (kTileRows / lanes), 1, expand);
       set_slot(slots[1], row_blocks(static_cast<uint32_t>(args.M), block),
                column_blocks(tiles, block), args);
       slots += 2;
