@@ -228,6 +228,13 @@ Result<std::shared_ptr<Device>> open_device(const TargetOptions& options) {
       .annotate("--device");
 }
 
+bool is_processor(const Device& device, const Registry& registry) {
+  const Result<const DeviceEntry*> cpu = registry.find("cpu");
+  if (!cpu.ok()) return false;
+  const uint64_t processor = (*cpu)->facts.info.compute_id;
+  return processor != 0 && device.info().compute_id == processor;
+}
+
 std::string clock_name(uint32_t clock) {
   switch (clock) {
     case TSR_CLOCK_WALL:

@@ -81,6 +81,10 @@ Result<std::shared_ptr<Device>> open_device(
     const Registry& registry, const std::string& name,
     const std::vector<std::string>& options);
 
+// Whether `device` computes on this machine's processor, as the cpu plugin
+// does; false if there is none.
+bool is_processor(const Device& device, const Registry& registry);
+
 // "wall" for TSR_CLOCK_WALL.
 std::string clock_name(uint32_t clock);
 

@@ -141,6 +141,10 @@ class BenchModelTest(CommandCase):
             self.assertLessEqual(steps["p90"], steps["p99"])
             self.assertGreater(row["memory"]["kv_bytes"], 0)
             self.assertEqual(row["tokens"], 3)
+            limit = row["decode_limit"]
+            self.assertEqual(len(limit["reads_per_ns"]), 2)
+            self.assertGreaterEqual(limit["per_ns"], max(limit["reads_per_ns"]))
+            self.assertAlmostEqual(limit["achieved_over_limit"], limit["achieved_per_ns"] / limit["per_ns"])
         self.assertGreater(rows[0]["memory"]["weight_bytes"],
                            rows[4]["memory"]["weight_bytes"])
 

@@ -9,16 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "framework/bench/limits/limit.hpp"
 #include "framework/bench/limits/peak_loops.hpp"
+#include "framework/bench/limits/read_watch.hpp"
 #include "framework/host/services/thread_pool.hpp"
 
 namespace tessera::bench {
-
-// A limit and what it was measured with; 0 if unknown.
-struct Limit {
-  double per_ns = 0.0;  // bytes or operations
-  std::string how;      // "avx512 vnni", "8 streams, 2 MiB pages"
-};
 
 // Whether a limit that is known is measured again, to keep the better of both:
 // what beats its limit has shown the probe to be disturbed.
@@ -37,6 +33,10 @@ class HostLimits {
   // Reads of the same `bytes` again and again, the best of 1, 4 and 8 streams a
   // thread over pages of 4 KiB and of 2 MiB.
   Limit read(uint64_t bytes, Probe probe = Probe::kOnce);
+  // The same read, for those who take it in turn with what they time.
+  ReadWatch watch_read(uint64_t bytes) { return {pool_, probe_bytes(bytes)}; }
+  // How much memory is read for `bytes`: a power of two, or kColdBytes.
+  static uint64_t probe_bytes(uint64_t bytes);
   // Copies of the same memory to the same place, `bytes` read and written.
   Limit copy(uint64_t bytes, Probe probe = Probe::kOnce);
 
@@ -55,7 +55,6 @@ class HostLimits {
 
  private:
   Limit measure_peak(const PeakLoop& loop);
-  Limit measure_read(uint64_t bytes);
   Limit measure_copy(uint64_t bytes);
 
   // Steps of a loop that take `ns` or more on every thread at once.

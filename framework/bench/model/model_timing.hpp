@@ -45,8 +45,8 @@ struct Breakdown {
                                   // last as "embedding" and "head"
 };
 
-// One profiled run.  `program_ops` is the first op of each of the session's
-// programs, in their order.
+// One profiled run, after a shorter one that warms up.  `program_ops` is the
+// first op of each of the session's programs, in their order.
 //
 // Requires  the session profiles
 // Errors    as run_model; UNIMPLEMENTED if no device keeps records

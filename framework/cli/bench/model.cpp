@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,8 +76,38 @@ struct Contender {
   const Setting* setting = nullptr;
   std::unique_ptr<Session> session;
   std::vector<bench::ModelSample> samples;
+  StepReads reads;  // on this machine's processor
   Status status;
 };
+
+// Memory that is read beside the samples, by how much it is.
+using ReadWatches = std::map<uint64_t, bench::ReadWatch>;
+
+// Finds what the decoding of `contender` is held against.  Nothing if
+// `free_bytes` do not hold the memory for two probes, which stand side by side
+// while the better is looked for.
+void watch_reads(const LoadedModel& model, const bench::ModelLoad& load,
+                 uint64_t free_bytes, bench::HostLimits& limits,
+                 ReadWatches& watches, Contender& contender) {
+  if (!contender.status.ok() || !contender.setting->on_processor) return;
+  const Result<double> bytes = step_bytes(model, *contender.setting, load);
+  if (!bytes.ok()) return;
+  const uint64_t probe =
+      bench::HostLimits::probe_bytes(static_cast<uint64_t>(*bytes));
+  if (free_bytes < 2 * probe) return;
+  contender.reads.bytes = *bytes;
+  if (watches.count(probe) == 0) {
+    watches.emplace(probe, limits.watch_read(probe));
+  }
+}
+
+void take_read(ReadWatches& watches, StepReads& reads) {
+  if (reads.bytes == 0.0) return;
+  bench::ReadWatch& watch = watches.at(
+      bench::HostLimits::probe_bytes(static_cast<uint64_t>(reads.bytes)));
+  reads.per_ns.push_back(watch.sample());
+  reads.best = watch.best();
+}
 
 // Opens its session if `free_bytes` suffice, and takes what it needs of them:
 // the sessions of all settings stand side by side.
@@ -109,7 +140,7 @@ Contender open_contender(const LoadedModel& model, const Setting& setting,
 
 // One sample of each, in turns; the first round warms up.
 void take_samples(const ModelOptions& options, const bench::ModelLoad& load,
-                  std::vector<Contender>& contenders) {
+                  ReadWatches& watches, std::vector<Contender>& contenders) {
   for (uint32_t round = 0; round <= options.repetitions; ++round) {
     for (Contender& contender : contenders) {
       if (!contender.status.ok()) continue;
@@ -122,6 +153,7 @@ void take_samples(const ModelOptions& options, const bench::ModelLoad& load,
         contender.status = std::move(sample).status();
       } else if (round > 0) {
         contender.samples.push_back(std::move(*sample));
+        take_read(watches, contender.reads);
       }
     }
   }
@@ -134,6 +166,9 @@ Json measure_row(const ModelOptions& options, const LoadedModel& model,
   if (contender.status.ok()) {
     const bool simulated = contender.setting->is_simulated();
     add_samples(contender.samples, load, simulated ? 0.0 : machine_wander, row);
+    if (contender.reads.best.per_ns > 0.0) {
+      add_decode_limit(contender.samples, contender.reads, row);
+    }
     const Session::Memory& memory = contender.session->memory();
     row["memory"] = {{"weight_bytes", memory.weight_bytes},
                      {"kv_bytes", memory.kv_bytes},
@@ -178,15 +213,38 @@ void add_devices(const std::vector<Setting>& settings, KeptRun& kept) {
 }
 
 // 0 where all clocks are simulated.
-double wander_of_host(const ModelOptions& options,
-                      const std::vector<Setting>& settings) {
+double wander_of_host(const std::vector<Setting>& settings,
+                      bench::HostLimits& limits) {
   const bool is_timed = std::any_of(
       settings.begin(), settings.end(),
       [](const Setting& setting) { return !setting.is_simulated(); });
   if (!is_timed) return 0.0;
-  bench::HostLimits limits(options.threads);
   limits.probe_wander();
   return limits.wander();
+}
+
+// Rows of all settings under one load.
+void measure_load(const ModelOptions& options, const LoadedModel& model,
+                  const std::vector<Setting>& settings,
+                  const bench::ModelLoad& load, double machine_wander,
+                  bench::HostLimits& limits, Json& rows) {
+  std::vector<Contender> contenders;
+  contenders.reserve(settings.size());
+  uint64_t free_bytes = free_memory();
+  for (const Setting& setting : settings) {
+    contenders.push_back(open_contender(model, setting, load, free_bytes));
+  }
+  {
+    ReadWatches watches;
+    for (Contender& contender : contenders) {
+      watch_reads(model, load, free_memory(), limits, watches, contender);
+    }
+    take_samples(options, load, watches, contenders);
+  }
+  for (Contender& contender : contenders) {
+    rows.push_back(
+        measure_row(options, model, load, machine_wander, contender));
+  }
 }
 
 Status run_bench_model(const ModelOptions& options) {
@@ -199,23 +257,15 @@ Status run_bench_model(const ModelOptions& options) {
   add_devices(settings, kept);
   Progress progress("bench model");
   const MachineLoad machine;
-  const double wander = wander_of_host(options, settings);
+  bench::HostLimits limits(options.threads);
+  const double wander = wander_of_host(settings, limits);
   Json rows = Json::array();
   const size_t loads = options.batches.size() * options.contexts.size();
   size_t done = 0;
   for (const uint32_t batch : options.batches) {
     for (const uint32_t context : options.contexts) {
       const bench::ModelLoad load{batch, context, options.tokens};
-      std::vector<Contender> contenders;
-      contenders.reserve(settings.size());
-      uint64_t free_bytes = free_memory();
-      for (const Setting& setting : settings) {
-        contenders.push_back(open_contender(model, setting, load, free_bytes));
-      }
-      take_samples(options, load, contenders);
-      for (Contender& contender : contenders) {
-        rows.push_back(measure_row(options, model, load, wander, contender));
-      }
+      measure_load(options, model, settings, load, wander, limits, rows);
       progress.update(static_cast<double>(++done) / static_cast<double>(loads));
     }
   }

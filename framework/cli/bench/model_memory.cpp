@@ -14,11 +14,20 @@
 
 namespace tessera::cli {
 
-Result<ModelNeed> model_need(const LoadedModel& model, const Setting& setting,
-                             const bench::ModelLoad& load) {
-  // Sizes do not depend on the context; the smallest has the smallest tables.
+namespace {
+
+// Sizes do not depend on the context; the smallest has the smallest tables.
+Result<Graph> smallest_graph(const LoadedModel& model) {
   TSR_ASSIGN_OR_RETURN(Graph graph, build_graph(model.model->config, 1));
   mark_stored(model.source, graph);
+  return graph;
+}
+
+}  // namespace
+
+Result<ModelNeed> model_need(const LoadedModel& model, const Setting& setting,
+                             const bench::ModelLoad& load) {
+  TSR_ASSIGN_OR_RETURN(const Graph graph, smallest_graph(model));
   const Scheme& scheme = setting.plan ? setting.plan->base : setting.scheme;
   ModelNeed need;
   if (!setting.plan) {
@@ -32,6 +41,22 @@ Result<ModelNeed> model_need(const LoadedModel& model, const Setting& setting,
                                       SessionOptions{}.block_size));
   need.kv_bytes = sequence * load.batch;
   return need;
+}
+
+Result<double> step_bytes(const LoadedModel& model, const Setting& setting,
+                          const bench::ModelLoad& load) {
+  if (setting.plan) return 0.0;
+  TSR_ASSIGN_OR_RETURN(const Graph graph, smallest_graph(model));
+  TSR_ASSIGN_OR_RETURN(const uint64_t weights,
+                       product_bytes(graph, setting.scheme));
+  // So many that what a block is rounded up to does not show.
+  constexpr uint32_t kTokens = 4096;
+  TSR_ASSIGN_OR_RETURN(
+      const uint64_t cached,
+      kv_cache_bytes(graph, setting.scheme.kv_format, kTokens, kTokens));
+  const double seen = load.context + 0.5 * (load.tokens + 1.0);
+  return static_cast<double>(weights) +
+         load.batch * seen * static_cast<double>(cached) / kTokens;
 }
 
 Status check_memory(const ModelNeed& need, uint64_t free_bytes) {

@@ -26,6 +26,13 @@ struct ModelNeed {
 Result<ModelNeed> model_need(const LoadedModel& model, const Setting& setting,
                              const bench::ModelLoad& load);
 
+// Bytes that a decoding step of `load` reads at least, on average over its
+// steps: every product's weight, and the keys and values that each sequence
+// sees.  0 of a plan.
+// Errors  as model_need
+Result<double> step_bytes(const LoadedModel& model, const Setting& setting,
+                          const bench::ModelLoad& load);
+
 // Errors  RESOURCE_EXHAUSTED, with both figures, if `need` is more than
 //         `free_bytes`
 Status check_memory(const ModelNeed& need, uint64_t free_bytes);

@@ -135,6 +135,7 @@ Result<std::vector<Setting>> find_settings(const ModelOptions& options,
       TSR_ASSIGN_OR_RETURN(Scheme chosen, choose_scheme(*model.model, scheme));
       Setting setting;
       setting.device = device;
+      setting.on_processor = is_processor(*device, registry);
       setting.what = fmt::format("--device {} --scheme {}", name, chosen.name);
       setting.command = command_of(options, setting.what);
       setting.scheme = fit_scheme(std::move(chosen), *device);

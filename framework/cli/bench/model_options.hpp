@@ -41,8 +41,9 @@ struct Setting {
   std::shared_ptr<Device> device;  // null of a plan
   Scheme scheme;
   std::optional<LoadedPlan> plan;
-  std::string what;     // the options that name it
-  std::string command;  // for any batch and context
+  bool on_processor = false;  // of this machine; never of a plan
+  std::string what;           // the options that name it
+  std::string command;        // for any batch and context
 
   bool is_simulated() const {
     return plan ? plan->is_simulated()

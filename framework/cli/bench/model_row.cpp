@@ -48,8 +48,9 @@ Json row_head(const Setting& setting, const bench::ModelLoad& load) {
   row["tokens"] = load.tokens;
   row["clock"] = setting.is_simulated() ? "simulated" : "wall";
   row["reason"] = "";
-  for (const char* key : {"prefill_tokens_per_s", "decode_tokens_per_s",
-                          "first_token_ns", "step_ns", "memory", "breakdown"}) {
+  for (const char* key :
+       {"prefill_tokens_per_s", "decode_tokens_per_s", "first_token_ns",
+        "step_ns", "memory", "breakdown", "decode_limit"}) {
     row[key] = nullptr;
   }
   return row;
@@ -84,6 +85,25 @@ void add_samples(const std::vector<bench::ModelSample>& samples,
                     {"max", bench::quantile_of(steps, 1.0)}};
   row["wander"] = machine_wander;
   row["samples"] = {{"prefill_ns", prefill}, {"decode_ns", decode}};
+}
+
+void add_decode_limit(const std::vector<bench::ModelSample>& samples,
+                      const StepReads& reads, Json& row) {
+  std::vector<double> steps;  // mean of each sample's
+  for (const bench::ModelSample& sample : samples) {
+    steps.push_back(
+        std::accumulate(sample.step_ns.begin(), sample.step_ns.end(), 0.0) /
+        static_cast<double>(sample.step_ns.size()));
+  }
+  const double achieved = reads.bytes / bench::quantile_of(steps, 0.5);
+  row["decode_limit"] = {
+      {"bytes", reads.bytes},
+      {"per_ns", reads.best.per_ns},
+      {"how", reads.best.how},
+      {"achieved_per_ns", achieved},
+      {"achieved_over_limit", achieved / reads.best.per_ns},
+      {"achieved_over_reads", achieved / bench::quantile_of(reads.per_ns, 0.5)},
+      {"reads_per_ns", reads.per_ns}};
 }
 
 void add_breakdown(const bench::Breakdown& found, Json& row) {

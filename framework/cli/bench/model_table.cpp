@@ -61,6 +61,20 @@ std::string shares_text(const Json& shares, size_t most) {
   return table.text();
 }
 
+std::string limit_text(const Json& row, const Json& limit) {
+  const auto percent = [&](const char* key) {
+    return 100.0 * limit.at(key).get<double>();
+  };
+  return wrapped(fmt::format(
+      "  batch {}, context {}: a step reads {} at {:.1f} GB/s, {:.0f} % of the "
+      "best read in this run ({:.1f} GB/s, {}), {:.0f} % of the median read",
+      row.at("batch").dump(), row.at("context").dump(),
+      bytes_text(static_cast<uint64_t>(limit.at("bytes").get<double>())),
+      limit.at("achieved_per_ns").get<double>(), percent("achieved_over_limit"),
+      limit.at("per_ns").get<double>(), limit.at("how").get<std::string>(),
+      percent("achieved_over_reads")));
+}
+
 std::string group_text(const std::vector<const Json*>& rows) {
   Table table({{"batch", Align::kRight},
                {"context", Align::kRight},
@@ -88,6 +102,10 @@ std::string group_text(const std::vector<const Json*>& rows) {
          number_at(*row, "decode_tokens_per_s"), duration_at(step, "p50"),
          duration_at(step, "p90"), duration_at(step, "p99"),
          bytes_text(row->at("memory").at("kv_bytes").get<uint64_t>())});
+  }
+  for (const Json* row : rows) {
+    const Json& limit = row->at("decode_limit");
+    if (limit.is_object()) notes += limit_text(*row, limit);
   }
   std::string text = heading(*rows.front()) + "\n" + table.text() + notes;
   const Json& breakdown = rows.back()->at("breakdown");

@@ -77,14 +77,7 @@ std::vector<std::string> device_names(const OpsOptions& options,
   return names;
 }
 
-// 0 if there is no cpu plugin.
-uint64_t processor_id(const Registry& registry) {
-  const Result<const DeviceEntry*> cpu = registry.find("cpu");
-  return cpu.ok() ? (*cpu)->facts.info.compute_id : 0;
-}
-
 Status open_subjects(const Registry& registry, OpsRun& run) {
-  const uint64_t processor = processor_id(registry);
   for (const std::string& name : device_names(run.options, registry)) {
     Subject subject;
     subject.name = name;
@@ -101,10 +94,9 @@ Status open_subjects(const Registry& registry, OpsRun& run) {
       TSR_ASSIGN_OR_RETURN(
           subject.submitter,
           bench::Submitter::create(subject.device).annotate(name));
-      const bool is_host =
-          processor != 0 && subject.device->info().compute_id == processor;
       subject.limits = std::make_unique<bench::DeviceLimits>(
-          *subject.submitter, is_host ? &run.host_limits : nullptr);
+          *subject.submitter,
+          is_processor(*subject.device, registry) ? &run.host_limits : nullptr);
     }
     run.subjects.push_back(std::move(subject));
   }

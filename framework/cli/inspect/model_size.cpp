@@ -112,6 +112,18 @@ Result<ModelSize> model_size(const Graph& graph, const WeightSource& source,
   return sum.size();
 }
 
+Result<uint64_t> product_bytes(const Graph& graph, const Scheme& scheme) {
+  uint64_t sum = 0;
+  for (const GraphWeight& weight : graph.weights) {
+    TSR_ASSIGN_OR_RETURN(
+        const uint64_t bytes,
+        encoded_bytes(choose_linear(weight, scheme), weight.N, weight.K)
+            .annotate(weight.name));
+    sum += bytes;
+  }
+  return sum;
+}
+
 Result<uint64_t> kv_cache_bytes(const Graph& graph, uint32_t kv_format,
                                 uint64_t tokens, uint32_t block_size) {
   const uint64_t blocks = (tokens + block_size - 1) / block_size;

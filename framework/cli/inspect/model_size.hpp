@@ -29,6 +29,11 @@ struct ModelSize {
 Result<ModelSize> model_size(const Graph& graph, const WeightSource& source,
                              const Scheme& scheme);
 
+// What every product's weight is stored in: all that one token's step reads of
+// the weights, but for its row of the embedding and the norms'.
+// Errors  as model_size
+Result<uint64_t> product_bytes(const Graph& graph, const Scheme& scheme);
+
 // All planes of a weight [N, K].
 // Errors  INVALID_ARGUMENT if the format's blocks do not divide K;
 //         UNIMPLEMENTED for a format that cannot be encoded

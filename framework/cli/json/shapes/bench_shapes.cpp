@@ -166,6 +166,27 @@ OutputShape ops_shape() {
   return shape;
 }
 
+Field decode_limit_field() {
+  return object("decode_limit",
+                "null of plans, of devices other than this machine's "
+                "processor, and where memory for the reads is lacking",
+                {number("bytes",
+                        "that a step reads at least: weights of products, and "
+                        "the cache that it sees; mean of the steps"),
+                 number("per_ns",
+                        "bytes that this machine read at best in this run"),
+                 text("how", "streams and pages of that read"),
+                 number("achieved_per_ns", "bytes over the median step"),
+                 number("achieved_over_limit"),
+                 number("achieved_over_reads",
+                        "the same against the median of reads_per_ns"),
+                 list_of("reads_per_ns",
+                         "one read beside each repetition, on a shared machine "
+                         "often far from the best",
+                         number(""))})
+      .or_null();
+}
+
 std::vector<Field> model_fields() {
   const std::vector<Field> share = {
       text("name"),
@@ -201,6 +222,7 @@ std::vector<Field> model_fields() {
                  {list_of("prefill_ns", "", number("")),
                   list_of("decode_ns", "", number(""))})
               .or_absent(),
+          decode_limit_field(),
           object("breakdown", "with `--breakdown`",
                  {list("ops", "", share), list("layers", "", share)})
               .or_null(),

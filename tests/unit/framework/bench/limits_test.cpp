@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
@@ -51,6 +52,20 @@ TEST(HostLimits, RemembersWhatItMeasured) {
   EXPECT_GT(limits.read(1 << 16).per_ns, 0.0);
   EXPECT_EQ(limits.read(1 << 16).per_ns, limits.read((1 << 16) + 5).per_ns);
   EXPECT_GT(limits.copy(1 << 18).per_ns, 0.0);
+}
+
+TEST(ReadWatch, BestIsTheFastestOfItsSamples) {
+  HostLimits limits(1);
+  ReadWatch watch = limits.watch_read(1 << 16);
+  EXPECT_FALSE(watch.best().how.empty());
+  double fastest = watch.best().per_ns;
+  EXPECT_GT(fastest, 0.0);
+  for (int i = 0; i < 3; ++i) {
+    const double now = watch.sample();
+    EXPECT_GT(now, 0.0);
+    fastest = std::max(fastest, now);
+  }
+  EXPECT_EQ(watch.best().per_ns, fastest);
 }
 
 }  // namespace

@@ -43,6 +43,25 @@ TEST(ModelNeed, GrowsByWholeBlocks) {
   EXPECT_EQ(2 * kv_bytes(15), kv_bytes(16));
 }
 
+TEST(StepBytes, AreOfEachWeightOnceAndOfEverySequencesCache) {
+  const Result<LoadedModel> model = random_model("qwen3-0.6b");
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const Setting setting = setting_of("f32");
+  const auto bytes = [&](uint32_t batch, uint32_t context, uint32_t tokens) {
+    return *step_bytes(*model, setting, {batch, context, tokens});
+  };
+  constexpr double kToken = 28.0 * 8 * 128 * 2 * sizeof(float);
+  // q and o, k and v, gate, up and down; the head.
+  constexpr double kLayer =
+      2.0 * 2048 * 1024 + 2.0 * 1024 * 1024 + 3.0 * 3072 * 1024;
+  constexpr double kWeights = sizeof(float) * (28 * kLayer + 151936.0 * 1024);
+  // The first step sees the context and its own token.
+  EXPECT_EQ(bytes(1, 500, 1), kWeights + 501 * kToken);
+  // The steps after 500 tokens see 501, 502, 503.
+  EXPECT_EQ(bytes(1, 500, 3), kWeights + 502 * kToken);
+  EXPECT_EQ(bytes(8, 500, 3), kWeights + 8 * 502 * kToken);
+}
+
 TEST(CheckMemory, NamesWhatIsNeededAndWhatIsThere) {
   constexpr uint64_t kGigabyte = 1'000'000'000;
   EXPECT_TRUE(check_memory({kGigabyte, kGigabyte}, 2 * kGigabyte).ok());

@@ -27,6 +27,14 @@ Json row_of(uint32_t batch, uint32_t context) {
            {{"weight_bytes", 1234567890},
             {"kv_bytes", 9876543210},
             {"workspace_bytes", 1}}},
+          {"decode_limit",
+           {{"bytes", 123456789012.0},
+            {"per_ns", 123.45},
+            {"how", "8 streams, 2 MiB pages"},
+            {"achieved_per_ns", 123.45},
+            {"achieved_over_limit", 1.0},
+            {"achieved_over_reads", 1.234},
+            {"reads_per_ns", Json::array({100.0})}}},
           {"breakdown", nullptr},
           {"group", "tessera bench model --device cpu"}};
 }
@@ -35,6 +43,7 @@ TEST(ModelTable, WidestFiguresFit80Columns) {
   const std::string text =
       model_text(Json::array({row_of(4096, 1048576), row_of(1, 128)}));
   EXPECT_NE(text.find("98.8 ms"), std::string::npos) << text;
+  EXPECT_NE(text.find("123 % of the"), std::string::npos) << text;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     EXPECT_LE(line.size(), 80U) << line;
