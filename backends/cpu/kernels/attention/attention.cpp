@@ -23,6 +23,8 @@ namespace {
 // few microseconds.
 constexpr int64_t kMinUnits = 32;
 constexpr int64_t kMinChunk = 256;
+// Heads go together where chunks alone are units enough.
+constexpr int64_t kChunksTogether = 16;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t align64(int64_t bytes) { return ceil_div(bytes, 64) * 64; }
@@ -33,9 +35,10 @@ struct Cut {
   int64_t num_tiles = 0;  // row tiles of one KV head
   int64_t num_chunks = 1;
   int64_t chunk_keys = 0;
+  int64_t num_heads = 1;  // KV heads of a unit
 
   int64_t num_groups(int64_t num_kv_heads) const {
-    return num_kv_heads * num_tiles;
+    return num_kv_heads / num_heads * num_tiles;
   }
   int64_t partial_words(int64_t num_kv_heads, int64_t head_dim) const {
     if (num_chunks == 1) return 0;
@@ -43,15 +46,30 @@ struct Cut {
   }
 };
 
-Cut cut_sequence(const Attention& op, int64_t seq) {
+// The KV heads that a decoding sequence's units have.
+int64_t heads_together(const Attention& op, const AttentionKernel& kernel,
+                       int64_t num_rows, int64_t span) {
+  const int64_t heads = op.kv.num_kv_heads;
+  const int64_t all = heads % kMostHeads == 0 ? kMostHeads : heads;
+  const bool fits = num_rows <= kernel.rows_together && all <= kMostHeads;
+  return fits && span >= kChunksTogether * kMinChunk ? all : 1;
+}
+
+Cut cut_sequence(const Attention& op, const AttentionKernel& kernel,
+                 int64_t seq) {
   Cut cut;
   const int64_t q_len = op.q_starts[seq + 1] - op.q_starts[seq];
   int64_t span = op.seq_lens[seq];
   if (op.mask == TSR_MASK_SLIDING) span = std::min(span, q_len + op.window);
   cut.num_rows = q_len * (op.num_q_heads / op.kv.num_kv_heads);
   cut.num_tiles = ceil_div(cut.num_rows, kRowTile);
+  if (q_len == 1) {
+    cut.num_heads = heads_together(op, kernel, cut.num_rows, span);
+  }
   const int64_t units = cut.num_groups(op.kv.num_kv_heads);
-  if (units > 0 && units < kMinUnits) {
+  if (cut.num_heads > 1) {
+    cut.num_chunks = kChunksTogether;
+  } else if (units > 0 && units < kMinUnits) {
     cut.num_chunks = std::max<int64_t>(
         1, std::min(ceil_div(kMinUnits, units), span / kMinChunk));
   }
@@ -94,13 +112,14 @@ AttentionWork describe(const Run& run, int64_t unit, int64_t* out_group) {
   AttentionWork work;
   work.op = &op;
   work.seq = find_sequence(run, unit);
-  const Cut cut = cut_sequence(op, work.seq);
+  const Cut cut = cut_sequence(op, *run.kernel, work.seq);
   const Start& start = run.starts[work.seq];
   const int64_t group = (unit - start.unit) / cut.num_chunks;
   const int64_t tile = cut.num_tiles - 1 - group % cut.num_tiles;
   work.chunk = (unit - start.unit) % cut.num_chunks;
   work.num_chunks = cut.num_chunks;
-  work.kv_head = group / cut.num_tiles;
+  work.kv_head = group / cut.num_tiles * cut.num_heads;
+  work.num_heads = cut.num_heads;
   work.row_begin = tile * kRowTile;
   work.num_rows = std::min<int64_t>(kRowTile, cut.num_rows - work.row_begin);
 
@@ -135,7 +154,9 @@ void work_through(const Run& run, uint32_t worker) {
     // Whoever finishes the last chunk combines them; the order of the
     // combination is the chunks', whoever that is.
     if (run.chunks_left[group].fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      run.kernel->combine(work);
+      for (int64_t h = 0; h < work.num_heads; ++h) {
+        run.kernel->combine(work.of_head(h));
+      }
     }
   }
 }
@@ -174,11 +195,15 @@ class Arena {
 
 int64_t partial_words_bound(const AttentionLimits& limits) {
   // A sequence is split only if it has less than kMinUnits groups, and then
-  // into at most 2 kMinUnits units of at most kRowTile rows.
+  // into at most 2 kMinUnits units of at most kRowTile rows; or if it decodes
+  // with heads together, all of whose rows are then in kChunksTogether chunks.
   const int64_t group = limits.num_q_heads / limits.num_kv_heads;
   const int64_t rows =
       std::min(kRowTile * limits.max_seqs, limits.max_tokens * group);
-  return 2 * kMinUnits * rows * partial_row_words(limits.head_dim);
+  const int64_t decoding = std::min(limits.max_seqs, limits.max_tokens);
+  return std::max(2 * kMinUnits * rows,
+                  kChunksTogether * limits.num_q_heads * decoding) *
+         partial_row_words(limits.head_dim);
 }
 
 }  // namespace
@@ -208,7 +233,7 @@ void run_attention(const AttentionKernel& kernel, const Attention& op,
   check_workspace(workspace, arena.used());
   starts[0] = {0, 0, 0};
   for (int64_t s = 0; s < op.num_seqs; ++s) {
-    const Cut cut = cut_sequence(op, s);
+    const Cut cut = cut_sequence(op, kernel, s);
     const int64_t groups = cut.num_groups(op.kv.num_kv_heads);
     starts[s + 1] = {starts[s].unit + groups * cut.num_chunks,
                      starts[s].group + groups,
@@ -225,7 +250,8 @@ void run_attention(const AttentionKernel& kernel, const Attention& op,
   check_workspace(workspace, arena.used());
 
   for (int64_t s = 0; s < op.num_seqs; ++s) {
-    const auto chunks = static_cast<int32_t>(cut_sequence(op, s).num_chunks);
+    const auto chunks =
+        static_cast<int32_t>(cut_sequence(op, kernel, s).num_chunks);
     for (int64_t g = starts[s].group; g < starts[s + 1].group; ++g) {
       new (&chunks_left[g]) std::atomic<int32_t>(chunks);
     }

@@ -12,7 +12,7 @@ namespace {
 template <uint32_t kFormat, uint32_t kDtype>
 AttentionFunctions streaming_bf16() {
   using Kernel = StreamingAttention<Avx512Bf16, kFormat, Bf16Products<kDtype>>;
-  return {nullptr, Kernel::run, Kernel::combine};
+  return {nullptr, Kernel::run, Kernel::combine, Kernel::kRowsTogether};
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 
 #pragma once
 
+#include <optional>
+
 #include "backends/cpu/kernels/attention/key_tile.hpp"
 #include "backends/cpu/kernels/attention/products/register_tiles.hpp"
 #include "backends/cpu/kernels/attention/products/strips.hpp"
@@ -27,40 +29,14 @@ class StreamingAttention {
  public:
   using F = typename V::F;
 
-  static void run(const AttentionWork& work) {
-    StreamingAttention self(work);
-    self.load_queries();
-    KeyTile tiles[2];
-    KeyTile* keys = &tiles[0];
-    KeyTile* next = &tiles[1];
-    if (!find_tile(work, work.key_begin, keys)) keys = nullptr;
-    while (keys != nullptr) {
-      const int64_t after = keys->first + keys->num_keys;
-      const bool more = find_tile(work, after, next);
-      self.add_keys(*keys, more ? next : nullptr);
-      KeyTile* done = keys;
-      keys = more ? next : nullptr;
-      next = done;
-    }
-    self.finish();
-  }
+  // Several heads' queries and sums wait in scratch, in L1 up to four rows
+  // each.  Beyond, that pays only where products wait for memory: codes of
+  // 16 bits and more.
+  static constexpr int64_t kRowsTogether =
+      kFormat == TSR_KV_I8_TOKEN || kFormat == TSR_KV_I8_CHANNEL ? 4 : 8;
 
-  // Source: "Flash-Decoding" (Dao et al., 2023): o = sum w_c o_c / sum w_c l_c,
-  // w_c = exp(m_c - max m), chunks in ascending order.
-  static void combine(const AttentionWork& work) {
-    const int64_t words = partial_row_words(work.op->kv.head_dim);
-    const int64_t dim = padded_dim(work.op->kv.head_dim);
-    for (int64_t r = 0; r < work.num_rows; ++r) {
-      float* sum = work.partials + r * words;
-      for (int64_t c = 1; c < work.num_chunks; ++c) {
-        add_partial(sum, sum + c * work.num_rows * words, dim);
-      }
-      write_row(work, r, sum, sum[dim + 1]);
-    }
-  }
-
- private:
-  explicit StreamingAttention(const AttentionWork& work)
+  // `place` among the heads of the unit, whose rows share the scratch.
+  StreamingAttention(const AttentionWork& work, int64_t place)
       : work_(work),
         head_dim_(work.op->kv.head_dim),
         dim_(padded_dim(head_dim_)),
@@ -81,8 +57,57 @@ class StreamingAttention {
     alpha_ = take(kRowTile);
     k_scale_ = take(kKeyTile);
     v_scale_ = take(kKeyTile);
+    const int64_t first = place * kRowTile / kMostHeads;
+    q_ += first * q_stride_;
+    out_ += first * dim_;
+    totals_ += first * V::kLanes;
+    max_ += first;
+    alpha_ += first;
   }
 
+  static void run(const AttentionWork& work) {
+    AttentionWork part[kMostHeads];
+    std::optional<StreamingAttention> heads[kMostHeads];
+    for (int64_t h = 0; h < work.num_heads; ++h) {
+      part[h] = work.of_head(h);
+      heads[h].emplace(part[h], h);
+      heads[h]->load_queries();
+    }
+    // Tile by tile, all heads of a tile: their keys lie side by side, and
+    // memory gives long pieces faster than scattered short ones.
+    KeyTile tiles[2];
+    KeyTile* keys = &tiles[0];
+    KeyTile* next = &tiles[1];
+    int64_t head = 0;
+    bool more = find_tile(part[0], work.key_begin, keys);
+    while (more) {
+      const int64_t after = head + 1 == work.num_heads ? 0 : head + 1;
+      const int64_t first = keys->first + (after == 0 ? keys->num_keys : 0);
+      more = find_tile(part[after], first, next);
+      heads[head]->add_keys(*keys, more ? next : nullptr);
+      KeyTile* done = keys;
+      keys = next;
+      next = done;
+      head = after;
+    }
+    for (int64_t h = 0; h < work.num_heads; ++h) heads[h]->finish();
+  }
+
+  // Source: "Flash-Decoding" (Dao et al., 2023): o = sum w_c o_c / sum w_c l_c,
+  // w_c = exp(m_c - max m), chunks in ascending order.
+  static void combine(const AttentionWork& work) {
+    const int64_t words = partial_row_words(work.op->kv.head_dim);
+    const int64_t dim = padded_dim(work.op->kv.head_dim);
+    for (int64_t r = 0; r < work.num_rows; ++r) {
+      float* sum = work.partials + r * words;
+      for (int64_t c = 1; c < work.num_chunks; ++c) {
+        add_partial(sum, sum + c * work.num_rows * words, dim);
+      }
+      write_row(work, r, sum, sum[dim + 1]);
+    }
+  }
+
+ private:
   static constexpr bool kTokenScales = kFormat == TSR_KV_I8_TOKEN;
   static constexpr bool kChannelScales = kFormat == TSR_KV_I8_CHANNEL;
   static constexpr bool kScalesScores = kTokenScales || !P::kScalesQueries;

@@ -20,7 +20,8 @@ AttentionKernel row(const char* name, Isa isa, uint32_t kv_format,
           dtypes,
           functions.prepare,
           functions.run,
-          functions.combine};
+          functions.combine,
+          functions.rows_together};
 }
 
 }  // namespace

@@ -38,11 +38,15 @@ constexpr int64_t kKeyTile = 64;
   return (2 * kRowTile + kKeyTile) * dim + kRowTile * (2 * kKeyTile + 160);
 }
 
+// KV heads that a unit of few rows may have.
+constexpr int64_t kMostHeads = 8;
+
 struct AttentionWork {
   const Attention* op = nullptr;
   float* scratch = nullptr;  // scratch_words, aligned to 64
   int64_t seq = 0;
-  int64_t kv_head = 0;
+  int64_t kv_head = 0;    // the first
+  int64_t num_heads = 1;  // see rows_together
   int64_t row_begin = 0;  // in the rows of this sequence and KV head
   int64_t num_rows = 0;
   // The unit's part of the keys that its rows see; empty in a late chunk of an
@@ -51,9 +55,22 @@ struct AttentionWork {
   int64_t key_end = 0;
   // Chunks of the same rows: [num_chunks, num_rows, partial_row_words], aligned
   // to 64; unused if num_chunks is 1.
+  // Those of the next KV head follow.
   float* partials = nullptr;
   int64_t chunk = 0;
   int64_t num_chunks = 1;
+
+  // The part of one of its heads.
+  AttentionWork of_head(int64_t place) const {
+    AttentionWork one = *this;
+    one.kv_head += place;
+    one.num_heads = 1;
+    if (partials != nullptr) {
+      one.partials +=
+          place * num_chunks * num_rows * partial_row_words(op->kv.head_dim);
+    }
+    return one;
+  }
 };
 
 // Keys that row `r` of the sequence sees: begin <= key < end.
@@ -72,8 +89,10 @@ struct AttentionKernel {
   void (*prepare)(const AttentionWork& work);
   // Goes through the keys; writes `out`, or its chunk of the partials.
   void (*run)(const AttentionWork& work);
-  // Writes `out` from the partials of all chunks.
+  // Writes `out` from the partials of all chunks, of one KV head.
   void (*combine)(const AttentionWork& work);
+  // With up to so many rows a KV head, units may have kMostHeads of them.
+  int64_t rows_together;
 };
 
 // All rows, best first within a format.

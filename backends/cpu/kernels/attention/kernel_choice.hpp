@@ -16,7 +16,7 @@ namespace tessera::cpu {
 template <typename V, uint32_t kFormat, uint32_t kDtype>
 AttentionFunctions streaming() {
   using Kernel = StreamingAttention<V, kFormat, FloatProducts<V, kDtype>>;
-  return {nullptr, Kernel::run, Kernel::combine};
+  return {nullptr, Kernel::run, Kernel::combine, Kernel::kRowsTogether};
 }
 
 template <typename V, typename N>

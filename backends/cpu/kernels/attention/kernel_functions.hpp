@@ -15,6 +15,7 @@ struct AttentionFunctions {
   void (*prepare)(const AttentionWork& work);
   void (*run)(const AttentionWork& work);
   void (*combine)(const AttentionWork& work);
+  int64_t rows_together = 0;
 };
 
 // For a TSR_KV_* format.

@@ -58,10 +58,30 @@ AttentionCase mixed_case(std::mt19937& rng) {
   return c;
 }
 
+// Long enough that KV heads of a decoding sequence go together: all of them,
+// eight at a time, or, where they are no such number, none.
+std::vector<AttentionCase> long_cases() {
+  std::vector<AttentionCase> cases;
+  for (const Heads& heads :
+       {Heads{6, 3}, Heads{32, 8}, Heads{64, 8}, Heads{16, 16}, Heads{9, 9}}) {
+    AttentionCase c;
+    c.num_q_heads = heads.q;
+    c.num_kv_heads = heads.kv;
+    c.head_dim = 16;
+    c.seqs = {{1, 4097}, {2, 300}, {1, 4500}};
+    c.dtype = TSR_BF16;
+    cases.push_back(c);
+  }
+  cases.push_back(cases[1]);
+  cases.back().mask = TSR_MASK_SLIDING;
+  cases.back().window = 4200;
+  return cases;
+}
+
 }  // namespace
 
 std::vector<AttentionCase> attention_cases() {
-  std::vector<AttentionCase> cases;
+  std::vector<AttentionCase> cases = long_cases();
   for (const Heads& heads : kHeads) {
     cases.emplace_back();
     cases.back().num_q_heads = heads.q;
