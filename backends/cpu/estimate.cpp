@@ -32,10 +32,16 @@ double float_ops_per_ns(Isa isa) {
   return 6.0;
 }
 
-// vpdpbusd does four multiply-adds where an FMA does one; tiles do 2,048 in 16
-// cycles, where the fused units do 32 in one.
-double integer_ops_per_ns(Isa isa) {
+// A product of pairs does two multiply-adds a lane where an FMA does one; tiles
+// do 8,192 in 16 cycles, where the FMA units do 32 in one.
+double bf16_ops_per_ns(Isa isa) {
   if (isa >= Isa::kAmx) return 16.0 * float_ops_per_ns(isa);
+  return float_ops_per_ns(isa) * (isa >= Isa::kAvx512Bf16 ? 2.0 : 1.0);
+}
+
+// Likewise four, and 16,384.
+double integer_ops_per_ns(Isa isa) {
+  if (isa >= Isa::kAmx) return 32.0 * float_ops_per_ns(isa);
   return float_ops_per_ns(isa) * (isa >= Isa::kAvx512Vnni ? 4.0 : 1.0);
 }
 
@@ -52,6 +58,7 @@ double rows_in_step(const sdk::OpFacts& facts, const tsr_program_desc& program,
 struct Cost {
   double bytes = 0.0;
   double float_ops = 0.0;
+  double bf16_ops = 0.0;
   double integer_ops = 0.0;
 };
 
@@ -68,22 +75,43 @@ double kv_code_bytes(uint32_t format) {
   return format == TSR_KV_F16 || format == TSR_KV_BF16 ? 2.0 : 1.0;
 }
 
+bool has_bf16_input(const sdk::OpFacts& facts) {
+  return !facts.inputs.empty() && facts.inputs.front().dtype == TSR_BF16;
+}
+
+double& linear_ops(const sdk::OpFacts& facts, Cost& cost) {
+  if (facts.act_quant == TSR_ACT_FLOAT) {
+    const bool is_wide = facts.weight_format == TSR_WEIGHT_F32 ||
+                         facts.weight_format == TSR_WEIGHT_F16;
+    return has_bf16_input(facts) && !is_wide ? cost.bf16_ops : cost.float_ops;
+  }
+  const bool is_integer =
+      facts.act_quant != TSR_ACT_F8_DYNAMIC && facts.act_quant != TSR_ACT_Q8;
+  return is_integer ? cost.integer_ops : cost.float_ops;
+}
+
+void add_products(const sdk::OpFacts& facts, double ops, Cost& cost) {
+  if (facts.kv_format == TSR_KV_I8_HEAD) {
+    cost.integer_ops = 1.5 * ops;  // fa3 makes the scores twice
+    return;
+  }
+  const bool is_wide =
+      facts.kv_format == TSR_KV_F32 || facts.kv_format == TSR_KV_F16;
+  (has_bf16_input(facts) && !is_wide ? cost.bf16_ops : cost.float_ops) = ops;
+}
+
 Cost cost_of(const sdk::OpFacts& facts, const tsr_program_desc& program,
              const tsr_step_shape& step) {
   const double rows = rows_in_step(facts, program, step);
   Cost cost;
   if (facts.kind == TSR_OP_LINEAR) {
-    const double ops = 2.0 * rows * facts.N * facts.K;
-    const bool is_integer = facts.act_quant != TSR_ACT_FLOAT &&
-                            facts.act_quant != TSR_ACT_F8_DYNAMIC &&
-                            facts.act_quant != TSR_ACT_Q8;
-    (is_integer ? cost.integer_ops : cost.float_ops) = ops;
+    linear_ops(facts, cost) = 2.0 * rows * facts.N * facts.K;
     cost.bytes = plane_bytes(facts.planes) + 4.0 * rows * (facts.N + facts.K);
   } else if (facts.kind == TSR_OP_ATTENTION) {
     const double cached = double{1.0} * step.num_seqs * step.seq_len;
     cost.bytes = 2.0 * cached * facts.N / std::max(facts.gqa_ratio, 1U) *
                  kv_code_bytes(facts.kv_format);
-    cost.float_ops = 4.0 * rows * step.seq_len * facts.N;
+    add_products(facts, 4.0 * rows * step.seq_len * facts.N, cost);
   } else {
     cost.bytes = 12.0 * rows * facts.N;
     cost.float_ops = 20.0 * rows * facts.N;
@@ -101,6 +129,7 @@ tsr_estimate CpuDevice::estimate(const sdk::ProgramQuestion& question,
     const Cost cost =
         cost_of(sdk::read_op_facts(question, i), question.program.desc(), step);
     const double compute = cost.float_ops / float_ops_per_ns(options_.isa) +
+                           cost.bf16_ops / bf16_ops_per_ns(options_.isa) +
                            cost.integer_ops / integer_ops_per_ns(options_.isa);
     ns += kOpNs + std::max(cost.bytes / kBytesPerNs, compute) / threads;
   }
