@@ -172,8 +172,11 @@ void register_one(const Scheme& scheme, const Shape& shape, Isa isa,
 
 void register_linear() {
   constexpr Shape kShapes[] = {
-      {1, 4096, 4096},  {2, 4096, 4096},  {4, 4096, 4096},   {8, 4096, 4096},
-      {16, 4096, 4096}, {32, 4096, 4096}, {128, 4096, 4096}, {512, 4096, 4096}};
+      {1, 4096, 4096},   {2, 4096, 4096},   {4, 4096, 4096},
+      {8, 4096, 4096},   {16, 4096, 4096},  {32, 4096, 4096},
+      {128, 4096, 4096}, {512, 4096, 4096}, {128, 1024, 1024},
+      {512, 1024, 1024}, {128, 2048, 2048}, {512, 2048, 2048},
+      {512, 11008, 4096}};
   for (const Shape& shape : kShapes) {
     for (const Scheme& scheme : kSchemes) {
       for (const Isa isa : {best_isa(), Isa::kAvx2}) {
