@@ -83,19 +83,17 @@ Status write_inputs(const OracleTrace& trace, Stage& stage) {
 }
 
 void compare(const OracleTrace& trace, const BoundaryTensor& output,
-             bool has_fixed_pipe, LaunchResult& result) {
+             LaunchResult& result) {
   const OracleBounds& bounds = trace.bounds[output.graph_tensor];
-  const bool is_cut = has_fixed_pipe && !bounds.fixed_pipe.empty();
-  const std::vector<float>& values =
-      is_cut ? bounds.fixed_pipe : trace.values[output.graph_tensor];
-  result.is_exact = bounds.of.empty();
+  const std::vector<float>& values = trace.values[output.graph_tensor];
+  result.is_exact = bounds.empty();
   for (size_t i = 0; i < values.size(); ++i) {
     const double got = format::element_value(output.dtype, output.memory, i);
     const double wanted = values[i];
     ++result.values;
     if (got == wanted || (std::isnan(got) && std::isnan(wanted))) continue;
     ++result.different;
-    const double bound = bounds.of.empty() ? 0 : bounds.of[i];
+    const double bound = bounds.empty() ? 0 : bounds[i];
     const double error = std::fabs(got - wanted);
     const bool is_bounded = bound > 0 && std::isfinite(error);
     if (!is_bounded) result.worst = kInfinity;
@@ -133,7 +131,7 @@ Result<std::vector<LaunchResult>> check_launches(const LaunchInputs& inputs,
     LaunchResult result;
     result.name = op.name;
     for (const BoundaryTensor& output : stage->outputs()) {
-      compare(trace, output, inputs.has_fixed_pipe, result);
+      compare(trace, output, result);
     }
     results.push_back(std::move(result));
   }

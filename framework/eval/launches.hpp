@@ -35,13 +35,11 @@ struct LaunchInputs {
   std::shared_ptr<Device> device;
   std::span<const int32_t> tokens;  // one text
   uint32_t phase = 0;
-  // Whether the device's accumulators leave through a fixed pipe that cuts
-  // scales, as OracleBounds has them.
-  bool has_fixed_pipe = false;
 };
 
 // All launches in the order of the graph.
 //
+// Requires  `oracle` follows the arithmetic of the device (numerics_of)
 // Errors  those of the device, naming the op
 Result<std::vector<LaunchResult>> check_launches(const LaunchInputs& inputs,
                                                  const Oracle& oracle);

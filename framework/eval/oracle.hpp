@@ -26,14 +26,9 @@ struct OracleNumerics {
   DeviceNumerics device;
 };
 
-// How far a kernel that is fed the oracle's inputs may be from its outputs.
-struct OracleBounds {
-  std::vector<double> of;  // each value; empty: the same bits
-  // Of integer products with static codes: the values where accumulators leave
-  // through a fixed pipe (reference/fixed_pipe.hpp).  Empty elsewhere, and
-  // where they are kept as bf16, which no fixed pipe makes of sums.
-  std::vector<float> fixed_pipe;
-};
+// How far each value of a kernel that is fed the oracle's inputs may be from
+// the oracle's; empty: the same bits.
+using OracleBounds = std::vector<double>;
 
 // All tensors of a pass, by graph tensor, each as the plan keeps it.
 struct OracleTrace {

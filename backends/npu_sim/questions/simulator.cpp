@@ -160,7 +160,8 @@ std::string simulate_request(const Profile& profile, Numerics numerics,
   if (json.is_object() && json.value("op", Json()) == "profile") {
     return Json{{"profile", profile.name},
                 {"fixpipe", profile.exit.fixpipe},
-                {"half_attention", true},
+                {"half_products", true},
+                {"portable_ops", true},
                 {"numerics", numerics == Numerics::kHw ? "hw" : "ref"}}
         .dump();
   }

@@ -48,13 +48,13 @@ Result<std::vector<LaunchResult>> check(const LaunchesOptions& options) {
       build_graph(loaded.model->config, static_cast<uint32_t>(tokens.size())));
   mark_stored(loaded.source, graph);
   const Plan plan = uniform_plan(graph, device->name(), scheme);
-  TSR_ASSIGN_OR_RETURN(const Oracle oracle,
-                       Oracle::create(graph, plan, loaded.source));
-  return check_launches(
-      {graph, plan, loaded.source, device, tokens,
-       options.phase == "decode" ? uint32_t{TSR_DECODE} : uint32_t{TSR_PREFILL},
-       numerics.fixed_pipe},
-      oracle);
+  TSR_ASSIGN_OR_RETURN(
+      const Oracle oracle,
+      Oracle::create(graph, plan, loaded.source,
+                     {reference::SumOrder::kDouble, numerics}));
+  const uint32_t phase = options.phase == "decode" ? TSR_DECODE : TSR_PREFILL;
+  return check_launches({graph, plan, loaded.source, device, tokens, phase},
+                        oracle);
 }
 
 void print_launches(const std::vector<LaunchResult>& results) {

@@ -23,7 +23,8 @@ Result<DeviceNumerics> numerics_of(Device& device) {
   DeviceNumerics numerics;
   numerics.fixed_pipe =
       facts.value("fixpipe", false) && facts.value("numerics", "") == "hw";
-  numerics.half_attention = facts.value("half_attention", false);
+  numerics.half_products = facts.value("half_products", false);
+  numerics.portable_ops = facts.value("portable_ops", false);
   return numerics;
 }
 

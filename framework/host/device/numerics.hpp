@@ -14,9 +14,12 @@ struct DeviceNumerics {
   // Accumulators are scaled as the fixed pipe of the chip does: by
   // reference/linear/fixed_pipe.hpp.
   bool fixed_pipe = false;
-  // Attention over a float or int8 cache multiplies 16-bit floats
-  // (reference::Attention::factor_dtype).
-  bool half_attention = false;
+  // Float linears, and attention over a float or int8 cache, multiply 16-bit
+  // floats (factor_dtype of reference::Linear and reference::Attention).
+  bool half_products = false;
+  // Norms, softmax and activation functions are the portable ones, whatever a
+  // program asks for (reference/portable.hpp).
+  bool portable_ops = false;
 };
 
 // All false for a device without a machine model: its error classes say what it

@@ -6,10 +6,12 @@
 #include "framework/conformance/reference/attention/attention.hpp"
 
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "framework/conformance/reference/attention/attention_walk.hpp"
 #include "framework/conformance/reference/attention/softmax.hpp"
+#include "framework/conformance/reference/portable.hpp"
 #include "framework/tensor/half.hpp"
 
 namespace tessera::reference {
@@ -49,6 +51,21 @@ struct Cache {
   std::vector<double> values;  // [seq_len, head_dim]
 };
 
+// weights = exp(scores - m), m their maximum; gives the sum.
+template <typename Sum>
+double weigh(const Attention& p, std::vector<Sum>& scores,
+             std::vector<double>& weights) {
+  if constexpr (std::is_same_v<Sum, float>) {
+    if (p.portable_softmax) {
+      const float total = portable_exponentials(scores.data(), scores.size());
+      weights.assign(scores.begin(), scores.end());
+      return total;
+    }
+  }
+  weights.assign(scores.begin(), scores.end());
+  return exponentials(weights.data(), weights.size(), p.sum_order);
+}
+
 // One query against positions seen.begin .. seen.end - 1, summed in Sum.
 template <typename Sum, typename Out>
 void attend(const float* q, const Cache& cache, Visible seen,
@@ -63,11 +80,9 @@ void attend(const float* q, const Cache& cache, Visible seen,
       scores[j] += static_cast<Sum>(own * keys[j]);
     }
   });
-  std::vector<double> weights(count);
-  for (size_t j = 0; j < count; ++j) {
-    weights[j] = static_cast<Sum>(scores[j] * static_cast<Sum>(p.scale));
-  }
-  const double total = exponentials(weights.data(), count, p.sum_order);
+  for (Sum& score : scores) score *= static_cast<Sum>(p.scale);
+  std::vector<double> weights;
+  const double total = weigh(p, scores, weights);
   const bool divides_last = p.factor_dtype != TSR_F32;
   for (double& weight : weights) {
     weight = divides_last ? factor(p, weight) : weight / total;

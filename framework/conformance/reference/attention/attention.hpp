@@ -34,6 +34,9 @@ struct Attention {
   // multiplies 16-bit floats.  The sum that results are divided by is of the
   // exponentials as they are.
   uint32_t factor_dtype = TSR_F32;
+  // In the f32 orders: the exponentials and their sum are the portable ones
+  // (reference/portable.hpp), products are summed as sum_order says.
+  bool portable_softmax = false;
   // fa3 only
   const float* q_inv = nullptr;         // [num_q_heads]
   const int32_t* thresholds = nullptr;  // [num_q_heads, 127]

@@ -14,11 +14,20 @@
 #include "framework/conformance/reference/linear/linear_tiles.hpp"
 #include "framework/format/gguf/gguf_block.hpp"
 #include "framework/format/weight.hpp"
+#include "framework/tensor/half.hpp"
 
 namespace tessera::reference {
 namespace {
 
 constexpr uint32_t kQ8Block = 32;
+
+// `values` as factors of a product.
+void round_factors(const Linear& p, std::span<double> values) {
+  if (p.act_quant != TSR_ACT_FLOAT || p.factor_dtype == TSR_F32) return;
+  for (double& value : values) {
+    value = rounded_to(p.factor_dtype, static_cast<float>(value));
+  }
+}
 
 Status check_mode(const Linear& p) {
   const uint32_t format = p.weight->format();
@@ -63,6 +72,7 @@ class InputReader {
       read_q8(out_row);
     } else {
       std::copy(x_.begin(), x_.end(), out_row.begin());
+      round_factors(p_, out_row);
     }
   }
 
@@ -94,6 +104,7 @@ void linear_double(const Linear& p, Out* y) {
       [&](uint32_t m, std::span<double> out_row) { input.read(m, out_row); },
       [&](uint32_t n, std::span<double> out_row) {
         p.weight->decode_row(n, out_row);
+        round_factors(p, out_row);
       },
       [&](uint32_t m, uint32_t n, uint32_t, double sum) {
         const size_t index = size_t{m} * p.num_columns() + (n - p.n_begin);
@@ -122,6 +133,7 @@ void linear_f32(const Linear& p, Out* y) {
       },
       [&](uint32_t n, std::span<float> out_row) {
         p.weight->decode_row(n, row);
+        round_factors(p, row);
         write(out_row);
       },
       [&](uint32_t m, uint32_t n, uint32_t, float sum) {

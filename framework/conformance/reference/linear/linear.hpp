@@ -27,6 +27,10 @@ struct Linear {
   Epilogue epilogue;
   // Over k; of FLOAT, F8_DYNAMIC and Q8.
   SumOrder sum_order = SumOrder::kDouble;
+  // FLOAT: what x and the weights are rounded to before they are multiplied:
+  // F32 (as they are), or F16 or BF16, as of a unit that multiplies 16-bit
+  // floats.
+  uint32_t factor_dtype = TSR_F32;
 
   uint32_t num_columns() const {
     return (n_end == 0 ? weight->N() : n_end) - n_begin;

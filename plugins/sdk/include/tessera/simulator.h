@@ -32,7 +32,8 @@
 //                block_size [128], kv "f16", "bf16", "int8" or "fa3" ["f16"]
 //     validate   rows: path of a file with further rows [none]
 //     profile    nothing; replies profile, fixpipe, numerics ("hw" or "ref"),
-//                half_attention: attention multiplies 16-bit floats
+//                half_products: float linears and attention multiply 16-bit
+//                floats, portable_ops: small ops are the portable ones
 //
 //   reply, of all but validate and profile
 //     profile kernel cycles time_ns launch_ns cores instructions operations
@@ -46,8 +47,6 @@
 //     vendor_utilisation   of the peak as sold
 //     energy     {low mid high static_mid} in J, note: "estimate"
 //     tiling     of products
-//     timed_only           why the instructions have a time and no result;
-//                          null if they can be carried out
 //     estimate_ns          what the analytic model says
 //     limit_ns limit_kind  the longer of canonical bytes over DRAM bandwidth
 //     and

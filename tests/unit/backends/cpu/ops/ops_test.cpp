@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "backends/cpu/kernels/ops/ops_table.hpp"
+#include "framework/conformance/reference/portable.hpp"
 #include "tessera/error.hpp"
 #include "tessera/ops.h"
 #include "tests/unit/backends/cpu/ops/matrix.hpp"
@@ -61,42 +62,25 @@ void expect_every_isa(Op op, Matrix& y, int64_t cols,
   }
 }
 
-float sum_of_squares(const Row& x) {
-  Row squares;
-  for (const float v : x) squares.push_back(v * v);
-  return tsr_sum_f32(squares.data(), squares.size());
-}
-
 Row rms_norm_row(const Row& x, const Row& weight, float eps) {
-  const float mean = sum_of_squares(x) / static_cast<float>(x.size());
-  const float factor = tsr_rsqrt_f32(mean + eps);
-  Row y;
-  for (size_t i = 0; i < x.size(); ++i) y.push_back(x[i] * factor * weight[i]);
+  Row y(x.size());
+  reference::portable_rms_norm(
+      {1, x.size(), x.data(), weight.data(), nullptr, eps}, y.data());
   return y;
 }
 
 Row layer_norm_row(const Row& x, const Row& weight, const Row& bias,
                    float eps) {
-  const auto count = static_cast<float>(x.size());
-  const float mean = tsr_sum_f32(x.data(), x.size()) / count;
-  Row d;
-  for (const float v : x) d.push_back(v - mean);
-  const float factor = tsr_rsqrt_f32(sum_of_squares(d) / count + eps);
-  for (size_t i = 0; i < x.size(); ++i) {
-    const float scaled = d[i] * factor * weight[i];
-    d[i] = scaled + bias[i];
-  }
-  return d;
+  Row y(x.size());
+  reference::portable_layer_norm(
+      {1, x.size(), x.data(), weight.data(), bias.data(), eps}, y.data());
+  return y;
 }
 
 Row softmax_row(const Row& x, float scale) {
-  float top = -std::numeric_limits<float>::infinity();
-  for (const float v : x) top = std::max(top, v * scale);
-  Row e;
-  for (const float v : x) e.push_back(tsr_exp_f32(v * scale - top));
-  const float total = tsr_sum_f32(e.data(), e.size());
-  for (float& v : e) v = v / total;
-  return e;
+  Row y(x.size());
+  reference::portable_softmax(x.data(), 1, x.size(), scale, y.data());
+  return y;
 }
 
 template <typename Case>

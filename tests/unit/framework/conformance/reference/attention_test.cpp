@@ -224,6 +224,26 @@ TEST(Attention, FactorsOfSixteenBitsAreRoundedAndSumsAreNot) {
   EXPECT_NE(out, exact);
 }
 
+TEST(Attention, PortableExponentialsLieWithinTheBoundAndDiffer) {
+  PagedStep step = make_step(TSR_KV_F32, 4, 2, 6, {{5, 9}, {1, 1}, {4, 32}});
+  std::vector<double> exact(step.q_size());
+  std::vector<double> bounds(step.q_size());
+  ASSERT_TRUE(attention(step.attention, step.pool(), exact.data()).ok());
+  ASSERT_TRUE(attention_bound(step.attention, step.pool(),
+                              {TSR_ERROR_DOT, TSR_F32, TSR_F32}, bounds.data())
+                  .ok());
+  step.attention.sum_order = SumOrder::kF32Ascending;
+  std::vector<float> ascending(step.q_size());
+  ASSERT_TRUE(attention(step.attention, step.pool(), ascending.data()).ok());
+  step.attention.portable_softmax = true;
+  std::vector<float> portable(step.q_size());
+  ASSERT_TRUE(attention(step.attention, step.pool(), portable.data()).ok());
+  for (size_t i = 0; i < exact.size(); ++i) {
+    ASSERT_LE(std::fabs(portable[i] - exact[i]), bounds[i]);
+  }
+  EXPECT_NE(portable, ascending);
+}
+
 TEST(Attention, RefusesWhatDoesNotFitTogether) {
   struct Case {
     void (*change)(PagedStep&);

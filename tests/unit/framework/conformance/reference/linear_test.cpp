@@ -12,6 +12,7 @@
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/elementwise.hpp"
 #include "framework/format/encode.hpp"
+#include "framework/tensor/half.hpp"
 #include "tests/unit/framework/conformance/reference/planes.hpp"
 #include "tests/unit/framework/conformance/reference/random_values.hpp"
 
@@ -146,6 +147,29 @@ TEST_F(LinearOnRandomValues, F32OrdersLieWithinTheDotBoundAndDiffer) {
     sum = sum + product;
   }
   EXPECT_EQ(descending[0], sum);
+}
+
+TEST_F(LinearOnRandomValues, FactorsOfSixteenBitsAreRoundedAndSumsAreNot) {
+  const std::vector<double> exact = run();
+  std::vector<double> bound(exact.size());
+  ASSERT_TRUE(linear_bound(p_, {TSR_ERROR_HALF_PRODUCTS, TSR_F32, TSR_F16},
+                           bound.data())
+                  .ok());
+  p_.factor_dtype = TSR_F16;
+  const std::vector<double> y = run();
+  for (uint32_t m = 0; m < kM; ++m) {
+    for (uint32_t n = 0; n < kN; ++n) {
+      double sum = 0.0;
+      for (uint32_t k = 0; k < kK; ++k) {
+        sum += double{rounded_to(TSR_F16, x_[size_t{m} * kK + k])} *
+               rounded_to(TSR_F16, w_[size_t{n} * kK + k]);
+      }
+      const size_t index = size_t{m} * kN + n;
+      EXPECT_NEAR(y[index], sum, 1e-12);
+      EXPECT_LE(std::fabs(y[index] - exact[index]), bound[index]);
+    }
+  }
+  EXPECT_NE(y, exact);
 }
 
 TEST_F(LinearOnRandomValues, AnNRangeIsThoseColumns) {
