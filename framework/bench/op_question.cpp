@@ -11,8 +11,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// That of one launch: w8a8_mix has another in each phase.
+std::string scheme_of_launch(const OpQuestion& q) {
+  if (q.scheme != "w8a8_mix") return q.scheme;
+  const bool is_decode =
+      q.op == "linear" && q.shape.at(0) <= int64_t{kMaxDecodeRows};
+  return is_decode ? "w8a8" : "w8a8_dynamic";
+}
+
 void add_linear(const OpQuestion& q, Json& json) {
-  json["scheme"] = q.scheme;
+  json["scheme"] = scheme_of_launch(q);
   if (!q.type.empty()) json["out"] = q.type;
   if (q.op == "linear") {
     json["M"] = q.shape.at(0);

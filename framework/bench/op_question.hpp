@@ -18,6 +18,10 @@ namespace tessera::bench {
 // Errors: INVALID_ARGUMENT unless there are `count` of them.
 Result<std::vector<int64_t>> parse_sizes(const std::string& text, size_t count);
 
+// Products of so many rows are timed as decoding, of more as prefill, where a
+// scheme tells these apart.
+inline constexpr uint32_t kMaxDecodeRows = 32;
+
 // Fields that an op has no use for are ignored.
 struct OpQuestion {
   // Any device: linear, attention, add, silu_mul, gelu, rms_norm, layer_norm,

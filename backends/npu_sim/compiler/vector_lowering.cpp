@@ -146,29 +146,10 @@ VectorPlan plan_vector(const Profile& profile, const VectorOp& op) {
   pass.in = op.type;
   pass.out = op.type;
   pass.conflicts = op.bank_conflicts;
-  const double full =
-      profile.vector.bytes_per_cycle * 8 /
-      static_cast<double>(std::max<int64_t>(bits_of(pass.in), 16));
-  switch (op.kind) {
-    case VectorKind::kAdd:
-      pass.elements_per_cycle = full;
-      pass.passes =
-          static_cast<double>(std::max<int64_t>(1, op.num_inputs - 1));
-      pass.function = VectorFunction::kAdd;
-      break;
-    case VectorKind::kMul:
-      pass.elements_per_cycle = full;
-      break;
-    case VectorKind::kExp:
-      pass.elements_per_cycle = profile.vector.special_elements;
-      break;
-    case VectorKind::kCast:
-      pass.elements_per_cycle = profile.vector.bytes_per_cycle / 4;
-      break;
-    case VectorKind::kReduce:
-      pass.elements_per_cycle = full / 7;
-      break;
-  }
+  pass.elements_per_cycle = profile.vector.bytes_per_cycle * 8 /
+                            static_cast<double>(bits_of(pass.in));
+  pass.passes = static_cast<double>(std::max<int64_t>(1, op.num_inputs - 1));
+  pass.function = VectorFunction::kAdd;
   return plan;
 }
 

@@ -60,7 +60,6 @@ void quantize(const Instruction& one, const uint8_t* sum, size_t channel,
               const Memory& gm, uint8_t* place) {
   switch (one.fixpipe) {
     case FixpipeMode::kNone:
-    case FixpipeMode::kTimed:
       std::copy_n(sum, kSumBytes, place);
       break;
     case FixpipeMode::kF16:
@@ -341,9 +340,6 @@ std::string CoreMemory::mmad(const Instruction& one) {
 
 std::string CoreMemory::fixpipe(const Instruction& one, Memory& gm) {
   if (one.accumulate) return "sums in gm are timed only";
-  if (one.fixpipe == FixpipeMode::kTimed) {
-    return "results of this type are timed only";
-  }
   const size_t rows = one.k != 0 ? one.k : round_to(one.m, kFractalRows);
   const size_t element = one.row_bytes / one.n;
   const uint8_t* source = space(Space::kL0c).data() + one.src;

@@ -124,8 +124,7 @@ enum class FixpipeMode : uint8_t {
   kF16,      // f32 -> f16, round to nearest even
   kDeqF16,   // s32 -> f16 by QUANT_PRE
   kReq8,     // s32 -> s8 by QUANT_PRE
-  kBf16,     // f32 -> bf16, round to nearest even
-  kTimed,    // another type, which is not carried out
+  kBf16,     // f32, or s32 by QUANT_PRE -> bf16, round to nearest even
   kQf322B8,  // f32 -> s8 by QUANT_PRE
 };
 

@@ -18,8 +18,6 @@ constexpr std::array<const char*, 7> kTypes = {"f16", "bf16", "f32", "s8",
 constexpr std::array<const char*, 11> kSchemes = {
     "w16a16", "bf16",  "w8a8", "w8a8_dynamic", "int8", "w8a8sc",
     "w8a16",  "w4a16", "w4a8", "w4a4",         "fp8"};
-constexpr std::array<const char*, 5> kVectors = {"add", "mul", "exp", "cast",
-                                                 "reduce"};
 constexpr std::array<const char*, kNumSmallKinds> kSmallOps = {
     "rms_norm", "layer_norm", "rope", "softmax",
     "silu_mul", "gelu",       "add",  "embedding"};
@@ -84,9 +82,8 @@ std::string key_of_one(const GroupedGemm& grouped) {
 }
 
 std::string key_of_one(const VectorOp& op) {
-  Key key("vector");
-  key << name_in(kVectors, op.kind) << op.rows << op.columns << name_of(op.type)
-      << op.num_inputs << op.cores;
+  Key key("vector add");
+  key << op.rows << op.columns << name_of(op.type) << op.num_inputs << op.cores;
   return key.flag(op.bank_conflicts, "conflicts").take();
 }
 
@@ -148,31 +145,6 @@ bool has_group_sums(const Gemm& gemm) {
       gemm.scheme == Scheme::kW8A8 || gemm.scheme == Scheme::kW8A8Dynamic ||
       gemm.scheme == Scheme::kW4A8 || gemm.scheme == Scheme::kW4A4;
   return is_integer && gemm.group_size > 0 && gemm.group_size < gemm.K;
-}
-
-namespace {
-
-std::string timed_only_one(const Gemm&) { return {}; }
-
-std::string timed_only_one(const GroupedGemm&) { return {}; }
-
-std::string timed_only_one(const SmallOp&) { return {}; }
-
-std::string timed_only_one(const CacheAppend&) { return {}; }
-
-std::string timed_only_one(const VectorOp& op) {
-  return op.kind == VectorKind::kAdd ? "" : "only sums are computed";
-}
-
-std::string timed_only_one(const Copy&) { return {}; }
-
-std::string timed_only_one(const Attention&) { return {}; }
-
-}  // namespace
-
-std::string timed_only(const Problem& problem) {
-  return std::visit([](const auto& one) { return timed_only_one(one); },
-                    problem);
 }
 
 std::string key_of(const Problem& problem) {

@@ -92,15 +92,11 @@ struct GroupedGemm {
   std::vector<int64_t> rows;
 };
 
-// What one vector instruction computes, by what it costs.
-enum class VectorKind : uint8_t { kAdd, kMul, kExp, kCast, kReduce };
-
-// out[rows, columns] = f(inputs), streamed through UB.
+// out[rows, columns] = sum of the inputs, streamed through UB.
 struct VectorOp {
   int64_t rows = 0;
   int64_t columns = 0;
   Type type = Type::kF16;
-  VectorKind kind = VectorKind::kAdd;
   int64_t num_inputs = 2;
   bool bank_conflicts = false;  // operands lie in one bank group
   int64_t cores = 0;            // vector cores; 0: all
@@ -189,10 +185,6 @@ using Problem = std::variant<Gemm, GroupedGemm, VectorOp, Copy, Attention,
 
 // Equal strings for equal problems: the key of the memo, and a label.
 std::string key_of(const Problem& problem);
-
-// Why the instructions of the problem have a time and no result; empty if they
-// can be carried out on data.
-std::string timed_only(const Problem& problem);
 
 // Multiply-accumulates counted as 2; attention counts unmasked scores only.
 double operations_of(const Problem& problem);

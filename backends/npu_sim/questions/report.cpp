@@ -136,8 +136,6 @@ nlohmann::ordered_json report_json(const Profile& profile,
   const bool is_product = std::holds_alternative<Gemm>(problem) ||
                           std::holds_alternative<GroupedGemm>(problem);
   if (is_product) reply["tiling"] = tiling_json(simulation.tiling);
-  const std::string timed = timed_only(problem);
-  reply["timed_only"] = timed.empty() ? Json() : Json(timed);
   reply["estimate_ns"] = estimate(profile, problem).time_ns;
   const Limits limits = limits_of(profile, problem);
   reply["limit_ns"] = limits.longer();

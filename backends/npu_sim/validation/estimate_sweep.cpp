@@ -147,7 +147,7 @@ Problem random_row_op(const Profile& profile, Draw& draw) {
     VectorOp op;
     op.rows = draw.between(1, 8192);
     op.columns = draw.between(64, 16384);
-    op.kind = static_cast<VectorKind>(draw.below(5));
+    op.num_inputs = draw.between(1, 4);
     op.bank_conflicts = draw.one_in(4);
     op.cores = draw.cores(profile.vector_cores);
     return op;

@@ -25,7 +25,6 @@ constexpr uint32_t kInputs = 4;
 constexpr uint32_t kOpsPerSubmission = 16;
 constexpr uint32_t kMaxWeights = 2048;
 constexpr uint64_t kHotOperations = 500'000'000;  // of one submission
-constexpr uint32_t kMaxDecodeRows = 32;
 constexpr uint32_t kCheckedRows = 3;
 constexpr uint32_t kCheckedColumns = 16;  // at the start, middle and end
 

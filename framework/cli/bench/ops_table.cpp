@@ -127,7 +127,6 @@ std::string simulation_text(const Json& row) {
   const double dram =
       bytes.value("dram_read", 0.0) + bytes.value("dram_write", 0.0);
   const Json& energy = report.at("energy");
-  const std::string timed_only = text_at(report, "timed_only");
   const double of_cube = report.value("cube_utilisation", 0.0);
   // An op of the vector cores alone has no share of the cube's peak.
   const std::string shares =
@@ -138,11 +137,10 @@ std::string simulation_text(const Json& row) {
                         100.0 * report.value("vendor_utilisation", 0.0));
   return fmt::format(
       "  {}: {}DRAM {},\n"
-      "    energy (estimate) {:.3g} mJ ({:.3g} to {:.3g})\n{}",
+      "    energy (estimate) {:.3g} mJ ({:.3g} to {:.3g})\n",
       text_at(row, "device"), shares, bytes_text(static_cast<uint64_t>(dram)),
       1e3 * energy.value("mid", 0.0), 1e3 * energy.value("low", 0.0),
-      1e3 * energy.value("high", 0.0),
-      timed_only.empty() ? "" : "    timed only: " + timed_only + "\n");
+      1e3 * energy.value("high", 0.0));
 }
 
 std::string group_text(const std::vector<const Json*>& rows) {

@@ -237,8 +237,11 @@ Result<const DeviceEntry*> Registry::find(std::string_view name) const {
     of_plugin += entry.plugin->name() == name ? 1 : 0;
   }
   std::string names;
+  std::string nearest;
   for (const DeviceEntry& entry : devices_) {
     names += (names.empty() ? "" : ", ") + entry.name;
+    if (!entry.name.starts_with(name)) continue;
+    nearest += (nearest.empty() ? "" : ", ") + entry.name;
   }
   const std::string choice =
       names.empty() ? "there is none" : "choose " + names;
@@ -247,7 +250,10 @@ Result<const DeviceEntry*> Registry::find(std::string_view name) const {
         TSR_INVALID_ARGUMENT,
         fmt::format("plugin {} has {} devices; {}", name, of_plugin, choice));
   }
-  return Status(TSR_NOT_FOUND, fmt::format("no device {}; {}", name, choice));
+  return Status(
+      TSR_NOT_FOUND,
+      fmt::format("no device {}; {}", name,
+                  nearest.empty() ? choice : "the nearest: " + nearest));
 }
 
 Result<std::shared_ptr<Device>> Registry::open(std::string_view name,

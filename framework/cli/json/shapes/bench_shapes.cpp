@@ -142,8 +142,6 @@ Field simulation_field() {
                          count("packet_k"), count("split_k"), count("swizzle"),
                          count("wide_n"), flag("double_accumulator")})
                      .or_absent(),
-                 text("timed_only", "what of the op is timed, not computed")
-                     .or_null(),
                  number("estimate_ns", "the closed form that `plan` asks"),
                  number("limit_ns"),
                  count("trace_events_left_out"),

@@ -84,6 +84,8 @@ TEST_F(RegistryOf, FindsDevicesByNameAndIndex) {
   EXPECT_EQ(registry.find("gpu").status().message(),
             "no device gpu; choose toy:0, toy:raw, toy:2");
   EXPECT_EQ(registry.find("gpu").status().code(), TSR_NOT_FOUND);
+  EXPECT_EQ(registry.find("toy:ra").status().message(),
+            "no device toy:ra; the nearest: toy:raw");
   const auto device = registry.open("toy:raw");
   ASSERT_TRUE(device.ok()) << device.status().message();
   EXPECT_EQ((*device)->name(), "toy:raw");

@@ -56,7 +56,6 @@ TEST(NpuSimulatorRequest, AnswersWithEveryDocumentedKey) {
                           "vendor_utilisation",
                           "energy",
                           "tiling",
-                          "timed_only",
                           "estimate_ns",
                           "limit_ns",
                           "limit_kind",
