@@ -32,19 +32,23 @@ struct Operand {
   int64_t alignment;
 };
 
+std::string where(const Operand& operand) {
+  return std::string(operand.name) + " " + name_of(operand.space) + "[" +
+         std::to_string(operand.begin) + ", +" + std::to_string(operand.bytes) +
+         ")";
+}
+
+// Of every instruction that runs: text is made only of what is wrong.
 std::string check_operand(const Profile& profile, const Operand& operand) {
   const int64_t capacity = capacity_of(profile, operand.space);
-  const std::string where = std::string(operand.name) + " " +
-                            name_of(operand.space) + "[" +
-                            std::to_string(operand.begin) + ", +" +
-                            std::to_string(operand.bytes) + ")";
   if (operand.begin % static_cast<uint64_t>(operand.alignment) != 0) {
-    return where + " must start at a multiple of " +
+    return where(operand) + " must start at a multiple of " +
            std::to_string(operand.alignment);
   }
   if (operand.begin > static_cast<uint64_t>(capacity) ||
       operand.bytes > capacity - static_cast<int64_t>(operand.begin)) {
-    return where + " is beyond its " + std::to_string(capacity) + " bytes";
+    return where(operand) + " is beyond its " + std::to_string(capacity) +
+           " bytes";
   }
   return {};
 }
