@@ -11,8 +11,8 @@
 
 namespace tessera {
 
-// Replaces the file at `path` by `contents`: writes a temporary file beside it,
-// then renames.  On failure the old file, if any, is untouched.
+// Replaces the file at `path` by way of a temporary one beside it: on failure
+// the old file, if any, is untouched.  A device or a pipe is written into.
 // Errors: FAILED_PRECONDITION, naming the path and the reason.
 Status write_file_atomically(const std::string& path,
                              std::string_view contents);

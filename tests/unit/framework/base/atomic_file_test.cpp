@@ -4,6 +4,7 @@
 
 #include "framework/base/atomic_file.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -111,6 +112,31 @@ TEST(AtomicFile, LeavesNoTemporaryFileWhenTheTargetIsAFolder) {
   EXPECT_EQ(status.code(), TSR_FAILED_PRECONDITION);
   EXPECT_TRUE(std::filesystem::is_directory(folder.path("taken")));
   EXPECT_EQ(folder.num_entries(), 1);
+}
+
+// For root, renaming would put a file in place of /dev/null.
+TEST(AtomicFile, WritesIntoAPipeAndLeavesItThere) {
+  const ScratchFolder folder;
+  const std::string pipe = folder.path("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  // Both ends, so that no open waits for the other.
+  const int fd = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  const Status status = write_file_atomically(pipe, "some text");
+  EXPECT_TRUE(status.ok()) << status.message();
+  std::string text(64, ' ');
+  const ssize_t count = read(fd, text.data(), text.size());
+  close(fd);
+  EXPECT_EQ(text.substr(0, static_cast<size_t>(count)), "some text");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_EQ(folder.num_entries(), 1);
+}
+
+TEST(AtomicFile, SaysThatADeviceIsFull) {
+  const Status status = write_file_atomically("/dev/full", "some text");
+  EXPECT_EQ(status.code(), TSR_FAILED_PRECONDITION);
+  EXPECT_EQ(status.message(), "write /dev/full: No space left on device");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
 }
 
 }  // namespace
