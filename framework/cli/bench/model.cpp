@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/base/machine_load.hpp"
@@ -224,10 +225,10 @@ double wander_of_host(const std::vector<Setting>& settings,
 }
 
 // Rows of all settings under one load.
-void measure_load(const ModelOptions& options, const LoadedModel& model,
+Json measure_load(const ModelOptions& options, const LoadedModel& model,
                   const std::vector<Setting>& settings,
                   const bench::ModelLoad& load, double machine_wander,
-                  bench::HostLimits& limits, Json& rows) {
+                  bench::HostLimits& limits) {
   std::vector<Contender> contenders;
   contenders.reserve(settings.size());
   uint64_t free_bytes = free_memory();
@@ -241,10 +242,12 @@ void measure_load(const ModelOptions& options, const LoadedModel& model,
     }
     take_samples(options, load, watches, contenders);
   }
+  Json rows = Json::array();
   for (Contender& contender : contenders) {
     rows.push_back(
         measure_row(options, model, load, machine_wander, contender));
   }
+  return rows;
 }
 
 Status run_bench_model(const ModelOptions& options) {
@@ -265,7 +268,10 @@ Status run_bench_model(const ModelOptions& options) {
   for (const uint32_t batch : options.batches) {
     for (const uint32_t context : options.contexts) {
       const bench::ModelLoad load{batch, context, options.tokens};
-      measure_load(options, model, settings, load, wander, limits, rows);
+      for (Json& row :
+           measure_load(options, model, settings, load, wander, limits)) {
+        rows.push_back(std::move(row));
+      }
       progress.update(static_cast<double>(++done) / static_cast<double>(loads));
     }
   }

@@ -90,6 +90,7 @@ void add_samples(const std::vector<bench::ModelSample>& samples,
 void add_decode_limit(const std::vector<bench::ModelSample>& samples,
                       const StepReads& reads, Json& row) {
   std::vector<double> steps;  // mean of each sample's
+  steps.reserve(samples.size());
   for (const bench::ModelSample& sample : samples) {
     steps.push_back(
         std::accumulate(sample.step_ns.begin(), sample.step_ns.end(), 0.0) /
