@@ -22,6 +22,11 @@ constexpr uint32_t kStepsBeforeModel = 16;
 constexpr uint32_t kCuts = 60;
 constexpr uint32_t kCutsOfProof = 15;
 
+// Choices of other branches that a model of the bound begins with.
+constexpr size_t kMostRecalled = 40;
+// The last ones, that they are looked for among.
+constexpr uint32_t kMostSearched = 2000;
+
 // A plan that near proves something of peaks.
 constexpr double kWorthProving = 0.02;
 constexpr double kCutGain = 1e-5;
@@ -31,15 +36,73 @@ constexpr uint64_t kShareOfSites = 2;
 
 }  // namespace
 
-// Raises the bound to the most that prices can make of it, or nearly.
-//
-// Returns  by state: the part of the segments that the mix which gives that
-//          bound puts there; empty if there is none
-std::vector<double> Search::sharpen(Node& node, const Restriction& restriction,
-                                    uint32_t most_cuts) {
-  PriceCuts cuts(chain_, ascent_.scales());
-  std::vector<std::vector<double>> shares;  // by cut
+// Whether a choice keeps to all decisions of a branch.
+bool Search::is_of(uint32_t seen, const Node& node) const {
+  for (const Node* at = &node; at->parent; at = at->parent.get()) {
+    if (!seen_.agrees(seen, at->decision)) return false;
+  }
+  return true;
+}
+
+// By row, then by limit of a count.
+std::vector<double> Search::floors_of(const Restriction& restriction) const {
+  std::vector<double> floors = restriction.peak_floor;
+  floors.resize(floors.size() + restriction.counts.size(), 0.0);
+  return floors;
+}
+
+// Finds the choices that a model of the branch's bound begins with.
+void Search::recall(Node& node, const Restriction& restriction) const {
   std::vector<double> prices = node.prices;
+  prices.resize(chain_.rows.size() + restriction.counts.size(), 0.0);
+  std::vector<std::pair<double, uint32_t>> worth;
+  const uint32_t first = seen_.size() - std::min(seen_.size(), kMostSearched);
+  for (uint32_t c = first; c < seen_.size(); ++c) {
+    if (!is_of(c, node)) continue;
+    const std::vector<double> uses = seen_.uses(c, restriction.counts);
+    double bound = seen_.cost(c);
+    for (size_t r = 0; r < uses.size(); ++r) bound += prices[r] * uses[r];
+    worth.emplace_back(bound, c);
+  }
+  std::sort(worth.begin(), worth.end());
+  node.known.clear();
+  for (const auto& [bound, c] : worth) node.known.push_back(c);
+}
+
+// With what is known of the branch, if that is anything.
+PriceCuts Search::model_of(Node& node, const Restriction& restriction) const {
+  std::vector<Row> rows = chain_.rows;
+  std::vector<double> scales(ascent_.scales().begin(), ascent_.scales().end());
+  for (const CountLimit& limit : restriction.counts) {
+    rows.push_back({"", RowKind::kLimit, limit.capacity()});
+    scales.push_back(1.0);
+  }
+  node.prices.resize(rows.size(), 0.0);
+  PriceCuts cuts(std::move(rows), scales);
+  if (node.known.empty()) return cuts;
+  const std::vector<double> floors = floors_of(restriction);
+  node.known.resize(std::min<size_t>(node.known.size(), kMostRecalled));
+  cuts.start(node.prices, node.bound);
+  for (const uint32_t c : node.known) {
+    cuts.add_choice(seen_.cost(c), seen_.uses(c, restriction.counts), floors);
+  }
+  return cuts;
+}
+
+// Raises the bound to the most that prices can make of it, or nearly, and says
+// which mix of choices gives that bound: none if nothing is left.
+//
+// Requires  `restriction` was opened
+void Search::sharpen(Node& node, const Restriction& restriction,
+                     uint32_t most_cuts) {
+  PriceCuts cuts = model_of(node, restriction);
+  const std::vector<double> floors = floors_of(restriction);
+  std::vector<uint32_t> added = node.known;  // by cut
+  const auto look_next = [&] {
+    return cuts.next(kCutGain * std::fabs(node.bound));
+  };
+  std::vector<double> prices = added.empty() ? node.prices : look_next();
+  node.mix.clear();
   for (uint32_t step = 0; step < most_cuts && !prices.empty(); ++step) {
     const double bound = relaxation_.solve(prices);
     ++steps_;
@@ -47,32 +110,35 @@ std::vector<double> Search::sharpen(Node& node, const Restriction& restriction,
       node.bound = bound;
       node.prices = prices;
     }
-    if (bound == kInfinity || is_closed(bound)) return {};
+    if (bound == kInfinity || is_closed(bound)) return;
     const Choice& choice = relaxation_.choice();
     const Totals totals = add_up(chain_, choice);
     use_choice(choice, totals);
-    cuts.add(prices, bound, totals.sums, restriction.peak_floor);
-    shares.push_back(shares_of(choice));
-    prices = cuts.next(kCutGain * std::fabs(node.bound));
+    added.push_back(seen_.add(choice, totals));
+    cuts.add(prices, bound, seen_.uses(added.back(), restriction.counts),
+             floors);
+    prices = look_next();
   }
-  if (shares.empty()) return {};
+  if (added.empty()) return;
   const std::vector<double> weights = cuts.weights();
-  std::vector<double> mean(states_.num(), 0.0);
   for (size_t c = 0; c < weights.size(); ++c) {
-    for (size_t s = 0; s < mean.size(); ++s) {
-      mean[s] += weights[c] * shares[c][s];
-    }
+    if (weights[c] > 0.0) node.mix.push_back({added[c], weights[c]});
   }
-  return mean;
 }
 
-// By state: the part of the segments that are in it.
-std::vector<double> Search::shares_of(const Choice& choice) const {
+// By state: the part of the segments that a mix puts there; empty if there is
+// none.
+std::vector<double> Search::shares_of(
+    const std::vector<SeenChoices::Part>& mix) const {
+  if (mix.empty()) return {};
   std::vector<double> shares(states_.num(), 0.0);
-  const auto num_segments = static_cast<double>(chain_.segments.size());
-  for (size_t g = 0; g < chain_.segments.size(); ++g) {
-    shares[states_.with(choice.sites[0][g], choice.sites[1][g])] +=
-        1.0 / num_segments;
+  const size_t num_segments = chain_.segments.size();
+  for (const SeenChoices::Part& part : mix) {
+    for (size_t g = 0; g < num_segments; ++g) {
+      const auto& sites = seen_.sites(part.choice);
+      const uint32_t state = states_.with(sites[0][g], sites[1][g]);
+      shares[state] += part.weight / static_cast<double>(num_segments);
+    }
   }
   return shares;
 }
@@ -158,8 +224,8 @@ void Search::reach_for_feasible(const Node& node) {
     }
   }
   if (has_feasible_ && has_infeasible_) {
-    incumbent_.splice(last_feasible_, last_infeasible_, node.prices);
-    incumbent_.splice(last_infeasible_, last_feasible_, node.prices);
+    incumbent_.splice(last_feasible_, last_infeasible_, row_prices(node));
+    incumbent_.splice(last_infeasible_, last_feasible_, row_prices(node));
   }
 }
 
@@ -181,7 +247,7 @@ void Search::walk_around(const Node& node) {
   for (uint32_t round = 0; round < 4; ++round) {
     Choice choice = incumbent_.choice();
     if (!relaxation_.improve(choice)) break;
-    incumbent_.polish(std::move(choice), node.prices);
+    incumbent_.polish(std::move(choice), row_prices(node));
   }
   relaxation_.find_reserves(root_restriction_);
 }
@@ -201,6 +267,7 @@ void Search::search_sites(Node& root) {
                           limits_.max_work / kShareOfSites, is_done,
                           incumbent_);
   site_search_.descend(is_done);
+  if (!is_done()) site_search_.better_rounding(row_prices(root));
 }
 
 // Small chains are walked along first, for it costs little there; of others the
@@ -225,7 +292,8 @@ void Search::search_root(const NodePtr& root) {
     ascend(*root, root_restriction_,
            is_small() ? limits_.root_steps / kRootRounds : kStepsBeforeModel);
     if (is_closed(root->bound)) return;
-    if (!is_small()) shares_ = sharpen(*root, root_restriction_, kCuts);
+    if (!is_small()) sharpen(*root, root_restriction_, kCuts);
+    shares_ = shares_of(root->mix);
     if (is_closed(root->bound)) return;
     look_for_plans(*root, round == 0);
     if (is_closed(root->bound)) return;

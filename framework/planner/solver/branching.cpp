@@ -15,6 +15,18 @@ constexpr uint32_t kProbeSteps = 6;
 
 }  // namespace
 
+// Some segment must be at that site, or none may.
+void Search::use_site(uint32_t site, bool keep,
+                      Restriction& restriction) const {
+  if (keep) {
+    restriction.site_needed[site] = 1;
+    return;
+  }
+  for (auto& out : restriction.site_out) {
+    for (size_t s = site; s < out.size(); s += chain_.num_sites) out[s] = 1;
+  }
+}
+
 void Search::apply(const Decision& decision, Restriction& restriction) const {
   switch (decision.kind) {
     case Decision::Kind::kOption: {
@@ -60,6 +72,17 @@ void Search::apply(const Decision& decision, Restriction& restriction) const {
       }
       return;
     }
+    case Decision::Kind::kUse:
+      use_site(decision.index, decision.keep, restriction);
+      return;
+    case Decision::Kind::kCount: {
+      CountLimit limit = decision.count;
+      const auto level = static_cast<uint32_t>(decision.level);
+      limit.level = decision.keep ? level : level - 1;
+      limit.at_least = decision.keep;
+      restriction.counts.push_back(limit);
+      return;
+    }
   }
 }
 
@@ -93,7 +116,12 @@ void Search::raise_floors(Restriction& restriction) const {
 
 Restriction Search::restriction_of(const Node& node) const {
   Restriction restriction = root_restriction_;
+  std::vector<const Node*> path;  // the last decision first
   for (const Node* at = &node; at->parent; at = at->parent.get()) {
+    path.push_back(at);
+  }
+  std::reverse(path.begin(), path.end());
+  for (const Node* at : path) {
     apply(at->decision, restriction);
     for (const uint32_t o : at->options_out) restriction.option_out[o] = 1;
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
@@ -134,7 +162,8 @@ double Search::probe(const Node& node, const Restriction& restriction,
   raise_floors(branch);
   relaxation_.open(branch);
   ascent_.restart();
-  ascent_.set_prices(node.prices);
+  const auto prices = row_prices(node);
+  ascent_.set_prices({prices.begin(), prices.end()});
   double best = node.bound;
   for (uint32_t step = 0; step < kProbeSteps; ++step) {
     const double bound = relaxation_.solve(ascent_.prices());

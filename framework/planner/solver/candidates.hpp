@@ -11,6 +11,7 @@
 #include "framework/planner/solver/chain.hpp"
 #include "framework/planner/solver/option_peaks.hpp"
 #include "framework/planner/solver/relaxation.hpp"
+#include "framework/planner/solver/segment_kinds.hpp"
 
 namespace tessera::planner {
 
@@ -20,12 +21,15 @@ struct Decision {
     kOption,  // `index` is an option: it must be chosen, or must not
     kSite,    // `index` is segment * num_sites + site, in `phase`
     kPeak,    // `index` is a row: its peaks stay below `level`, or reach it
+    kUse,     // `index` is a site: some segment is there, or none
+    kCount,   // `count` reaches `level`, or stays below it
   };
   Kind kind = Kind::kOption;
   uint32_t phase = 0;
   uint32_t index = 0;
   double level = 0.0;
-  bool keep = false;  // must be chosen; for a peak: reaches the level
+  bool keep = false;      // must be chosen; for a level: reaches it
+  CountLimit count = {};  // what is counted
 };
 
 // How often the last steps chose what.

@@ -98,9 +98,12 @@ struct Chain {
   UseRange add_uses(const std::vector<Use>& list);
 };
 
+// By phase and segment.
+using Sites = std::array<std::vector<uint32_t>, kNumPhases>;
+
 // One option for every item and one site for every segment, in each phase.
 struct Choice {
-  std::array<std::vector<uint32_t>, kNumPhases> sites;    // by segment
+  Sites sites;
   std::array<std::vector<uint32_t>, kNumPhases> options;  // by item
 };
 

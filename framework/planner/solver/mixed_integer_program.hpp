@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A mixed-integer linear program, built column by column and solved by Cbc.
+// A mixed-integer linear program, built column by column and solved by
+// Cbc, or by Clp where no column has to be whole.
 
 #pragma once
 
@@ -32,11 +33,24 @@ class MixedIntegerProgram {
   // calling thread.  Rows hold to 1e-7, integers to 1e-6.
   Outcome solve(double cutoff, uint32_t max_nodes) const;
 
+  // The best values by column where none has to be whole; empty if there are
+  // none, or none that is best.
+  std::vector<double> solve_linear() const;
+
  private:
   struct Term {
     int row;
     double value;
   };
+
+  struct Matrix {
+    std::vector<int> starts;  // by column, and one more
+    std::vector<int> rows;
+    std::vector<double> values;
+    std::vector<double> lowers;  // of columns
+  };
+
+  Matrix matrix() const;
 
   std::vector<double> costs_;
   std::vector<double> uppers_;

@@ -21,18 +21,15 @@ constexpr double kGoodStep = 0.3;
 constexpr double kGrowth = 2.0;
 constexpr double kShrinkage = 0.6;
 
-// No cutoff for a linear program.
-constexpr double kNoCutoff = 1e30;
-
 double first_radius(double coordinate) {
   return std::max(kFirstRadius * coordinate, kLeastRadius);
 }
 
 }  // namespace
 
-PriceCuts::PriceCuts(const Chain& chain, std::span<const double> scales)
-    : chain_(chain) {
-  for (uint32_t r = 0; r < chain.rows.size(); ++r) {
+PriceCuts::PriceCuts(std::vector<Row> rows, std::span<const double> scales)
+    : all_rows_(std::move(rows)) {
+  for (uint32_t r = 0; r < all_rows_.size(); ++r) {
     if (scales[r] == 0.0) continue;
     rows_.push_back(r);
     scales_.push_back(scales[r]);
@@ -40,38 +37,65 @@ PriceCuts::PriceCuts(const Chain& chain, std::span<const double> scales)
 }
 
 bool PriceCuts::is_load(size_t k) const {
-  return chain_.rows[rows_[k]].kind == RowKind::kLoad;
+  return all_rows_[rows_[k]].kind == RowKind::kLoad;
 }
 
 double PriceCuts::least_of(size_t k) const {
   return std::max(0.0, center_[k] - radius_[k]);
 }
 
+double PriceCuts::slope_of(size_t k, std::span<const double> sums,
+                           std::span<const double> floors) const {
+  const uint32_t r = rows_[k];
+  const double above = is_load(k) ? 0.0 : floors[r] - all_rows_[r].capacity;
+  return (sums[r] + above) / scales_[k];
+}
+
+void PriceCuts::add_choice(double cost, std::span<const double> sums,
+                           std::span<const double> floors) {
+  Cut cut;
+  cut.height = cost / unit_;
+  for (size_t k = 0; k < rows_.size(); ++k) {
+    cut.slopes.push_back(slope_of(k, sums, floors));
+  }
+  cuts_.push_back(std::move(cut));
+}
+
+double PriceCuts::bound_of(double cost, std::span<const double> sums,
+                           std::span<const double> floors) const {
+  double height = cost / unit_;
+  for (size_t k = 0; k < rows_.size(); ++k) {
+    height += slope_of(k, sums, floors) * center_[k];
+  }
+  return height * unit_;
+}
+
+void PriceCuts::start(std::span<const double> prices, double bound) {
+  unit_ = std::max(std::fabs(bound), 1e-30);
+  best_ = bound / unit_;
+  for (size_t k = 0; k < rows_.size(); ++k) {
+    factors_.push_back(scales_[k] / unit_);
+    center_.push_back(prices[rows_[k]] * factors_[k]);
+    radius_.push_back(first_radius(center_[k]));
+  }
+}
+
 void PriceCuts::add(std::span<const double> prices, double bound,
                     std::span<const double> sums,
                     std::span<const double> floors) {
-  if (cuts_.empty()) {
-    unit_ = std::max(std::fabs(bound), 1e-30);
-    for (const double scale : scales_) factors_.push_back(scale / unit_);
-  }
+  const bool is_first = factors_.empty();
+  if (is_first) start(prices, bound);
   Cut cut;
   cut.height = bound / unit_;
   std::vector<double> at;
   for (size_t k = 0; k < rows_.size(); ++k) {
-    const uint32_t r = rows_[k];
-    double slope = sums[r];
-    if (!is_load(k)) slope += floors[r] - chain_.rows[r].capacity;
-    slope /= scales_[k];
-    at.push_back(prices[r] * factors_[k]);
+    const double slope = slope_of(k, sums, floors);
+    at.push_back(prices[rows_[k]] * factors_[k]);
     cut.height -= slope * at.back();
     cut.slopes.push_back(slope);
   }
   const double height = bound / unit_;
-  if (cuts_.empty()) {
-    for (const double x : at) radius_.push_back(first_radius(x));
-  } else {
-    adapt_box(height - best_);
-  }
+  if (!is_first) adapt_box(height - best_);
   cuts_.push_back(std::move(cut));
   if (height > best_) {
     best_ = height;
@@ -140,7 +164,7 @@ PriceCuts::Peak PriceCuts::highest_in_box() const {
       program.add_term(row, columns[k], cut.slopes[k]);
     }
   }
-  const std::vector<double> values = program.solve(kNoCutoff, 1).values;
+  const std::vector<double> values = program.solve_linear();
   Peak peak;
   if (values.empty()) return peak;
   peak.height = top - values[static_cast<size_t>(missing)];
@@ -157,8 +181,10 @@ std::vector<double> PriceCuts::next(double least_gain) {
   if (promised_.height - best_ < least_gain / unit_ && restore_box()) {
     promised_ = highest_in_box();
   }
+  // The program may also be beyond what doubles can tell.
+  if (promised_.at.empty()) return {};
   if (promised_.height - best_ < least_gain / unit_) return {};
-  std::vector<double> prices(chain_.rows.size(), 0.0);
+  std::vector<double> prices(all_rows_.size(), 0.0);
   for (size_t k = 0; k < rows_.size(); ++k) {
     prices[rows_[k]] = promised_.at[k] / factors_[k];
   }
@@ -186,7 +212,7 @@ std::vector<double> PriceCuts::weights() const {
       program.add_term(rows[k], columns.back(), cut.slopes[k]);
     }
   }
-  const std::vector<double> values = program.solve(kNoCutoff, 1).values;
+  const std::vector<double> values = program.solve_linear();
   std::vector<double> weights(cuts_.size(), 0.0);
   if (values.empty()) {
     weights.back() = 1.0;

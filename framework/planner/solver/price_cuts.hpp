@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -22,7 +23,11 @@ namespace tessera::planner {
 class PriceCuts {
  public:
   // scales  by row: a typical amount; 0: the row has no price
-  PriceCuts(const Chain& chain, std::span<const double> scales);
+  PriceCuts(std::vector<Row> rows, std::span<const double> scales);
+
+  // Where the box is, and the bound there: for a model that begins with
+  // choices.
+  void start(std::span<const double> prices, double bound);
 
   // What the relaxation gave at `prices`.
   //
@@ -31,14 +36,25 @@ class PriceCuts {
   void add(std::span<const double> prices, double bound,
            std::span<const double> sums, std::span<const double> floors);
 
+  // What a choice bounds at all prices, wherever it was found.
+  //
+  // Requires  add() or start() was called
+  void add_choice(double cost, std::span<const double> sums,
+                  std::span<const double> floors);
+  // That bound at the best prices so far: the smaller, the more it is worth.
+  double bound_of(double cost, std::span<const double> sums,
+                  std::span<const double> floors) const;
+
   // Where to look next; empty if the best bound cannot rise by `least_gain`
   // anywhere near.
   //
-  // Requires  add() was called
+  // Requires  a choice was added
   std::vector<double> next(double least_gain);
+  // The bound that the last next() hopes for; what it has if that is nowhere.
+  double promise() const { return std::max(promised_.height, best_) * unit_; }
 
-  // By call of add(), summing to 1: the mix of their choices that keeps the
-  // limits and costs least, as far as prices can tell.
+  // By choice that was added, summing to 1: the mix of their choices that keeps
+  // the limits and costs least, as far as prices can tell.
   //
   // Requires  add() was called
   std::vector<double> weights() const;
@@ -61,7 +77,10 @@ class PriceCuts {
   double least_of(size_t k) const;
   Peak highest_in_box() const;
 
-  const Chain& chain_;
+  double slope_of(size_t k, std::span<const double> sums,
+                  std::span<const double> floors) const;
+
+  std::vector<Row> all_rows_;
   double unit_ = 0.0;            // the size of the first bound
   std::vector<uint32_t> rows_;   // that have prices
   std::vector<double> scales_;   // of those

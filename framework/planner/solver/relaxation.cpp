@@ -18,22 +18,22 @@ Restriction no_restriction(const Chain& chain) {
   for (auto& out : open.site_out) {
     out.assign(chain.segments.size() * chain.num_sites, 0);
   }
+  open.site_needed.assign(chain.num_sites, 0);
   open.peak_floor.assign(chain.rows.size(), 0.0);
   return open;
 }
 
 Relaxation::Relaxation(const Chain& chain)
-    : chain_(chain), states_(chain), num_states_(states_.num()), ways_(chain) {
+    : chain_(chain),
+      states_(chain),
+      num_states_(states_.num()),
+      ways_(chain),
+      kinds_(chain),
+      paths_(chain) {
   const Restriction open = no_restriction(chain);
   site_out_ = open.site_out;
   peak_floor_ = open.peak_floor;
   option_bound_.resize(chain.options.size());
-  edge_price_.resize(chain.edges.size());
-  for (auto& edge : edge_price_) {
-    for (auto& phase : edge) {
-      phase.resize(size_t{chain.num_sites} * chain.num_sites);
-    }
-  }
   for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
     best_price_[phase].resize(chain.num_sites);
     best_option_[phase].resize(chain.num_sites);
@@ -41,10 +41,7 @@ Relaxation::Relaxation(const Chain& chain)
     choice_.options[phase].resize(chain.items.size());
   }
   item_states_.resize(chain.items.size() * num_states_);
-  value_.resize(chain.segments.size() * num_states_);
-  forward_.resize(value_.size());
-  backward_.resize(value_.size());
-  between_.resize(num_states_);
+  path_.resize(chain.segments.size());
 }
 
 void Relaxation::open(const Restriction& restriction) {
@@ -52,6 +49,8 @@ void Relaxation::open(const Restriction& restriction) {
   work_ += ways_.num_all() / kCopiesPerPrice;
   site_out_ = restriction.site_out;
   peak_floor_ = restriction.peak_floor;
+  paths_.need(restriction.site_needed);
+  counts_ = restriction.counts;
 }
 
 double Relaxation::priced(const Charge& charge,
@@ -68,7 +67,7 @@ double Relaxation::priced(const Charge& charge,
 void Relaxation::price_edges(std::span<const double> prices) {
   for (size_t e = 0; e < chain_.edges.size(); ++e) {
     for (uint32_t phase = 0; phase < kNumPhases; ++phase) {
-      auto& priced_edge = edge_price_[e][phase];
+      const std::span<double> priced_edge = paths_.edge_prices(e, phase);
       for (size_t k = 0; k < priced_edge.size(); ++k) {
         priced_edge[k] = priced(chain_.edges[e].charges[phase][k], prices);
       }
@@ -109,13 +108,13 @@ void Relaxation::add_item(uint32_t segment, uint32_t item) {
     if (w == kNone || ways_.price_of(w) >= states[s].value) continue;
     states[s] = {ways_.price_of(w), ways_.options(w)};
   }
-  double* value = &value_[size_t{segment} * num_states_];
+  const std::span<double> value = paths_.segment_prices(segment);
   for (uint32_t s = 0; s < num_states_; ++s) value[s] += states[s].value;
 }
 
 void Relaxation::price_segment(uint32_t segment) {
   const size_t first = size_t{segment} * chain_.num_sites;
-  double* value = &value_[size_t{segment} * num_states_];
+  const std::span<double> value = paths_.segment_prices(segment);
   for (uint32_t s = 0; s < num_states_; ++s) {
     const uint32_t p = states_.site(0, s);
     const uint32_t d = states_.site(1, s);
@@ -130,108 +129,44 @@ void Relaxation::price_segment(uint32_t segment) {
   }
 }
 
-double Relaxation::edge_price(uint32_t edge, uint32_t from, uint32_t to) const {
-  const auto& prices = edge_price_[edge];
-  return prices[0][states_.site(0, from) * chain_.num_sites +
-                   states_.site(0, to)] +
-         prices[1]
-               [states_.site(1, from) * chain_.num_sites + states_.site(1, to)];
-}
-
-// to[s] = min over t of from[t] + edge(t, s), or of edge(s, t) backwards.  The
-// phases' edges add up, so where sites differ each is taken by itself.
-void Relaxation::pass(const double* from, uint32_t edge, double* to,
-                      bool forward) const {
-  const uint32_t num_sites = chain_.num_sites;
-  const auto& prices = edge_price_[edge];
-  std::fill(to, to + num_states_, kInfinity);
-  if (states_.all_tied()) {
-    for (uint32_t t = 0; t < num_states_; ++t) {
+// Limits of counts whose prices are left out have none.
+void Relaxation::price_counts(std::span<const double> prices) {
+  const size_t num_rows = chain_.rows.size();
+  for (size_t c = 0; c < counts_.size() && num_rows + c < prices.size(); ++c) {
+    const CountLimit& limit = counts_[c];
+    const double price = prices[num_rows + c];
+    if (price == 0.0) continue;
+    limit_credit_ += price * limit.capacity();
+    if (limit.kind == kNone) {
+      price_crossings(limit, price * limit.sign());
+      continue;
+    }
+    for (uint32_t g = 0; g < chain_.segments.size(); ++g) {
+      if (kinds_.of(g) != limit.kind) continue;
+      const std::span<double> value = paths_.segment_prices(g);
       for (uint32_t s = 0; s < num_states_; ++s) {
-        const uint32_t at = forward ? t * num_sites + s : s * num_sites + t;
-        to[s] = std::min(to[s], from[t] + (prices[0][at] + prices[1][at]));
-      }
-    }
-    return;
-  }
-  std::fill(between_.begin(), between_.end(), kInfinity);
-  for (uint32_t p = 0; p < num_sites; ++p) {
-    for (uint32_t q = 0; q < num_sites; ++q) {
-      const double price =
-          prices[0][forward ? p * num_sites + q : q * num_sites + p];
-      for (uint32_t d = 0; d < num_sites; ++d) {
-        double& best = between_[q * num_sites + d];
-        best = std::min(best, from[p * num_sites + d] + price);
-      }
-    }
-  }
-  for (uint32_t d = 0; d < num_sites; ++d) {
-    for (uint32_t e = 0; e < num_sites; ++e) {
-      const double price =
-          prices[1][forward ? d * num_sites + e : e * num_sites + d];
-      for (uint32_t p = 0; p < num_sites; ++p) {
-        double& best = to[p * num_sites + e];
-        best = std::min(best, between_[p * num_sites + d] + price);
+        if (states_.site(limit.phase, s) != limit.site) continue;
+        value[s] += price * limit.sign();
       }
     }
   }
 }
 
-double Relaxation::run_forward() {
-  const size_t num_segments = chain_.segments.size();
-  std::vector<double> arrival(num_states_, 0.0);
-  for (size_t g = 0; g < num_segments; ++g) {
-    double* here = &forward_[g * num_states_];
-    for (uint32_t s = 0; s < num_states_; ++s) {
-      here[s] = arrival[s] + value_[g * num_states_ + s];
-    }
-    const uint32_t edge = chain_.segments[g].edge;
-    if (edge != kNone) pass(here, edge, arrival.data(), true);
-  }
-  const double* last = &forward_[(num_segments - 1) * num_states_];
-  return *std::min_element(last, last + num_states_);
-}
-
-void Relaxation::run_backward() {
-  std::vector<double> through(num_states_, 0.0);
-  for (size_t g = chain_.segments.size(); g-- > 0;) {
-    double* behind = &backward_[g * num_states_];
-    const uint32_t edge = chain_.segments[g].edge;
-    if (edge == kNone) {
-      std::fill(behind, behind + num_states_, 0.0);
-    } else {
-      pass(through.data(), edge, behind, false);
-    }
-    for (uint32_t s = 0; s < num_states_; ++s) {
-      through[s] = behind[s] + value_[g * num_states_ + s];
+void Relaxation::price_crossings(const CountLimit& limit, double price) {
+  const uint32_t num_sites = chain_.num_sites;
+  for (size_t e = 0; e < chain_.edges.size(); ++e) {
+    const std::span<double> prices = paths_.edge_prices(e, limit.phase);
+    for (uint32_t from = 0; from < num_sites; ++from) {
+      if (!limit.counts(from, limit.site)) continue;
+      prices[from * num_sites + limit.site] += price;
     }
   }
-}
-
-// The state of `segment` from which `state` of the next one is reached best.
-uint32_t Relaxation::step_back(uint32_t segment, uint32_t state) const {
-  uint32_t best = 0;
-  double least = kInfinity;
-  for (uint32_t s = 0; s < num_states_; ++s) {
-    const double price = forward_[size_t{segment} * num_states_ + s] +
-                         edge_price(chain_.segments[segment].edge, s, state);
-    if (price < least) {
-      least = price;
-      best = s;
-    }
-  }
-  return best;
 }
 
 void Relaxation::trace_back() {
-  const size_t num_segments = chain_.segments.size();
-  const double* last = &forward_[(num_segments - 1) * num_states_];
-  auto state =
-      static_cast<uint32_t>(std::min_element(last, last + num_states_) - last);
-  for (size_t g = num_segments; g-- > 0;) {
-    if (g + 1 < num_segments) {
-      state = step_back(static_cast<uint32_t>(g), state);
-    }
+  paths_.trace(path_);
+  for (size_t g = 0; g < path_.size(); ++g) {
+    const uint32_t state = path_[g];
     choice_.sites[0][g] = states_.site(0, state);
     choice_.sites[1][g] = states_.site(1, state);
     const Segment& segment = chain_.segments[g];
@@ -264,7 +199,8 @@ double Relaxation::find_shortest(std::span<const double> prices) {
     if (row.kind != RowKind::kLimit || prices[r] == 0.0) continue;
     limit_credit_ += prices[r] * (row.capacity - peak_floor_[r]);
   }
-  shortest_ = run_forward();
+  price_counts(prices);
+  shortest_ = paths_.find();
   if (shortest_ == kInfinity) return kInfinity;
   trace_back();
   return shortest_ - limit_credit_;
@@ -272,11 +208,10 @@ double Relaxation::find_shortest(std::span<const double> prices) {
 
 double Relaxation::least_at(uint32_t segment, uint32_t phase,
                             uint32_t site) const {
-  const size_t first = size_t{segment} * num_states_;
   double least = kInfinity;
   for (uint32_t s = 0; s < num_states_; ++s) {
     if (states_.site(phase, s) != site) continue;
-    least = std::min(least, forward_[first + s] + backward_[first + s]);
+    least = std::min(least, paths_.through(segment, s));
   }
   return least - limit_credit_;
 }
@@ -307,14 +242,11 @@ void Relaxation::bound_options(uint32_t segment, uint32_t item) {
               option_bound_.begin() + entry.option_end[phase], kInfinity);
   }
   const ItemState* states = &item_states_[size_t{item} * num_states_];
-  const size_t first = size_t{segment} * num_states_;
   const auto lower = [&](uint32_t option, uint32_t s, double price) {
-    if (forward_[first + s] == kInfinity || states[s].value == kInfinity) {
-      return;
-    }
+    const double through = paths_.through(segment, s);
+    if (through == kInfinity || states[s].value == kInfinity) return;
     double& bound = option_bound_[option];
-    bound = std::min(bound, forward_[first + s] + backward_[first + s] -
-                                states[s].value + price);
+    bound = std::min(bound, through - states[s].value + price);
   };
   if (!entry.one_resident) find_best(item);
   for (uint32_t s = 0; s < num_states_; ++s) {
@@ -357,7 +289,7 @@ uint32_t Relaxation::exclude_options(uint32_t segment, double slack,
 }
 
 uint32_t Relaxation::exclude_above(double cutoff, Restriction& restriction) {
-  run_backward();
+  paths_.find_ways();
   const double slack = cutoff + limit_credit_;
   uint32_t excluded = 0;
   for (uint32_t g = 0; g < chain_.segments.size(); ++g) {

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "framework/planner/solver/chain.hpp"
+#include "framework/planner/solver/segment_kinds.hpp"
+#include "framework/planner/solver/site_paths.hpp"
 #include "framework/planner/solver/states.hpp"
 #include "framework/planner/solver/ways.hpp"
 
@@ -22,6 +24,9 @@ struct Restriction {
   std::vector<uint8_t> option_out;  // by option: 1 if it may not be chosen
   // By segment * num_sites + site.
   std::array<std::vector<uint8_t>, kNumPhases> site_out;
+  // By site: 1 if some segment must be there.
+  std::vector<uint8_t> site_needed;
+  std::vector<CountLimit> counts;
   // By row: every choice that is left has a peak of at least that.
   std::vector<double> peak_floor;
 };
@@ -41,8 +46,9 @@ class Relaxation {
   // leave to use: no plan within the limits has a smaller objective.  kInfinity
   // if nothing is left to choose from.
   //
-  // Requires  prices by row, at least 0, 0 where a capacity is infinite; those
-  //           of kLoad rows sum to 1 if there are any
+  // Requires  prices by row, then by limit of a count where there are any, at
+  //           least 0, 0 where a capacity is infinite; those of kLoad rows sum
+  //           to 1 if there are any
   double solve(std::span<const double> prices);
 
   // The same without costs and loads: above 0 only if nothing that is left
@@ -76,7 +82,7 @@ class Relaxation {
   const Choice& walked() const { return walked_; }
 
   // Prepares least_at() for the last solve().
-  void find_ways() { run_backward(); }
+  void find_ways() { paths_.find_ways(); }
   // A bound on every plan that has `segment` at `site` in `phase`.
   double least_at(uint32_t segment, uint32_t phase, uint32_t site) const;
 
@@ -97,12 +103,9 @@ class Relaxation {
   void add_item(uint32_t segment, uint32_t item);
   void find_best(uint32_t item);
   void price_segment(uint32_t segment);
-  void pass(const double* from, uint32_t edge, double* to, bool forward) const;
-  double edge_price(uint32_t edge, uint32_t from, uint32_t to) const;
-  double run_forward();
-  void run_backward();
+  void price_counts(std::span<const double> prices);
+  void price_crossings(const CountLimit& limit, double price);
   void trace_back();
-  uint32_t step_back(uint32_t segment, uint32_t state) const;
   uint32_t exclude_sites(uint32_t segment, double slack,
                          Restriction& restriction);
   void bound_options(uint32_t segment, uint32_t item);
@@ -130,17 +133,15 @@ class Relaxation {
   Ways ways_;
   std::array<std::vector<uint8_t>, kNumPhases> site_out_;
   std::vector<double> peak_floor_;
+  SegmentKinds kinds_;
+  std::vector<CountLimit> counts_;
 
-  // [edge][phase][from * num_sites + to]
-  std::vector<std::array<std::vector<double>, kNumPhases>> edge_price_;
+  SitePaths paths_;
   std::array<std::vector<double>, kNumPhases> best_price_;     // by site
   std::array<std::vector<uint32_t>, kNumPhases> best_option_;  // by site
   std::vector<ItemState> item_states_;                         // [item][state]
   std::vector<double> option_bound_;  // of plans that use the option
-  std::vector<double> value_;         // [segment][state]
-  std::vector<double> forward_;       // cheapest way to and through a state
-  std::vector<double> backward_;  // cheapest way from behind a state to the end
-  mutable std::vector<double> between_;
+  std::vector<uint32_t> path_;        // states, by segment
   double cost_weight_ = 1.0;
   double limit_credit_ = 0.0;
   uint64_t work_ = 0;

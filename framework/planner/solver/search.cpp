@@ -25,6 +25,9 @@ constexpr uint32_t kNodesToWalk = 60;
 // Walking costs more than a step, and little is new after each.
 constexpr uint32_t kStepsPerWalk = 8;
 
+// Steps of a branch before it is parted.
+constexpr uint32_t kStepsBeforeBranch = 8;
+
 // Branches of our own before the integer program: most chains are done by then.
 constexpr uint32_t kNodesBeforeProgram = 40;
 
@@ -92,7 +95,8 @@ Search::Search(const Chain& chain, const SolveLimits& limits)
       site_search_(chain),
       root_restriction_(no_restriction(chain)),
       worst_objective_(worst_objective(chain)),
-      counts_{std::vector<uint32_t>(chain.options.size()), 0} {}
+      counts_{std::vector<uint32_t>(chain.options.size()), 0},
+      seen_(chain) {}
 
 // What a plan must stay below to be worth finding.
 double Search::cutoff() const {
@@ -133,7 +137,10 @@ void Search::use_choice(const Choice& choice, const Totals& totals) {
 void Search::ascend(Node& node, Restriction& restriction, uint32_t steps) {
   relaxation_.open(restriction);
   ascent_.restart();
-  if (!node.prices.empty()) ascent_.set_prices(node.prices);
+  if (!node.prices.empty()) {
+    const auto prices = row_prices(node);
+    ascent_.set_prices({prices.begin(), prices.end()});
+  }
   std::fill(counts_.options.begin(), counts_.options.end(), 0);
   counts_.steps = 0;
   for (uint32_t step = 0; step < steps; ++step) {
@@ -184,15 +191,39 @@ bool Search::is_near(double bound) const {
                    bound);
 }
 
+bool Search::is_later(const NodePtr& a, const NodePtr& b) {
+  return a->bound != b->bound ? a->bound > b->bound : a->id > b->id;
+}
+
+void Search::open_later(NodePtr node) {
+  open_.push_back(std::move(node));
+  std::push_heap(open_.begin(), open_.end(), is_later);
+}
+
+// The open branch of the least bound.
+Search::NodePtr Search::take_least() {
+  std::pop_heap(open_.begin(), open_.end(), is_later);
+  NodePtr node = std::move(open_.back());
+  open_.pop_back();
+  return node;
+}
+
+Search::NodePtr Search::child_of(const NodePtr& node, Decision decision,
+                                 bool keep) {
+  auto child = std::make_shared<Node>();
+  child->parent = node;
+  child->decision = decision;
+  child->decision.keep = keep;
+  child->bound = node->bound;
+  child->prices = node->prices;
+  child->id = ++last_id_;
+  return child;
+}
+
 void Search::branch(const NodePtr& node, const Decision& decision) {
   for (const bool keep : {true, false}) {
-    auto child = std::make_shared<Node>();
-    child->parent = node;
-    child->decision = decision;
-    child->decision.keep = keep;
-    child->bound = node->bound;
-    child->prices = node->prices;
-    child->id = ++nodes_;
+    const NodePtr child = child_of(node, decision, keep);
+    ++nodes_;
     Restriction restriction = restriction_of(*child);
     const Restriction before = restriction;
     if (!propagate(*child, restriction)) continue;
@@ -202,12 +233,16 @@ void Search::branch(const NodePtr& node, const Decision& decision) {
     if (nodes_ <= kNodesToWalk) walk_around(*child);
     if (is_closed(child->bound)) continue;
     remember(before, restriction, *child);
-    open_.push_back(std::move(child));
-    std::push_heap(
-        open_.begin(), open_.end(), [](const NodePtr& a, const NodePtr& b) {
-          return a->bound != b->bound ? a->bound > b->bound : a->id > b->id;
-        });
+    open_later(child);
   }
+}
+
+void Search::branch_by_option(const NodePtr& node) {
+  Restriction restriction = restriction_of(*node);
+  ascend(*node, restriction, kStepsBeforeBranch);
+  if (is_closed(node->bound)) return;
+  Decision decision;
+  if (choose_decision(*node, restriction, &decision)) branch(node, decision);
 }
 
 Solution Search::finish(double open_bound,
@@ -220,7 +255,7 @@ Solution Search::finish(double open_bound,
   if (solution.feasible) solution.choice = incumbent_.choice();
   solution.prices = prices;
   solution.steps = steps_;
-  solution.nodes = nodes_;
+  solution.nodes = nodes_ + mix_nodes_;
   return solution;
 }
 
@@ -239,11 +274,10 @@ Solution Search::run(const Choice* start) {
   const auto root = std::make_shared<Node>();
   search_root(root);
   if (is_closed(root->bound)) return finish(kInfinity, root->prices);
+  // By other means than the branches below.
+  double proven = -kInfinity;
+  if (!is_small() && incumbent_.exists()) proven = search_by_mix(root);
   open_.push_back(root);
-  const auto later = [](const NodePtr& a, const NodePtr& b) {
-    return a->bound != b->bound ? a->bound > b->bound : a->id > b->id;
-  };
-  double proven = -kInfinity;  // by the integer program
   bool tried = false;
   while (!open_.empty()) {
     const double least = std::max(open_.front()->bound, proven);
@@ -255,20 +289,11 @@ Solution Search::run(const Choice* start) {
       if (!is_small() && is_within(late_gap(), least)) {
         return finish(least, root->prices);
       }
-      proven = try_integer_program();
+      proven = std::max(proven, try_integer_program());
       continue;
     }
     if (is_near(least) || is_spent()) return finish(least, root->prices);
-    std::pop_heap(open_.begin(), open_.end(), later);
-    const NodePtr node = std::move(open_.back());
-    open_.pop_back();
-    Restriction restriction = restriction_of(*node);
-    ascend(*node, restriction, 8);
-    if (is_closed(node->bound)) continue;
-    Decision decision;
-    if (choose_decision(*node, restriction, &decision)) {
-      branch(node, decision);
-    }
+    branch_by_option(take_least());
   }
   return finish(kInfinity, root->prices);
 }

@@ -151,7 +151,8 @@ double SiteSearch::bound_at(std::span<const double> prices) const {
 // The least that plans of this arrangement have as peaks.
 void SiteSearch::find_floors(const Arrangement& states) {
   const size_t num_rows = chain_.rows.size();
-  floors_.assign(num_rows, 0.0);
+  floors_ = given_floors_;
+  floors_.resize(num_rows, 0.0);
   for (uint32_t g = 0; g < chain_.segments.size(); ++g) {
     const Segment& segment = chain_.segments[g];
     for (uint32_t i = segment.item_begin; i < segment.item_end; ++i) {

@@ -7,8 +7,6 @@
 #include <numeric>
 #include <utility>
 
-#include "framework/planner/solver/repair.hpp"
-
 namespace tessera::planner {
 namespace {
 
@@ -18,21 +16,12 @@ constexpr uint32_t kSteps = 60;
 // A step that moves prices by less is the last.
 constexpr double kLeastStep = 1e-3;
 
-// How often prices are raised a little until a choice keeps all limits, and
-// repairing it is tried.
-constexpr uint32_t kAttempts = 60;
-constexpr uint32_t kAttemptsPerRepair = 10;
-
 // Arrangements tried in one run.
 constexpr uint32_t kMaxTrials = 600;
 
 // The search descends from arrangements whose bound is not above the best plan
 // by more than this share.
 constexpr double kWorthDescent = 1.02;
-
-// Orders whose bound is above the best plan by more than this share are not
-// told apart.
-constexpr double kWorstStart = 1.1;
 
 // States with a smaller share are left out of the orders that are tried.
 constexpr double kWorthShare = 0.01;
@@ -46,11 +35,6 @@ constexpr uint32_t kCuts = 40;
 constexpr double kCutGain = 1e-5;
 // From so many items on a step costs more than its model.
 constexpr size_t kManyItems = 500;
-
-// How often a segment leaves the fullest run.
-constexpr uint32_t kRoundings = 6;
-// A limit that a state takes so much of is its own.
-constexpr double kOwnShare = 0.9;
 
 // Improvements smaller than this share are not followed.
 constexpr double kWorthMoving = 1e-6;
@@ -68,7 +52,7 @@ bool SiteSearch::settle(Trial& trial, double cutoff) {
     return choose(trial.states, prices);
   };
   if (chain_.items.size() >= kManyItems) {
-    PriceCuts cuts(chain_, ascent_.scales());
+    PriceCuts cuts(chain_.rows, ascent_.scales());
     return climb(evaluate, cutoff, cuts, trial);
   }
   ascent_.restart();
@@ -111,33 +95,6 @@ bool SiteSearch::climb(
     next = cuts.next(kCutGain * std::fabs(trial.least));
   }
   return true;
-}
-
-// A choice that keeps the limits where everything is: repaired, or at prices at
-// which what was short is dearer.
-bool SiteSearch::make_feasible(const Trial& trial) {
-  std::vector<double> prices = trial.prices;
-  for (uint32_t attempt = 0; attempt < kAttempts; ++attempt) {
-    if (!choose(trial.states, prices)) return false;
-    const Totals totals = add_up(chain_, choice_);
-    if (is_feasible(chain_, totals)) return true;
-    if (attempt % kAttemptsPerRepair == 0) {
-      Choice repaired = choice_;
-      if (repair(chain_, incumbent_->alternatives(), prices, repaired, work_)) {
-        choice_ = std::move(repaired);
-        return true;
-      }
-    }
-    for (size_t r = 0; r < prices.size(); ++r) {
-      const Row& row = chain_.rows[r];
-      if (excess_of(row, totals.sums[r] + totals.peaks[r]) == 0.0) continue;
-      const double unit =
-          1e-5 * std::fabs(trial.least) / std::max(row.capacity, 1e-30);
-      const double factor = attempt < kAttempts / 2 ? 1.01 : 1.2;
-      prices[r] = std::max(prices[r] * factor, prices[r] + unit);
-    }
-  }
-  return false;
 }
 
 bool SiteSearch::try_states(Trial& trial, double cutoff) {
@@ -187,12 +144,11 @@ void SiteSearch::descend_from(Trial trial,
   }
 }
 
-SiteSearch::Trial SiteSearch::trial_of(const Choice& choice,
+SiteSearch::Trial SiteSearch::trial_of(const Sites& sites,
                                        std::span<const double> prices) const {
   Trial trial;
   for (size_t g = 0; g < chain_.segments.size(); ++g) {
-    trial.states.push_back(
-        states_.with(choice.sites[0][g], choice.sites[1][g]));
+    trial.states.push_back(states_.with(sites[0][g], sites[1][g]));
   }
   trial.prices.assign(prices.begin(), prices.end());
   return trial;
@@ -251,7 +207,7 @@ SiteSearch::Trial SiteSearch::fit_runs(const Order& order,
                                        std::span<const double> prices) {
   Trial trial;
   trial.prices.assign(prices.begin(), prices.end());
-  PriceCuts cuts(chain_, ascent_.scales());
+  PriceCuts cuts(chain_.rows, ascent_.scales());
   std::vector<std::vector<uint32_t>> ends;
   const auto evaluate = [&](std::span<const double> at) {
     price_table(at, order);
@@ -276,67 +232,6 @@ SiteSearch::Trial SiteSearch::fit_runs(const Order& order,
   return trial;
 }
 
-// How full the limits are that only `state` takes from, of 1.
-double SiteSearch::fullness_of(uint32_t state, const Arrangement& states,
-                               const Totals& totals) const {
-  Totals own{0.0, std::vector<double>(chain_.rows.size()),
-             std::vector<double>(chain_.rows.size())};
-  for (uint32_t g = 0; g < states.size(); ++g) {
-    if (states[g] != state) continue;
-    for (uint32_t i = chain_.segments[g].item_begin;
-         i < chain_.segments[g].item_end; ++i) {
-      charge_item(chain_, i, choice_.options[0][i], choice_.options[1][i], own);
-    }
-  }
-  double fullness = 0.0;
-  for (size_t r = 0; r < own.sums.size(); ++r) {
-    const Row& row = chain_.rows[r];
-    if (row.kind == RowKind::kLoad || row.capacity <= 0.0 ||
-        own.sums[r] < kOwnShare * totals.sums[r]) {
-      continue;
-    }
-    fullness =
-        std::max(fullness, (totals.sums[r] + totals.peaks[r]) / row.capacity);
-  }
-  return fullness;
-}
-
-// Ends are whole segments, which may be one too many: takes them from the
-// fullest run, and all between move along, until what is chosen there can be
-// made to keep the limits.
-void SiteSearch::round_ends(Trial& trial) {
-  const double cutoff = kWorstStart * incumbent_->objective();
-  for (uint32_t round = 0; round < kRoundings && !is_spent(); ++round) {
-    if (try_states(trial, cutoff) && trial.objective < kInfinity) {
-      return;
-    }
-    if (!choose(trial.states, trial.prices)) return;
-    repair(chain_, incumbent_->alternatives(), trial.prices, choice_, work_);
-    const Totals totals = add_up(chain_, choice_);
-    std::vector<double> fullness;
-    std::vector<uint32_t> ends;
-    for (uint32_t g = 1; g <= trial.states.size(); ++g) {
-      if (g < trial.states.size() && trial.states[g] == trial.states[g - 1]) {
-        continue;
-      }
-      ends.push_back(g);
-      fullness.push_back(
-          fullness_of(trial.states[g - 1], trial.states, totals));
-    }
-    const auto full = static_cast<size_t>(
-        std::max_element(fullness.begin(), fullness.end()) - fullness.begin());
-    const auto empty = static_cast<size_t>(
-        std::min_element(fullness.begin(), fullness.end()) - fullness.begin());
-    for (size_t run = 0; run < ends.size(); ++run) {
-      if (fullness[run] <= 1.0 && run != full) continue;
-      for (size_t p = run; p < empty; ++p) --ends[p];
-      for (size_t p = empty; p < run; ++p) ++ends[p];
-    }
-    if (!std::is_sorted(ends.begin(), ends.end())) return;
-    trial.states = arrange(order_of(trial.states), ends);
-  }
-}
-
 void SiteSearch::try_orders(const Ways& ways, std::span<const double> prices,
                             std::span<const double> shares, uint64_t max_work,
                             const std::function<bool()>& is_done,
@@ -348,8 +243,8 @@ void SiteSearch::try_orders(const Ways& ways, std::span<const double> prices,
   last_work_ = work_ + incumbent.work() + max_work;
   trials_ = 0;
   find_least_peaks();
-  starts_.push_back(trial_of(incumbent.choice(), prices));
-  try_states(starts_.front(), kWorstStart * incumbent.objective());
+  starts_.push_back(trial_of(incumbent.choice().sites, prices));
+  try_states(starts_.front(), kWorstArrangement * incumbent.objective());
   for (const Order& order : orders_of(shares, prices, starts_.front().states)) {
     if (is_spent() || is_done()) break;
     Trial start = fit_runs(order, prices);
@@ -360,6 +255,12 @@ void SiteSearch::try_orders(const Ways& ways, std::span<const double> prices,
   std::stable_sort(
       starts_.begin(), starts_.end(),
       [](const Trial& a, const Trial& b) { return a.least < b.least; });
+}
+
+void SiteSearch::try_sites(const Sites& sites, std::span<const double> prices) {
+  if (ways_ == nullptr) return;
+  Trial trial = trial_of(sites, prices);
+  try_states(trial, incumbent_->objective());
 }
 
 void SiteSearch::descend(const std::function<bool()>& is_done) {

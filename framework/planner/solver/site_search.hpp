@@ -23,6 +23,10 @@
 
 namespace tessera::planner {
 
+// Arrangements whose bound is above the best plan by more than this share are
+// not told apart.
+inline constexpr double kWorstArrangement = 1.1;
+
 // Serves one chain, which outlives it.
 class SiteSearch {
  public:
@@ -41,6 +45,20 @@ class SiteSearch {
   void try_orders(const Ways& ways, std::span<const double> prices,
                   std::span<const double> shares, uint64_t max_work,
                   const std::function<bool()>& is_done, Incumbent& incumbent);
+
+  // Offers a plan with segments where `sites` says, of what is open now.
+  //
+  // sites     by phase and segment
+  // prices    by row, near the best
+  // Requires  what try_orders() was given still stands, but for what is open
+  void try_sites(const Sites& sites, std::span<const double> prices);
+
+  // Offers plans with the incumbent's arrangement and its largest peaks,
+  // rounded from other prices.
+  //
+  // prices    by row, near the best
+  // Requires  what try_orders() was given still stands
+  void better_rounding(std::span<const double> prices);
 
   // Goes on from the best of those arrangements to others.
   //
@@ -72,6 +90,7 @@ class SiteSearch {
   bool climb(const std::function<bool(std::span<const double>)>& evaluate,
              double cutoff, PriceCuts& cuts, Trial& trial);
   bool make_feasible(const Trial& trial);
+  void shake(const Trial& trial);
   bool try_states(Trial& trial, double cutoff);
   std::vector<Order> orders_of(std::span<const double> shares,
                                std::span<const double> prices,
@@ -87,7 +106,7 @@ class SiteSearch {
                      std::span<const double> prices) const;
   bool is_spent() const;
   void descend_from(Trial trial, const std::function<bool()>& is_done);
-  Trial trial_of(const Choice& choice, std::span<const double> prices) const;
+  Trial trial_of(const Sites& sites, std::span<const double> prices) const;
 
   const Chain& chain_;
   States states_;
@@ -103,6 +122,7 @@ class SiteSearch {
   double value_ = 0.0;
   std::vector<double> sums_;
   std::vector<double> floors_;
+  std::vector<double> given_floors_;  // by row; empty: none
   double edge_cost_ = 0.0;
   std::vector<double> edge_sums_;
 

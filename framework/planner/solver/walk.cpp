@@ -110,7 +110,7 @@ bool Relaxation::place_item(uint32_t item, uint32_t state,
 
 bool Relaxation::place_segment(uint32_t segment, uint32_t state,
                                const Totals& before, Totals& out_totals) {
-  if (value_[size_t{segment} * num_states_ + state] == kInfinity) return false;
+  if (paths_.segment_prices(segment)[state] == kInfinity) return false;
   out_totals = before;
   walked_.sites[0][segment] = states_.site(0, state);
   walked_.sites[1][segment] = states_.site(1, state);
@@ -223,22 +223,22 @@ bool Relaxation::improve(Choice& choice) {
 }
 
 bool Relaxation::walk() {
-  run_backward();
+  paths_.find_ways();
   walked_ = choice_;
   const size_t num_rows = chain_.rows.size();
   Totals totals{0.0, std::vector<double>(num_rows),
                 std::vector<double>(num_rows)};
   Totals next = totals;
+  uint32_t used = 0;  // of the sites that must be
   std::vector<double> ways(num_states_);
   std::vector<uint32_t> order(num_states_);
   for (uint32_t g = 0; g < chain_.segments.size(); ++g) {
     for (uint32_t s = 0; s < num_states_; ++s) {
-      const size_t at = size_t{g} * num_states_ + s;
-      ways[s] = value_[at] + backward_[at];
+      ways[s] = paths_.onwards(g, s, used);
       if (g == 0) continue;
       const uint32_t before =
           states_.with(walked_.sites[0][g - 1], walked_.sites[1][g - 1]);
-      ways[s] += edge_price(chain_.segments[g - 1].edge, before, s);
+      ways[s] += paths_.edge_price(chain_.segments[g - 1].edge, before, s);
     }
     std::iota(order.begin(), order.end(), 0U);
     std::stable_sort(
@@ -248,7 +248,9 @@ bool Relaxation::walk() {
     for (const uint32_t s : order) {
       if (ways[s] == kInfinity) break;
       placed = place_segment(g, s, totals, next);
-      if (placed) break;
+      if (!placed) continue;
+      used |= paths_.used_by(s);
+      break;
     }
     if (!placed) return false;
     std::swap(totals, next);

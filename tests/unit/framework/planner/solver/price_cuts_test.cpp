@@ -31,7 +31,7 @@ Climb climb(const std::vector<std::vector<std::pair<double, double>>>& items,
   chain.rows = {{"row", RowKind::kLimit, capacity}};
   const std::vector<double> scales = {capacity};
   const std::vector<double> floors = {0.0};
-  PriceCuts cuts(chain, scales);
+  PriceCuts cuts(chain.rows, scales);
   Climb result;
   std::vector<double> costs;
   std::vector<double> uses;
