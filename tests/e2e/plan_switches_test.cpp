@@ -2,6 +2,7 @@
 //
 // What plans lose where they change device, on a machine whose speed is known.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -66,9 +67,7 @@ class SwitchCosts : public PlanCosts {
                          {other_.get(), into_second}};
   }
 
-  // By the direction, at the size of a phase.
-  std::map<std::pair<uint32_t, uint32_t>, double> switches(
-      uint32_t phase, uint32_t prompt, bool keeps, bool remeasure = false) {
+  Problem problem_with(uint32_t prompt, bool keeps, bool remeasure) {
     ProblemInputs asked = inputs();
     asked.devices.push_back(other_);
     asked.probe.workload.prompt = prompt;
@@ -78,7 +77,13 @@ class SwitchCosts : public PlanCosts {
       return entries_.time(stage, size);
     };
     ProblemMaker maker(asked);
-    const Problem problem = make(maker, ProbeDepth::kEstimate);
+    return make(maker, ProbeDepth::kEstimate);
+  }
+
+  // By the direction, at the size of a phase.
+  std::map<std::pair<uint32_t, uint32_t>, double> switches(
+      uint32_t phase, uint32_t prompt, bool keeps, bool remeasure = false) {
+    const Problem problem = problem_with(prompt, keeps, remeasure);
     std::map<std::pair<uint32_t, uint32_t>, double> found;
     for (const planner::TransferCurve& curve : problem.transfers) {
       found[{curve.from, curve.to}] =
@@ -117,6 +122,26 @@ TEST_F(SwitchCosts, AreKept) {
   }
   auto anew = switches(kDecode, 32, true, true);
   EXPECT_NEAR((anew[{0, 1}]), kStartNs + 9e9, kCopyNs);
+}
+
+// This machine's runs take no longer while the host copies; all else that an
+// entry takes is its own.
+TEST_F(SwitchCosts, HideTheCopyAndNoMore) {
+  const auto overlaps = [&](bool remeasure) {
+    std::vector<double> found;
+    const Problem problem = problem_with(32, true, remeasure);
+    for (const planner::TransferCurve& curve : problem.transfers) {
+      const double ns = curve.ns(problem.segments.front().out_bytes[kDecode]);
+      EXPECT_GT(curve.overlap * ns, 0.0);
+      EXPECT_LT(curve.overlap * ns, kCopyNs);
+      found.push_back(curve.overlap);
+    }
+    return found;
+  };
+  const std::vector<double> measured = overlaps(true);
+  ASSERT_EQ(measured.size(), 2U);
+  // Both devices are one to the store, which has the last direction.
+  EXPECT_THAT(overlaps(false), testing::Each(measured[1]));
 }
 
 class StepLosses : public SwitchCosts {

@@ -98,12 +98,15 @@ struct SwitchTimes {
 
   explicit SwitchTimes(size_t num_devices)
       : ns(num_devices, std::vector<std::array<double, 2>>(num_devices)),
-        returns(ns) {}
+        returns(ns),
+        hidden(ns) {}
 
   Table ns;
   // Where a step begins behind one that ended on another device: nothing is
   // copied, and its program counts with the step.
   Table returns;
+  // Of ns, copying through which the device that is entered can compute.
+  Table hidden;
   bool was_busy = false;  // not to be kept
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "framework/runtime/fit_scheme.hpp"
+#include "framework/tuning/plan/host_copy.hpp"
 #include "framework/tuning/plan/probe_subject.hpp"
 #include "framework/tuning/plan/runtime_plan.hpp"
 #include "framework/tuning/plan/timed_stage.hpp"
@@ -52,6 +53,15 @@ double copy_ns(Stage& from, Stage& to, uint64_t rows) {
 struct SwitchEnd {
   TimedStage layers;
   TimedStage layer;
+  std::vector<double> overlaps;  // with copying, a round each
+
+  uint64_t row_bytes() const {
+    uint64_t bytes = 0;
+    for (const BoundaryTensor& one : layers.stage().outputs()) {
+      bytes += one.row_bytes;
+    }
+    return bytes;
+  }
 };
 
 // Runs of a layer behind those of many.
@@ -80,6 +90,20 @@ Status add_entry(std::vector<SwitchEnd>& ends, size_t from, size_t to,
     entries.copies[phase].push_back(copy_ns(
         ends[from].layers.stage(), ends[to].layer.stage(), rows[phase]));
   }
+  return {};
+}
+
+// How far the device computes on while the host copies a prompt's rows.
+Status add_overlap(SwitchEnd& end, uint64_t rows) {
+  const uint64_t bytes = rows * end.row_bytes();
+  // Another device may have run before.
+  TSR_RETURN_IF_ERROR(end.layers.time_run().status());
+  TSR_ASSIGN_OR_RETURN(const double alone, end.layers.time_run());
+  const double copy = host_copy_ns(bytes);
+  HostCopying copying(bytes);
+  TSR_ASSIGN_OR_RETURN(const double beside, end.layers.time_run());
+  const auto copies = static_cast<double>(copying.stop());
+  end.overlaps.push_back(copy_overlap(alone, beside, copies * copy));
   return {};
 }
 
@@ -158,7 +182,7 @@ Result<SwitchTimes> CostProbe::measure_switches(const DeviceList& devices) {
     layers.device = layer.device = device->name();
     TSR_ASSIGN_OR_RETURN(TimedStage all, open_switch_stage(device, layers));
     TSR_ASSIGN_OR_RETURN(TimedStage last, open_switch_stage(device, layer));
-    ends.push_back({std::move(all), std::move(last)});
+    ends.push_back({std::move(all), std::move(last), {}});
   }
   const std::array<uint64_t, 2> rows{step_shape(kPrefill).num_tokens,
                                      step_shape(kDecode).num_tokens};
@@ -170,6 +194,9 @@ Result<SwitchTimes> CostProbe::measure_switches(const DeviceList& devices) {
        ++round) {
     if (round >= options_.repeats && ns_since(begin) > kEnoughNs) break;
     TSR_RETURN_IF_ERROR(add_round(ends, rows, table));
+    for (SwitchEnd& end : ends) {
+      TSR_RETURN_IF_ERROR(add_overlap(end, rows[kPrefill]));
+    }
   }
   SwitchTimes times(devices.size());
   for (size_t to = 0; to < ends.size(); ++to) {
@@ -182,8 +209,9 @@ Result<SwitchTimes> CostProbe::measure_switches(const DeviceList& devices) {
       const double lost = entries.lost_ns();
       times.returns[from][to] = {lost, lost};
       for (const uint32_t phase : {kPrefill, kDecode}) {
-        times.ns[from][to][phase] =
-            lost + start_ns + median_of(entries.copies[phase]);
+        const double copy = median_of(entries.copies[phase]);
+        times.ns[from][to][phase] = lost + start_ns + copy;
+        times.hidden[from][to][phase] = median_of(ends[to].overlaps) * copy;
       }
       times.was_busy = times.was_busy || entries.was_busy();
     }
@@ -210,10 +238,11 @@ Result<std::optional<SwitchTimes>> CostProbe::find_switches(
       if (from == to) continue;
       TSR_ASSIGN_OR_RETURN(const std::optional<MeasuredSegment> known,
                            options_.store->find(switch_key(devices, from, to)));
-      if (!known || known->parts.size() != 2) return nothing;
+      if (!known || known->parts.size() != 3) return nothing;
       for (const uint32_t phase : {kPrefill, kDecode}) {
         times.ns[from][to][phase] = known->parts[0].costs[phase].ns;
         times.returns[from][to][phase] = known->parts[1].costs[phase].ns;
+        times.hidden[from][to][phase] = known->parts[2].costs[phase].ns;
       }
     }
   }
@@ -228,12 +257,14 @@ Status CostProbe::keep_switches(const DeviceList& devices,
       if (from == to) continue;
       MeasuredPart entry;
       MeasuredPart back{"return", "", {}};
+      MeasuredPart hidden{"hidden", "", {}};
       for (const uint32_t phase : {kPrefill, kDecode}) {
         entry.costs[phase].ns = times.ns[from][to][phase];
         back.costs[phase].ns = times.returns[from][to][phase];
+        hidden.costs[phase].ns = times.hidden[from][to][phase];
       }
       TSR_RETURN_IF_ERROR(options_.store->put(switch_key(devices, from, to),
-                                              {{entry, back}, {}}));
+                                              {{entry, back, hidden}, {}}));
     }
   }
   return {};

@@ -33,8 +33,8 @@ class TransferCosts {
  private:
   bool has_clock(const planner::Problem& problem, uint32_t device) const;
   planner::TransferCurve curve_of(uint32_t from, uint32_t to,
-                                  const std::array<double, 2>& ns,
-                                  const std::array<double, 2>& returns) const;
+                                  const SwitchTimes& times,
+                                  const std::array<size_t, 2>& ends) const;
 
   CostProbe& probe_;
   const DeviceList& devices_;
