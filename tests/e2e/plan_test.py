@@ -227,6 +227,8 @@ class PlanTest(CommandCase):
         text = self.done("plan", "show", self.plan, "--explain",
                          "layers.0.mlp*").stdout
         self.assertIn("layers.0.mlp.up_proj", text)
+        self.refused(2, "--explain: names no layer", "plan", "show", self.plan,
+                     "--explain", "")
         picture = self.folder / "plan.svg"
         self.done("plan", "show", self.plan, "--svg", picture)
         self.assertIn("<svg", picture.read_text())

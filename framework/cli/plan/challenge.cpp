@@ -42,7 +42,7 @@ constexpr double kFinalsShare = 0.8;
 struct Placing {
   const Rival* rival = nullptr;
   MedianInterval ratio;
-  bool is_known = false;  // at whichever look it ended
+  bool gives_way = false;  // the plan, to this one
 };
 
 std::string name_of(const Rival& rival) {
@@ -152,7 +152,7 @@ class Challenge {
       const auto known = interval_at_any_look({ratios, length.loads});
       placings.push_back({rivals[i],
                           known.value_or(bench::median_interval(ratios)),
-                          known.has_value()});
+                          gives_way(ratios, known)});
     }
     sort_placings(placings);
     return placings;
@@ -294,7 +294,7 @@ Result<RaceReport> challenge_plan(const PlanCommandOptions& options,
           "others [{:.1f}, {:.1f}]\n",
           100.0 * std::max(1.0 / best.median - 1.0, 0.0), screened.size(),
           100.0 * (1.0 / best.high - 1.0), 100.0 * (1.0 / best.low - 1.0));
-  if (confirmed.front().is_known && best.high < 1.0) {
+  if (confirmed.front().gives_way) {
     const Rival& rival = *confirmed.front().rival;
     report.faster = {name_of(rival), rival.assignment, best};
   }

@@ -23,7 +23,7 @@ namespace tessera::cli {
 // what it came to.
 //
 // Requires  check_runs()
-// Returns   how far that is, and the best if that is faster beyond chance
+// Returns   how far that is, and the best if the plan gives way to it
 // Errors    as run_for_real()
 Result<RaceReport> challenge_plan(const PlanCommandOptions& options,
                                   const planner::Problem& problem,

@@ -13,6 +13,10 @@ namespace {
 // Of all plans together: wrong in so many races where none is faster.
 constexpr double kAlpha = 0.05;
 
+// As far behind the best, and no plan stays for want of proof.
+constexpr double kFarBehind = 0.03;
+constexpr size_t kLeastLoads = 3;
+
 }  // namespace
 
 std::vector<size_t> faster_beyond_chance(
@@ -31,6 +35,13 @@ std::vector<size_t> faster_beyond_chance(
   std::stable_sort(faster.begin(), faster.end(),
                    [&](size_t a, size_t b) { return medians[a] < medians[b]; });
   return faster;
+}
+
+bool gives_way(std::span<const double> ratios,
+               const std::optional<bench::MedianInterval>& known) {
+  if (known && known->high < 1.0) return true;
+  return ratios.size() >= kLeastLoads &&
+         bench::quantile_of(ratios, 0.5) < 1.0 - kFarBehind;
 }
 
 }  // namespace tessera::cli

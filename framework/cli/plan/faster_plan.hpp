@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ struct FasterPlan {
 // What a race found.
 struct RaceReport {
   std::string text;
-  std::optional<FasterPlan> faster;  // the fastest, if one is beyond chance
+  std::optional<FasterPlan> faster;  // that the plan gives way to
 };
 
 // The plans that are faster beyond chance, the fastest first.  Where none is,
@@ -34,5 +35,15 @@ struct RaceReport {
 // Source  sign tests over the loads, adjusted by Holm
 std::vector<size_t> faster_beyond_chance(
     const std::vector<std::vector<double>>& ratios);
+
+// True if the plan gives way to one whose times these are: it is faster beyond
+// chance, or by 3 % over three loads or more.  Where the plan was seen to be as
+// far behind, keeping it is the worse bet, though the machine may be too
+// restless to be sure.
+//
+// ratios  by load: its time to that of the planner's own plan
+// known   holds their median, if so many loads can tell
+bool gives_way(std::span<const double> ratios,
+               const std::optional<bench::MedianInterval>& known);
 
 }  // namespace tessera::cli

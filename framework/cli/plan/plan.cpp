@@ -310,7 +310,7 @@ void add_output_options(CLI::App& app, PlanCommandOptions& options) {
   app.add_option("--challenge", options.challenge,
                  "Run N random plans, 2 N one step away, all uniform plans and "
                  "all baselines, each in turns with the plan; the fastest is "
-                 "the plan then, if that is beyond chance")
+                 "the plan then, if that is beyond chance or 3 %")
       ->check(count_validator(0, 10'000))
       ->type_name("N");
   app.add_option("--challenge-seconds", options.challenge_seconds,
@@ -323,6 +323,9 @@ void add_output_options(CLI::App& app, PlanCommandOptions& options) {
 void add_view_options(CLI::App& app, PlanCommandOptions& options) {
   app.add_option("--explain", options.explain,
                  "Say why a layer is where it is; a glob for several")
+      ->check([](const std::string& layer) {
+        return std::string(layer.empty() ? "names no layer" : "");
+      })
       ->type_name("LAYER");
   app.add_option("--svg", options.svg, "Draw the plan")->type_name("FILE");
   add_json_option(app, options.json);

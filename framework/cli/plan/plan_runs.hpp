@@ -13,7 +13,8 @@ namespace tessera::cli {
 // Runs what --run and --challenge ask for and prints what that shows, with
 // --json on stderr.  Where the objective is latency and another plan is faster
 // beyond chance, `made` is that one afterwards, if its measured KL keeps the
-// limit too; the challenge is then to that one.
+// limit too; the challenge is then to that one.  One that the challenge finds
+// 3 % faster need not be so beyond chance.
 //
 // problem   with the limits that were asked
 // Requires  check_runs()

@@ -9,6 +9,9 @@
 
 #include <cmath>
 #include <random>
+#include <vector>
+
+#include "framework/cli/plan/race_rules.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -47,6 +50,36 @@ TEST(FasterBeyondChance, HasTheFastestFirst) {
 TEST(FasterBeyondChance, IsNotWhatTwoLoadsSay) {
   EXPECT_TRUE(faster_beyond_chance({{0.5, 0.5}}).empty());
   EXPECT_TRUE(faster_beyond_chance({}).empty());
+}
+
+bool gives_way_to(const std::vector<double>& ratios) {
+  return gives_way(
+      ratios, interval_at_any_look({ratios, static_cast<uint32_t>(kLoads)}));
+}
+
+// A percent does, if it is certain.
+TEST(GivesWay, ToAnyThatIsFasterBeyondChance) {
+  std::mt19937 rng(42);
+  EXPECT_TRUE(gives_way_to(race(0.98, 0.002, rng)));
+  EXPECT_FALSE(gives_way_to(race(1.02, 0.002, rng)));
+}
+
+// A machine of two speeds, at one of which the plan is the faster of the two:
+// no interval leaves out 1, but to stay would cost a tenth in the median.
+TEST(GivesWay, WhereItIsFarBehindWithoutProof) {
+  std::vector<double> ratios(kLoads, 0.9);
+  for (size_t i = 0; i < ratios.size(); i += 3) ratios[i] = 1.1;
+  const auto known = interval_at_any_look({ratios, kLoads});
+  ASSERT_TRUE(known.has_value());
+  ASSERT_GT(known->high, 1.0);
+  EXPECT_TRUE(gives_way(ratios, known));
+  for (double& ratio : ratios) ratio = ratio < 1.0 ? 0.98 : 1.1;
+  EXPECT_FALSE(gives_way_to(ratios));
+}
+
+TEST(GivesWay, ToNoneThatHardlyRan) {
+  EXPECT_FALSE(gives_way_to({0.5, 0.5}));
+  EXPECT_TRUE(gives_way_to({0.5, 0.5, 0.5}));
 }
 
 }  // namespace
