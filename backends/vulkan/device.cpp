@@ -30,7 +30,8 @@ VulkanDevice::VulkanDevice(const tsr_host_services& host,
     : sdk::HostMemoryDevice(host),
       entry_(entry),
       features_(features),
-      gpu_(*entry.facts, features.timeout_ns),
+      gpu_(*entry.facts, plan_queues(*entry.facts, features),
+           features.timeout_ns),
       pipelines_(gpu_, cache_folder(host), features),
       ring_(gpu_, kSlotBytes, kSlots) {}
 
@@ -43,21 +44,21 @@ std::vector<tsr_refusal> VulkanDevice::check(
 
 // ---- Buffers
 
-void VulkanDevice::copy(const BufferRange& from, const BufferRange& to,
-                        uint64_t bytes) {
+void VulkanDevice::copy(uint32_t lane, const BufferRange& from,
+                        const BufferRange& to, uint64_t bytes) {
   if (bytes == 0) return;
   // Vulkan copies no ranges that overlap, so one buffer goes by way of another.
   if (from.buffer == to.buffer) {
     const Buffer between(gpu_, bytes, Memory::kDevice);
-    copy({{from, {&between, 0}, bytes}, {{&between, 0}, to, bytes}});
+    copy(lane, {{from, {&between, 0}, bytes}, {{&between, 0}, to, bytes}});
   } else {
-    copy({{from, to, bytes}});
+    copy(lane, {{from, to, bytes}});
   }
 }
 
-void VulkanDevice::copy(const std::vector<BufferCopy>& copies) {
+void VulkanDevice::copy(uint32_t lane, const std::vector<BufferCopy>& copies) {
   if (copies.empty()) return;
-  gpu_.run_once([&](VkCommandBuffer commands) {
+  gpu_.run_once(lane, [&](VkCommandBuffer commands) {
     for (const BufferCopy& copy : copies) {
       const VkBufferCopy region{copy.from.buffer->origin() + copy.from.offset,
                                 copy.to.buffer->origin() + copy.to.offset,

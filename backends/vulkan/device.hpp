@@ -70,9 +70,10 @@ class VulkanDevice final : public sdk::HostMemoryDevice {
   Gpu& gpu() { return gpu_; }
   Pipelines& pipelines() { return pipelines_; }
   // Returns when it is done.  The ranges may overlap.
-  void copy(const BufferRange& from, const BufferRange& to, uint64_t bytes);
+  void copy(uint32_t lane, const BufferRange& from, const BufferRange& to,
+            uint64_t bytes);
   // The same, one after the other, in one submission.
-  void copy(const std::vector<BufferCopy>& copies);
+  void copy(uint32_t lane, const std::vector<BufferCopy>& copies);
   StagingRing& ring() { return ring_; }
   // True if the host's writes into the buffer's memory are all it takes.
   bool writes_in_place(const Buffer& buffer) const;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "backends/vulkan/device.hpp"
+#include "backends/vulkan/launch/linear_launch.hpp"
 #include "backends/vulkan/probe.hpp"
 
 namespace tessera::vulkan {
@@ -66,6 +67,28 @@ std::string text_of(const sdk::RooflineRates& rates) {
   return out.str();
 }
 
+// What looking up the codes of W8A8SC takes beside their products: once for the
+// rows of a block, or, of steps of many rows, once.  Kernels make a seventh as
+// many codes as they do operations, of one row on a CPU.
+double lookup_ops(const sdk::ProgramQuestion& question,
+                  const tsr_step_shape& step) {
+  constexpr double kOpsOfACode = 7.0;
+  double ops = 0.0;
+  for (uint32_t i = 0; i < question.program.ops().size(); ++i) {
+    const sdk::OpFacts facts = sdk::read_op_facts(question, i);
+    if (facts.kind != TSR_OP_LINEAR ||
+        facts.weight_format != TSR_WEIGHT_SPARSE_FIXED) {
+      continue;
+    }
+    const uint32_t rows =
+        facts.M_varies ? std::min(facts.M, step.num_tokens) : facts.M;
+    const uint32_t times =
+        rows < kRowsToExpand ? (rows + kMostBlockRows - 1) / kMostBlockRows : 1;
+    ops += kOpsOfACode * times * facts.N * facts.K;
+  }
+  return ops;
+}
+
 }  // namespace
 
 const sdk::RooflineRates& VulkanDevice::rates() {
@@ -82,7 +105,11 @@ const sdk::RooflineRates& VulkanDevice::rates() {
 
 tsr_estimate VulkanDevice::estimate(const sdk::ProgramQuestion& question,
                                     const tsr_step_shape& step) {
-  return sdk::roofline_estimate(question, step, rates());
+  tsr_estimate estimate = sdk::roofline_estimate(question, step, rates());
+  const double lookups_ns = lookup_ops(question, step) / rates().ops_per_ns;
+  estimate.mean_ns += static_cast<uint64_t>(lookups_ns);
+  estimate.p90_ns += static_cast<uint64_t>(1.5 * lookups_ns);
+  return estimate;
 }
 
 }  // namespace tessera::vulkan

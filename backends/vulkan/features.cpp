@@ -45,6 +45,7 @@ bool wants_dot(const GpuFacts& facts) { return facts.dot_is_fast; }
 bool has_matrix(const GpuFacts& facts) {
   return facts.int8_matrix.exists() || facts.half_matrix.exists();
 }
+bool has_queues(const GpuFacts& facts) { return facts.queues.lanes.size() > 1; }
 
 void set_form(Features& features, uint32_t code) {
   features.form = static_cast<Form>(code);
@@ -85,6 +86,9 @@ constexpr Row kRows[] = {
     {"matrix",    "off",      0, set_way<&Features::matrix>,    always,            always,            ""},
     {"staging",   "needed",   0, set_staging,                   always,            always,            ""},
     {"staging",   "always",   1, set_staging,                   always,            never,             ""},
+    {"queues",    "native",   2, set_way<&Features::queues>,    has_queues,        has_queues,        "more than one queue that computes or copies"},
+    {"queues",    "emulated", 1, set_way<&Features::queues>,    always,            never,             ""},
+    {"queues",    "off",      0, set_way<&Features::queues>,    always,            always,            ""},
 };
 // clang-format on
 
@@ -169,12 +173,26 @@ tsr_array option_table() {
        "which bytes of the host's take the way through the staging ring: "
        "needed "
        "(what the driver does not import or show), always, auto"},
+      {sizeof(tsr_option), TSR_OPTION_TEXT, "queues", "auto",
+       "sessions side by side, and copies beside them: native (queues of the "
+       "device), emulated (by turns on one), off, auto"},
       {sizeof(tsr_option), TSR_OPTION_INTEGER, kTimeoutKey, kTimeoutMs,
        "milliseconds after which a submission counts as lost, and the device "
        "with it"},
   };
   return {options.data(), static_cast<uint32_t>(options.size()),
           sizeof(tsr_option)};
+}
+
+QueuePlan plan_queues(const GpuFacts& facts, const Features& features) {
+  switch (features.queues) {
+    case Way::kNative:
+      return facts.queues;
+    case Way::kEmulated:
+      return emulated_lanes(facts.queues);
+    default:
+      return one_lane(facts.queues);
+  }
 }
 
 Features read_options(const GpuFacts& facts, const sdk::Options& options) {

@@ -40,11 +40,15 @@ struct Features {
   Way dot = Way::kOff;     // products of four s8 at a time, in tiles
   Way matrix = Way::kOff;  // cooperative matrices, in tiles of many rows
   Staging staging = Staging::kNeeded;
+  Way queues = Way::kOff;   // lanes of their own for sessions and copies
   uint64_t timeout_ns = 0;  // of a submission
 };
 
 // Of tsr_option, one for each feature, and the timeout.
 tsr_array option_table();
+
+// The lanes that features.queues asks for.
+QueuePlan plan_queues(const GpuFacts& facts, const Features& features);
 
 // The best that the device offers, but for what the options force.
 //

@@ -137,7 +137,8 @@ void TensorPlaces::bind_created(const sdk::ProgramView& program) {
   device_.ring().upload(constants);
 }
 
-void TensorPlaces::bind(const sdk::SubmissionView& step) {
+bool TensorPlaces::bind(const sdk::SubmissionView& step) {
+  std::swap(previous_, current_);
   current_ = created_;
   const auto bindings = step.bindings();
   for (uint32_t i = 0; i < bindings.size(); ++i) {
@@ -149,6 +150,9 @@ void TensorPlaces::bind(const sdk::SubmissionView& step) {
     Bound bound = resolve(binding);
     current_[binding.tensor] = std::move(bound);
   }
+  const bool is_same = current_ == previous_;
+  previous_.clear();
+  return is_same;
 }
 
 uint64_t TensorPlaces::at(uint32_t id) const {

@@ -32,7 +32,8 @@ class TensorPlaces {
 
   // Points the tensors at the memory of this step.  Allocates nothing where no
   // buffer is staged.
-  void bind(const sdk::SubmissionView& step);
+  // Returns true if all lies where it lay at the call before.
+  bool bind(const sdk::SubmissionView& step);
   // Of tensors in staged buffers: what the device must have before this step,
   // and the host after it.  Constants are there since the program was made.
   std::vector<HostCopy> staged_before() const { return staged(false); }
@@ -61,6 +62,8 @@ class TensorPlaces {
   struct Bound {
     std::shared_ptr<Buffer> buffer;
     uint64_t offset = 0;
+
+    friend bool operator==(const Bound&, const Bound&) = default;
   };
 
   void plan_workspace(const sdk::ProgramView& program,
@@ -76,6 +79,7 @@ class TensorPlaces {
   std::vector<bool> is_written_;  // a tensor, or a view of it
   std::vector<Bound> created_;
   std::vector<Bound> current_;
+  std::vector<Bound> previous_;  // empty between calls of bind
   std::vector<uint64_t> scratch_offsets_;
   std::shared_ptr<Buffer> workspace_;
 };

@@ -43,7 +43,7 @@ class Probe::State {
         results_(gpu, kResultBytes, Memory::kDevice),
         args_(gpu, sizeof(ReadArgs) + sizeof(MultiplyArgs), Memory::kHost) {
     // Never written memory is one page of zeros.
-    gpu.run_once([&](VkCommandBuffer commands) {
+    gpu.run_once(0, [&](VkCommandBuffer commands) {
       vkCmdFillBuffer(commands, memory_.buffer(), 0, VK_WHOLE_SIZE, 0x01010101);
       vkCmdFillBuffer(commands, results_.buffer(), 0, VK_WHOLE_SIZE,
                       0x3f7fbe77);  // 0.999f
@@ -86,7 +86,7 @@ class Probe::State {
     const TexelSets sets(gpu_.device(), pipelines_.texel_layout(), {dispatch});
     VkPipelineLayout layout = pipelines_.layout();
     const auto begin = std::chrono::steady_clock::now();
-    gpu_.run_once([&](VkCommandBuffer commands) {
+    gpu_.run_once(0, [&](VkCommandBuffer commands) {
       vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
                         dispatch.pipeline);
       VkDescriptorSet set = sets.at(0);

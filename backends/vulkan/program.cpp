@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "backends/vulkan/device.hpp"
 #include "backends/vulkan/weights.hpp"
@@ -21,6 +22,7 @@ struct Fault {
   int32_t value;
 };
 
+constexpr size_t kNumCounts = 5;     // of a step's shape
 constexpr uint64_t kFirstSlot = 64;  // the fault is before it
 
 // The weights and pools that the program names, as `check` takes them.
@@ -82,6 +84,7 @@ Program::Program(VulkanDevice& device, const sdk::ProgramView& view)
   parameters_ = std::make_unique<Buffer>(device.gpu(), bytes, Memory::kHost);
   std::memset(parameters_->host(), 0, bytes);
   active_.reserve(num_slots_);
+  shape_.resize(kNumCounts + launches_.size());
 }
 
 DispatchSlot* Program::slots() const {
@@ -168,7 +171,7 @@ tsr_segment Program::segment(uint32_t index) const {
   return segment;
 }
 
-void Program::run(const sdk::SubmissionView& submission) {
+void Program::run(const sdk::SubmissionView& submission, uint32_t lane) {
   const std::lock_guard<std::mutex> lock(mutex_);
   device_.gpu().require_alive();
   sdk::check_step(desc_, submission.value());
@@ -178,12 +181,15 @@ void Program::run(const sdk::SubmissionView& submission) {
   }
   // A step that failed while it ran may have left one.
   std::memset(parameters_->host(), 0, sizeof(Fault));
-  places_->bind(submission);
   const Step step{submission.value(), *places_, parameters_->address()};
-  fill_slots(step);
+  const bool was_filled = std::exchange(is_filled_, false);
+  const bool same_places = places_->bind(submission);
+  const bool same_shape = set_shape(submission.value());
+  if (!was_filled || !same_places || !same_shape) fill_slots(step);
+  is_filled_ = true;
   const Recording& recording = find_recording(step, is_profiled);
   device_.ring().upload(places_->staged_before());
-  device_.gpu().run(recording.commands());
+  device_.gpu().run(lane, recording.commands());
   if (is_profiled) add_records(recording);
   check_fault();
   device_.ring().download(places_->staged_after());
@@ -199,6 +205,24 @@ void Program::require_groups(uint32_t op, const DispatchSlot& slot) const {
           " work-groups, of which the device starts " +
           std::to_string(most[0]) + " x " + std::to_string(most[1]))
       .retry(TSR_RETRY_SMALLER);
+}
+
+bool Program::set_shape(const tsr_submission& submission) {
+  bool is_same = true;
+  auto place = shape_.begin();
+  const auto set = [&](uint32_t value) {
+    is_same = is_same && *place == value;
+    *place++ = value;
+  };
+  set(submission.num_tokens);
+  set(submission.num_seqs);
+  set(submission.num_outputs);
+  set(submission.max_q_len);
+  set(submission.num_decode_tokens);
+  for (const auto& launch : launches_) {
+    set(launch->length_class(submission.max_seq_len));
+  }
+  return is_same;
 }
 
 void Program::fill_slots(const Step& step) {

@@ -28,9 +28,9 @@ class Program {
   tsr_program_info info() const;
   tsr_segment segment(uint32_t index) const;
 
-  // Runs one step and returns when it is done.  Allocates nothing, save at the
-  // first step of a kind, which is recorded.
-  void run(const sdk::SubmissionView& submission);
+  // Runs one step on a lane and returns when it is done.  Allocates nothing,
+  // save at the first step of a kind, which is recorded.
+  void run(const sdk::SubmissionView& submission, uint32_t lane);
 
  private:
   void make_launches(const sdk::ProgramView& view);
@@ -38,6 +38,9 @@ class Program {
   // Lets ops of the same input use what the first of them makes of it.  Returns
   // the life of each op's scratch.
   std::vector<sdk::Lifetime> share_inputs(const sdk::ProgramView& view);
+  // Sets what fill_slots goes by, but for places.  Returns true if it was so at
+  // the last step.
+  bool set_shape(const tsr_submission& submission);
   // Finds the slots that have work, too.
   void fill_slots(const Step& step);
   void require_groups(uint32_t op, const DispatchSlot& slot) const;
@@ -54,7 +57,9 @@ class Program {
   std::unique_ptr<TensorPlaces> places_;
   std::unique_ptr<Buffer> parameters_;  // the fault, then the slots
   uint32_t num_slots_ = 0;
-  std::vector<ActiveSlot> active_;                      // of the step at hand
+  std::vector<ActiveSlot> active_;  // of the step at hand
+  std::vector<uint32_t> shape_;     // of that step: counts, classes of lengths
+  bool is_filled_ = false;          // slots are of that shape and its places
   std::vector<std::unique_ptr<Recording>> recordings_;  // the newest first
   std::mutex mutex_;  // one step at a time: they share parameters
 };

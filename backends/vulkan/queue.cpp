@@ -19,7 +19,8 @@ char* host_at(const BufferRange& range) {
 void VulkanQueue::run(const sdk::SubmissionView& submission) {
   switch (submission.value().kind) {
     case TSR_SUBMIT_PROGRAM:
-      return device_.program(submission.value().program)->run(submission);
+      return device_.program(submission.value().program)
+          ->run(submission, lane_);
     case TSR_SUBMIT_COPY:
       return copy_buffers(submission.value());
     case TSR_SUBMIT_KV_COPY:
@@ -48,7 +49,7 @@ void VulkanQueue::copy_buffers(const tsr_submission& value) {
   } else if (dst->is_staged()) {
     device_.ring().download({{host_at(to), from, value.bytes}});
   } else {
-    device_.copy(from, to, value.bytes);
+    device_.copy(lane_, from, to, value.bytes);
   }
 }
 
@@ -61,7 +62,7 @@ void VulkanQueue::copy_kv_blocks(const sdk::SubmissionView& submission) {
         pool->copies_within(pair.src, pair.dst);
     copies.insert(copies.end(), more.begin(), more.end());
   }
-  device_.copy(copies);
+  device_.copy(lane_, copies);
 }
 
 void VulkanQueue::transfer_kv_blocks(const sdk::SubmissionView& submission) {
@@ -81,7 +82,7 @@ void VulkanQueue::transfer_kv_blocks(const sdk::SubmissionView& submission) {
                 : pool->copies_in(pair.dst, canonical);
     copies.insert(copies.end(), more.begin(), more.end());
   }
-  if (!buffer->is_staged()) return device_.copy(copies);
+  if (!buffer->is_staged()) return device_.copy(lane_, copies);
   std::vector<HostCopy> staged;
   for (const BufferCopy& copy : copies) {
     const BufferRange& canonical = exports ? copy.to : copy.from;

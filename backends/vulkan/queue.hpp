@@ -12,7 +12,9 @@ namespace tessera::vulkan {
 class VulkanQueue final : public sdk::BlockingQueue {
  public:
   explicit VulkanQueue(VulkanDevice& device)
-      : sdk::BlockingQueue(device), device_(device) {}
+      : sdk::BlockingQueue(device),
+        device_(device),
+        lane_(device.gpu().next_compute_lane()) {}
 
  protected:
   void run(const sdk::SubmissionView& submission) override;
@@ -23,6 +25,7 @@ class VulkanQueue final : public sdk::BlockingQueue {
   void transfer_kv_blocks(const sdk::SubmissionView& submission);
 
   VulkanDevice& device_;
+  uint32_t lane_;
 };
 
 }  // namespace tessera::vulkan

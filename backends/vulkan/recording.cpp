@@ -42,7 +42,7 @@ Recording::Recording(const Input& input, std::vector<ActiveSlot> active)
       dispatches_(ask_launches(input, active_)),
       sets_(gpu_.device(), input.device.pipelines().texel_layout(),
             dispatches_),
-      pool_(input.device.gpu().make_pool()) {
+      pool_(input.device.gpu().make_pool(0)) {
   if (input.has_timestamps) {
     timestamps_ = make_timestamps(gpu_.device(), num_ops_ + 1);
   }

@@ -142,6 +142,11 @@ class AttentionBlock final : public AttentionLaunch {
     return query_bytes() + distance_bytes();
   }
 
+  uint32_t length_class(uint32_t max_seq_len) const override {
+    return (keeps_all(kDecode, max_seq_len) ? 0U : 1U) +
+           (keeps_all(kPrefill, max_seq_len) ? 0U : 2U);
+  }
+
   void fill(const Step& step, DispatchSlot* slots) override {
     const StepKind phase = step.submission.max_q_len == 1 ? kDecode : kPrefill;
     const bool is_long = !keeps_all(phase, step.submission.max_seq_len);
@@ -151,12 +156,10 @@ class AttentionBlock final : public AttentionLaunch {
     args.distances = args.queries + query_bytes();
     const uint32_t parts =
         num_parts(phase, step.submission.num_tokens, step.submission.num_seqs);
-    for (uint32_t kind = 0; kind < kNumSteps; ++kind) {
-      const uint32_t groups = kind == chosen ? parts : 0;
-      for (uint32_t i = 0; i < 2; ++i) {
-        set_slot(slots[size_t{2} * kind + i], groups,
-                 uint64_t{pool().desc().num_kv_heads} * chunks_, args);
-      }
+    for (uint32_t i = 0; i < num_slots(); ++i) slots[i].groups[0] = 0;
+    for (uint32_t i = 0; i < 2; ++i) {
+      set_slot(slots[size_t{2} * chosen + i], parts,
+               uint64_t{pool().desc().num_kv_heads} * chunks_, args);
     }
   }
 
@@ -252,7 +255,9 @@ class KvAppendLaunch final : public Launch {
         positions_(input.rows(op.positions)),
         table_(input.rows(op.table)),
         inv_(input.rows(op.kv_inv)),
-        pipeline_(input.pipeline("kv_append", {})) {}
+        pipeline_(input.pipeline("kv_append",
+                                 {pool_->desc().format, k_.dtype(), v_.dtype(),
+                                  op_.style, pool_->desc().head_dim})) {}
 
   Dispatch dispatch(const Step& /*step*/, uint32_t /*slot*/) override {
     return {pipeline_, {}};
@@ -270,7 +275,6 @@ class KvAppendLaunch final : public Launch {
     args.rotate.rotary_dim = static_cast<int32_t>(op_.rotary_dim);
     args.rotate.max_positions =
         table_.exists() ? static_cast<int32_t>(table_.max_entries()) : 0;
-    args.rotate.head_dim = static_cast<int32_t>(pool_->desc().head_dim);
     args.slots = slots_.address(step);
     args.inv = inv_.address(step);
     args.fault = step.fault;

@@ -74,8 +74,11 @@ class Launch {
   virtual ~Launch() = default;
   // Dispatches, in order; each sees what those before it wrote.
   virtual uint32_t num_slots() const { return 1; }
-  // Fills every slot; groups of 0 skip it.
+  // Fills every slot; groups of 0 skip it.  Steps of the same counts and places
+  // fill alike, whatever their max_seq_len, if they are of one class of
+  // lengths.
   virtual void fill(const Step& step, DispatchSlot* slots) = 0;
+  virtual uint32_t length_class(uint32_t /*max_seq_len*/) const { return 0; }
   // What runs where a slot is not skipped.  Asked when a step is recorded;
   // holds as long as the tensors among its texels stay where they are.
   virtual Dispatch dispatch(const Step& step, uint32_t slot) = 0;

@@ -23,12 +23,9 @@ struct BlockSize {
 };
 constexpr std::array<BlockSize, 4> kBlocks = {
     {{1, 8, 1}, {4, 4, 4}, {8, 4, 8}, {16, 4, UINT32_MAX}}};
-constexpr uint32_t kMaxRows = 16;
 constexpr uint64_t kBookBytes = 16;
 
-// W8A8SC, for steps of at least so many rows: a panel of W is expanded to s8,
-// then multiplied, then the next.  Bytes of a panel that processors keep near.
-constexpr uint32_t kRowsToExpand = 32;
+// Bytes of a panel of W8A8SC that processors keep near.
 constexpr uint64_t kPanelBytes = uint64_t{8} << 20;
 
 WeightShape expanded(WeightShape shape) {
@@ -45,7 +42,7 @@ enum class Scaling : uint32_t { kEnd = 0, kCodes = 1, kGroups = 2 };
 class LinearBlock final : public LinearLaunch {
  public:
   LinearBlock(const LaunchInput& input, const tsr_op_linear& op)
-      : LinearLaunch(input, op, kMaxRows) {
+      : LinearLaunch(input, op, kMostBlockRows) {
     if (!has_books() || x().max_entries() < kRowsToExpand) return;
     expanded_ = expanded(shape());
     panel_tiles_ =
@@ -56,7 +53,7 @@ class LinearBlock final : public LinearLaunch {
 
   bool fits() const {
     const GpuFacts& facts = device().gpu().facts();
-    for (const TexelRange& range : weight_texels()) {
+    for (const TexelRange& range : weight_texels(kBlocks[0])) {
       if (!fits_texels(facts, range)) return false;
     }
     return input_bytes() / 16 <= facts.max_texels;
@@ -96,7 +93,7 @@ class LinearBlock final : public LinearLaunch {
     }
     const BlockSize& block = kBlocks[slot / 2];
     return slot % 2 == 0 ? prepare(step, block)
-                         : multiply(step, block, shape(), weight_texels());
+                         : multiply(step, block, shape(), weight_texels(block));
   }
 
  private:
@@ -238,7 +235,7 @@ class LinearBlock final : public LinearLaunch {
   }
 
   Dispatch expand() const {
-    const std::vector<TexelRange> texels = weight_texels();
+    const std::vector<TexelRange> texels = weight_texels(kBlocks.back());
     return {device().pipelines().get("expand_books",
                                      linear_constants(shape(), is_integer())),
             {texels[0], texels[2], texels[3]}};
@@ -249,19 +246,24 @@ class LinearBlock final : public LinearLaunch {
         step.places.scratch_texels(index(), panel_offset(), panel_bytes());
     const TexelRange none = weight().texels(0, 16, VK_FORMAT_R32_SFLOAT);
     return multiply(step, kBlocks.back(), expanded_,
-                    {panel, weight_texels()[1], none, none});
+                    {panel, weight_texels(kBlocks.back())[1], none, none});
   }
 
   bool has_books() const { return shape().code == sdk::packing::Code::kBook; }
 
   // Codes, scales, zeros, mins; the first bytes where there are none.  In place
-  // of the last two, books and escapes.
-  std::vector<TexelRange> weight_texels() const {
+  // of the last two, books and escapes.  Texels of scales are those of the
+  // columns that a lane has side by side.
+  std::vector<TexelRange> weight_texels(const BlockSize& block) const {
+    const bool by_fours = columns_of(block) % 4 == 0;
+    const VkFormat halves =
+        by_fours ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT;
+    const VkFormat floats =
+        by_fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
     const uint64_t blocked =
         uint64_t{shape().num_tiles()} * kTileRows * shape().num_groups;
     const auto section = [&](bool exists, uint64_t offset, uint64_t bits) {
-      const VkFormat format =
-          exists && bits == 16 ? VK_FORMAT_R16_SFLOAT : VK_FORMAT_R32_SFLOAT;
+      const VkFormat format = exists && bits == 16 ? halves : floats;
       return exists ? weight().texels(offset, blocked * bits / 8, format)
                     : weight().texels(0, 16, format);
     };

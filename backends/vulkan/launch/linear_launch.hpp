@@ -5,12 +5,20 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "backends/vulkan/launch/launch.hpp"
 #include "backends/vulkan/weights.hpp"
 
 namespace tessera::vulkan {
+
+// In blocks: rows of x that a work-group has at most.
+constexpr uint32_t kMostBlockRows = 16;
+
+// W8A8SC in blocks, for steps of at least so many rows: a panel of W is
+// expanded to s8, then multiplied, then the next.
+constexpr uint32_t kRowsToExpand = 32;
 
 class LinearLaunch : public Launch {
  public:

@@ -44,47 +44,61 @@ int32_t int_of(uint64_t value) { return static_cast<int32_t>(value); }
 // As shaders/norm.comp numbers them.
 enum NormKind : uint32_t { kRms = 0, kLayer = 1, kSoftmax = 2 };
 
+std::string norm_shader(const LaunchInput& input) {
+  const bool blocks = input.device.features().form == Form::kBlock;
+  return blocks ? "norm_block" : "norm";
+}
+
 std::unique_ptr<Launch> make_norm(const LaunchInput& input) {
   const auto o = input.op.as<tsr_op_norm>();
   const bool layer = input.op.kind() == TSR_OP_LAYER_NORM;
-  return row_launch(input, input.pipeline("norm", {layer ? kLayer : kRms}),
-                    [eps = o.eps, x = input.rows(o.x), y = input.rows(o.y),
-                     weight = input.rows(o.weight),
-                     bias = layer ? input.rows(o.bias) : TensorRows()](
-                        const Step& step, DispatchSlot& slot) {
-                      NormArgs args{x.row_place(step),
-                                    y.row_place(step),
-                                    weight.row_place(step),
-                                    bias.row_place(step),
-                                    int_of(x.rows(step)),
-                                    int_of(x.width()),
-                                    eps,
-                                    0};
-                      set_slot(slot, row_groups(x.rows(step)), 1, args);
-                    });
+  const TensorRows x = input.rows(o.x);
+  const TensorRows y = input.rows(o.y);
+  const TensorRows weight = input.rows(o.weight);
+  const TensorRows bias = layer ? input.rows(o.bias) : TensorRows();
+  return row_launch(
+      input,
+      input.pipeline(norm_shader(input),
+                     {layer ? kLayer : kRms, x.dtype(), y.dtype(),
+                      weight.dtype(), bias.dtype()}),
+      [eps = o.eps, x, y, weight, bias](const Step& step, DispatchSlot& slot) {
+        NormArgs args{x.row_place(step),
+                      y.row_place(step),
+                      weight.row_place(step),
+                      bias.row_place(step),
+                      int_of(x.rows(step)),
+                      int_of(x.width()),
+                      eps,
+                      0};
+        set_slot(slot, row_groups(x.rows(step)), 1, args);
+      });
 }
 
 std::unique_ptr<Launch> make_softmax(const LaunchInput& input) {
   const auto o = input.op.as<tsr_op_softmax>();
-  return row_launch(input, input.pipeline("norm", {kSoftmax}),
-                    [x = input.rows(o.x), y = input.rows(o.y), scale = o.scale](
-                        const Step& step, DispatchSlot& slot) {
-                      NormArgs args;
-                      args.x = x.row_place(step);
-                      args.y = y.row_place(step);
-                      args.rows = int_of(x.rows(step));
-                      args.width = int_of(x.width());
-                      args.factor = scale;
-                      set_slot(slot, row_groups(x.rows(step)), 1, args);
-                    });
+  const TensorRows x = input.rows(o.x);
+  const TensorRows y = input.rows(o.y);
+  return row_launch(
+      input,
+      input.pipeline(norm_shader(input), {kSoftmax, x.dtype(), y.dtype()}),
+      [x, y, scale = o.scale](const Step& step, DispatchSlot& slot) {
+        NormArgs args;
+        args.x = x.row_place(step);
+        args.y = y.row_place(step);
+        args.rows = int_of(x.rows(step));
+        args.width = int_of(x.width());
+        args.factor = scale;
+        set_slot(slot, row_groups(x.rows(step)), 1, args);
+      });
 }
 
 std::unique_ptr<Launch> make_rope(const LaunchInput& input) {
   const auto o = input.op.as<tsr_op_rope>();
+  const TensorRows x = input.rows(o.x);
+  const TensorRows y = input.rows(o.y);
   return row_launch(
-      input, input.pipeline("rope", {}),
-      [o, x = input.rows(o.x), y = input.rows(o.y),
-       positions = input.rows(o.positions),
+      input, input.pipeline("rope", {x.dtype(), y.dtype(), o.style}),
+      [o, x, y, positions = input.rows(o.positions),
        table = input.rows(o.table)](const Step& step, DispatchSlot& slot) {
         RopeArgs args;
         args.x = x.entry_place(step);
@@ -119,10 +133,14 @@ MapKind map_kind_of(uint32_t kind, uint32_t variant) {
 std::unique_ptr<Launch> make_map(const LaunchInput& input) {
   const auto o = input.op.as<tsr_op_elementwise>();
   const bool one_input = input.op.kind() == TSR_OP_GELU;
+  const TensorRows a = input.rows(o.a);
+  const TensorRows b = one_input ? TensorRows() : input.rows(o.b);
+  const TensorRows y = input.rows(o.y);
   return row_launch(
-      input, input.pipeline("map", {map_kind_of(input.op.kind(), o.variant)}),
-      [a = input.rows(o.a), b = one_input ? TensorRows() : input.rows(o.b),
-       y = input.rows(o.y)](const Step& step, DispatchSlot& slot) {
+      input,
+      input.pipeline("map", {map_kind_of(input.op.kind(), o.variant), a.dtype(),
+                             b.dtype(), y.dtype()}),
+      [a, b, y](const Step& step, DispatchSlot& slot) {
         MapArgs args;
         args.a = a.row_place(step);
         args.b = b.row_place(step);
@@ -135,10 +153,12 @@ std::unique_ptr<Launch> make_map(const LaunchInput& input) {
 
 std::unique_ptr<Launch> make_gather(const LaunchInput& input) {
   const auto o = input.op.as<tsr_op_gather>();
+  const TensorRows table = input.rows(o.table);
+  const TensorRows y = input.rows(o.y);
   return row_launch(
-      input, input.pipeline("map", {kGather}),
-      [table = input.rows(o.table), ids = input.rows(o.rows),
-       y = input.rows(o.y)](const Step& step, DispatchSlot& slot) {
+      input, input.pipeline("map", {kGather, table.dtype(), 0, y.dtype()}),
+      [table, ids = input.rows(o.rows), y](const Step& step,
+                                           DispatchSlot& slot) {
         MapArgs args;
         args.a = table.entry_place(step);
         args.y = y.entry_place(step);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
+#include <vector>
 
 namespace tessera::vulkan {
 namespace {
@@ -43,13 +44,26 @@ MemoryHandle allocate(VkDevice device, uint64_t bytes, int type,
 
 // A driver that runs shaders on a CPU takes memory as the system gives it, in
 // pages of 4 KiB, whose addresses cost shaders more than the memory does.
-void advise_large_pages(void* memory, uint64_t bytes) {
-  constexpr uint64_t kPage = uint64_t{2} << 20;
-  const auto begin = reinterpret_cast<uint64_t>(memory);
-  const uint64_t first = (begin + kPage - 1) / kPage * kPage;
-  const uint64_t last = (begin + bytes) / kPage * kPage;
-  if (first >= last) return;
-  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+constexpr uint64_t kLargePage = uint64_t{2} << 20;
+
+// What a buffer takes beside its bytes, to begin and to end with a large page;
+// small ones have none.
+uint64_t large_page_room(const GpuFacts& facts, uint64_t bytes) {
+  constexpr uint64_t kFewPages = 2;
+  const bool wants_any = facts.is_cpu && bytes >= kFewPages * kLargePage;
+  const uint64_t room = wants_any ? 2 * kLargePage : 0;
+  return bytes + room <= facts.max_alloc_bytes ? room : 0;
+}
+
+// Where the first large page of `memory` begins, having asked for those of
+// `bytes` from there on.
+uint64_t take_large_pages(char* memory, uint64_t bytes) {
+  const uint64_t first =
+      (kLargePage - reinterpret_cast<uint64_t>(memory) % kLargePage) %
+      kLargePage;
+  const uint64_t whole = (bytes + kLargePage - 1) / kLargePage * kLargePage;
+  madvise(memory + first, whole, MADV_HUGEPAGE);
+  return first;
 }
 
 uint64_t next_serial() {
@@ -73,8 +87,7 @@ int find_memory_type(const GpuFacts& facts, Memory memory, uint32_t allowed) {
   return -1;
 }
 
-VkMemoryPropertyFlags Buffer::take_memory(const Gpu& gpu, uint64_t bytes,
-                                          Memory memory) {
+void Buffer::take_memory(const Gpu& gpu, uint64_t bytes, Memory memory) {
   const std::string what = "a buffer of " + std::to_string(bytes) + " bytes";
   if (bytes > gpu.facts().max_alloc_bytes) {
     throw sdk::Error(TSR_RESOURCE_EXHAUSTED,
@@ -84,7 +97,8 @@ VkMemoryPropertyFlags Buffer::take_memory(const Gpu& gpu, uint64_t bytes,
   }
   // Whole texels, so that the last bytes can be read as one.
   constexpr uint64_t kTexel = 16;
-  make_buffer(std::max<uint64_t>((bytes + kTexel - 1) / kTexel, 1) * kTexel,
+  make_buffer(gpu,
+              std::max<uint64_t>((bytes + kTexel - 1) / kTexel, 1) * kTexel,
               nullptr);
   VkMemoryRequirements needs{};
   vkGetBufferMemoryRequirements(device_, buffer_.get(), &needs);
@@ -92,23 +106,30 @@ VkMemoryPropertyFlags Buffer::take_memory(const Gpu& gpu, uint64_t bytes,
   if (type < 0) {
     throw sdk::Error(TSR_RESOURCE_EXHAUSTED, what + ": no memory type fits");
   }
+  const VkMemoryPropertyFlags flags =
+      gpu.facts().memory.memoryTypes[type].propertyFlags;
+  const bool maps = !is_staged_ && (flags & kHostFlags) == kHostFlags;
+  const uint64_t room = maps ? large_page_room(gpu.facts(), needs.size) : 0;
   VkResult code = VK_SUCCESS;
-  memory_ = allocate(device_, needs.size, type, nullptr, code);
+  memory_ = allocate(device_, needs.size + room, type, nullptr, code);
   check_vk(code, what);
-  bind();
-  return gpu.facts().memory.memoryTypes[type].propertyFlags;
+  if (maps) map();
+  const uint64_t offset = room > 0 ? take_large_pages(host_, needs.size) : 0;
+  if (maps) host_ += offset;
+  bind(offset);
 }
 
 Buffer::Buffer(const Gpu& gpu, uint64_t bytes, Memory memory)
     : device_(gpu.device()), serial_(next_serial()), bytes_(bytes) {
-  const VkMemoryPropertyFlags flags = take_memory(gpu, bytes, memory);
-  if ((flags & kHostFlags) != kHostFlags) return;
+  take_memory(gpu, bytes, memory);
+}
+
+void Buffer::map() {
   void* mapped = nullptr;
   check_vk(vkMapMemory(device_, memory_.get(), 0, VK_WHOLE_SIZE, 0, &mapped),
            "vkMapMemory");
   host_ = static_cast<char*>(mapped);
   is_mapped_ = true;
-  if (gpu.facts().is_cpu) advise_large_pages(mapped, bytes);
 }
 
 Buffer::Buffer(const Gpu& gpu, void* memory, uint64_t bytes, Staged /*staged*/)
@@ -151,7 +172,7 @@ Buffer::Buffer(const Gpu& gpu, void* memory, uint64_t bytes)
   VkExternalMemoryBufferCreateInfo external{};
   external.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO;
   external.handleTypes = kType;
-  make_buffer(whole, &external);
+  make_buffer(gpu, whole, &external);
   VkMemoryRequirements needs{};
   vkGetBufferMemoryRequirements(device_, buffer_.get(), &needs);
   const int type =
@@ -169,14 +190,14 @@ Buffer::Buffer(const Gpu& gpu, void* memory, uint64_t bytes)
     refuse("the driver does not take this memory");
   }
   check_vk(code, "import of host memory");
-  bind();
+  bind(0);
 }
 
 Buffer::~Buffer() {
   if (is_mapped_) vkUnmapMemory(device_, memory_.get());
 }
 
-void Buffer::make_buffer(uint64_t bytes, const void* next) {
+void Buffer::make_buffer(const Gpu& gpu, uint64_t bytes, const void* next) {
   whole_bytes_ = bytes;
   VkBufferCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
@@ -187,14 +208,22 @@ void Buffer::make_buffer(uint64_t bytes, const void* next) {
       VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
       VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
       VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+  // Concurrent costs buffers nothing, which unlike images are never compressed
+  // for one family; handing them over would cost a submission on both sides.
+  const std::vector<uint32_t> families = gpu.plan().families();
+  if (families.size() > 1) {
+    info.sharingMode = VK_SHARING_MODE_CONCURRENT;
+    info.queueFamilyIndexCount = static_cast<uint32_t>(families.size());
+    info.pQueueFamilyIndices = families.data();
+  }
   VkBuffer buffer = VK_NULL_HANDLE;
   check_vk(vkCreateBuffer(device_, &info, nullptr, &buffer),
            "a buffer of " + std::to_string(bytes) + " bytes");
   buffer_ = {device_, buffer};
 }
 
-void Buffer::bind() {
-  check_vk(vkBindBufferMemory(device_, buffer_.get(), memory_.get(), 0),
+void Buffer::bind(uint64_t offset) {
+  check_vk(vkBindBufferMemory(device_, buffer_.get(), memory_.get(), offset),
            "vkBindBufferMemory");
   VkBufferDeviceAddressInfo info{};
   info.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO;

@@ -53,10 +53,10 @@ class Buffer {
   char* host() const;
 
  private:
-  VkMemoryPropertyFlags take_memory(const Gpu& gpu, uint64_t bytes,
-                                    Memory memory);
-  void make_buffer(uint64_t bytes, const void* next);
-  void bind();
+  void take_memory(const Gpu& gpu, uint64_t bytes, Memory memory);
+  void map();
+  void make_buffer(const Gpu& gpu, uint64_t bytes, const void* next);
+  void bind(uint64_t offset);  // of the memory
 
   VkDevice device_;
   uint64_t serial_;

@@ -2,7 +2,10 @@
 
 #include "backends/vulkan/runtime/gpu.hpp"
 
+#include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tessera::vulkan {
@@ -69,19 +72,35 @@ struct EnabledFeatures {
   }
 };
 
-VkDevice make_device(const GpuFacts& facts) {
-  const float priority = 1.0f;
-  VkDeviceQueueCreateInfo queue{};
-  queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
-  queue.queueFamilyIndex = facts.queue_family;
-  queue.queueCount = 1;
-  queue.pQueuePriorities = &priority;
+// The queues of each family of the plan, up to the last that it names.
+std::vector<VkDeviceQueueCreateInfo> queue_infos(const QueuePlan& plan) {
+  static constexpr std::array<float, kMostLanes> kPriorities = {1.0f, 1.0f,
+                                                                1.0f};
+  std::map<uint32_t, uint32_t> counts;  // by family
+  for (const QueueId& lane : plan.lanes) {
+    uint32_t& count = counts[lane.family];
+    count = std::max(count, lane.index + 1);
+  }
+  std::vector<VkDeviceQueueCreateInfo> infos;
+  for (const auto& [family, count] : counts) {
+    VkDeviceQueueCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    info.queueFamilyIndex = family;
+    info.queueCount = count;
+    info.pQueuePriorities = kPriorities.data();
+    infos.push_back(info);
+  }
+  return infos;
+}
+
+VkDevice make_device(const GpuFacts& facts, const QueuePlan& plan) {
+  const std::vector<VkDeviceQueueCreateInfo> queues = queue_infos(plan);
   const EnabledFeatures enabled(facts);
   VkDeviceCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
   info.pNext = &enabled.core;
-  info.queueCreateInfoCount = 1;
-  info.pQueueCreateInfos = &queue;
+  info.queueCreateInfoCount = static_cast<uint32_t>(queues.size());
+  info.pQueueCreateInfos = queues.data();
   info.enabledExtensionCount = static_cast<uint32_t>(enabled.extensions.size());
   info.ppEnabledExtensionNames = enabled.extensions.data();
   VkDevice device = VK_NULL_HANDLE;
@@ -113,36 +132,59 @@ SemaphoreHandle make_timeline(VkDevice device) {
 
 }  // namespace
 
-Gpu::Gpu(const GpuFacts& facts, uint64_t timeout_ns)
-    : facts_(facts), timeout_ns_(timeout_ns), device_(make_device(facts)) {
-  vkGetDeviceQueue(device_, facts.queue_family, 0, &queue_);
+// What of the other lanes a submission must wait for before it runs: it is
+// done, so that nothing is waited for in truth, but only a wait makes what one
+// queue wrote visible in another.
+struct Gpu::Waits {
+  uint32_t count = 0;
+  std::array<VkSemaphore, kMostLanes> semaphores{};
+  std::array<uint64_t, kMostLanes> values{};
+  std::array<uint64_t, kMostLanes> seen{};  // by lane, once submitted
+};
+
+Gpu::Gpu(const GpuFacts& facts, QueuePlan plan, uint64_t timeout_ns)
+    : facts_(facts),
+      plan_(std::move(plan)),
+      timeout_ns_(timeout_ns),
+      device_(make_device(facts, plan_)) {
   try {
-    make_objects();
+    make_lanes();
   } catch (...) {
-    pool_ = {};
-    done_ = {};
+    lanes_.clear();
     vkDestroyDevice(device_, nullptr);
     throw;
   }
 }
 
-void Gpu::make_objects() {
-  done_ = make_timeline(device_);
-  pool_ = make_pool();
-  once_ = allocate_commands(device_, pool_.get());
+void Gpu::make_lanes() {
+  for (uint32_t i = 0; i < plan_.lanes.size(); ++i) {
+    const QueueId& id = plan_.lanes[i];
+    Lane& lane = lanes_.emplace_back();
+    vkGetDeviceQueue(device_, id.family, id.index, &lane.queue);
+    const auto first = std::find(plan_.lanes.begin(), plan_.lanes.end(), id);
+    const auto sharer = static_cast<size_t>(first - plan_.lanes.begin());
+    lane.mutex = &lanes_[sharer].own_mutex;
+    lane.done = make_timeline(device_);
+    lane.pool = make_pool(i);
+    lane.once = allocate_commands(device_, lane.pool.get());
+  }
 }
 
 Gpu::~Gpu() {
   vkDeviceWaitIdle(device_);
-  pool_ = {};
-  done_ = {};
+  lanes_.clear();
   vkDestroyDevice(device_, nullptr);
 }
 
-PoolHandle Gpu::make_pool() const {
+uint32_t Gpu::next_compute_lane() {
+  return lanes_given_.fetch_add(1, std::memory_order_relaxed) %
+         plan_.num_compute;
+}
+
+PoolHandle Gpu::make_pool(uint32_t lane) const {
   VkCommandPoolCreateInfo info{};
   info.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-  info.queueFamilyIndex = facts_.queue_family;
+  info.queueFamilyIndex = plan_.lanes.at(lane).family;
   VkCommandPool pool = VK_NULL_HANDLE;
   check_vk(vkCreateCommandPool(device_, &info, nullptr, &pool),
            "vkCreateCommandPool");
@@ -161,31 +203,64 @@ void Gpu::check(VkResult code, const std::string& what) {
   check_vk(code, what);
 }
 
-void Gpu::run(VkCommandBuffer commands) { wait(submit(commands)); }
+void Gpu::run(uint32_t lane, VkCommandBuffer commands) {
+  wait(lane, submit(lane, commands));
+}
 
-uint64_t Gpu::submit(VkCommandBuffer commands) {
+Gpu::Waits Gpu::find_waits(uint32_t lane) const {
+  Waits waits;
+  waits.seen = lanes_[lane].seen;
+  for (uint32_t i = 0; i < lanes_.size(); ++i) {
+    const uint64_t value = lanes_[i].waited_for;
+    if (i == lane || value <= waits.seen[i]) continue;
+    waits.semaphores[waits.count] = lanes_[i].done.get();
+    waits.values[waits.count] = value;
+    waits.seen[i] = value;
+    ++waits.count;
+  }
+  return waits;
+}
+
+uint64_t Gpu::submit(uint32_t index, VkCommandBuffer commands) {
+  static constexpr std::array<VkPipelineStageFlags, kMostLanes> kStages = {
+      VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+      VK_PIPELINE_STAGE_ALL_COMMANDS_BIT};
   require_alive();
-  const std::lock_guard<std::mutex> lock(queue_mutex_);
-  VkSemaphore done = done_.get();
-  const uint64_t value = submitted_ + 1;
+  Lane& lane = lanes_[index];
+  const std::lock_guard<std::mutex> lock(*lane.mutex);
+  const Waits waits = find_waits(index);
+  VkSemaphore done = lane.done.get();
+  const uint64_t value = lane.submitted + 1;
   VkTimelineSemaphoreSubmitInfo timeline{};
   timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+  timeline.waitSemaphoreValueCount = waits.count;
+  timeline.pWaitSemaphoreValues = waits.values.data();
   timeline.signalSemaphoreValueCount = 1;
   timeline.pSignalSemaphoreValues = &value;
   VkSubmitInfo info{};
   info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
   info.pNext = &timeline;
+  info.waitSemaphoreCount = waits.count;
+  info.pWaitSemaphores = waits.semaphores.data();
+  info.pWaitDstStageMask = kStages.data();
   info.commandBufferCount = 1;
   info.pCommandBuffers = &commands;
   info.signalSemaphoreCount = 1;
   info.pSignalSemaphores = &done;
-  check(vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE), "vkQueueSubmit");
-  submitted_ = value;
+  check(vkQueueSubmit(lane.queue, 1, &info, VK_NULL_HANDLE), "vkQueueSubmit");
+  lane.submitted = value;
+  lane.seen = waits.seen;
   return value;
 }
 
-void Gpu::wait(uint64_t value) {
-  VkSemaphore done = done_.get();
+void Gpu::wait_idle(Lane& lane) {
+  const std::lock_guard<std::mutex> lock(*lane.mutex);
+  check(vkQueueWaitIdle(lane.queue), "vkQueueWaitIdle");
+}
+
+void Gpu::wait(uint32_t index, uint64_t value) {
+  Lane& lane = lanes_[index];
+  VkSemaphore done = lane.done.get();
   VkSemaphoreWaitInfo info{};
   info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
   info.semaphoreCount = 1;
@@ -195,10 +270,13 @@ void Gpu::wait(uint64_t value) {
   // The wait failed, not the work: the caller may go on once that is done.
   if (waited == VK_ERROR_OUT_OF_HOST_MEMORY ||
       waited == VK_ERROR_OUT_OF_DEVICE_MEMORY) {
-    const std::lock_guard<std::mutex> lock(queue_mutex_);
-    check(vkQueueWaitIdle(queue_), "vkQueueWaitIdle");
+    wait_idle(lane);
   }
   check(waited, "vkWaitSemaphores");
+  uint64_t before = lane.waited_for;
+  while (before < value &&
+         !lane.waited_for.compare_exchange_weak(before, value)) {
+  }
   const std::string message = Instance::get().take_message();
   if (!message.empty()) {
     throw sdk::Error(TSR_INTERNAL, "validation: " + message);
@@ -207,19 +285,24 @@ void Gpu::wait(uint64_t value) {
 
 void Gpu::settle() {
   if (!is_lost_) return;
-  const std::lock_guard<std::mutex> lock(queue_mutex_);
-  vkQueueWaitIdle(queue_);
+  for (Lane& lane : lanes_) {
+    const std::lock_guard<std::mutex> lock(*lane.mutex);
+    vkQueueWaitIdle(lane.queue);
+  }
 }
 
-void Gpu::run_once(const std::function<void(VkCommandBuffer)>& record) {
-  const std::lock_guard<std::mutex> lock(pool_mutex_);
+void Gpu::run_once(uint32_t index,
+                   const std::function<void(VkCommandBuffer)>& record) {
+  Lane& lane = lanes_[index];
+  const std::lock_guard<std::mutex> lock(lane.once_mutex);
   require_alive();
-  check_vk(vkResetCommandPool(device_, pool_.get(), 0), "vkResetCommandPool");
-  begin_commands(once_, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
-  record(once_);
-  add_barrier(once_);
-  check_vk(vkEndCommandBuffer(once_), "vkEndCommandBuffer");
-  run(once_);
+  check_vk(vkResetCommandPool(device_, lane.pool.get(), 0),
+           "vkResetCommandPool");
+  begin_commands(lane.once, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
+  record(lane.once);
+  add_barrier(lane.once);
+  check_vk(vkEndCommandBuffer(lane.once), "vkEndCommandBuffer");
+  run(index, lane.once);
 }
 
 VkCommandBuffer allocate_commands(VkDevice device, VkCommandPool pool) {
@@ -254,6 +337,17 @@ void add_barrier(VkCommandBuffer commands) {
       VK_ACCESS_HOST_READ_BIT;
   vkCmdPipelineBarrier(commands, kFrom, kFrom | VK_PIPELINE_STAGE_HOST_BIT, 0,
                        1, &barrier, 0, nullptr, 0, nullptr);
+}
+
+void add_copy_barrier(VkCommandBuffer commands) {
+  constexpr VkPipelineStageFlags kAll = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+  VkMemoryBarrier barrier{};
+  barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
+  barrier.srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_MEMORY_READ_BIT |
+                          VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_HOST_READ_BIT;
+  vkCmdPipelineBarrier(commands, kAll, kAll | VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+                       &barrier, 0, nullptr, 0, nullptr);
 }
 
 }  // namespace tessera::vulkan

@@ -149,24 +149,22 @@ void read_features(VkInstance instance, GpuFacts& facts) {
   }
 }
 
-void read_queue(GpuFacts& facts, double tick_ns) {
+void read_queues(GpuFacts& facts, double tick_ns) {
   uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(facts.physical, &count, nullptr);
   std::vector<VkQueueFamilyProperties> families(count);
   vkGetPhysicalDeviceQueueFamilyProperties(facts.physical, &count,
                                            families.data());
-  const auto family = std::find_if(
-      families.begin(), families.end(),
-      [](const auto& f) { return (f.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0; });
-  if (family == families.end()) {
+  facts.queues = choose_queues(families);
+  if (facts.queues.lanes.empty()) {
     facts.missing = "the driver has no compute queue";
     return;
   }
-  facts.queue_family =
-      static_cast<uint32_t>(std::distance(families.begin(), family));
-  if (family->timestampValidBits == 0) return;
+  const uint32_t tick_bits =
+      families[facts.queues.lanes[0].family].timestampValidBits;
+  if (tick_bits == 0) return;
   facts.timestamp_ns = tick_ns;
-  facts.timestamp_mask = UINT64_MAX >> (64 - family->timestampValidBits);
+  facts.timestamp_mask = UINT64_MAX >> (64 - tick_bits);
 }
 
 GpuFacts read_facts(VkInstance instance, VkPhysicalDevice physical) {
@@ -215,7 +213,7 @@ GpuFacts read_facts(VkInstance instance, VkPhysicalDevice physical) {
     facts.subgroup_operations = v11.subgroupSupportedOperations;
   }
   read_features(instance, facts);
-  read_queue(facts, double{plain.limits.timestampPeriod});
+  read_queues(facts, double{plain.limits.timestampPeriod});
   vkGetPhysicalDeviceMemoryProperties(physical, &facts.memory);
   return facts;
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "backends/vulkan/runtime/matrix_facts.hpp"
+#include "backends/vulkan/runtime/queue_plan.hpp"
 
 namespace tessera::vulkan {
 
@@ -47,7 +48,7 @@ struct GpuFacts {
       false;                    // a pipeline may ask for that size, and full
   double timestamp_ns = 0.0;    // of a tick; 0: no timestamps
   uint64_t timestamp_mask = 0;  // ticks begin again beyond it
-  uint32_t queue_family = 0;
+  QueuePlan queues;             // all that it has a use for
   VkPhysicalDeviceMemoryProperties memory{};
 };
 

@@ -79,7 +79,10 @@ class StagingRing::Cutter {
 };
 
 StagingRing::StagingRing(Gpu& gpu, uint64_t slot_bytes, uint32_t num_slots)
-    : gpu_(gpu), slot_bytes_(slot_bytes), num_slots_(num_slots) {}
+    : gpu_(gpu),
+      lane_(gpu.plan().copy_lane()),
+      slot_bytes_(slot_bytes),
+      num_slots_(num_slots) {}
 
 // Nothing runs: no copy returns before its end.
 StagingRing::~StagingRing() = default;
@@ -88,7 +91,7 @@ void StagingRing::make_slots() {
   std::vector<Slot> slots(num_slots_);
   for (Slot& slot : slots) {
     slot.memory = std::make_unique<Buffer>(gpu_, slot_bytes_, Memory::kHost);
-    slot.pool = gpu_.make_pool();
+    slot.pool = gpu_.make_pool(lane_);
     slot.commands = allocate_commands(gpu_.device(), slot.pool.get());
   }
   slots_ = std::move(slots);
@@ -116,7 +119,7 @@ void StagingRing::give_back(Slot* slot) {
 void StagingRing::wait_quietly(uint64_t value) {
   try {
     gpu_.require_alive();
-    gpu_.wait(value);
+    gpu_.wait(lane_, value);
   } catch (const std::exception&) {
     // Whoever waits so has a failure to tell already, or nobody to tell it.
     gpu_.settle();
@@ -128,7 +131,7 @@ void StagingRing::submit(Slot& slot, const std::vector<Piece>& pieces,
   check_vk(vkResetCommandPool(gpu_.device(), slot.pool.get(), 0),
            "vkResetCommandPool");
   begin_commands(slot.commands, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
-  add_barrier(slot.commands);
+  add_copy_barrier(slot.commands);
   for (const Piece& piece : pieces) {
     const Buffer& buffer = *piece.copy.device.buffer;
     const uint64_t on_device = buffer.origin() + piece.copy.device.offset;
@@ -142,9 +145,9 @@ void StagingRing::submit(Slot& slot, const std::vector<Piece>& pieces,
                       &region);
     }
   }
-  add_barrier(slot.commands);
+  add_copy_barrier(slot.commands);
   check_vk(vkEndCommandBuffer(slot.commands), "vkEndCommandBuffer");
-  slot.submitted = gpu_.submit(slot.commands);
+  slot.submitted = gpu_.submit(lane_, slot.commands);
 }
 
 void StagingRing::upload(const std::vector<HostCopy>& copies) {
@@ -153,7 +156,7 @@ void StagingRing::upload(const std::vector<HostCopy>& copies) {
   try {
     for (auto pieces = cutter.next(); !pieces.empty(); pieces = cutter.next()) {
       const Lease slot(*this, take_slot(true));
-      gpu_.wait(slot->submitted);
+      gpu_.wait(lane_, slot->submitted);
       for (const Piece& piece : pieces) {
         std::memcpy(slot->memory->host() + piece.at, piece.copy.host,
                     piece.copy.bytes);
@@ -161,7 +164,7 @@ void StagingRing::upload(const std::vector<HostCopy>& copies) {
       submit(*slot, pieces, Direction::kUp);
       last = slot->submitted;
     }
-    gpu_.wait(last);
+    gpu_.wait(lane_, last);
   } catch (...) {
     wait_quietly(last);
     throw;
@@ -176,7 +179,7 @@ void StagingRing::download(const std::vector<HostCopy>& copies) {
   std::deque<Copied> running;
   const auto empty_oldest = [&] {
     const Copied& oldest = running.front();
-    gpu_.wait(oldest.slot->submitted);
+    gpu_.wait(lane_, oldest.slot->submitted);
     for (const Piece& piece : oldest.pieces) {
       std::memcpy(piece.copy.host, oldest.slot->memory->host() + piece.at,
                   piece.copy.bytes);
@@ -192,7 +195,7 @@ void StagingRing::download(const std::vector<HostCopy>& copies) {
         empty_oldest();
       }
       Lease slot(*this, taken);
-      gpu_.wait(slot->submitted);
+      gpu_.wait(lane_, slot->submitted);
       submit(*slot, pieces, Direction::kDown);
       running.push_back({std::move(slot), std::move(pieces)});
     }

@@ -61,6 +61,7 @@ class StagingRing {
   void wait_quietly(uint64_t value);
 
   Gpu& gpu_;
+  uint32_t lane_;  // of copies, beside steps where the device has one
   uint64_t slot_bytes_;
   uint32_t num_slots_;
   std::mutex mutex_;

@@ -15,6 +15,7 @@ uint64_t texel_bytes(VkFormat format) {
     case VK_FORMAT_R32_SFLOAT:
     case VK_FORMAT_R32_SINT:
       return 4;
+    case VK_FORMAT_R16G16B16A16_SFLOAT:
     case VK_FORMAT_R32G32_UINT:
       return 8;
     default:

@@ -53,6 +53,7 @@ layout(binding = 4) uniform samplerBuffer min_texels;
 
 const uint ROWS_AT_ONCE = ROWS < 4u ? ROWS : 4u;
 const uint SUMS = ROWS * COLUMNS;
+const uint SIDE_BY_SIDE = COLUMNS % 4u == 0u ? 4u : 1u;
 const uint X_WORDS = STEP * ROWS * CHUNK_VALUES / PER_WORD;
 const uint X_TEXELS = (X_WORDS + 4u * LANES - 1u) / (4u * LANES);
 
@@ -67,20 +68,39 @@ shared uint results[4096];  // SUMS * LANES: 16 rows of a tile
 
 int block_tile() { return int(gl_WorkGroupID.y * COLUMNS * LANES / 64u); }
 int block_row() { return int(gl_WorkGroupID.x * ROWS); }
-// Within the tile, of this lane.
+// Within the tile, of this lane: it has SIDE_BY_SIDE columns that follow each
+// other, whose scales are one texel.
 int tile_column(uint c) {
-  return int(gl_WorkGroupID.y * COLUMNS * LANES % 64u + c * LANES) +
-         lane_index();
+  const uint first = gl_WorkGroupID.y * COLUMNS * LANES % 64u;
+  return int(first + c / SIDE_BY_SIDE * SIDE_BY_SIDE * LANES +
+             c % SIDE_BY_SIDE) +
+         lane_index() * int(SIDE_BY_SIDE);
+}
+
+// Where the scales of columns from c on are, of group g.
+int texel_of(int tile, int g, uint c) {
+  return ((tile * args.num_groups + g) * 64 + tile_column(c)) /
+         int(SIDE_BY_SIDE);
 }
 
 void load_group(int tile, int g) {
-  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
-    const int at = (tile * args.num_groups + g) * 64 + tile_column(c);
-    if (SCALING != SCALES_END) scales[c] = texelFetch(scale_texels, at).x;
+  [[unroll]] for (uint c = 0u; c < COLUMNS; c += SIDE_BY_SIDE) {
+    const int at = texel_of(tile, g, c);
+    vec4 scale;
+    if (SCALING != SCALES_END) scale = texelFetch(scale_texels, at);
 #ifndef BOOKS
-    if (HAS_ZERO != 0u) zeros[c] = texelFetch(zero_texels, at).x;
-    if (HAS_MIN != 0u) mins[c] = texelFetch(min_texels, at).x;
+    vec4 zero;
+    vec4 least;
+    if (HAS_ZERO != 0u) zero = texelFetch(zero_texels, at);
+    if (HAS_MIN != 0u) least = texelFetch(min_texels, at);
 #endif
+    [[unroll]] for (uint i = 0u; i < SIDE_BY_SIDE; ++i) {
+      if (SCALING != SCALES_END) scales[c + i] = scale[i];
+#ifndef BOOKS
+      if (HAS_ZERO != 0u) zeros[c + i] = zero[i];
+      if (HAS_MIN != 0u) mins[c + i] = least[i];
+#endif
+    }
   }
 }
 
@@ -235,8 +255,11 @@ uvec4 fetch_row_scales() {
 void store_direct(int tile) {
   const uvec4 row_scales = fetch_row_scales();
   float column_scales[MAX_COLUMNS];
-  [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
-    column_scales[c] = texelFetch(scale_texels, tile * 64 + tile_column(c)).x;
+  [[unroll]] for (uint c = 0u; c < COLUMNS; c += SIDE_BY_SIDE) {
+    const vec4 scale = texelFetch(scale_texels, texel_of(tile, 0, c));
+    [[unroll]] for (uint i = 0u; i < SIDE_BY_SIDE; ++i) {
+      column_scales[c + i] = scale[i];
+    }
   }
   [[unroll]] for (uint i = 0u; i < SUMS; ++i) {
     uint result = result_of(i);

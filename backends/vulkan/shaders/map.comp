@@ -12,6 +12,9 @@
 #define MAP_GATHER 4u
 
 layout(constant_id = 1) const uint KIND = 0u;
+layout(constant_id = 2) const uint A_DTYPE = 1u;
+layout(constant_id = 3) const uint B_DTYPE = 0u;
+layout(constant_id = 4) const uint Y_DTYPE = 1u;
 
 struct Args {
   RowPlace a;
@@ -42,6 +45,9 @@ float mapped(float a, int row, int i) {
 
 void main() {
   args = place.v;
+  args.a.dtype = int(A_DTYPE);
+  args.b.dtype = int(B_DTYPE);
+  args.y.dtype = int(Y_DTYPE);
   const int lane = int(gl_LocalInvocationIndex);
   int row = int(gl_WorkGroupID.x);
   do {

@@ -6,6 +6,10 @@
 #include "base.glsl"
 #include "rotate.glsl"
 
+layout(constant_id = 1) const uint X_DTYPE = 1u;
+layout(constant_id = 2) const uint Y_DTYPE = 1u;
+layout(constant_id = 3) const uint STYLE = 0u;
+
 struct Args {
   RowPlace x;
   RowPlace y;
@@ -16,6 +20,9 @@ READ_ARGS_ONCE(Args)
 
 void main() {
   args = place.v;
+  args.x.dtype = int(X_DTYPE);
+  args.y.dtype = int(Y_DTYPE);
+  args.rotate.style = int(STYLE);
   const int token = int(gl_WorkGroupID.x);
   const int head = int(gl_WorkGroupID.y);
   const int lane = int(gl_LocalInvocationIndex);

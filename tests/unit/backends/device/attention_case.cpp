@@ -282,6 +282,15 @@ void AttentionStep::run(const std::shared_ptr<Device>& device) {
   SCOPED_TRACE(case_.name() + " KV " + std::to_string(desc_.format));
   const Status status = run_op(device);
   ASSERT_TRUE(status.ok()) << status.message();
+  compare();
+}
+
+void AttentionStep::set_seq_len(uint32_t seq, uint32_t seq_len) {
+  lens_[seq] = static_cast<int32_t>(seq_len);
+  seq_lens_.set_integer(0, seq, lens_[seq]);
+}
+
+void AttentionStep::compare() {
   EXPECT_TRUE(out_.gaps_untouched());
   auto pool = reference::KvPool::open(desc_, blocks_);
   ASSERT_TRUE(pool.ok()) << pool.status().message();

@@ -59,6 +59,10 @@ class AttentionStep {
   uint32_t num_tokens() const;
   uint32_t num_seqs() const { return static_cast<uint32_t>(case_.seqs.size()); }
   uint32_t max_blocks() const { return max_blocks_; }
+  // Of the steps to come; no more than the case says.
+  void set_seq_len(uint32_t seq, uint32_t seq_len);
+  // What the last step gave with the oracle.
+  void compare();
 
  private:
   void make_tables(std::mt19937& rng);

@@ -83,6 +83,10 @@ class RepeatedStep {
   Status run();
   // Numbers of the steps to come.
   tsr_submission& step() { return submission_.record(); }
+  // Where the program's tensor `id` lies in the steps to come.
+  void bind(uint32_t id, uint64_t buffer) {
+    submission_.add_binding({id, 0, buffer, 0});
+  }
 
  private:
   friend class OpRunner;

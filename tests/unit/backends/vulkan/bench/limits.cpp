@@ -33,7 +33,7 @@ double least(const Time& time) {
 }  // namespace
 
 VulkanLimits::VulkanLimits()
-    : gpu_(first_gpu(), kTimeoutNs),
+    : gpu_(first_gpu(), one_lane(first_gpu().queues), kTimeoutNs),
       pipelines_(gpu_, "", Features{}),
       probe_(gpu_, pipelines_, kReadBytes, kSteps) {
   const double by_address = least([&] { return probe_.read_seconds(false); });

@@ -64,7 +64,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "form=tile matrix=emulated",
                     "form=tile matrix=emulated dot=native storage=emulated",
                     "form=tile subgroups=off",
-                    "form=tile subgroups=native storage=emulated"),
+                    "form=tile subgroups=native storage=emulated",
+                    "queues=emulated staging=always"),
     [](const auto& words) { return test_name_of(words.param); });
 
 TEST(VulkanVariants, UnknownOptionsAndWaysAreRefusedByName) {
@@ -77,9 +78,10 @@ TEST(VulkanVariants, UnknownOptionsAndWaysAreRefusedByName) {
   EXPECT_THAT(
       try_open({{"staging", "never"}}).status().message(),
       testing::HasSubstr("staging=never is none of auto, needed, always"));
-  EXPECT_THAT(try_open({{"shape", "block"}}).status().message(),
-              testing::HasSubstr("no option shape; there are timeout_ms, form, "
-                                 "storage, subgroups, dot, matrix, staging"));
+  EXPECT_THAT(
+      try_open({{"shape", "block"}}).status().message(),
+      testing::HasSubstr("no option shape; there are timeout_ms, form, "
+                         "storage, subgroups, dot, matrix, staging, queues"));
 }
 
 TEST(VulkanVariants, WhatIsMissingIsSaid) {

@@ -18,6 +18,7 @@
 #include "tests/unit/backends/device/attention_case.hpp"
 #include "tests/unit/backends/device/device_under_test.hpp"
 #include "tests/unit/backends/device/linear_case.hpp"
+#include "tests/unit/backends/vulkan/faults/pretended_queues.hpp"
 
 namespace tessera::device_test {
 namespace {
@@ -119,8 +120,9 @@ void check_two_drivers(const std::string& first, const std::string& second) {
   work_at_once(devices);
 }
 
-void check_many_queues() {
-  const auto device = open_named("vulkan:0");
+void check_many_queues(const Options& options) {
+  asked_for = "vulkan:0";
+  const auto device = try_open(options);
   if (device.status().code() == TSR_UNAVAILABLE) _exit(kNoDevice);
   ASSERT_TRUE(device.ok()) << device.status().message();
   work_at_once({*device});
@@ -133,19 +135,36 @@ template <typename Check>
   _exit(testing::Test::HasFailure() ? 1 : 0);
 }
 
+class QueuesOfADriver : public testing::TestWithParam<const char*> {};
+
 TEST(VulkanDevices, WithoutADriverTheReasonIsSaid) {
   EXPECT_EXIT(end_after(check_no_driver), testing::ExitedWithCode(0), "");
 }
 
-TEST(VulkanDevices, ManyQueuesOfOneDeviceGiveTheOraclesResults) {
+// Steps on several queues of the driver, copies on one for copies.
+TEST_P(QueuesOfADriver, GiveTheOraclesResults) {
   bool is_there = true;
   const auto ended_well = [&](int status) {
     is_there = !WIFEXITED(status) || WEXITSTATUS(status) != kNoDevice;
     return !is_there || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
   };
-  EXPECT_EXIT(end_after(check_many_queues), ended_well, "");
+  EXPECT_EXIT(end_after([] {
+                Options options;
+                if (*GetParam() != '\0') {
+                  vulkan_faults::load_families_of(GetParam());
+                  options = {{"queues", "native"}, {"staging", "always"}};
+                }
+                check_many_queues(options);
+              }),
+              ended_well, "");
   if (!is_there) GTEST_SKIP() << "there is no Vulkan device";
 }
+
+INSTANTIATE_TEST_SUITE_P(All, QueuesOfADriver,
+                         testing::Values("", "nvidia", "radv", "intel"),
+                         [](const auto& driver) {
+                           return *driver.param == '\0' ? "own" : driver.param;
+                         });
 
 TEST(VulkanDevices, TwoDriversAreTwoDevicesThatWorkAtOnce) {
   const auto first = lavapipe_manifest();

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "tests/unit/backends/vulkan/faults/pretended_queues.hpp"
+
 namespace tessera::vulkan_faults {
 namespace {
 
@@ -181,6 +183,11 @@ create_instance(const VkInstanceCreateInfo* info,
   return made;
 }
 
+PFN_vkVoidFunction function_below(VkDevice device, const char* name) {
+  const PFN_vkVoidFunction pretended = pretended_function(name);
+  return pretended != nullptr ? pretended : next_device_proc(device, name);
+}
+
 VKAPI_ATTR VkResult VKAPI_CALL
 create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo* info,
               const VkAllocationCallbacks* allocator, VkDevice* device) {
@@ -191,11 +198,13 @@ create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo* info,
   if (link == nullptr) return VK_ERROR_INITIALIZATION_FAILED;
   next_device_proc = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
   link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+  const VkDeviceCreateInfo asked = pretended_device(*info);
   const VkResult made = reinterpret_cast<PFN_vkCreateDevice>(
-      next[kCreateDevice])(physical, info, allocator, device);
+      next[kCreateDevice])(physical, &asked, allocator, device);
   if (made != VK_SUCCESS) return made;
+  pretend_device(*device, next_device_proc);
   for (int i = 0; i < kCreateDevice; ++i) {
-    next[i] = next_device_proc(*device, kNames[i]);
+    next[i] = function_below(*device, kNames[i]);
   }
   loaded = true;
   return VK_SUCCESS;
@@ -204,7 +213,7 @@ create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo* info,
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_proc(VkDevice device,
                                                      const char* name) {
   const PFN_vkVoidFunction hook = hook_of(name);
-  return hook != nullptr ? hook : next_device_proc(device, name);
+  return hook != nullptr ? hook : function_below(device, name);
 }
 
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_proc(VkInstance instance,
@@ -226,6 +235,8 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_proc(VkInstance instance,
   }
   const PFN_vkVoidFunction hook = hook_of(name);
   if (hook != nullptr) return hook;
+  const PFN_vkVoidFunction pretended = pretended_function(name);
+  if (pretended != nullptr) return pretended;
   return next_instance_proc == nullptr ? nullptr
                                        : next_instance_proc(instance, name);
 }

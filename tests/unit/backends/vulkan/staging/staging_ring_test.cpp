@@ -75,7 +75,8 @@ class StagingRingTest : public testing::Test {
   void TearDown() override { faults::fail_nothing(); }
 
   static std::unique_ptr<Gpu> open() {
-    return std::make_unique<Gpu>(Instance::get().gpus()[0], kMinute);
+    const GpuFacts& facts = Instance::get().gpus()[0];
+    return std::make_unique<Gpu>(facts, emulated_lanes(facts.queues), kMinute);
   }
   Gpu& gpu() { return *gpu_; }
 
