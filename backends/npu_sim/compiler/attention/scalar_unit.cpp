@@ -29,7 +29,8 @@ double PipeQueue::room() const {
 }
 
 void PipeQueue::skip(double cycles) {
-  for (Group& group : groups_) group.end += cycles;
+  // Of those before the oldest nothing is asked.
+  for (size_t i = oldest_; i < next_; ++i) groups_[i % kGroups].end += cycles;
 }
 
 void Scalar::issue(Queue queue, double count, double each, double end) {

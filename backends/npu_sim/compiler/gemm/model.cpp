@@ -33,6 +33,8 @@ TileTimes narrowed(TileTimes tile, double rows, double columns) {
   tile.input.scale(rows);
   tile.weight.scale(columns);
   tile.exit *= rows * columns;
+  tile.exit_pace *= rows * columns;
+  tile.release *= rows * columns;
   tile.chunks *= rows;
   tile.chunk *= columns;
   tile.other_reads *= rows * columns;
@@ -101,12 +103,18 @@ struct Deal {
   double parts = 1;  // each of which ends with its own last row
   Edges edges;
 
+  // A tile in the mean, if one of the last row or column takes that share of a
+  // whole one.
+  double mean(double last_row, double last_column) const {
+    return (rows - parts * (1 - last_row)) / rows *
+           (columns - (1 - last_column)) / columns;
+  }
+
   // Tiles of the busiest core, counted as whole ones, if a tile of the last
   // row or column takes that share of one.  Each core has its share of them.
   double whole(double last_row, double last_column) const {
     if (waves <= 1) return waves;
-    const double fill = (rows - parts * (1 - last_row)) / rows *
-                        (columns - (1 - last_column)) / columns;
+    const double fill = mean(last_row, last_column);
     // One has more than the mean of those that are full.
     const double short_rows = last_row < 1 ? parts : 0;
     const double full =
@@ -156,11 +164,20 @@ double least_cycles(const TileTimes& tile, const Deal& deal) {
   const double hits = tile.input.cycles(0, 0) + tile.weight.cycles(0, 0);
   return (deal.whole(deal.edges.rows, deal.edges.columns) - 1) *
          std::max({tile.packets * std::max(hits, tile.compute),
-                   tile.sums * tile.exit, tile.sums * tile.siblings()});
+                   tile.sums * tile.exit_pace, tile.sums * tile.siblings()});
 }
 
+// A stretch of a launch, if it were alike from end to end.
+struct Phase {
+  double cycles = 0;
+  double tiles = 0;  // of the busiest core, as whole ones
+  PacketTimes packet;
+  double growth = 0;  // of the bytes that wait in L2 for DRAM
+};
+
 // The product itself, in stretches: results that DRAM has no time for stay in
-// L2 and leave the inputs less room.
+// L2 and leave the inputs less room.  When too many do, L2 drains: for each
+// byte that comes in one leaves, and who brings it waits for that.
 struct Replay {
   const GemmContext& context;
   const TrafficModel& model;
@@ -173,14 +190,22 @@ struct Replay {
   // A packet that nobody has read yet.
   PacketTimes first() const;
   // Tiles of the busiest core, as whole ones.
-  double tiles(const Traffic& traffic, double steady) const;
+  double tiles(const Traffic& traffic) const;
+  // `count`: of a stretch, whole tiles of the busiest core.
+  Phase filling(const Traffic& traffic, double share, bool is_first,
+                double count) const;
+  // `filled`: the same while L2 does not drain.
+  Phase draining(const Traffic& traffic, double share,
+                 const Phase& filled) const;
+  TileTimes drained_tile(const Phase& filled, double share) const;
+  void add(const Phase& phase, double part, GemmCost& cost) const;
 };
 
 PacketTimes Replay::first() const {
   Traffic cold;
   cold.input.first = model.first_input();
   cold.weight.first = model.first_weight();
-  PacketTimes times = packet_times(context, tile, cold, 1);
+  PacketTimes times = packet_times(context, tile, cold, 1, 1);
   if (!model.shares_both()) return times;
   // Who brings the one to L2 finds the other there.
   const double byte = 1 / context.profile.dram_rate();
@@ -194,51 +219,135 @@ PacketTimes Replay::first() const {
   return times;
 }
 
-double Replay::tiles(const Traffic& traffic, double steady) const {
-  const auto share = [&](double rows, double columns) {
-    if (rows >= 1 && columns >= 1) return 1.0;
-    const TileTimes edge = narrowed(tile, rows, columns);
-    return steady_tile(context, edge,
-                       packet_times(context, edge, traffic, deal.busy)) /
-           steady;
+double Replay::tiles(const Traffic& traffic) const {
+  if (deal.edges.rows >= 1 && deal.edges.columns >= 1) return deal.whole(1, 1);
+  const auto cycles = [&](const TileTimes& one, const Traffic& comes) {
+    return steady_tile(context, one,
+                       packet_times(context, one, comes, deal.busy, 1));
   };
-  return deal.whole(share(deal.edges.rows, 1), share(1, deal.edges.columns));
+  const double steady = cycles(tile, traffic);
+  const auto share = [&](double rows, double columns, const Traffic& comes) {
+    return cycles(narrowed(tile, rows, columns), comes) / steady;
+  };
+  const double rows = deal.edges.rows;
+  const double columns = deal.edges.columns;
+  const double row = rows < 1 ? share(rows, 1, traffic) : 1;
+  const double column = columns < 1 ? share(1, columns, traffic) : 1;
+  if (deal.waves > 1 || deal.parts > 1) return deal.whole(row, column);
+  // Cores of one wave read the same packets: who has the short tile runs ahead
+  // until it brings what the others then find in L2.
+  Traffic found = traffic;
+  found.input.first = found.input.again = 0;
+  found.weight.first = found.weight.again = 0;
+  return std::max(cycles(tile, found) / steady, deal.mean(row, column));
+}
+
+Phase Replay::filling(const Traffic& traffic, double share, bool is_first,
+                      double count) const {
+  Phase phase;
+  phase.packet = packet_times(context, tile, traffic, deal.busy, 1);
+  const double steady = steady_tile(context, tile, phase.packet);
+  phase.tiles = count;
+  phase.cycles = count * steady;
+  // Nothing is emptied yet while the first sum is computed.
+  if (is_first) {
+    phase.cycles += first().mte2 - steady / tile.sums +
+                    packets_cycles(tile, phase.packet) *
+                        std::max(0.0, 1 / tile.sums - 1 / tile.packets);
+  }
+  const double rate = context.profile.dram_rate();
+  const double reads = share * traffic.dram();
+  phase.cycles = std::max(phase.cycles, reads / rate);
+  phase.growth = share * model.output() - (rate * phase.cycles - reads);
+  return phase;
+}
+
+// Its results leave at the rate of DRAM, which all share that write at a time.
+TileTimes Replay::drained_tile(const Phase& filled, double share) const {
+  TileTimes slow = tile;
+  const double busy_cycles = std::max(1.0, filled.cycles);
+  const double tiles = deal.rows * deal.columns * share;
+  const double rate = context.profile.dram_rate();
+  const auto slowed = [&](double cycles, double bytes, double writers) {
+    const double together = std::max(1.0, writers * cycles / busy_cycles);
+    return std::max(cycles, bytes * together / rate);
+  };
+  const double bytes = share * model.output() / tiles / tile.sums;
+  const double exits = filled.tiles * tile.sums;
+  if (tile.chunks == 0) {
+    slow.exit_pace =
+        slowed(tile.exit_pace * exits, bytes * exits, deal.busy) / exits;
+    slow.release += slow.exit_pace - tile.exit_pace;
+    return slow;
+  }
+  const double lanes = real(context.num_siblings());
+  const double chunks = exits * tile.chunks;
+  slow.chunk =
+      slowed(tile.chunk * chunks, bytes * exits / lanes, deal.busy * lanes) /
+      chunks;
+  return slow;
+}
+
+Phase Replay::draining(const Traffic& traffic, double share,
+                       const Phase& filled) const {
+  constexpr double kInAndOut = 2;
+  const TileTimes slow = drained_tile(filled, share);
+  Phase phase;
+  phase.packet = packet_times(context, slow, traffic, deal.busy, kInAndOut);
+  const double steady = steady_tile(context, slow, phase.packet);
+  phase.tiles = filled.tiles;
+  const double rate = context.profile.dram_rate();
+  const double reads = share * traffic.dram();
+  const double moved = kInAndOut * reads + share * model.output();
+  phase.cycles = std::max(phase.tiles * steady, moved / rate);
+  phase.growth = -reads - (rate * phase.cycles - moved);
+  return phase;
+}
+
+void Replay::add(const Phase& phase, double part, GemmCost& cost) const {
+  const double count = part * phase.tiles;
+  cost.cycles += part * phase.cycles;
+  cost.cube_cycles += count * tile.packets * tile.step_cube * tile.steps;
+  cost.mte1_cycles += count * tile.packets * tile.step_mte1 * tile.steps;
+  cost.mte2_cycles += count * tile.packets * phase.packet.mte2;
+  cost.fixpipe_cycles += count * tile.sums * tile.exit_pace;
 }
 
 void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
-  const Profile& profile = context.profile;
-  const double most = real(profile.global.l2_bytes) * (1 - kCleanShare);
-  const double drained = real(profile.global.l2_bytes) * kMeanDirtyShare;
-  const double rate = profile.dram_rate();
+  const double l2 = real(context.profile.global.l2_bytes);
+  const double most = l2 * (1 - kCleanShare);
+  const double least = l2 * kDrainedShare;
   const double share = 1.0 / effort.stretches;
   const PacketTimes cold = first();
-  double dirty = model.written_before() + effort.dirty_share * model.output();
+  double dirty = model.written_before();
   // What is too much has been drained to the low mark, and grew again.
-  if (dirty > most) dirty = drained;
+  if (dirty > most) dirty = l2 * kMeanDirtyShare;
+  bool drains = false;
+  double count = 0;
   for (int i = 0; i < effort.stretches; ++i) {
-    const Traffic traffic = model.at(dirty);
-    const PacketTimes packet = packet_times(context, tile, traffic, deal.busy);
-    const double steady = steady_tile(context, tile, packet);
-    const double count = share * tiles(traffic, steady);
-    double cycles = count * steady;
-    // Nothing is emptied yet while the first sum is computed.
-    if (i == 0) {
-      cycles += cold.mte2 - steady / tile.sums +
-                packets_cycles(tile, packet) *
-                    std::max(0.0, 1 / tile.sums - 1 / tile.packets);
+    const double ahead = effort.dirty_share * share * model.output();
+    const Traffic traffic = model.at(std::min(most, dirty + ahead));
+    if (i == 0) count = share * tiles(traffic);
+    const Phase fill = filling(traffic, share, i == 0, count);
+    Phase drain;
+    double left = 1;
+    while (left > 0) {
+      drains = dirty > most || (drains && dirty > least);
+      if (drains && drain.cycles == 0) drain = draining(traffic, share, fill);
+      const Phase& now = drains ? drain : fill;
+      double part = left;
+      if (drains && now.growth < 0) {
+        part = std::min(left, (dirty - least) / -now.growth);
+      } else if (!drains && now.growth > 0) {
+        part = std::min(left, (most - dirty) / now.growth);
+      }
+      constexpr double kLeastPart = 0.02;
+      part = std::min(left, std::max(part, kLeastPart));
+      add(now, part, cost);
+      dirty = std::max(0.0, dirty + part * now.growth);
+      left -= part;
     }
-    const double reads = share * traffic.dram();
-    const double spare = std::max(0.0, rate * cycles - reads);
-    dirty = std::max(0.0, dirty + share * model.output() - spare);
-    const double forced = dirty > most ? dirty - drained : 0;
-    dirty -= forced;
-    cost.cycles += std::max(cycles, (reads + forced) / rate);
-    cost.cube_cycles += count * tile.packets * tile.step_cube * tile.steps;
-    cost.mte1_cycles += count * tile.packets * tile.step_mte1 * tile.steps;
-    cost.mte2_cycles += count * tile.packets * packet.mte2;
-    cost.fixpipe_cycles += count * tile.sums * tile.exit;
-    cost.dram_read_bytes += reads;
-    cost.dram_write_bytes += forced;
+    cost.dram_read_bytes += share * traffic.dram();
     cost.l2_read_bytes += share * (traffic.input.bytes + traffic.weight.bytes);
   }
   cost.cycles += cold.through - cold.mte2;
@@ -253,7 +362,8 @@ GemmModel::GemmModel(const Profile& profile, const GemmPlan& plan)
 
 bool GemmModel::fits(const GemmPlan& plan) const {
   const TrafficModel traffic(profile_, plan, parts_,
-                             tile_rows_of(plan.parts, plan.tiling.tile_m));
+                             tile_rows_of(plan.parts, plan.tiling.tile_m),
+                             passes_cycles_);
   return traffic.fits(dirty_at_most(profile_, traffic));
 }
 
@@ -276,7 +386,7 @@ GemmCost GemmModel::cost(const GemmContext& context, const GemmEffort& effort,
     return cost;
   }
   const TrafficModel traffic(profile_, plan, parts_,
-                             static_cast<int64_t>(deal.rows));
+                             static_cast<int64_t>(deal.rows), passes_cycles_);
   GemmEffort spent = effort;
   if (traffic.fits(dirty_at_most(profile_, traffic))) spent.stretches = 1;
   Replay{context, traffic, tile, deal}.run(spent, cost);

@@ -22,24 +22,26 @@ struct PacketCase {
 // What does not depend on the case.
 class Packets {
  public:
-  Packets(const GemmContext& context, const TileTimes& tile, double cores)
+  Packets(const GemmContext& context, const TileTimes& tile, double cores,
+          double dram_bytes)
       : profile_(context.profile),
         tile_(tile),
         cores_(cores),
-        dram_cycles_(1 / context.profile.dram_rate()),
+        dram_cycles_(dram_bytes / context.profile.dram_rate()),
         turns_(tile.turns / (tile.packets * real(context.layout.buffers))) {}
 
-  void add(const PacketCase& packet, PacketTimes& mean) const;
+  void add(size_t index, const PacketCase& packet, PacketTimes& mean) const;
 
  private:
   const Profile& profile_;
   const TileTimes& tile_;
   double cores_;
-  double dram_cycles_;  // of a byte
+  double dram_cycles_;  // of a byte that is missed
   double turns_;        // of one buffer, for each packet
 };
 
-void Packets::add(const PacketCase& packet, PacketTimes& mean) const {
+void Packets::add(size_t index, const PacketCase& packet,
+                  PacketTimes& mean) const {
   if (packet.share <= 0) return;
   const double readers =
       std::max(1.0, packet.is_first ? cores_ * packet.share : cores_);
@@ -60,6 +62,7 @@ void Packets::add(const PacketCase& packet, PacketTimes& mean) const {
   mean.mte2 += packet.share * mte2;
   mean.steady += packet.share * steady;
   mean.through += packet.share * through;
+  mean.shares.at(index) = {packet.share, mte2, steady};
 }
 
 // A sum's place in GM is free when the vector cores have read it, chunks that
@@ -78,39 +81,62 @@ double handed_cycles(const Profile& profile, const TileTimes& tile) {
 // Who reads a packet first waits for DRAM for all of it; the others do not, so
 // the mean of what both take is more than what the mean takes.
 PacketTimes packet_times(const GemmContext& context, const TileTimes& tile,
-                         const Traffic& traffic, double cores) {
-  const Packets packets(context, tile, cores);
+                         const Traffic& traffic, double cores,
+                         double dram_bytes) {
+  const Packets packets(context, tile, cores, dram_bytes);
   const OperandTraffic& input = traffic.input;
   const OperandTraffic& weight = traffic.weight;
   PacketTimes mean;
-  packets.add({(1 - input.first) * (1 - weight.first), input.again,
+  packets.add(0,
+              {(1 - input.first) * (1 - weight.first), input.again,
                weight.again, false},
               mean);
-  packets.add({(1 - input.first) * weight.first, input.again, 1, true}, mean);
-  packets.add({input.first * (1 - weight.first), 1, weight.again, true}, mean);
-  packets.add({input.first * weight.first, 1, 1, true}, mean);
+  packets.add(1, {(1 - input.first) * weight.first, input.again, 1, true},
+              mean);
+  packets.add(2, {input.first * (1 - weight.first), 1, weight.again, true},
+              mean);
+  packets.add(3, {input.first * weight.first, 1, 1, true}, mean);
+  if (cores > 1) {
+    mean.shares = {};
+    mean.shares[0] = {1, mean.mte2, mean.steady};
+  }
   return mean;
 }
 
-// Its sums, each of a share of its packets.
-double steady_tile(const GemmContext& context, const TileTimes& tile,
-                   const PacketTimes& packet) {
+namespace {
+
+// A tile all of whose packets are alike; its sums, each of a share of them.
+double tile_of(const GemmContext& context, const TileTimes& tile,
+               const PacketShare& packet, double handed) {
   const Profile& profile = context.profile;
   const double buffers = real(context.layout.buffers);
   const double count = tile.packets / tile.sums;
   const double packets = count * packet.steady;
-  const double exposed =
-      context.layout.accumulators > 1
-          ? 0
-          : tile.exit + profile.cube.latency_cycles - profile.cube.issue_cycles;
+  const double exposed = context.layout.accumulators > 1
+                             ? 0
+                             : tile.release + profile.cube.latency_cycles -
+                                   profile.cube.issue_cycles;
   // While the accumulators are emptied, the loads go on two packets ahead.
   const double hidden =
       std::min(exposed, buffers * std::max(0.0, packet.steady - tile.compute));
   const double loads =
       count * packet.mte2 + (profile.unified_cores ? tile.other_reads : 0);
-  return tile.sums * std::max({packets + exposed - hidden,
-                               count * tile.compute + exposed, loads, tile.exit,
-                               tile.siblings(), handed_cycles(profile, tile)});
+  return tile.sums *
+         std::max({packets + exposed - hidden, count * tile.compute + exposed,
+                   loads, tile.exit_pace, tile.siblings(), handed});
+}
+
+}  // namespace
+
+double steady_tile(const GemmContext& context, const TileTimes& tile,
+                   const PacketTimes& packets) {
+  const double handed = handed_cycles(context.profile, tile);
+  double cycles = 0;
+  for (const PacketShare& one : packets.shares) {
+    if (one.share > 0)
+      cycles += one.share * tile_of(context, tile, one, handed);
+  }
+  return cycles;
 }
 
 }  // namespace tessera::npu

@@ -24,7 +24,7 @@ namespace {
 constexpr int64_t kFractalRows = 16;
 // Tilings that promise less than the best and keep to it, until only those next
 // to the best are tried.
-constexpr int kPatience = 7;
+constexpr int kPatience = 5;
 
 int64_t most_tile_rows(const GemmPlan& plan) {
   int64_t rows = 1;

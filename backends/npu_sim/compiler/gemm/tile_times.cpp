@@ -167,6 +167,8 @@ void add_drain(const GemmContext& context, const TileWork& work,
     chunk = std::max({chunk, read, (wait + vector) / kBuffers});
   }
   times.exit = once + (chunks - 1) * chunk;
+  times.exit_pace = chunks * chunk;
+  times.release = times.exit - write;
 }
 
 void add_fixpipe(const GemmContext& context, const TileWork& work,
@@ -188,6 +190,7 @@ void add_fixpipe(const GemmContext& context, const TileWork& work,
   fixpipe.dst_space = Space::kGm;
   times.exit =
       transfer_of(profile, fixpipe).cycles(0, 0) * real(work.m) / real(rows);
+  times.exit_pace = times.release = times.exit;
 }
 
 // A tile of sums that passed through GM, in chunks of rows.

@@ -40,8 +40,10 @@ struct TileTimes {
   double compute = 0;  // of one packet in L1, cube and MTE1 together
   Transfer input;      // of one packet
   Transfer weight;
-  double sums = 1;  // that leave L0C one after another
-  double exit = 0;  // L0C is emptied, of one of them
+  double sums = 1;       // that leave L0C one after another
+  double exit = 0;       // one of them, to its last byte
+  double exit_pace = 0;  // when they follow each other
+  double release = 0;    // until its place in L0C is free
   // The epilogue on vector cores, if tiles pass through GM: a chunk when they
   // follow each other, and from the cube's flag to the result's last byte.
   double chunks = 0;  // of one vector core

@@ -43,7 +43,8 @@ int64_t tile_rows_of(const std::vector<GemmPart>& parts, int64_t tile_m) {
 }
 
 TrafficModel::TrafficModel(const Profile& profile, const GemmPlan& plan,
-                           const PartsSummary& parts, int64_t tile_rows)
+                           const PartsSummary& parts, int64_t tile_rows,
+                           double cycles_before)
     : l2_bytes_(real(profile.global.l2_bytes)),
       capacity_share_(profile.assumptions.l2_capacity_share) {
   const GemmTiling& tiling = plan.tiling;
@@ -89,12 +90,25 @@ TrafficModel::TrafficModel(const Profile& profile, const GemmPlan& plan,
   } else if (plan.kind.quantizes_input) {
     first_input_ = first(input_unique_);
   }
-  if (plan.kind.widens_weight) first_weight_ = first(weight_unique_);
-  if (plan.is_later_slice) {
-    // DRAM has had time for wide weights, and codes came in besides.
+  if (plan.kind.widens_weight) {
+    const double codes = code_bytes(plan);
     first_weight_ = std::max(
-        first_weight_, lost_share(code_bytes(plan) / room(weight_unique_ / 2)));
+        first(weight_unique_),
+        wide_left_out(codes, profile.dram_rate() * cycles_before - codes));
   }
+}
+
+// Wide weights that DRAM had time for are no safer than other clean bytes, and
+// codes came in besides.
+double TrafficModel::wide_left_out(double codes, double spare_bytes) const {
+  const double clean = std::clamp(spare_bytes, 0.0, weight_unique_);
+  const double all = clean + codes;
+  const double left =
+      room(std::min(l2_bytes_ * (1 - kCleanShare), weight_unique_ - clean));
+  if (all <= left) return 0;
+  // What came when, half of it before and half after a byte in the mean.
+  const double kept = left / all * lost_share(all / left);
+  return clean / weight_unique_ * (1 - left / all) * (1 - kept);
 }
 
 double TrafficModel::code_bytes(const GemmPlan& plan) const {

@@ -47,9 +47,11 @@ struct Traffic {
 // bytes brought in between have left of it.
 class TrafficModel {
  public:
-  // Of `plan`, whose parts have `tile_rows` rows of tiles in all.
+  // Of `plan`, whose parts have `tile_rows` rows of tiles in all; passes before
+  // it take `cycles_before`.
   TrafficModel(const Profile& profile, const GemmPlan& plan,
-               const PartsSummary& parts, int64_t tile_rows);
+               const PartsSummary& parts, int64_t tile_rows,
+               double cycles_before);
 
   // With that many dirty bytes in L2.
   Traffic at(double dirty_bytes) const;
@@ -77,6 +79,7 @@ class TrafficModel {
   }
   Misses misses_at(double room, double evicting) const;
   double input_left_out(const GemmPlan& plan) const;
+  double wide_left_out(double codes, double spare_bytes) const;
   // Of weights before they are widened.
   double code_bytes(const GemmPlan& plan) const;
 

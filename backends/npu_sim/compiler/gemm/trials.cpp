@@ -62,7 +62,7 @@ std::vector<GemmTiling> tilings_to_try(const Profile& profile,
   std::vector<GemmPlan> plans =
       promising_plans(profile, whole.gemm, whole.rows, options, kOfAligned);
   const GemmPlan& best = plans.front();
-  if (!best.kind.widens_weight && best.kind.sum_k == 0) {
+  if (best.kind.sum_k == 0) {
     const Shape other = ragged(whole);
     for (GemmPlan& plan :
          promising_plans(profile, other.gemm, other.rows, options, kOfRagged)) {
