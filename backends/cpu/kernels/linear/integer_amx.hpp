@@ -31,8 +31,9 @@ void integer_i8_by_amx(const IntegerWork& work) {
          work.x + begin, work.x_stride,
          work.weight->codes + first * shape.tile_bytes + begin * kTileCols,
          kAmxRowBytes, shape.tile_bytes, work.sums,
-         kChunkCols * int64_t{sizeof(int32_t)}, false});
+         kChunkCols * int64_t{sizeof(int32_t)}, work.adds});
   }
+  if (work.adds) return;
   for (int64_t t = 0; t < tiles; ++t) {
     uint32_t totals[kTileCols];
     sums_of_codes(work, first + t, totals);

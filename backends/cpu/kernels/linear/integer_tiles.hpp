@@ -120,9 +120,23 @@ class IntegerTiles {
       for (int r = 0; r < kRows; ++r) {
         int32_t* out =
             work.sums + (place.m + r) * kChunkCols + place.j + t * kTileCols;
-        Ops::store(sums[r][t], out);
-        subtract_zeros(totals, work.x_zeros[place.m + r], out);
+        finish_sums(work, place.m + r, sums[r][t], totals, out);
       }
+    }
+  }
+
+  [[gnu::always_inline]] static void finish_sums(
+      const IntegerWork& work, int64_t m, const Sums& sums,
+      const uint32_t (&totals)[kTileCols], int32_t* out) {
+    if (work.adds) return add_to(sums, out);
+    Ops::store(sums, out);
+    subtract_zeros(totals, work.x_zeros[m], out);
+  }
+  [[gnu::always_inline]] static void add_to(const Sums& sums, int32_t* out) {
+    uint32_t own[kTileCols];
+    Ops::store(sums, reinterpret_cast<int32_t*>(own));
+    for (int64_t i = 0; i < kTileCols; ++i) {
+      out[i] = static_cast<int32_t>(static_cast<uint32_t>(out[i]) + own[i]);
     }
   }
 

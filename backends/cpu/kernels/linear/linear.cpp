@@ -44,13 +44,22 @@ const LinearKernel& choose_kernel(std::span<const LinearKernel> table,
   return *find_linear_kernel(table, question, best);
 }
 
+bool wants_expansion(const LinearKernel& kernel, const LinearWeight& weight) {
+  return weight.shape.layout == Layout::kSparseTiles &&
+         kernel.weight != WeightKind::kSparseTiles;
+}
+
+// Whether chunks of the weight are expanded slice by slice of K.
+bool wants_slices(const LinearKernel& kernel, const LinearWeight& weight) {
+  return wants_expansion(kernel, weight) && is_per_channel(weight.shape) &&
+         kernel.weight == WeightKind::kI8Tiles;
+}
+
 // What chunks of the weight go through before `kernel` reads them, or null.
 ExpandRows expander_of(const LinearKernel& kernel, const LinearWeight& weight,
                        Isa best) {
-  if (weight.shape.layout == Layout::kSparseTiles &&
-      kernel.weight != WeightKind::kSparseTiles) {
-    return sparse_expander(best);
-  }
+  if (wants_slices(kernel, weight)) return nullptr;
+  if (wants_expansion(kernel, weight)) return sparse_expander(best);
   return kernel.expand;
 }
 
@@ -65,6 +74,8 @@ class LinearRun {
         input_(workspace.input),
         row_ops_(linear_row_ops(exec.isa)),
         is_integer_(is_integer_act(op.act_quant)),
+        isa_(exec.isa),
+        in_slices_(wants_slices(kernel, weight)),
         expand_(expander_of(kernel, weight, exec.isa)),
         kernel_(kernel),
         first_column_(op.n_begin / kTileCols * kTileCols) {
@@ -145,11 +156,24 @@ class LinearRun {
 
   void sum_group(const Corner& corner, int64_t M, int64_t num_cols,
                  int64_t group, const WorkerScratch& scratch) const {
+    if (in_slices_) return sum_slices(corner, M, num_cols, scratch);
     const int64_t stride = padded_input(weight_.shape.K);
     kernel_.run_integer({corner.source, M,
                          workspace_.input.codes + corner.m * stride, stride,
                          workspace_.input.zeros + corner.m, corner.source_n,
                          num_cols, group, scratch.integer_sums()});
+  }
+
+  void sum_slices(const Corner& corner, int64_t M, int64_t num_cols,
+                  const WorkerScratch& scratch) const {
+    const int64_t stride = padded_input(weight_.shape.K);
+    SparseSlices slices(weight_, corner.n, num_cols, isa_, scratch.codes);
+    int64_t begin = 0;
+    while (const LinearWeight* slice = slices.next(&begin)) {
+      kernel_.run_integer({slice, M, input_.codes + corner.m * stride + begin,
+                           stride, input_.zeros + corner.m, 0, num_cols, 0,
+                           scratch.integer_sums(), begin > 0});
+    }
   }
 
   // ---- Sums to y.  `skip` columns of the first tile lie before n_begin.
@@ -284,6 +308,8 @@ class LinearRun {
   PreparedInput input_;
   const LinearRowOps& row_ops_;
   bool is_integer_;
+  Isa isa_;
+  bool in_slices_;
   ExpandRows expand_;
   const LinearKernel& kernel_;
   int64_t first_column_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "tessera/portable_math.h"
 
@@ -82,6 +83,29 @@ void round_to_f8(int64_t K, float* x) {
   for (int64_t k = 0; k < K; ++k) x[k] = round_to_f8e4m3(x[k] * inv) * scale;
 }
 
+// Four 16-bit columns in the order 0, 2, 1, 3.
+uint64_t swap_inner(uint64_t four) {
+  return (four & 0xffff00000000ffffu) | (four & 0xffff0000u) << 16 |
+         (four >> 16 & 0xffff0000u);
+}
+
+// Eight columns as paired_column says.
+template <int kBits>
+void pair_run(const uint16_t* x, uint16_t* out) {
+  uint64_t half[2];
+  std::memcpy(half, x, sizeof(half));
+  const uint64_t low = swap_inner(half[0]);
+  const uint64_t high = swap_inner(half[1]);
+  if constexpr (kBits == 8) {
+    half[0] = low;
+    half[1] = high;
+  } else {
+    half[0] = (low & 0xffffffffu) | high << 32;
+    half[1] = low >> 32 | (high & 0xffffffff00000000u);
+  }
+  std::memcpy(out, half, sizeof(half));
+}
+
 // Columns in the order that `weight`'s kernels multiply them in, then zeros.
 template <int kBits>
 void pair_columns(const LinearWeight& weight, const uint16_t* x,
@@ -90,16 +114,22 @@ void pair_columns(const LinearWeight& weight, const uint16_t* x,
   const int64_t K = weight.shape.K;
   const int64_t padded = padded_input(K);
   const auto& permutation = weight.permutation;
-  for (int64_t k = 0; k < padded; k += kRun) {
-    uint16_t run[kRun];
-    for (int64_t i = 0; i < kRun; ++i) {
+  int64_t k = 0;
+  if (permutation.empty()) {
+    k = K / kRun * kRun;
+    if constexpr (kBits == 16) {
+      std::memcpy(out, x, static_cast<size_t>(k) * sizeof(*x));
+    } else {
+      for (int64_t i = 0; i < k; i += kRun) pair_run<kBits>(x + i, out + i);
+    }
+  }
+  for (; k < padded; k += kRun) {
+    uint16_t run[kRun] = {};
+    for (int64_t i = 0; i < kRun && k + i < K; ++i) {
       const int64_t column = k + i;
-      const bool is_inside = column < K;
-      run[i] = 0;
-      if (is_inside && permutation.empty()) run[i] = x[column];
-      if (is_inside && !permutation.empty()) {
-        run[i] = x[permutation[static_cast<size_t>(column)]];
-      }
+      run[i] = permutation.empty()
+                   ? x[column]
+                   : x[permutation[static_cast<size_t>(column)]];
     }
     for (int i = 0; i < kRun; ++i) out[k + i] = run[paired_column(kBits, i)];
   }
@@ -167,6 +197,21 @@ RowQuantization quantization_of(const LinearWeight& weight, const Linear& op,
   return rule;
 }
 
+namespace {
+
+void quantize_row(const LinearWeight& weight, const Linear& op, int64_t m,
+                  const LinearRowOps& row_ops, const float* row,
+                  const PreparedInput& out) {
+  const int64_t padded = padded_input(weight.shape.K);
+  const RowQuantization rule = quantization_of(weight, op, m);
+  out.scales[m] = row_ops.quantize(rule, row, weight.shape.K, padded,
+                                   out.codes + m * padded);
+  out.zeros[m] =
+      rule.offset + (rule.is_dynamic ? 0 : rule.parameters.zero_point);
+}
+
+}  // namespace
+
 void prepare_row(const LinearWeight& weight, const Linear& op, int64_t m,
                  const LinearRowOps& row_ops, float* scratch,
                  const PreparedInput& out) {
@@ -176,6 +221,10 @@ void prepare_row(const LinearWeight& weight, const Linear& op, int64_t m,
   const int64_t K = weight.shape.K;
   const int64_t padded = padded_input(K);
   const bool is_integer = is_integer_act(op.act_quant);
+  if (is_integer && op.x.dtype == TSR_F32 && !is_arranged(weight)) {
+    return quantize_row(weight, op, m, row_ops,
+                        static_cast<const float*>(row_of(op.x, m)), out);
+  }
   float* row = is_integer ? scratch : out.values + m * padded;
   float* widened = is_arranged(weight) ? scratch + padded : row;
   row_ops.widen(row_of(op.x, m), op.x.dtype, K, padded, widened);
@@ -184,11 +233,7 @@ void prepare_row(const LinearWeight& weight, const Linear& op, int64_t m,
   if (op.act_quant == TSR_ACT_Q8) round_to_q8(row_ops, K, row);
   if (op.act_quant == TSR_ACT_F8_DYNAMIC) round_to_f8(K, row);
   if (!is_integer) return add_up_min_groups(weight, row, m, row_ops, out);
-  const RowQuantization rule = quantization_of(weight, op, m);
-  out.scales[m] =
-      row_ops.quantize(rule, row, K, padded, out.codes + m * padded);
-  out.zeros[m] =
-      rule.offset + (rule.is_dynamic ? 0 : rule.parameters.zero_point);
+  quantize_row(weight, op, m, row_ops, row, out);
 }
 
 }  // namespace tessera::cpu

@@ -56,6 +56,10 @@ struct IntegerWork {
   int64_t num_cols;
   int64_t group;
   int32_t* sums;  // [M, kChunkCols]
+  // To what `sums` holds, zero points of x aside: the weight's sums of codes
+  // are those of all slices of K, and the first slice took them off.  Only for
+  // kernels of kI8Tiles.
+  bool adds = false;
 };
 
 // groups[m, j] = fma(f32(sum of group g), scale_g, groups[m, j]) for ascending

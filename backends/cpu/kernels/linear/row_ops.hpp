@@ -11,13 +11,16 @@
 #include "backends/cpu/kernels/linear/tile_scalar.hpp"
 #include "backends/cpu/kernels/ops/portable_simd.hpp"
 #include "backends/cpu/kernels/ops/simd_row.hpp"
+#include "backends/cpu/kernels/ops/unroll.hpp"
 #include "tessera/ops.h"
 
 namespace tessera::cpu {
 
 template <typename V>
 class LinearRows {
+  using T = Tile<V>;
   using F = typename V::F;
+  using I = typename T::I;
 
  public:
   static constexpr LinearRowOps ops() {
@@ -61,43 +64,67 @@ class LinearRows {
     bool finite;
   };
 
+  // By bits, of which infinity and NaN have the largest; four chains, for each
+  // step of one waits for the step before.
   static Range range_of(const float* x, int64_t K) {
-    F amax = V::zero();
-    F poison = V::zero();  // NaN once a term is NaN or infinite
-    for (int64_t k = 0; k < K; k += V::kLanes) {
-      const F v = SimdRow<V>(x, TSR_F32).load(k, lanes_left(K, k));
-      amax = V::max(Portable<V>::abs(v), amax);
-      poison = V::add(V::mul(v, V::zero()), poison);
+    constexpr int kChains = 4;
+    I most[kChains];
+    TSR_UNROLL
+    for (I& m : most) m = T::bits_of(V::zero());
+    const auto take = [](F v, I& m) {
+      m = T::larger(T::bits(T::bits_of(v), 0x7fffffffu), m);
+    };
+    int64_t k = 0;
+    for (; k + kChains * V::kLanes <= K; k += kChains * V::kLanes) {
+      TSR_UNROLL
+      for (int i = 0; i < kChains; ++i) {
+        take(V::template load<TSR_F32>(x, k + i * V::kLanes), most[i]);
+      }
     }
-    return {V::max_lane(amax), V::sum(poison) == 0.0f};
+    for (; k < K; k += V::kLanes) {
+      take(SimdRow<V>(x, TSR_F32).load(k, lanes_left(K, k)), most[0]);
+    }
+    const F amax = T::float_of(
+        T::larger(T::larger(most[0], most[1]), T::larger(most[2], most[3])));
+    return {V::max_lane(amax), V::sum(V::mul(amax, V::zero())) == 0.0f};
   }
 
-  // How codes follow from x: clamp(rne(RN(x * inv)), lo, hi) + shift, as s8.
+  // How codes follow from x: clamp(rne(RN(x * inv)), lo, hi) + shift, as u8.
   struct Coding {
-    float inv;
-    float lo;
-    float hi;
-    float shift;
+    F inv;
+    F lo;
+    F hi;
+    int32_t shift;
   };
+
+  // Clamping before rounding is the same, for the ends are integers.
+  static F clamped(const Coding& coding, F x) {
+    return V::max(V::min(V::mul(x, coding.inv), coding.hi), coding.lo);
+  }
 
   static void encode(const Coding& coding, const float* x, int64_t K,
                      uint8_t* out) {
-    const F magic = V::set1(TSR_ROUND_MAGIC);
-    for (int64_t k = 0; k < K; k += V::kLanes) {
-      const int n = lanes_left(K, k);
-      const F v = SimdRow<V>(x, TSR_F32).load(k, n);
-      const F product = V::mul(v, V::set1(coding.inv));
-      const F clamped =
-          V::max(V::min(product, V::set1(coding.hi)), V::set1(coding.lo));
-      const F code = V::sub(V::add(clamped, magic), magic);
-      const F shifted = V::add(code, V::set1(coding.shift));
-      if (n == V::kLanes) {
-        V::template store<TSR_I8>(out, k, shifted);
-      } else {
-        V::template store_n<TSR_I8>(out, k, shifted, n);
+    constexpr int64_t kStep = int64_t{4} * V::kLanes;
+    F v[4];
+    int64_t k = 0;
+    for (; k + kStep <= K; k += kStep) {
+      TSR_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        v[i] = clamped(coding, V::template load<TSR_F32>(x, k + i * V::kLanes));
       }
+      T::store_codes(v, coding.shift, out + k);
     }
-    for (int64_t k = 0; k < K; ++k) out[k] ^= 0x80u;
+    if (k == K) return;
+    for (int i = 0; i < 4; ++i) {
+      const int64_t at = k + i * V::kLanes;
+      v[i] = at < K
+                 ? clamped(coding,
+                           SimdRow<V>(x, TSR_F32).load(at, lanes_left(K, at)))
+                 : V::zero();
+    }
+    uint8_t last[kStep];
+    T::store_codes(v, coding.shift, last);
+    for (int64_t i = 0; k + i < K; ++i) out[k + i] = last[i];
   }
 
   static float quantize(const RowQuantization& rule, const float* x, int64_t K,
@@ -116,10 +143,10 @@ class LinearRows {
 
     const float inv =
         rule.is_dynamic ? rule.max_code / range.amax : rule.parameters.inv;
-    // Clamping before rounding is the same, for the ends are integers.
-    const Coding coding{inv, static_cast<float>(rule.lo - zero_point),
-                        static_cast<float>(rule.hi - zero_point),
-                        static_cast<float>(zero_point + rule.offset - 128)};
+    const Coding coding{V::set1(inv),
+                        V::set1(static_cast<float>(rule.lo - zero_point)),
+                        V::set1(static_cast<float>(rule.hi - zero_point)),
+                        zero_point + rule.offset};
     encode(coding, x, K, out);
     if (!rule.is_dynamic) return rule.parameters.scale;
     const float reciprocal = 1.0f / rule.max_code;
@@ -171,7 +198,8 @@ class LinearRows {
     }
   }
 
-  static void finish(const Finish& work) {
+  static void finish(const Finish& given) {
+    const Finish work = given;  // so that no store to y may change it
     for (int64_t m = 0; m < work.M; ++m) {
       for (int64_t j = 0; j < work.num_cols; j += V::kLanes) {
         const int n = lanes_left(work.num_cols, j);

@@ -87,6 +87,9 @@ struct Tile<Avx2> {
   static I either(I a, I b) {
     return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
   }
+  static I larger(I a, I b) {
+    return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)};
+  }
   static F number(I a) {
     return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
   }
@@ -102,6 +105,22 @@ struct Tile<Avx2> {
     const auto* p = reinterpret_cast<const __m256i*>(values);
     return {_mm256_cvtepi32_ps(_mm256_loadu_si256(p)),
             _mm256_cvtepi32_ps(_mm256_loadu_si256(p + 1))};
+  }
+  static void store_codes(const F (&x)[4], int32_t shift, uint8_t* out) {
+    const __m256i all = _mm256_set1_epi32(shift);
+    const auto words = [&](const F& v) {
+      return _mm256_packs_epi32(
+          _mm256_add_epi32(_mm256_cvtps_epi32(v.lo), all),
+          _mm256_add_epi32(_mm256_cvtps_epi32(v.hi), all));
+    };
+    // Packing keeps to halves of a register.
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int64_t i = 0; i < 2; ++i) {
+      const __m256i bytes =
+          _mm256_packus_epi16(words(x[2 * i]), words(x[2 * i + 1]));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out) + i,
+                          _mm256_permutevar8x32_epi32(bytes, order));
+    }
   }
   static F fused(F a, F b, F c) { return Avx2::fma(a, b, c); }
 

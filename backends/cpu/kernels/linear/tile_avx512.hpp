@@ -59,6 +59,7 @@ struct Tile<Avx512> {
     return _mm512_and_si512(a, _mm512_set1_epi32(static_cast<int>(mask)));
   }
   static I either(I a, I b) { return _mm512_or_si512(a, b); }
+  static I larger(I a, I b) { return _mm512_max_epi32(a, b); }
   static F number(I a) { return {_mm512_cvtepi32_ps(a)}; }
   static F float_of(I a) { return {_mm512_castsi512_ps(a)}; }
 
@@ -66,6 +67,19 @@ struct Tile<Avx512> {
 
   static F from_i32(const int32_t* values) {
     return {_mm512_cvtepi32_ps(_mm512_loadu_si512(values))};
+  }
+  static void store_codes(const F (&x)[4], int32_t shift, uint8_t* out) {
+    const __m512i all = _mm512_set1_epi32(shift);
+    const auto dwords = [&](const F& v) {
+      return _mm512_add_epi32(_mm512_cvtps_epi32(v.v), all);
+    };
+    // Packing keeps to quarters of a register.
+    const __m512i bytes =
+        _mm512_packus_epi16(_mm512_packs_epi32(dwords(x[0]), dwords(x[1])),
+                            _mm512_packs_epi32(dwords(x[2]), dwords(x[3])));
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi32(order, bytes));
   }
   static F fused(F a, F b, F c) { return Avx512::fma(a, b, c); }
 

@@ -97,6 +97,15 @@ struct Tile<Scalar> {
     for (int i = 0; i < 16; ++i) a.lane[i] |= b.lane[i];
     return a;
   }
+  // The larger of signed numbers.
+  static I larger(I a, I b) {
+    for (int i = 0; i < 16; ++i) {
+      const bool is_less =
+          static_cast<int32_t>(a.lane[i]) < static_cast<int32_t>(b.lane[i]);
+      if (is_less) a.lane[i] = b.lane[i];
+    }
+    return a;
+  }
   // As signed numbers, and as the bits of floats.
   static F number(I a) {
     F r;
@@ -121,6 +130,14 @@ struct Tile<Scalar> {
     F r;
     for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(values[i]);
     return r;
+  }
+  // 64 bytes: x rounded to nearest even plus `shift`, which is 0 .. 255.
+  static void store_codes(const F (&x)[4], int32_t shift, uint8_t* out) {
+    for (int i = 0; i < 64; ++i) {
+      const float whole =
+          x[i / 16].lane[i % 16] + TSR_ROUND_MAGIC - TSR_ROUND_MAGIC;
+      out[i] = static_cast<uint8_t>(static_cast<int32_t>(whole) + shift);
+    }
   }
   // a * b + c with one rounding.
   static F fused(F a, F b, F c) {

@@ -15,8 +15,8 @@ namespace tessera::format {
 
 // Every edge of a tile of 256 x 128: one, odd, one below, at and above.
 inline std::vector<std::pair<uint32_t, uint32_t>> sparse_shapes() {
-  return {{1, 1},     {1, 2},     {2, 3},   {255, 127},
-          {256, 128}, {257, 129}, {3, 300}, {600, 5}};
+  return {{1, 1},     {1, 2},   {2, 3},   {255, 127}, {256, 128},
+          {257, 129}, {3, 300}, {600, 5}, {70, 900}};
 }
 
 struct CodeKind {

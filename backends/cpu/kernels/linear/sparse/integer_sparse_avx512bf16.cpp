@@ -42,6 +42,9 @@ class SparseReader {
     second = look_up(_mm512_and_si512(_mm512_srli_epi16(pairs, 4), low));
   }
 
+  // What comes after the columns read.
+  const uint8_t* escapes() const { return escapes_; }
+
  private:
   [[gnu::always_inline]] __m512i look_up(__m512i index) {
     const __mmask64 escaped =
@@ -123,7 +126,8 @@ void integer_sparse_avx512bf16(const IntegerWork& work) {
   }
 }
 
-void expand_sparse_avx512bf16(const SparseTile& tile, uint8_t* codes) {
+const uint8_t* expand_sparse_avx512bf16(const SparseTile& tile,
+                                        uint8_t* codes) {
   SparseReader reader(tile);
   for (int64_t k = 0; k < tile.padded_K; k += kColumns, codes += 128) {
     if (k % kSparseCols == 0) reader.open_book();
@@ -133,6 +137,7 @@ void expand_sparse_avx512bf16(const SparseTile& tile, uint8_t* codes) {
     _mm512_storeu_si512(codes, first);
     _mm512_storeu_si512(codes + 64, second);
   }
+  return reader.escapes();
 }
 
 }  // namespace tessera::cpu

@@ -9,7 +9,7 @@
 
 namespace tessera::cpu {
 
-void expand_sparse_avx2(const SparseTile& tile, uint8_t* codes) {
+const uint8_t* expand_sparse_avx2(const SparseTile& tile, uint8_t* codes) {
   const __m256i low = _mm256_set1_epi8(15);
   const uint8_t* escapes = tile.escapes;
   const uint8_t* nibbles = tile.nibbles;
@@ -35,6 +35,7 @@ void expand_sparse_avx2(const SparseTile& tile, uint8_t* codes) {
     look_up(book, _mm256_and_si256(_mm256_srli_epi16(first, 4), low));
     look_up(book, _mm256_and_si256(_mm256_srli_epi16(second, 4), low));
   }
+  return escapes;
 }
 
 }  // namespace tessera::cpu
