@@ -40,12 +40,7 @@ Status write_through(const std::string& path, std::string_view contents) {
   const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0) return failure(path);
   const bool written = write_all(fd, contents);
-  if (!written) {
-    Status status = failure(path);
-    close(fd);
-    return status;
-  }
-  return close(fd) == 0 ? Status() : failure(path);
+  return close(fd) == 0 && written ? Status() : failure(path);
 }
 
 }  // namespace

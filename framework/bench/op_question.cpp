@@ -6,17 +6,32 @@
 
 #include <charconv>
 
+#include "framework/format/scheme.hpp"
+#include "tessera/ops.h"
+
 namespace tessera::bench {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// That of one launch: w8a8_mix has another in each phase.
+// That of one launch: of a mix, whose activations are static in decode and
+// dynamic in prefill, the one that is so in both.
 std::string scheme_of_launch(const OpQuestion& q) {
-  if (q.scheme != "w8a8_mix") return q.scheme;
+  const Result<Scheme> asked = find_scheme(q.scheme);
+  // A name of the device's own, or one that it refuses.
+  if (!asked.ok() || asked->act_quant != TSR_ACT_I8_MIX) return q.scheme;
   const bool is_decode =
       q.op == "linear" && q.shape.at(0) <= int64_t{kMaxDecodeRows};
-  return is_decode ? "w8a8" : "w8a8_dynamic";
+  const uint32_t activations =
+      is_decode ? TSR_ACT_I8_STATIC : TSR_ACT_I8_DYNAMIC;
+  for (const std::string& name : scheme_names()) {
+    const Result<Scheme> one = find_scheme(name);
+    if (one.ok() && one->act_quant == activations &&
+        one->weight_format == asked->weight_format) {
+      return name;
+    }
+  }
+  return q.scheme;
 }
 
 void add_linear(const OpQuestion& q, Json& json) {
