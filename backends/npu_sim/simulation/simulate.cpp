@@ -14,16 +14,16 @@
 #include "backends/npu_sim/compiler/copy_lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/lowering.hpp"
 #include "backends/npu_sim/compiler/gemm/model.hpp"
-#include "backends/npu_sim/compiler/gemm/trials.hpp"
 #include "backends/npu_sim/compiler/rows/cache_append.hpp"
 #include "backends/npu_sim/compiler/vector_lowering.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
+#include "backends/npu_sim/simulation/packet_depth.hpp"
 #include "tessera/error.hpp"
 
 namespace tessera::npu {
 namespace {
 
-// How plans are chosen: plan_gemm, or with trials fastest_plan.
+// How plans are chosen: plan_gemm, or with trials fastest_depth.
 using Planner = GemmPlan (*)(const Profile&, const Gemm&,
                              const std::vector<int64_t>& rows,
                              const SimulateOptions&);
@@ -107,11 +107,11 @@ struct Lower {
   const SimulateOptions& options;
 
   Launch operator()(const Gemm& gemm) const {
-    return launch_gemm(profile, plan_of(profile, gemm, options, fastest_plan));
+    return launch_gemm(profile, plan_of(profile, gemm, options, fastest_depth));
   }
   Launch operator()(const GroupedGemm& grouped) const {
     return launch_gemm(profile,
-                       plan_of(profile, grouped, options, fastest_plan));
+                       plan_of(profile, grouped, options, fastest_depth));
   }
   Launch operator()(const VectorOp& op) const {
     return {lower_vector(profile, plan_vector(profile, op)), {}, "vector"};

@@ -48,7 +48,7 @@ class AlignedProducts {
 TEST(Alignment, OneColumnOrOneKLessIsNotFaster) {
   for (const char* chip : {"910b1", "910b4", "950", "310p", "310b1"}) {
     const Profile profile = load_profile(chip);
-    const double at_most = profile.unified_cores ? 0.06 : 0.01;
+    const double at_most = profile.unified_cores ? 0.025 : 0.01;
     AlignedProducts products;
     int faster = 0;
     constexpr int kProducts = 40;
@@ -63,15 +63,15 @@ TEST(Alignment, OneColumnOrOneKLessIsNotFaster) {
         faster += gain > 0.002 ? 1 : 0;
       }
     }
-    EXPECT_LE(faster, profile.unified_cores ? kProducts / 4 : 1) << chip;
+    EXPECT_LE(faster, profile.unified_cores ? kProducts / 10 : 1) << chip;
   }
 }
 
 // The sides that people try.
 TEST(Alignment, FamousSidesShowIt) {
-  for (const char* chip : {"910b1", "910b4", "310p"}) {
+  for (const char* chip : {"910b1", "910b4", "310p", "310b1"}) {
     const Profile profile = load_profile(chip);
-    const double at_most = profile.unified_cores ? 0.06 : 0.01;
+    const double at_most = profile.unified_cores ? 0.025 : 0.01;
     for (const int64_t N : {1024, 2048, 4096, 8192}) {
       for (const WeightLayout layout : {WeightLayout::kNd, WeightLayout::kNz}) {
         Gemm even;
@@ -94,6 +94,21 @@ TEST(Alignment, FamousSidesShowIt) {
             << chip << ' ' << key_of(odd);
       }
     }
+  }
+}
+
+// Its products once gained 2 % where they are cut.
+TEST(Alignment, LongProductsOf310pShowIt) {
+  const Profile profile = load_profile("310p");
+  for (const int64_t M : {2048, 4096}) {
+    Gemm even;
+    even.M = M;
+    even.N = even.K = 4096;
+    even.layout = WeightLayout::kNz;
+    Gemm odd = even;
+    odd.N = 4095;
+    EXPECT_GT(simulate(profile, odd).cycles, simulate(profile, even).cycles)
+        << M;
   }
 }
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/npu_sim/simulation/packet_depth.hpp"
+
+#include "backends/npu_sim/compiler/gemm/lowering.hpp"
+#include "backends/npu_sim/compiler/gemm/trials.hpp"
+#include "backends/npu_sim/machine/machine.hpp"
+
+namespace tessera::npu {
+namespace {
+
+constexpr int64_t kShallowBytes = 256;  // of a packet's row
+
+int64_t shallow_k(const GemmPlan& plan) {
+  return kShallowBytes * 8 / bits_of(plan.kind.cube);
+}
+
+// One core alone has DRAM to itself, and a large L2 holds what is read again.
+bool may_be_shallow(const Profile& profile, const GemmPlan& plan,
+                    const SimulateOptions& options) {
+  const GemmTiling& forced = options.tiling;
+  const bool shares_small_l2 = profile.unified_cores && profile.cube_cores > 1;
+  return shares_small_l2 && forced.packet_k == 0 && forced.tile_k == 0 &&
+         plan.kind.sum_k == 0 && !plan.kind.unzips && options.double_buffer &&
+         plan.tiling.packet_k > shallow_k(plan);
+}
+
+double cycles_of(const Profile& profile, const GemmPlan& plan) {
+  return run_stream(profile, lower_gemm(profile, plan), false).cycles;
+}
+
+}  // namespace
+
+GemmPlan fastest_depth(const Profile& profile, const Gemm& gemm,
+                       const std::vector<int64_t>& rows,
+                       const SimulateOptions& options) {
+  const GemmPlan deep = fastest_plan(profile, gemm, rows, options);
+  if (!may_be_shallow(profile, deep, options)) return deep;
+  SimulateOptions shallow = options;
+  shallow.tiling.packet_k = shallow_k(deep);
+  const GemmPlan other = fastest_plan(profile, gemm, rows, shallow);
+  return cycles_of(profile, other) < cycles_of(profile, deep) ? other : deep;
+}
+
+}  // namespace tessera::npu
