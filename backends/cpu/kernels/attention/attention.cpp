@@ -93,6 +93,7 @@ struct Run {
   float* partials;
   float* scratch;  // one per worker
   int64_t worker_words;
+  int64_t num_workers;
   bool prepare;
 };
 
@@ -145,6 +146,13 @@ void work_through(const Run& run, uint32_t worker) {
     int64_t group = 0;
     AttentionWork work = describe(run, unit, &group);
     work.scratch = run.scratch + worker * run.worker_words;
+    // Units take about as long as each other, so threads take turns.
+    AttentionWork soon;
+    if (unit + run.num_workers < num_units) {
+      int64_t its_group = 0;
+      soon = describe(run, unit + run.num_workers, &its_group);
+      work.soon = &soon;
+    }
     if (run.prepare) {
       if (work.num_chunks > 1) run.kernel->prepare(work);
       continue;
@@ -166,6 +174,7 @@ void run_pass(Run& run, const Parallel& parallel) {
   const int64_t num_units = run.starts[run.op->num_seqs].unit;
   const auto workers = static_cast<uint32_t>(std::min<int64_t>(
       std::max<uint32_t>(1, parallel.num_threads), num_units));
+  run.num_workers = workers;
   if (workers <= 1) return work_through(run, 0);
   parallel.run(
       parallel.context, workers,
@@ -258,7 +267,7 @@ void run_attention(const AttentionKernel& kernel, const Attention& op,
   }
   new (next_unit) std::atomic<int64_t>(0);
   Run run{&op,      &kernel, starts,       next_unit, chunks_left,
-          partials, scratch, worker_words, false};
+          partials, scratch, worker_words, 1,         false};
   if (kernel.prepare != nullptr && total.partial > 0) {
     run.prepare = true;
     run_pass(run, parallel);

@@ -80,11 +80,13 @@ class StreamingAttention {
     KeyTile* next = &tiles[1];
     int64_t head = 0;
     bool more = find_tile(part[0], work.key_begin, keys);
+    if (more && heads[0]->few_) fetch_tile(*keys, work.op->kv.row_bytes);
     while (more) {
       const int64_t after = head + 1 == work.num_heads ? 0 : head + 1;
       const int64_t first = keys->first + (after == 0 ? keys->num_keys : 0);
       more = find_tile(part[after], first, next);
-      heads[head]->add_keys(*keys, more ? next : nullptr);
+      const bool is_fetched = more || find_soon(work, next);
+      heads[head]->add_keys(*keys, is_fetched ? next : nullptr);
       KeyTile* done = keys;
       keys = next;
       next = done;
@@ -180,6 +182,23 @@ class StreamingAttention {
     find_keys(work, first, static_cast<int>(left < kKeyTile ? left : kKeyTile),
               out_tile);
     return true;
+  }
+
+  // The first tile of the unit after this one.
+  static bool find_soon(const AttentionWork& work, KeyTile* out_tile) {
+    return work.soon != nullptr &&
+           find_tile(*work.soon, work.soon->key_begin, out_tile);
+  }
+
+  // All at once, for a unit that was not foreseen.
+  static void fetch_tile(const KeyTile& keys, int64_t row_bytes) {
+    for (const auto* rows : {keys.k, keys.v}) {
+      for (int key = 0; key < keys.num_keys; ++key) {
+        for (int64_t i = 0; i < row_bytes; i += 64) {
+          V::prefetch(rows[key] + i);
+        }
+      }
+    }
   }
 
   void add_keys(const KeyTile& keys, const KeyTile* next) {

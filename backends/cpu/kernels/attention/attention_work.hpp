@@ -59,6 +59,9 @@ struct AttentionWork {
   float* partials = nullptr;
   int64_t chunk = 0;
   int64_t num_chunks = 1;
+  // The unit that this thread may well have next, whose first keys are worth
+  // fetching towards the end of this one; null if there is none.
+  const AttentionWork* soon = nullptr;
 
   // The part of one of its heads.
   AttentionWork of_head(int64_t place) const {

@@ -151,6 +151,16 @@ class FewRows {
                                             static_cast<int>(head_dim - d));
   }
 
+  // From L2 into L1, a few keys before they are multiplied.
+  static constexpr int kKeysAhead = 8;
+  [[gnu::always_inline]] static void fetch_soon(const CodeRows& codes, int key,
+                                                int64_t begin, int64_t end) {
+    if (key + kKeysAhead >= kKeyTile) return;
+    const std::byte* row = codes.row[key + kKeysAhead];
+    for (int64_t i = begin * kCodeBytes; i < end * kCodeBytes; i += 64) {
+      __builtin_prefetch(row + i);
+    }
+  }
   // Inlined, else g++ takes it for a function without effect.
   [[gnu::always_inline]] static void fetch(const std::byte* row, int64_t begin,
                                            int64_t end) {
@@ -164,6 +174,9 @@ class FewRows {
     constexpr int kKeys = V::kFewSums / kRows;
     const int64_t dim = padded_dim(keys.head_dim);
     for (int key = 0; key < keys.num_keys; key += kKeys) {
+      for (int i = 0; i < kKeys; ++i) {
+        fetch_soon(keys, key + i, 0, keys.head_dim);
+      }
       F sum[V::kFewSums];
       TSR_UNROLL
       for (F& s : sum) s = V::zero();
@@ -221,6 +234,7 @@ class FewRows {
       for (F& s : row) s = V::zero();
     }
     for (int key = 0; key < values.num_keys; ++key) {
+      fetch_soon(values, key, d, d + kVecs * V::kLanes);
       F right[kVecs];
       TSR_UNROLL
       for (int j = 0; j < kVecs; ++j) {
