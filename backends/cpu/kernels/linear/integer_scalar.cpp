@@ -16,7 +16,9 @@ void integer_any_scalar(const IntegerWork& work) {
   int16_t w[kDecodeColumns];
   for (int64_t j = 0; j < work.num_cols; ++j) {
     const int64_t n = work.n_begin + j;
-    for (int64_t m = 0; m < work.M; ++m) work.sums[m * kChunkCols + j] = 0;
+    for (int64_t m = 0; m < work.M && !work.adds; ++m) {
+      work.sums[m * kChunkCols + j] = 0;
+    }
     if (n >= shape.N) continue;
     for (int64_t k = begin; k < end; k += kDecodeColumns) {
       const int64_t depth = std::min(kDecodeColumns, end - k);

@@ -52,6 +52,9 @@ class IntegerTiles {
 
  public:
   static void run(const IntegerWork& work) {
+    if constexpr (!TileCodes::kSumsOnTheWay) {
+      if (work.M == 1) return one_row(work);
+    }
     for_register_blocks<kMaxRows, Ops::kTiles>(
         work.M, (work.num_cols + kTileCols - 1) / kTileCols,
         [&]<int kRows, int kTiles>(int64_t m, int64_t tile) {
@@ -65,6 +68,50 @@ class IntegerTiles {
     int64_t m;
     int64_t j;
   };
+
+  // One row waits for memory alone, so tiles follow each other as they lie, and
+  // codes are asked for ahead: the hardware's own prefetch stops at the end of
+  // each 4 KiB.  Several chains of sums hide the latency of a product.
+  static constexpr int kChains = 4;
+  static constexpr int64_t kPrefetchBytes = 4096;
+
+  static void one_row(const IntegerWork& work) {
+    for (int64_t j = 0; j < work.num_cols; j += kTileCols) {
+      tile_by_row(work, j);
+    }
+  }
+  static void tile_by_row(const IntegerWork& work, int64_t j) {
+    const WeightShape& shape = work.weight->shape;
+    const int64_t begin = work.group * shape.group_size;
+    const int64_t end =
+        begin + shape.group_size < shape.K ? begin + shape.group_size : shape.K;
+    const int64_t tile = (work.n_begin + j) / kTileCols;
+    const auto* codes = reinterpret_cast<const uint8_t*>(work.weight->codes) +
+                        tile * shape.tile_bytes;
+    Sums sums[kChains];
+#pragma GCC unroll 4
+    for (Sums& sum : sums) sum = Ops::zero();
+    int64_t k = begin;
+    for (; k + kChains * kColumns <= end; k += kChains * kColumns) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; ++c) {
+        const int64_t column = k + kColumns * c;
+        const uint8_t* place = codes + column / kColumns * 64;
+        __builtin_prefetch(place + kPrefetchBytes);
+        Ops::add(sums[c], Ops::input(work.x + column), load(place, 0));
+      }
+    }
+    for (; k < end; k += kColumns) {
+      const uint8_t* place = codes + k / kColumns * 64;
+      Ops::add(sums[0], Ops::input(work.x + k), load(place, 0));
+    }
+    uint32_t totals[kTileCols];
+    finish_totals(work, tile, totals);
+    int32_t* out = work.sums + j;
+    finish_sums(work, 0, sums[0], totals, out);
+#pragma GCC unroll 4
+    for (int c = 1; c < kChains; ++c) add_to(sums[c], out);
+  }
 
   // The sums must stay in registers, so what touches them is inlined and takes
   // no address.

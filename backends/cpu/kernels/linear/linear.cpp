@@ -52,7 +52,7 @@ bool wants_expansion(const LinearKernel& kernel, const LinearWeight& weight) {
 // Whether chunks of the weight are expanded slice by slice of K.
 bool wants_slices(const LinearKernel& kernel, const LinearWeight& weight) {
   return wants_expansion(kernel, weight) && is_per_channel(weight.shape) &&
-         kernel.weight == WeightKind::kI8Tiles;
+         kernel.run_integer != nullptr;
 }
 
 // What chunks of the weight go through before `kernel` reads them, or null.

@@ -56,9 +56,9 @@ struct IntegerWork {
   int64_t num_cols;
   int64_t group;
   int32_t* sums;  // [M, kChunkCols]
-  // To what `sums` holds, zero points of x aside: the weight's sums of codes
-  // are those of all slices of K, and the first slice took them off.  Only for
-  // kernels of kI8Tiles.
+  // To what `sums` holds.  Kernels of kI8Tiles leave zero points of x aside:
+  // the weight's sums of codes are those of all slices of K, and the first
+  // slice took them off.  Only for them and kernels of kAny.
   bool adds = false;
 };
 
