@@ -14,6 +14,7 @@ namespace {
 
 struct Avx2Integer {
   static constexpr int kRows = 2;
+  static constexpr int kFewRows = 1;
   static constexpr int kTiles = 1;
 
   // Sixteen rows of W: of[i] holds two partial sums for each of four rows.

@@ -14,6 +14,7 @@ namespace {
 struct VnniInteger {
   static constexpr int kRows = 6;  // 24 accumulators of 32 registers
   static constexpr int kTiles = 4;
+  static constexpr int kFewRows = 8;
 
   using Sums = __m512i;
   using Codes = __m512i;

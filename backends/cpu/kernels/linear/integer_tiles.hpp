@@ -53,7 +53,7 @@ class IntegerTiles {
  public:
   static void run(const IntegerWork& work) {
     if constexpr (!TileCodes::kSumsOnTheWay) {
-      if (work.M == 1) return one_row(work);
+      if (work.M <= Ops::kFewRows) return few_rows<Ops::kFewRows>(work);
     }
     for_register_blocks<kMaxRows, Ops::kTiles>(
         work.M, (work.num_cols + kTileCols - 1) / kTileCols,
@@ -69,48 +69,62 @@ class IntegerTiles {
     int64_t j;
   };
 
-  // One row waits for memory alone, so tiles follow each other as they lie, and
-  // codes are asked for ahead: the hardware's own prefetch stops at the end of
-  // each 4 KiB.  Several chains of sums hide the latency of a product.
-  static constexpr int kChains = 4;
+  // Few rows wait for memory, so tiles follow each other as they lie, and codes
+  // are asked for ahead: the hardware's own prefetch stops at the end of each
+  // 4 KiB.  Several chains of sums hide the latency of a product.
   static constexpr int64_t kPrefetchBytes = 4096;
 
-  static void one_row(const IntegerWork& work) {
+  template <int kRows>
+  static void few_rows(const IntegerWork& work) {
+    if constexpr (kRows > 1) {
+      if (work.M < kRows) return few_rows<kRows - 1>(work);
+    }
     for (int64_t j = 0; j < work.num_cols; j += kTileCols) {
-      tile_by_row(work, j);
+      tile_by_rows<kRows>(work, j);
     }
   }
-  static void tile_by_row(const IntegerWork& work, int64_t j) {
+
+  template <int kRows>
+  static void tile_by_rows(const IntegerWork& work, int64_t j) {
+    constexpr int kChains = kRows == 1 ? 4 : kRows <= 4 ? 2 : 1;
     const WeightShape& shape = work.weight->shape;
     const int64_t begin = work.group * shape.group_size;
     const int64_t end =
         begin + shape.group_size < shape.K ? begin + shape.group_size : shape.K;
     const int64_t tile = (work.n_begin + j) / kTileCols;
+    const int64_t x_stride = work.x_stride;
     const auto* codes = reinterpret_cast<const uint8_t*>(work.weight->codes) +
                         tile * shape.tile_bytes;
-    Sums sums[kChains];
+    Sums sums[kRows][kChains];
+#pragma GCC unroll 8
+    for (auto& row : sums) {
 #pragma GCC unroll 4
-    for (Sums& sum : sums) sum = Ops::zero();
+      for (Sums& sum : row) sum = Ops::zero();
+    }
+    const auto add = [&](int64_t k, int chain) __attribute__((always_inline)) {
+      const uint8_t* place = codes + k / kColumns * 64;
+      __builtin_prefetch(place + kPrefetchBytes);
+      const auto w = load(place, 0);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        Ops::add(sums[r][chain], Ops::input(work.x + r * x_stride + k), w);
+      }
+    };
     int64_t k = begin;
     for (; k + kChains * kColumns <= end; k += kChains * kColumns) {
 #pragma GCC unroll 4
-      for (int c = 0; c < kChains; ++c) {
-        const int64_t column = k + kColumns * c;
-        const uint8_t* place = codes + column / kColumns * 64;
-        __builtin_prefetch(place + kPrefetchBytes);
-        Ops::add(sums[c], Ops::input(work.x + column), load(place, 0));
-      }
+      for (int c = 0; c < kChains; ++c) add(k + kColumns * c, c);
     }
-    for (; k < end; k += kColumns) {
-      const uint8_t* place = codes + k / kColumns * 64;
-      Ops::add(sums[0], Ops::input(work.x + k), load(place, 0));
-    }
+    for (; k < end; k += kColumns) add(k, 0);
     uint32_t totals[kTileCols];
     finish_totals(work, tile, totals);
-    int32_t* out = work.sums + j;
-    finish_sums(work, 0, sums[0], totals, out);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      int32_t* out = work.sums + r * kChunkCols + j;
+      finish_sums(work, r, sums[r][0], totals, out);
 #pragma GCC unroll 4
-    for (int c = 1; c < kChains; ++c) add_to(sums[c], out);
+      for (int c = 1; c < kChains; ++c) add_to(sums[r][c], out);
+    }
   }
 
   // The sums must stay in registers, so what touches them is inlined and takes
