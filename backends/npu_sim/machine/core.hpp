@@ -71,6 +71,8 @@ struct CoreState {
   size_t next = 0;  // in section
   int64_t next_section = 0;
   double dispatch_time = 0;
+  double issue_begin = 0;  // since when the scalar unit has issued unhindered
+  double issue_end = 0;
   bool at_sync = false;
   bool is_queued = false;  // for progress
   bool has_worked = false;

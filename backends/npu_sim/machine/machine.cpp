@@ -55,6 +55,10 @@ class Machine {
  private:
   Instruction* next_instruction(int64_t core);
   bool dispatch(int64_t core);
+  void issue(int64_t core, double slot_left);
+  void trace(int64_t core, Pipe pipe, const char* name, double begin,
+             double end);
+  void trace_issue(int64_t core);
   bool step(int64_t core, int pipe);
   bool wait_flag(int64_t core, PipeState& pipe, double begin);
   void set_flag(int64_t core, const PipeState& pipe);
@@ -129,14 +133,34 @@ bool Machine::dispatch(int64_t core) {
   const std::string wrong = violation(profile_, facts(core), *one);
   if (!wrong.empty()) refuse(core, *one, wrong);
   PipeState::Entry& slot = pipe.slots[pipe.pushed % PipeState::kDepth];
-  here.dispatch_time = std::max(
-      here.dispatch_time + profile_.assumptions.dispatch_cycles, slot.left);
+  issue(core, slot.left);
   slot.instruction = *one;
   slot.arrival = here.dispatch_time;
   ++pipe.pushed;
   ++here.next;
   ++result_.counters.instructions;
   return true;
+}
+
+// The scalar unit makes an instruction and then waits for its slot.
+void Machine::issue(int64_t core, double slot_left) {
+  CoreState& here = state(core);
+  const double cycles = profile_.assumptions.dispatch_cycles;
+  (facts(core).has_cube ? result_.counters.busy_cycles
+                        : result_.counters.vector_core_busy_cycles)
+      .at(static_cast<size_t>(Pipe::kScalar)) += cycles;
+  if (here.dispatch_time > here.issue_end) {
+    trace_issue(core);
+    here.issue_begin = here.dispatch_time;
+  }
+  here.issue_end = here.dispatch_time + cycles;
+  here.dispatch_time = std::max(here.issue_end, slot_left);
+}
+
+void Machine::trace_issue(int64_t core) {
+  const CoreState& here = state(core);
+  if (here.issue_end == here.issue_begin) return;
+  trace(core, Pipe::kScalar, "issue", here.issue_begin, here.issue_end);
 }
 
 void Machine::pop(PipeState& pipe) {
@@ -151,13 +175,17 @@ void Machine::record(int64_t core, int pipe, const Instruction& one,
                         : counters.vector_core_busy_cycles)
       .at(static_cast<size_t>(pipe)) += end - begin;
   state(core).has_worked = true;
+  trace(core, static_cast<Pipe>(pipe), name_of(one.opcode), begin, end);
+}
+
+void Machine::trace(int64_t core, Pipe pipe, const char* name, double begin,
+                    double end) {
   if (!with_trace_) return;
   if (result_.trace.size() == kMostTraceEvents) {
     ++result_.trace_events_left_out;
   } else {
-    result_.trace.push_back({static_cast<int32_t>(core),
-                             static_cast<Pipe>(pipe), name_of(one.opcode),
-                             begin, end});
+    result_.trace.push_back(
+        {static_cast<int32_t>(core), pipe, name, begin, end});
   }
 }
 
@@ -380,6 +408,7 @@ MachineRun Machine::run() {
   }
   for (int64_t core = 0; core < num_cores(); ++core) {
     if (!is_idle(core) || next_instruction(core) != nullptr) report_deadlock();
+    trace_issue(core);
     double latest = 0;
     for (const PipeState& pipe : state(core).pipes) {
       latest = std::max(latest, pipe.last());

@@ -67,7 +67,8 @@ inline constexpr size_t kMostTraceEvents = 1'000'000;
 
 // Runs a stream.  Instructions of a pipe run in the stream's order; pipes of a
 // core run beside each other, held back by flags alone.  The scalar unit hands
-// instructions out in the stream's order, 32 to a pipe's queue.
+// instructions out in the stream's order, 32 to a pipe's queue; what each costs
+// it, and the lists that it reads, is what its pipe is busy with.
 //
 // Errors  throws sdk::Error INTERNAL, naming the core, the instruction and the
 //         operand, if one does not fit the chip; or, with every flag that is

@@ -11,19 +11,23 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+Json pipe_json(const PipeUse& use) {
+  return {{"busy_cycles", use.busy_cycles}, {"utilisation", use.utilisation}};
+}
+
 Json pipes_json(const Simulation& simulation) {
   Json pipes = Json::object();
   for (int i = 0; i < kNumPipes; ++i) {
     const auto index = static_cast<size_t>(i);
     if (simulation.busy_cycles[index] <= 0) continue;
-    pipes[name_of(static_cast<Pipe>(i))] = {
-        {"busy_cycles", simulation.busy_cycles[index]},
-        {"utilisation", simulation.utilisation[index]}};
+    pipes[name_of(static_cast<Pipe>(i))] = pipe_json(
+        {simulation.busy_cycles[index], simulation.utilisation[index]});
   }
-  if (simulation.vector_mte2_busy_cycles > 0) {
-    pipes["vector_mte2"] = {
-        {"busy_cycles", simulation.vector_mte2_busy_cycles},
-        {"utilisation", simulation.vector_mte2_utilisation}};
+  if (simulation.vector_mte2.busy_cycles > 0) {
+    pipes["vector_mte2"] = pipe_json(simulation.vector_mte2);
+  }
+  if (simulation.vector_scalar.busy_cycles > 0) {
+    pipes["vector_scalar"] = pipe_json(simulation.vector_scalar);
   }
   return pipes;
 }

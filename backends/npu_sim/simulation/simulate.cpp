@@ -181,13 +181,18 @@ void fill_pipes(const Stream& stream, Simulation& result) {
         cubes > 0 ? counters.busy_cycles.at(pipe) / cubes : 0;
     const double on_vectors =
         vectors > 0 ? counters.vector_core_busy_cycles.at(pipe) / vectors : 0;
-    const bool is_split = pipe == static_cast<size_t>(Pipe::kMte2) && cubes > 0;
-    if (is_split) {
-      result.vector_mte2_busy_cycles = on_vectors;
-      result.vector_mte2_utilisation = on_vectors / result.cycles;
+    PipeUse* of_vectors = nullptr;
+    if (cubes > 0 && pipe == static_cast<size_t>(Pipe::kMte2)) {
+      of_vectors = &result.vector_mte2;
+    } else if (cubes > 0 && pipe == static_cast<size_t>(Pipe::kScalar)) {
+      of_vectors = &result.vector_scalar;
+    }
+    if (of_vectors != nullptr) {
+      *of_vectors = {on_vectors, on_vectors / result.cycles};
     }
     // No other pipe is in both kinds of core.
-    result.busy_cycles.at(pipe) = on_cubes + (is_split ? 0 : on_vectors);
+    result.busy_cycles.at(pipe) =
+        on_cubes + (of_vectors != nullptr ? 0 : on_vectors);
     result.utilisation.at(pipe) = result.busy_cycles.at(pipe) / result.cycles;
   }
 }

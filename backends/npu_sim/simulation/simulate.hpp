@@ -19,6 +19,12 @@
 
 namespace tessera::npu {
 
+// Of one pipe, the mean over cores.
+struct PipeUse {
+  double busy_cycles = 0;
+  double utilisation = 0;
+};
+
 struct Simulation {
   double cycles = 0;
   double time_ns = 0;        // first instruction to last, all cores
@@ -27,12 +33,12 @@ struct Simulation {
   int64_t vector_cores = 0;  // of these, those without a cube
 
   // Mean over the cores that have the pipe, cycles and share of `cycles`.
-  // Where cube cores and vector cores work together, both have an MTE2: this
-  // one is the cube cores'.
+  // Where cube cores and vector cores work together, both have an MTE2 and a
+  // scalar unit: these are the cube cores'.
   std::array<double, kNumPipes> busy_cycles{};
   std::array<double, kNumPipes> utilisation{};
-  double vector_mte2_busy_cycles = 0;
-  double vector_mte2_utilisation = 0;
+  PipeUse vector_mte2;  // those of the vector cores then
+  PipeUse vector_scalar;
 
   // Bytes and work, all cores.
   Counters counters;

@@ -38,11 +38,13 @@ class PipeColumns {
 
   void add(const char* name, Pipe pipe) {
     const auto index = static_cast<size_t>(pipe);
-    add_use(name, result_.busy_cycles.at(index), result_.utilisation.at(index));
+    add_use(name,
+            {result_.busy_cycles.at(index), result_.utilisation.at(index)});
   }
-  void add_use(const std::string& name, double cycles, double share) {
-    add("_" + name + "_time(us)", works_ ? microseconds(profile_, cycles) : 0);
-    add("_" + name + "_ratio", works_ ? share : 0);
+  void add_use(const std::string& name, const PipeUse& use) {
+    add("_" + name + "_time(us)",
+        works_ ? microseconds(profile_, use.busy_cycles) : 0);
+    add("_" + name + "_ratio", works_ ? use.utilisation : 0);
   }
   void move_to(std::vector<Column>& columns) {
     columns.insert(columns.end(), columns_.begin(), columns_.end());
@@ -82,9 +84,10 @@ std::vector<Column> pipe_columns(const Profile& profile,
   aiv.add("vec", Pipe::kVector);
   if (!is_unified) {
     if (cubes > 0) {
-      aiv.add_use("mte2", result.vector_mte2_busy_cycles,
-                  result.vector_mte2_utilisation);
+      aiv.add_use("scalar", result.vector_scalar);
+      aiv.add_use("mte2", result.vector_mte2);
     } else {
+      aiv.add("scalar", Pipe::kScalar);
       aiv.add("mte2", Pipe::kMte2);
     }
     aiv.add("mte3", Pipe::kMte3);

@@ -51,6 +51,39 @@ TEST_F(Machine, MmadTakesItsFractalsAndTheIssue) {
   EXPECT_DOUBLE_EQ(run.counters.macs_f16, 3.0 * 128 * 256 * 64);
 }
 
+TEST_F(Machine, ScalarUnitIsBusyWithWhatItIssuesAndReads) {
+  profile_ = with_parameters(profile_, {{"assumptions.dispatch_cycles", 2}});
+  emit_.mmad(0, 16, 16, 16);
+  emit_.set(Pipe::kCube, Pipe::kFixpipe, 0);
+  emit_.wait(Pipe::kCube, Pipe::kFixpipe, 0);
+  emit_.scalar(100);
+  const MachineRun run = traced();
+  EXPECT_DOUBLE_EQ(
+      run.counters.busy_cycles.at(static_cast<size_t>(Pipe::kScalar)),
+      4 * 2 + 100);
+  const TraceEvent& issue = run.trace.back();
+  EXPECT_STREQ(issue.name, "issue");
+  EXPECT_EQ(issue.pipe, Pipe::kScalar);
+  EXPECT_DOUBLE_EQ(issue.begin_cycle, 0);
+  EXPECT_DOUBLE_EQ(issue.end_cycle, 4 * 2);
+}
+
+TEST_F(Machine, ScalarUnitIsIdleWhileAQueueIsFull) {
+  profile_ = with_parameters(profile_, {{"assumptions.dispatch_cycles", 2}});
+  constexpr int kProducts = 40;
+  for (int i = 0; i < kProducts; ++i) emit_.mmad(0, 128, 256, 64);
+  double issuing = 0;
+  int intervals = 0;
+  for (const TraceEvent& event : traced().trace) {
+    if (event.pipe != Pipe::kScalar) continue;
+    ++intervals;
+    issuing += event.end_cycle - event.begin_cycle;
+  }
+  EXPECT_DOUBLE_EQ(issuing, 2 * kProducts);
+  // 32 at once and one that waits; then each when a product has begun.
+  EXPECT_EQ(intervals, kProducts - 32);
+}
+
 TEST_F(Machine, PipesRunBesideEachOtherWithoutFlags) {
   emit_.load_a(0, 0, 128, 64);
   emit_.mmad(0, 128, 256, 64);

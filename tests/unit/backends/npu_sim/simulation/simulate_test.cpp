@@ -65,9 +65,11 @@ TEST(Simulate, NoPipeIsBusyLongerThanTheLaunch) {
          {Problem(attention), Problem(grouped), Problem(dynamic)}) {
       const Simulation result = simulate(profile, problem);
       for (const double share : result.utilisation) EXPECT_LE(share, 1);
-      EXPECT_LE(result.vector_mte2_utilisation, 1);
+      EXPECT_LE(result.vector_mte2.utilisation, 1);
+      EXPECT_LE(result.vector_scalar.utilisation, 1);
+      EXPECT_GT(result.utilisation.at(static_cast<size_t>(Pipe::kScalar)), 0);
       // Only where vector cores are cores of their own do they have an MTE2.
-      EXPECT_EQ(result.vector_mte2_utilisation > 0, !profile.unified_cores)
+      EXPECT_EQ(result.vector_mte2.utilisation > 0, !profile.unified_cores)
           << chip << " " << key_of(problem);
     }
   }

@@ -50,8 +50,8 @@ TEST(Views, TraceIsJsonWithAProcessPerCoreAndAThreadPerPipe) {
   }
   EXPECT_EQ(events, kernel.result.trace.size());
   EXPECT_EQ(processes.size(), static_cast<size_t>(kernel.result.cores));
-  EXPECT_EQ(threads,
-            (std::set<std::string>{"cube", "mte1", "mte2", "fixpipe"}));
+  EXPECT_EQ(threads, (std::set<std::string>{"scalar", "cube", "mte1", "mte2",
+                                            "fixpipe"}));
   const double counted =
       profile.cycles_to_ns(kernel.result.counters.busy_cycles.at(
           static_cast<size_t>(Pipe::kCube))) *
@@ -80,6 +80,38 @@ TEST(Views, TablesHaveTheProfilersColumns) {
               HasSubstr("aiv_ub_read_bw_vector(GB/s)"));
   EXPECT_THAT(table_named(load_profile("910b1"), "L2Cache.csv"),
               HasSubstr("aic_l2_cache_hit_rate(%)"));
+}
+
+double cell(const std::string& table, const std::string& column) {
+  std::istringstream lines(table);
+  std::string head;
+  std::string line;
+  std::getline(lines, head);
+  std::getline(lines, line);
+  line.erase(0, line.rfind('"') + 1);  // the name may hold commas
+  std::istringstream names(head.substr(head.find(',')));
+  std::istringstream values(line);
+  std::string name;
+  std::string value;
+  while (std::getline(names, name, ',') && std::getline(values, value, ',')) {
+    if (name == column) return std::stod(value);
+  }
+  return -1;
+}
+
+TEST(Views, ScalarTimeIsWhatWasIssued) {
+  const Profile profile = load_profile("910b1");
+  const Kernel kernel = kernel_on(profile);
+  const std::string pipes = table_named(profile, "PipeUtilization.csv");
+  const double cycles =
+      profile.assumptions.dispatch_cycles *
+      static_cast<double>(kernel.result.counters.instructions) /
+      static_cast<double>(kernel.result.cores);
+  const double us = profile.cycles_to_ns(cycles) * 1e-3;
+  EXPECT_NEAR(cell(pipes, "aic_scalar_time(us)"), us, 1e-4 * us);
+  EXPECT_GT(cell(pipes, "aic_scalar_ratio"), 0);
+  EXPECT_LT(cell(pipes, "aic_scalar_ratio"), 1);
+  EXPECT_EQ(cell(pipes, "aiv_scalar_time(us)"), 0);  // no vector core works
 }
 
 TEST(Views, CyclesAreCountedForEachKindOfCore) {
