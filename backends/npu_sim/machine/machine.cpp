@@ -24,6 +24,8 @@ namespace {
 
 constexpr int kSameCore = 3;
 constexpr size_t kMostReportedWaits = 12;
+// What sharing DRAM and L2 anew costs this program, in instructions.
+constexpr double kWorkOfTransfer = 16;
 
 struct TransferStart {
   double time = 0;
@@ -40,10 +42,12 @@ struct TransferStart {
 
 class Machine {
  public:
-  Machine(const Profile& profile, const Stream& stream, bool with_trace)
+  Machine(const Profile& profile, const Stream& stream, bool with_trace,
+          double most_work)
       : profile_(profile),
         stream_(stream),
         with_trace_(with_trace),
+        most_work_(most_work),
         arbiter_(profile.dram_rate(),
                  profile.assumptions.l2_global_bytes_per_cycle),
         cache_(static_cast<double>(profile.global.l2_bytes),
@@ -55,6 +59,7 @@ class Machine {
  private:
   Instruction* next_instruction(int64_t core);
   bool dispatch(int64_t core);
+  void check_work() const;
   void issue(int64_t core, double slot_left);
   void trace(int64_t core, Pipe pipe, const char* name, double begin,
              double end);
@@ -85,6 +90,7 @@ class Machine {
   const Profile& profile_;
   const Stream& stream_;
   bool with_trace_;
+  double most_work_;
   Arbiter arbiter_;
   L2Cache cache_;
   std::vector<CoreState> cores_;
@@ -94,6 +100,7 @@ class Machine {
   std::vector<double> latency_ = std::vector<double>(cores_.size() * kNumPipes);
   std::vector<double> least_ = std::vector<double>(cores_.size() * kNumPipes);
   double spare_bytes_ = 0;
+  int64_t transfers_ = 0;
   MachineRun result_;
 };
 
@@ -115,6 +122,19 @@ Instruction* Machine::next_instruction(int64_t core) {
     stream_.emit(core, here.next_section++, here.section);
   }
   return &here.section[here.next];
+}
+
+// Streams are made as they run: nothing but time would end a long one.
+void Machine::check_work() const {
+  const double work = static_cast<double>(result_.counters.instructions) +
+                      kWorkOfTransfer * static_cast<double>(transfers_);
+  if (work <= most_work_) return;
+  throw sdk::Error(
+      TSR_INVALID_ARGUMENT,
+      "stream " + stream_.label + ": simulated up to " +
+          std::to_string(static_cast<int64_t>(most_work_ / 1e6)) +
+          " million instructions, a transfer counting as 17, and not ended; a "
+          "smaller problem or larger tiles would be");
 }
 
 // Hands one instruction over; false if the scalar unit has to wait.
@@ -139,6 +159,7 @@ bool Machine::dispatch(int64_t core) {
   ++pipe.pushed;
   ++here.next;
   ++result_.counters.instructions;
+  check_work();
   return true;
 }
 
@@ -288,6 +309,7 @@ bool Machine::is_idle(int64_t core) const {
 }
 
 void Machine::start_transfer(const TransferStart& start) {
+  ++transfers_;
   PipeState& pipe = state(start.core).pipes.at(static_cast<size_t>(start.pipe));
   const Instruction& one = pipe.front().instruction;
   const TransferCost cost = transfer_cost_of(profile_, one);
@@ -425,8 +447,8 @@ MachineRun Machine::run() {
 }  // namespace
 
 MachineRun run_stream(const Profile& profile, const Stream& stream,
-                      bool with_trace) {
-  return Machine(profile, stream, with_trace).run();
+                      bool with_trace, double most_work) {
+  return Machine(profile, stream, with_trace, most_work).run();
 }
 
 }  // namespace tessera::npu

@@ -65,15 +65,20 @@ struct MachineRun {
 // What a browser still opens: about 200 MB of JSON.
 inline constexpr size_t kMostTraceEvents = 1'000'000;
 
+// Instructions, a transfer through shared memory counting as 17: about half a
+// minute of one host core, 32768 cubed among it.
+inline constexpr double kMostWork = 3e8;
+
 // Runs a stream.  Instructions of a pipe run in the stream's order; pipes of a
 // core run beside each other, held back by flags alone.  The scalar unit hands
 // instructions out in the stream's order, 32 to a pipe's queue; what each costs
 // it, and the lists that it reads, is what its pipe is busy with.
 //
-// Errors  throws sdk::Error INTERNAL, naming the core, the instruction and the
+// Errors  throws sdk::Error INVALID_ARGUMENT for a stream of more work than
+//         `most_work`; INTERNAL, naming the core, the instruction and the
 //         operand, if one does not fit the chip; or, with every flag that is
 //         waited for, if the stream is stuck
 MachineRun run_stream(const Profile& profile, const Stream& stream,
-                      bool with_trace);
+                      bool with_trace, double most_work = kMostWork);
 
 }  // namespace tessera::npu

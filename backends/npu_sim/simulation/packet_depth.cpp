@@ -10,6 +10,18 @@ namespace tessera::npu {
 namespace {
 
 constexpr int64_t kShallowBytes = 256;  // of a packet's row
+// Of the cube, 8192 cubed: longer products are run once.
+constexpr double kMostSteps = 4e5;
+
+double real(int64_t value) { return static_cast<double>(value); }
+
+double steps_of(const GemmPlan& plan) {
+  double tiles = 0;
+  for (const GemmPart& part : plan.parts) {
+    tiles += real(plan.tiles_m(part)) * real(plan.tiles_n());
+  }
+  return tiles * real(plan.gemm.K) / real(plan.tiling.tile_k);
+}
 
 int64_t shallow_k(const GemmPlan& plan) {
   return kShallowBytes * 8 / bits_of(plan.kind.cube);
@@ -22,7 +34,7 @@ bool may_be_shallow(const Profile& profile, const GemmPlan& plan,
   const bool shares_small_l2 = profile.unified_cores && profile.cube_cores > 1;
   return shares_small_l2 && forced.packet_k == 0 && forced.tile_k == 0 &&
          plan.kind.sum_k == 0 && !plan.kind.unzips && options.double_buffer &&
-         plan.tiling.packet_k > shallow_k(plan);
+         plan.tiling.packet_k > shallow_k(plan) && steps_of(plan) <= kMostSteps;
 }
 
 double cycles_of(const Profile& profile, const GemmPlan& plan) {

@@ -51,6 +51,20 @@ TEST_F(Machine, MmadTakesItsFractalsAndTheIssue) {
   EXPECT_DOUBLE_EQ(run.counters.macs_f16, 3.0 * 128 * 256 * 64);
 }
 
+TEST_F(Machine, WorkHasAnEnd) {
+  for (int i = 0; i < 100; ++i) emit_.mmad(0, 16, 16, 16);
+  const Stream stream = Stream::of({list_});
+  EXPECT_EQ(run_stream(profile_, stream, false, 100).counters.instructions,
+            100);
+  try {
+    run_stream(profile_, stream, false, 99);
+    FAIL() << "more work than allowed";
+  } catch (const sdk::Error& error) {
+    EXPECT_EQ(error.code(), TSR_INVALID_ARGUMENT);
+    EXPECT_THAT(error.what(), HasSubstr("not ended"));
+  }
+}
+
 TEST_F(Machine, ScalarUnitIsBusyWithWhatItIssuesAndReads) {
   profile_ = with_parameters(profile_, {{"assumptions.dispatch_cycles", 2}});
   emit_.mmad(0, 16, 16, 16);
