@@ -46,11 +46,11 @@ double cycles_of(const Profile& profile, const GemmPlan& plan) {
 GemmPlan fastest_depth(const Profile& profile, const Gemm& gemm,
                        const std::vector<int64_t>& rows,
                        const SimulateOptions& options) {
-  const GemmPlan deep = fastest_plan(profile, gemm, rows, options);
+  GemmPlan deep = fastest_plan(profile, gemm, rows, options);
   if (!may_be_shallow(profile, deep, options)) return deep;
   SimulateOptions shallow = options;
   shallow.tiling.packet_k = shallow_k(deep);
-  const GemmPlan other = fastest_plan(profile, gemm, rows, shallow);
+  GemmPlan other = fastest_plan(profile, gemm, rows, shallow);
   return cycles_of(profile, other) < cycles_of(profile, deep) ? other : deep;
 }
 
