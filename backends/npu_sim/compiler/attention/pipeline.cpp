@@ -35,8 +35,10 @@ AttentionPipeline::AttentionPipeline(const Profile& profile,
       plan_(plan),
       packet_dims_(plan.packet_dims()),
       packet_keys_(plan.packet_keys()),
+      fractal_dims_(fractal_k(plan.cube)),
       cores_(traffic.cores),
       spill_(traffic.spill),
+      dram_rate_(profile.dram_rate()),
       dram_time_(profile.global.read_latency_cycles),
       keys_(source_of(traffic.first_keys)),
       values_(source_of(traffic.first_values)) {
@@ -61,32 +63,56 @@ double AttentionPipeline::dram_cycles(double bytes) const {
   const double elapsed =
       profile_.global.read_latency_cycles + std::max(mte2_, vector_mte2_);
   const double readers = cores_ * std::min(1.0, dram_time_ / elapsed);
-  return bytes * std::max(1.0, readers) / profile_.dram_rate();
+  return bytes * std::max(1.0, readers) / dram_rate_;
 }
 
 void AttentionPipeline::use_dram(double bytes) {
-  dram_time_ += bytes * cores_ / profile_.dram_rate();
+  dram_time_ += bytes * cores_ / dram_rate_;
+}
+
+AttentionPipeline::Lines AttentionPipeline::make_lines(int64_t rows,
+                                                       double row_bytes,
+                                                       double stride) const {
+  const double penalty = row_penalty(
+      profile_, row_bytes, static_cast<uint64_t>(stride), 0, rows > 1);
+  const double bytes = real(rows) * row_bytes;
+  const GlobalMemory& global = profile_.global;
+  const double own = global.dram_core_rate > 0
+                         ? std::min(global.dram_core_rate, l2_rate_)
+                         : l2_rate_;
+  const auto at_least = [&](double cycles) {
+    return std::max(cycles, global.dma_issue_cycles);
+  };
+  return {rows,
+          row_bytes,
+          stride,
+          bytes,
+          at_least(bytes * penalty / l2_rate_),
+          at_least(bytes * penalty / own)};
+}
+
+const AttentionPipeline::Lines& AttentionPipeline::lines(int64_t rows,
+                                                         double row_bytes,
+                                                         double stride) {
+  for (const Lines& known : lines_) {
+    if (known.rows == rows && known.row_bytes == row_bytes &&
+        known.stride == stride) {
+      return known;
+    }
+  }
+  Lines& made = lines_.at(num_lines_++ % lines_.size());
+  made = make_lines(rows, row_bytes, stride);
+  return made;
 }
 
 AttentionPipeline::Arrival AttentionPipeline::transfer(int64_t rows,
                                                        double row_bytes,
                                                        double stride,
-                                                       bool misses) const {
-  const double penalty = row_penalty(
-      profile_, row_bytes, static_cast<uint64_t>(stride), 0, rows > 1);
-  const double bytes = real(rows) * row_bytes;
-  const GlobalMemory& global = profile_.global;
-  Arrival arrival{bytes * penalty / l2_rate_,
-                  profile_.assumptions.l2_latency_cycles};
-  if (misses) {
-    const double own = global.dram_core_rate > 0
-                           ? std::min(global.dram_core_rate, l2_rate_)
-                           : l2_rate_;
-    arrival.cycles = std::max(bytes * penalty / own, dram_cycles(bytes));
-    arrival.latency = global.read_latency_cycles;
-  }
-  arrival.cycles = std::max(arrival.cycles, global.dma_issue_cycles);
-  return arrival;
+                                                       bool misses) {
+  const Lines& one = lines(rows, row_bytes, stride);
+  if (!misses) return {one.hit_cycles, profile_.assumptions.l2_latency_cycles};
+  return {std::max(one.miss_cycles, dram_cycles(one.bytes)),
+          profile_.global.read_latency_cycles};
 }
 
 AttentionPipeline::Arrival AttentionPipeline::cached(int64_t rows,
@@ -104,9 +130,8 @@ AttentionPipeline::Arrival AttentionPipeline::cached(int64_t rows,
 // cache; a widened tile is one.
 void AttentionPipeline::read_packet(const TileOfKeys& tile, CachePart part,
                                     int64_t keys, int64_t dims) {
-  const int64_t columns = ceil_div(dims, fractal_k(plan_.cube));
-  const auto buffer = static_cast<size_t>(packets_ % plan_.num_packets);
-  mte2_ = std::max({mte2_, packet_free_.at(buffer), scalar_.held});
+  const int64_t columns = ceil_div(dims, fractal_dims_);
+  mte2_ = std::max({mte2_, packet_free_.at(packet_), scalar_.held});
   Source& source = part == CachePart::kKeys ? keys_ : values_;
   const int64_t block = plan_.attention.block_size;
   const int64_t piece = reads_workspace() ? keys : std::min(block, keys);
@@ -125,7 +150,7 @@ void AttentionPipeline::read_packet(const TileOfKeys& tile, CachePart part,
   mte2_ += count * one.cycles;
   scalar_.issue(Scalar::kMte2, count + kTransferFlags, one.cycles, mte2_);
   mte2_done_ = std::max(mte2_done_, mte2_ + one.latency);
-  packet_free_.at(buffer) = mte2_ + one.latency;
+  packet_free_.at(packet_) = mte2_ + one.latency;
 }
 
 AttentionPipeline::Step AttentionPipeline::step(int64_t m, int64_t n,
@@ -187,9 +212,10 @@ void AttentionPipeline::run(const Product& product, double operand_ready,
 
 void AttentionPipeline::run_packet(const Product& product, double operand_ready,
                                    double slot_free) {
-  const auto buffer = static_cast<size_t>(packets_++ % plan_.num_packets);
-  run(product, std::max(packet_free_.at(buffer), operand_ready), slot_free);
-  packet_free_.at(buffer) = mte1_;
+  double& packet = packet_free_.at(packet_);
+  run(product, std::max(packet, operand_ready), slot_free);
+  packet = mte1_;
+  if (++packet_ == static_cast<size_t>(plan_.num_packets)) packet_ = 0;
 }
 
 // Rows of queries, a run for each token.
@@ -245,8 +271,7 @@ void AttentionPipeline::scores(const TileOfKeys& tile, bool is_maximum) {
   const int64_t qk_dim = plan_.attention.qk_dim;
   for (int64_t key = 0; key < tile.keys; key += plan_.chunk_keys) {
     const int64_t keys = std::min(plan_.chunk_keys, tile.keys - key);
-    double& slot =
-        slot_free_.at(static_cast<size_t>(slots_++ % plan_.num_slots));
+    double& slot = next_slot();
     if (plan_.keeps_cache()) {
       run(product(tile.rows, keys, qk_dim), std::max(query_ready_, wide), slot);
     }
@@ -300,7 +325,7 @@ void AttentionPipeline::value_block(const TileOfKeys& tile, int64_t column,
   const auto at = place(tile.index);
   const CachePart part =
       plan_.attention.v_in_k ? CachePart::kKeys : CachePart::kValues;
-  double& slot = slot_free_.at(static_cast<size_t>(slots_++ % plan_.num_slots));
+  double& slot = next_slot();
   if (plan_.keeps_cache()) {
     const double wide = wide_ready_.at(part == CachePart::kKeys ? 0 : 1).at(at);
     run(product(tile.rows, n, tile.keys), std::max(wide, weights_ready_.at(at)),
@@ -326,8 +351,7 @@ void AttentionPipeline::values(const TileOfKeys& tile) {
   for (int64_t column = 0; column < v_dim; column += plan_.value_columns) {
     const int64_t n = std::min(plan_.value_columns, v_dim - column);
     value_block(tile, column, n);
-    double& slot =
-        slot_free_.at(static_cast<size_t>((slots_ - 1) % plan_.num_slots));
+    double& slot = slot_free_.at(last_slot_);
     if (plan_.is_unified) {
       vector(1, drain_cycles(tile.rows * n), cube_done_);
       slot = vector_done_;
@@ -391,7 +415,11 @@ void AttentionPipeline::skip(double cycles) {
   add(scores_ready_);
   add(scores_free_);
   add(weights_ready_);
-  for (auto& blocks : sums_ready_) add(blocks);
+  const auto used =
+      std::min(kMostBlocks, static_cast<size_t>(plan_.num_value_tiles()));
+  for (auto& blocks : sums_ready_) {
+    for (size_t i = 0; i < used; ++i) blocks.at(i) += cycles;
+  }
   for (auto& part : wide_ready_) add(part);
   for (auto& part : wide_free_) add(part);
   scalar_.skip(cycles);

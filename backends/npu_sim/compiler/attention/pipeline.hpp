@@ -77,6 +77,15 @@ class AttentionPipeline {
     Step each;
     Step last;  // what K leaves
   };
+  // A transfer by its sizes: what L2 and the core's own way to DRAM take.
+  struct Lines {
+    int64_t rows = 0;
+    double row_bytes = 0;
+    double stride = 0;
+    double bytes = 0;
+    double hit_cycles = 0;
+    double miss_cycles = 0;
+  };
   // Of K or V, whose transfers miss L2 or hit it as a whole: the core that
   // asks first pays for all.
   struct Source {
@@ -89,7 +98,9 @@ class AttentionPipeline {
   // `rows` pieces of `row_bytes`, `stride` apart, which L2 holds or none of
   // which it does.
   Arrival transfer(int64_t rows, double row_bytes, double stride,
-                   bool misses) const;
+                   bool misses);
+  Lines make_lines(int64_t rows, double row_bytes, double stride) const;
+  const Lines& lines(int64_t rows, double row_bytes, double stride);
   Arrival cached(int64_t rows, double row_bytes, double stride, double fresh,
                  Source& source);
   // DRAM while all cores do as this one does.
@@ -97,6 +108,11 @@ class AttentionPipeline {
   double dram_cycles(double bytes) const;
   bool reads_workspace() const {
     return plan_.widening != Widening::kNone && !plan_.keeps_cache();
+  }
+  double& next_slot() {
+    last_slot_ = slot_;
+    if (++slot_ == static_cast<size_t>(plan_.num_slots)) slot_ = 0;
+    return slot_free_.at(last_slot_);
   }
   void read_packet(const TileOfKeys& tile, CachePart part, int64_t keys,
                    int64_t dims);
@@ -143,11 +159,15 @@ class AttentionPipeline {
   const AttentionPlan& plan_;
   int64_t packet_dims_;
   int64_t packet_keys_;
+  int64_t fractal_dims_;
   // Those asked for last: tiles are alike.
   std::array<Product, 8> products_{};
   size_t num_products_ = 0;
+  std::array<Lines, 8> lines_{};
+  size_t num_lines_ = 0;
   double cores_;
   double spill_;
+  double dram_rate_;
   // What DRAM had to do for all cores, in cycles of its own.
   double dram_time_;
   Source keys_;
@@ -169,9 +189,10 @@ class AttentionPipeline {
   std::array<double, 2> l0_free_{};
   std::array<double, 4> slot_free_{};
   std::array<double, 2> weight_free_{};
-  int64_t packets_ = 0;
+  size_t packet_ = 0;  // the buffer of the next
   int64_t steps_ = 0;
-  int64_t slots_ = 0;
+  size_t slot_ = 0;
+  size_t last_slot_ = 0;
   // The vector core, or pipe.
   double vector_mte2_ = 0;
   double vector_ = 0;

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -16,9 +17,20 @@ namespace tessera::npu {
 class PipeQueue {
  public:
   // `count` instructions of `each` cycles, the last of which ends at `end`.
-  void add(double count, double each, double end);
+  void add(double count, double each, double end) {
+    groups_[next_++ % kGroups] = {count, each, end};
+    waiting_ += count;
+    while (waiting_ - groups_[oldest_ % kGroups].count > kDepth) {
+      waiting_ -= groups_[oldest_++ % kGroups].count;
+    }
+  }
   // When there is room for one more; 0 while the queue was never full.
-  double room() const;
+  double room() const {
+    if (waiting_ <= kDepth) return 0;
+    const Group& group = groups_[oldest_ % kGroups];
+    const double left = waiting_ - kDepth;  // of it
+    return group.end - (group.count - left) * group.each;
+  }
   void skip(double cycles);
 
  private:
@@ -29,6 +41,7 @@ class PipeQueue {
   };
   // Of at least two instructions each, so that a full queue is not overwritten.
   static constexpr size_t kGroups = 16;
+  static constexpr double kDepth = 32;
   std::array<Group, kGroups> groups_{};
   size_t next_ = 0;
   // The group that leaves next, and instructions from there on.
@@ -42,7 +55,11 @@ struct Scalar {
   std::array<PipeQueue, 6> queues{};
   double held = 0;
 
-  void issue(Queue queue, double count, double each, double end);
+  void issue(Queue queue, double count, double each, double end) {
+    PipeQueue& one = queues[queue];
+    one.add(count, each, end);
+    held = std::max(held, one.room());
+  }
   void skip(double cycles);
 };
 
