@@ -110,6 +110,7 @@ std::vector<Candidate> candidates_of(const Profile& profile,
   const bool may_split = parts.num_active <= 1 && plan.kind.sum_k == 0 &&
                          parts.most_rows <= (plan.is_later_slice ? 16 : 256);
   std::vector<Candidate> candidates;
+  candidates.reserve(kTileRows.size() * (columns.size() + 1));
   int row = 0;
   for (const int64_t tile_m :
        sizes_of(kTileRows, parts.most_rows, forced.tile_m, least_side)) {

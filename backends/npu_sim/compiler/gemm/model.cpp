@@ -184,16 +184,21 @@ struct Replay {
   const TileTimes& tile;
   const Deal& deal;
 
-  void run(const GemmEffort& effort, GemmCost& cost) const;
+  // Infinite cycles if they are known to be no less than `enough`.
+  void run(const GemmEffort& effort, double enough, GemmCost& cost) const;
 
  private:
   // A packet that nobody has read yet.
   PacketTimes first() const;
-  // Tiles of the busiest core, as whole ones.
-  double tiles(const Traffic& traffic) const;
-  // `count`: of a stretch, whole tiles of the busiest core.
-  Phase filling(const Traffic& traffic, double share, bool is_first,
-                double count) const;
+  // Tiles of the busiest core, as whole ones, each of which takes `steady`; no
+  // fewer than the other says.
+  double tiles(const Traffic& traffic, double steady) const;
+  double least_tiles() const;
+  // What comes before the steady state that `packet` tells of.
+  double begin(const PacketTimes& cold, const PacketTimes& packet,
+               double steady) const;
+  // `phase` has the stretch's packets and cycles without DRAM.
+  void fill(const Traffic& traffic, double share, Phase& phase) const;
   // `filled`: the same while L2 does not drain.
   Phase draining(const Traffic& traffic, double share,
                  const Phase& filled) const;
@@ -219,20 +224,26 @@ PacketTimes Replay::first() const {
   return times;
 }
 
-double Replay::tiles(const Traffic& traffic) const {
+double Replay::least_tiles() const {
+  const Edges& edges = deal.edges;
+  return deal.waves > 1 || deal.parts > 1
+             ? deal.whole(edges.rows, edges.columns)
+             : deal.mean(edges.rows, edges.columns);
+}
+
+double Replay::tiles(const Traffic& traffic, double steady) const {
   if (deal.edges.rows >= 1 && deal.edges.columns >= 1) return deal.whole(1, 1);
   const auto cycles = [&](const TileTimes& one, const Traffic& comes) {
     return steady_tile(context, one,
                        packet_times(context, one, comes, deal.busy, 1));
   };
-  const double steady = cycles(tile, traffic);
-  const auto share = [&](double rows, double columns, const Traffic& comes) {
-    return cycles(narrowed(tile, rows, columns), comes) / steady;
+  const auto share = [&](double rows, double columns) {
+    return cycles(narrowed(tile, rows, columns), traffic) / steady;
   };
   const double rows = deal.edges.rows;
   const double columns = deal.edges.columns;
-  const double row = rows < 1 ? share(rows, 1, traffic) : 1;
-  const double column = columns < 1 ? share(1, columns, traffic) : 1;
+  const double row = rows < 1 ? share(rows, 1) : 1;
+  const double column = columns < 1 ? share(1, columns) : 1;
   if (deal.waves > 1 || deal.parts > 1) return deal.whole(row, column);
   // Cores of one wave read the same packets: who has the short tile runs ahead
   // until it brings what the others then find in L2.
@@ -242,24 +253,19 @@ double Replay::tiles(const Traffic& traffic) const {
   return std::max(cycles(tile, found) / steady, deal.mean(row, column));
 }
 
-Phase Replay::filling(const Traffic& traffic, double share, bool is_first,
-                      double count) const {
-  Phase phase;
-  phase.packet = packet_times(context, tile, traffic, deal.busy, 1);
-  const double steady = steady_tile(context, tile, phase.packet);
-  phase.tiles = count;
-  phase.cycles = count * steady;
-  // Nothing is emptied yet while the first sum is computed.
-  if (is_first) {
-    phase.cycles += first().mte2 - steady / tile.sums +
-                    packets_cycles(tile, phase.packet) *
-                        std::max(0.0, 1 / tile.sums - 1 / tile.packets);
-  }
+// Nothing is emptied yet while the first sum is computed.
+double Replay::begin(const PacketTimes& cold, const PacketTimes& packet,
+                     double steady) const {
+  return cold.mte2 - steady / tile.sums +
+         packets_cycles(tile, packet) *
+             std::max(0.0, 1 / tile.sums - 1 / tile.packets);
+}
+
+void Replay::fill(const Traffic& traffic, double share, Phase& phase) const {
   const double rate = context.profile.dram_rate();
   const double reads = share * traffic.dram();
   phase.cycles = std::max(phase.cycles, reads / rate);
   phase.growth = share * model.output() - (rate * phase.cycles - reads);
-  return phase;
 }
 
 // Its results leave at the rate of DRAM, which all share that write at a time.
@@ -313,7 +319,8 @@ void Replay::add(const Phase& phase, double part, GemmCost& cost) const {
   cost.fixpipe_cycles += count * tile.sums * tile.exit_pace;
 }
 
-void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
+void Replay::run(const GemmEffort& effort, double enough,
+                 GemmCost& cost) const {
   const double l2 = real(context.profile.global.l2_bytes);
   const double most = l2 * (1 - kCleanShare);
   const double least = l2 * kDrainedShare;
@@ -327,14 +334,27 @@ void Replay::run(const GemmEffort& effort, GemmCost& cost) const {
   for (int i = 0; i < effort.stretches; ++i) {
     const double ahead = effort.dirty_share * share * model.output();
     const Traffic traffic = model.at(std::min(most, dirty + ahead));
-    if (i == 0) count = share * tiles(traffic);
-    const Phase fill = filling(traffic, share, i == 0, count);
+    Phase filled;
+    filled.packet = packet_times(context, tile, traffic, deal.busy, 1);
+    const double steady = steady_tile(context, tile, filled.packet);
+    if (i == 0) {
+      filled.cycles = begin(cold, filled.packet, steady);
+      const double bound = share * least_tiles() * steady + filled.cycles;
+      if (cost.cycles + bound >= enough) {
+        cost.cycles = std::numeric_limits<double>::infinity();
+        return;
+      }
+      count = share * tiles(traffic, steady);
+    }
+    filled.tiles = count;
+    filled.cycles += count * steady;
+    fill(traffic, share, filled);
     Phase drain;
     double left = 1;
     while (left > 0) {
       drains = dirty > most || (drains && dirty > least);
-      if (drains && drain.cycles == 0) drain = draining(traffic, share, fill);
-      const Phase& now = drains ? drain : fill;
+      if (drains && drain.cycles == 0) drain = draining(traffic, share, filled);
+      const Phase& now = drains ? drain : filled;
       double part = left;
       if (drains && now.growth < 0) {
         part = std::min(left, (dirty - least) / -now.growth);
@@ -389,7 +409,7 @@ GemmCost GemmModel::cost(const GemmContext& context, const GemmEffort& effort,
                              static_cast<int64_t>(deal.rows), passes_cycles_);
   GemmEffort spent = effort;
   if (traffic.fits(dirty_at_most(profile_, traffic))) spent.stretches = 1;
-  Replay{context, traffic, tile, deal}.run(spent, cost);
+  Replay{context, traffic, tile, deal}.run(spent, enough, cost);
   return cost;
 }
 

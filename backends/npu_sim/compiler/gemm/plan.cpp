@@ -87,6 +87,7 @@ struct Search {
   GemmPlan plan;
   GemmModel model;
   SearchBreadth breadth;
+  double limit;  // what another search has found already
   Found best;
   std::vector<Found> near;  // all that came near the best of their moment, if
                             // more than that is asked for
@@ -98,8 +99,10 @@ struct Search {
   double enough() const {
     return (may_refine ? std::max(breadth.within, kRefined.within)
                        : breadth.within) *
-           best.cycles;
+           std::min(best.cycles, limit);
   }
+  // Whether there is something to be better than.
+  bool has_rival() const { return std::isfinite(std::min(best.cycles, limit)); }
   // Tries one tile size with both numbers of accumulators.
   void consider(int64_t tile_m, int64_t tile_n, int64_t split_k);
   // Tries other bands of tile rows for a tile: the higher, the fewer times the
@@ -136,7 +139,8 @@ void Search::consider(int64_t tile_m, int64_t tile_n, int64_t split_k) {
   const GemmContext context{profile, plan, layout_of(profile, plan)};
   if (misfit(profile, context.layout)) return;
   const double cycles = model.cost(context, kSearchEffort, enough()).cycles;
-  if (cycles < enough()) near.push_back({plan.tiling, cycles});
+  if (cycles >= enough()) return;
+  near.push_back({plan.tiling, cycles});
   if (cycles < best.cycles) best = {plan.tiling, cycles};
 }
 
@@ -223,8 +227,8 @@ void search_tiles(Search& search) {
   };
   int in_vain = 0;
   for (Candidate& one : candidates) {
-    if (best != nullptr && !is_less(one)) break;
-    in_vain = improves(one) || best == nullptr ? 0 : in_vain + 1;
+    if (search.has_rival() && !is_less(one)) break;
+    in_vain = improves(one) || !search.has_rival() ? 0 : in_vain + 1;
     if (in_vain == kPatience && search.breadth.most == 1) break;
   }
   const auto moves = [&] {
@@ -240,17 +244,17 @@ void search_tiles(Search& search) {
 
 std::vector<Found> search(const Profile& profile, const GemmPlan& plan,
                           const GemmTiling& forced,
-                          const SearchBreadth& breadth) {
+                          const SearchBreadth& breadth, double limit) {
   Search search{profile, forced, plan, GemmModel(profile, plan),
-                breadth, {},     {}};
+                breadth, limit,  {},   {}};
   search.forced.wide_n = 0;
   search_tiles(search);
-  if (std::isinf(search.best.cycles)) {
+  if (!search.has_rival()) {
     search.least_side = kFractalRows;
     search_tiles(search);
   }
   std::vector<Found> found = search.take();
-  if (!found.empty()) return found;
+  if (!found.empty() || std::isfinite(limit)) return found;
   const GemmTiling& tiling = search.plan.tiling;
   const Misfit why =
       misfit(profile, layout_of(profile, search.plan)).value_or(Misfit{});
@@ -280,16 +284,16 @@ std::vector<int64_t> slice_sizes_of(const Profile& profile,
 }
 
 // The tilings that the slice with the most rows asks for, and what all cost
-// with them.
+// with them; none if that is not less than `limit`.
 std::vector<Found> search_slices(const Profile& profile, const GemmPlan& plan,
                                  const GemmTiling& options,
-                                 const SearchBreadth& breadth) {
+                                 const SearchBreadth& breadth, double limit) {
   constexpr double kAnything = std::numeric_limits<double>::infinity();
   GemmTiling forced = options;
   if (PartsSummary(plan.parts).num_active > 1) forced.split_k = 1;
   std::vector<SliceSample> samples = sample_slices(plan);
-  std::vector<Found> all =
-      search(profile, samples.front().plan, forced, breadth);
+  std::vector<Found> all = search(profile, samples.front().plan, forced,
+                                  breadth, limit / samples.front().count);
   for (Found& found : all) {
     found.cycles *= samples.front().count;
     for (size_t i = 1; i < samples.size(); ++i) {
@@ -332,12 +336,18 @@ std::vector<GemmPlan> promising_plans(const Profile& profile, const Gemm& gemm,
                                       const SimulateOptions& options,
                                       const SearchBreadth& breadth) {
   GemmPlan plan = without_tiling(profile, gemm, rows, options);
-  std::vector<Found> all = search(profile, plan, options.tiling, breadth);
+  constexpr double kAnything = std::numeric_limits<double>::infinity();
+  std::vector<Found> all =
+      search(profile, plan, options.tiling, breadth, kAnything);
   for (const int64_t wide_n : slice_sizes_of(profile, plan, options.tiling)) {
     plan.tiling.wide_n = wide_n;
-    const std::vector<Found> sliced =
-        search_slices(profile, plan, options.tiling, breadth);
     if (options.tiling.wide_n > 0) all.clear();
+    double limit = kAnything;
+    if (breadth.most == 1) {
+      for (const Found& found : all) limit = std::min(limit, found.cycles);
+    }
+    const std::vector<Found> sliced =
+        search_slices(profile, plan, options.tiling, breadth, limit);
     all.insert(all.end(), sliced.begin(), sliced.end());
   }
   keep_best(all, breadth);
