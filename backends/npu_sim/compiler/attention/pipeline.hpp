@@ -97,8 +97,7 @@ class AttentionPipeline {
 
   // `rows` pieces of `row_bytes`, `stride` apart, which L2 holds or none of
   // which it does.
-  Arrival transfer(int64_t rows, double row_bytes, double stride,
-                   bool misses);
+  Arrival transfer(int64_t rows, double row_bytes, double stride, bool misses);
   Lines make_lines(int64_t rows, double row_bytes, double stride) const;
   const Lines& lines(int64_t rows, double row_bytes, double stride);
   Arrival cached(int64_t rows, double row_bytes, double stride, double fresh,

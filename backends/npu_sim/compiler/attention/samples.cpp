@@ -16,7 +16,17 @@ int64_t lead_of(const AttentionPlan& plan) {
 
 namespace {
 
-constexpr int64_t kMostSamples = 16;  // before the last work
+// Before the last work of some, and of works that are known.
+struct Limits {
+  int64_t samples = 16;
+  int64_t listed = 32;
+};
+
+// Tiles of many packets each come to their pace sooner.
+Limits limits_of(const AttentionPlan& plan) {
+  constexpr Limits kOfLong{9, 18};
+  return plan.attention.v_in_k ? kOfLong : Limits{};
+}
 
 double real(int64_t value) { return static_cast<double>(value); }
 
@@ -83,8 +93,9 @@ Samples sample_means(const AttentionPlan& plan, const CoreShare& share) {
   const auto last_keys = std::clamp<int64_t>(
       plan.tile_keys - std::llround(share.missing), 1, plan.tile_keys);
   const auto works = static_cast<int64_t>(share.works);
+  const int64_t most = limits_of(plan).samples;
   Samples samples;
-  for (int64_t work = 0; work < works && samples.count < kMostSamples; ++work) {
+  for (int64_t work = 0; work < works && samples.count < most; ++work) {
     const double left = of_work * real(work + 1) - samples.done;
     const double tiles =
         std::max(1.0, work + 1 == works ? left : std::round(left));
@@ -101,7 +112,7 @@ Samples sample_tiles(const AttentionPlan& plan, const CoreShare& share) {
   for (size_t i = 0; i < share.num_listed; ++i) {
     count += std::min(share.listed.at(i).tiles, most_of_work(plan));
   }
-  if (count == 0 || count > static_cast<int64_t>(samples.all.size())) {
+  if (count == 0 || count > limits_of(plan).listed) {
     return sample_means(plan, share);
   }
   for (size_t i = 0; i < share.num_listed; ++i) {
