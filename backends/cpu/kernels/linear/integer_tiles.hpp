@@ -110,10 +110,11 @@ class IntegerTiles {
         Ops::add(sums[r][chain], Ops::input(work.x + r * x_stride + k), w);
       }
     };
+    constexpr int64_t kStep = int64_t{kChains} * kColumns;
     int64_t k = begin;
-    for (; k + kChains * kColumns <= end; k += kChains * kColumns) {
+    for (; k + kStep <= end; k += kStep) {
 #pragma GCC unroll 4
-      for (int c = 0; c < kChains; ++c) add(k + kColumns * c, c);
+      for (int c = 0; c < kChains; ++c) add(k + int64_t{kColumns} * c, c);
     }
     for (; k < end; k += kColumns) add(k, 0);
     uint32_t totals[kTileCols];
