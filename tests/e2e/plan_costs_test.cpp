@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 #include <string>
 #include <vector>
@@ -75,6 +76,43 @@ TEST_F(PlanCosts, AreTimedAnewOnceTheMachineHasChanged) {
   Problem again = make(third);
   EXPECT_EQ(refine(third, again), 0U);
   EXPECT_TRUE(third.drifts(again).empty());
+}
+
+// What a plan takes beyond the beginning of its program, by phase.
+std::array<double, 2> predicted_ns(const Problem& problem,
+                                   const planner::Assignment& assignment) {
+  constexpr double kBeginNs = 1e12;  // of a FakeMachine
+  const auto built = planner::build_chain(problem);
+  EXPECT_TRUE(built.ok()) << built.status().message();
+  const auto found = planner::predict(problem, *built, assignment);
+  EXPECT_TRUE(found.ok()) << found.status().message();
+  return {found->prefill_ns.at("wall") - kBeginNs,
+          found->decode_ns.at("wall") - kBeginNs};
+}
+
+TEST_F(PlanCosts, AreThoseOfTheMachineAsItIsWhereTimedAgain) {
+  ProblemInputs asked = inputs();
+  asked.schemes = {*find_scheme("w8a8_dynamic")};
+  const auto time_again = [&](const char* made_of) {
+    ProblemMaker maker(asked);
+    const Problem before = make(maker);
+    EXPECT_EQ(sources(before), std::set<std::string>{made_of});
+    const auto made = planner::make_plan(before, {{}, false, false});
+    ASSERT_TRUE(made.ok()) << made.status().message();
+    machine_.speed /= 2.0;
+    Problem now = before;
+    const Status timed = maker.measure_again(made->assignment, now);
+    ASSERT_TRUE(timed.ok()) << timed.message();
+    const auto then_ns = predicted_ns(before, made->assignment);
+    const auto now_ns = predicted_ns(now, made->assignment);
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      EXPECT_NEAR(now_ns[phase], 2.0 * then_ns[phase],
+                  kRounding * now_ns[phase]);
+    }
+  };
+  time_again("measured");
+  // As they were timed last.
+  time_again("kept");
 }
 
 TEST_F(PlanCosts, ThatHaveDriftedAreScaledWhereTimeIsUp) {

@@ -155,10 +155,13 @@ class PlanTest(CommandCase):
         text = self.done("plan", *SMALL, "--schemes", "w8a8_dynamic",
                          "--compare-baselines", "--run", "--challenge", 2).stdout
         self.assertIn("off by", text)
+        self.assertRegex(text, r"timed again .*: prefill [\d.]+ .s \([+-]\d.* %\), "
+                               r"decode step .*, workload ")
         self.assertRegex(text, r"measured, baselines take \d\.\d+ times ours")
-        # One device and one scheme leave baselines nothing else to choose.
-        self.assertRegex(text, "one plan: tessera, .*priority-greedy")
-        self.assertIn("none is faster beyond chance", text)
+        # One device leaves these nothing else to choose; the plan may mix the
+        # base in.
+        self.assertRegex(text, "one plan: .*single best device, priority-greedy")
+        self.assertIn("faster beyond chance", text)
         self.assertIn("best once more", text)
         self.assertRegex(text, r"takes \d+\.\d % more than the best of \d+ others")
 

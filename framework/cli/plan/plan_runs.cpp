@@ -30,9 +30,9 @@ class PlanRuns {
   Result<bool> run() {
     PlanRace race(inputs_, problem_);
     if (options_.run) {
-      TSR_ASSIGN_OR_RETURN(
-          const RaceReport report,
-          run_for_real(options_, problem_, made_, planning_.solve, race));
+      TSR_ASSIGN_OR_RETURN(const RaceReport report,
+                           run_for_real(options_, inputs_, problem_, made_,
+                                        planning_.solve, race));
       TSR_RETURN_IF_ERROR(take(report));
     }
     if (options_.challenge > 0) {

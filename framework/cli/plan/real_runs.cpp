@@ -11,6 +11,7 @@
 
 #include "framework/cli/figures.hpp"
 #include "framework/cli/plan/plan_race.hpp"
+#include "framework/cli/plan/timed_again.hpp"
 #include "framework/cli/table.hpp"
 #include "framework/planner/baselines.hpp"
 
@@ -152,6 +153,7 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs) {
 }
 
 Result<RaceReport> run_for_real(const PlanCommandOptions& options,
+                                const PlanInputs& inputs,
                                 const planner::Problem& problem,
                                 const planner::MadePlan& made,
                                 const planner::SolveLimits& limits,
@@ -165,9 +167,13 @@ Result<RaceReport> run_for_real(const PlanCommandOptions& options,
   std::vector<Contender*> all;
   all.reserve(field.contenders.size());
   for (Contender& one : field.contenders) all.push_back(&one);
+  TimedAgain again(inputs, problem);
+  TSR_RETURN_IF_ERROR(again.add(*all.front()));
   TSR_RETURN_IF_ERROR(race.run(all, kRuns));
+  TSR_RETURN_IF_ERROR(again.add(*all.front()));
   const std::vector<FasterPlan> faster = faster_than_ours(field);
-  RaceReport report{runs_text(race, field) + baselines_verdict(field, faster),
+  RaceReport report{runs_text(race, field) + again.text(*all.front()) +
+                        baselines_verdict(field, faster),
                     {}};
   if (!faster.empty()) report.faster = faster.front();
   return report;

@@ -20,7 +20,8 @@ namespace tessera::cli {
 Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs);
 
 // Runs the plan, and with options.compare_baselines the baselines' plans in
-// turns with it; baselines that come to one plan are run as one.
+// turns with it; baselines that come to one plan are run as one.  What the plan
+// uses is timed anew before and after that.
 //
 // limits    of solving for baselines
 // Requires  check_runs()
@@ -28,6 +29,7 @@ Status check_runs(const PlanCommandOptions& options, const PlanInputs& inputs);
 //           fastest of those that are faster
 // Errors    those of the sessions
 Result<RaceReport> run_for_real(const PlanCommandOptions& options,
+                                const PlanInputs& inputs,
                                 const planner::Problem& problem,
                                 const planner::MadePlan& made,
                                 const planner::SolveLimits& limits,

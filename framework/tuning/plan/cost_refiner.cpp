@@ -206,6 +206,61 @@ Status CostRefiner::measure_rest(const std::function<bool()>& is_late,
   return {};
 }
 
+// All kinds of segment where the plan has linears, and its segments without.
+std::set<CostPlace> CostRefiner::timed_with(
+    const planner::Assignment& assignment, const Problem& problem) const {
+  std::set<Placement> placements;
+  std::set<std::pair<uint32_t, uint32_t>> bare;  // segment class, device
+  for (size_t g = 0; g < assignment.segments.size(); ++g) {
+    const planner::SegmentModel& model = problem.segments[g];
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      const uint32_t device = assignment.segments[g].devices[phase];
+      if (problem.devices[device].simulated) continue;
+      if (model.linears.empty()) bare.insert({model.segment_class, device});
+      for (size_t i = 0; i < model.linears.size(); ++i) {
+        const uint32_t chosen = assignment.segments[g].linears[i].cells[phase];
+        const Cell& cell =
+            problem.linear_classes[model.linears[i].linear_class].cells[chosen];
+        placements.insert({device, cell.scheme});
+      }
+    }
+  }
+  std::set<CostPlace> places;
+  for (const auto& [device, scheme] : placements) {
+    for (uint32_t index = 0; index < classes_.segments.size(); ++index) {
+      if (classes_.segments[index]->weights.empty()) continue;
+      places.insert({index, device, scheme});
+    }
+  }
+  // In any scheme they are the same.
+  for (const auto& [index, device] : bare) {
+    const auto known =
+        std::find_if(placements.begin(), placements.end(),
+                     [device = device](const Placement& placement) {
+                       return placement.first == device;
+                     });
+    places.insert(
+        {index, device, known == placements.end() ? 0 : known->second});
+  }
+  return places;
+}
+
+Status CostRefiner::measure_again(const planner::Assignment& assignment,
+                                  Problem& problem) {
+  const std::set<CostPlace> places = timed_with(assignment, problem);
+  std::vector<TimedCell> cells;
+  for (const CostPlace& place : places) {
+    cells.push_back(classes_.cell_of(place));
+  }
+  TSR_RETURN_IF_ERROR(probe_.time_against(cells, [] { return false; }));
+  retake_sites(places, problem);
+  for (const CostPlace& place : places) {
+    if (!probe_.has_timed(classes_.cell_of(place))) continue;
+    TSR_RETURN_IF_ERROR(take_times(place, problem));
+  }
+  return {};
+}
+
 // What was timed goes where the estimates were, with all other kinds of segment
 // that were timed beside it.
 //

@@ -33,10 +33,14 @@ class CostRefiner {
                                  planner::Problem& problem);
   Status measure_rest(const std::function<bool()>& is_late,
                       planner::Problem& problem);
+  Status measure_again(const planner::Assignment& assignment,
+                       planner::Problem& problem);
 
  private:
   std::set<CostPlace> used_untimed(const planner::Assignment& assignment,
                                    const planner::Problem& problem) const;
+  std::set<CostPlace> timed_with(const planner::Assignment& assignment,
+                                 const planner::Problem& problem) const;
   std::set<Placement> close_to(const planner::Assignment& assignment,
                                const planner::Problem& problem) const;
   void retake_sites(const std::set<CostPlace>& places,

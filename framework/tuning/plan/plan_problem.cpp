@@ -362,6 +362,11 @@ Status ProblemMaker::measure_rest(const std::function<bool()>& is_late,
   return work_->refiner().measure_rest(is_late, problem);
 }
 
+Status ProblemMaker::measure_again(const planner::Assignment& assignment,
+                                   Problem& problem) {
+  return work_->refiner().measure_again(assignment, problem);
+}
+
 void ProblemMaker::end_optimism(Problem& problem) const {
   scale_estimates(1.0 / kOptimism, problem);
   end_stale_optimism(problem);

@@ -88,6 +88,14 @@ class ProblemMaker {
   Status measure_rest(const std::function<bool()>& is_late,
                       planner::Problem& problem);
 
+  // Times anew what `assignment` uses, whatever was timed or kept before, with
+  // all kinds of segment in the same scheme on the same device: what the plan
+  // takes at the speed that the machine has now.
+  //
+  // Errors  as make()
+  Status measure_again(const planner::Assignment& assignment,
+                       planner::Problem& problem);
+
   // What was never timed at what devices estimate, no better.
   void end_optimism(planner::Problem& problem) const;
 
