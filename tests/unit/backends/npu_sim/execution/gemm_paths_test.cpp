@@ -13,10 +13,10 @@
 
 #include "backends/npu_sim/compiler/emitter.hpp"
 #include "backends/npu_sim/compiler/gemm/layout.hpp"
-#include "backends/npu_sim/compiler/gemm/trials.hpp"
 #include "backends/npu_sim/execution/execute.hpp"
 #include "backends/npu_sim/function/linear/linear.hpp"
 #include "backends/npu_sim/machine/costs.hpp"
+#include "backends/npu_sim/simulation/packet_depth.hpp"
 #include "backends/npu_sim/simulation/simulate.hpp"
 #include "framework/conformance/reference/bounds.hpp"
 #include "framework/conformance/reference/linear/linear.hpp"
@@ -377,7 +377,7 @@ void BothPaths::give_scales(Memory& memory) const {
 }
 
 std::vector<uint16_t> BothPaths::instructions(Numerics numerics) {
-  const GemmPlan plan = fastest_plan(profile_, gemm_, {gemm_.M}, options_);
+  const GemmPlan plan = fastest_depth(profile_, gemm_, {gemm_.M}, options_);
   k_share_ = split_share(shape_.K, plan.tiling);
   Memory memory;
   memory.numerics = numerics;
