@@ -13,7 +13,6 @@
 #include "framework/host/device/record_builder.hpp"
 #include "framework/runtime/fit_scheme.hpp"
 #include "framework/runtime/stage.hpp"
-#include "framework/runtime/weight_loader.hpp"
 #include "framework/tensor/dtype.hpp"
 #include "framework/tuning/plan/cost_source.hpp"
 #include "framework/tuning/plan/probe_subject.hpp"
@@ -124,21 +123,23 @@ Lowered CostProbe::lower_range(const Plan& plan, const OpRange& range) const {
 }
 
 Status CostProbe::describe(Subject& subject) {
+  if (subject.segment.first != rounded_of_) {
+    rounded_ = RoundedWeights(rounded_bytes_);
+    rounded_of_ = subject.segment.first;
+  }
   subject.lowered =
       lower_range(subject.plan, subject.segment.range(subject.device->name()));
   for (const uint32_t index : subject.lowered.weights) {
     const GraphWeight& weight = graph_.weights[index];
     TSR_ASSIGN_OR_RETURN(
-        format::WeightData data,
-        read_weight(
-            weight,
-            choose_linear(weight, subject.plan.of_weight(graph_, index)),
-            source_, &subject.device->plugin().pool())
+        std::shared_ptr<const format::WeightData> data,
+        rounded_
+            .read(weight,
+                  choose_linear(weight, subject.plan.of_weight(graph_, index)),
+                  source_, &subject.device->plugin().pool())
             .annotate(weight.name));
+    subject.views.push_back(data->view());
     subject.weights.push_back(std::move(data));
-  }
-  for (const format::WeightData& data : subject.weights) {
-    subject.views.push_back(data.view());
   }
   return {};
 }
@@ -227,7 +228,7 @@ Status CostProbe::find_bytes(const Subject& subject, SegmentCost& cost) const {
   for (size_t i = 0; i < lowered.weights.size(); ++i) {
     TSR_ASSIGN_OR_RETURN(const tsr_packed_info info,
                          subject.device->query_weight(subject.views[i].desc()));
-    const uint64_t raw = subject.weights[i].bytes();
+    const uint64_t raw = subject.weights[i]->bytes();
     const uint64_t bytes = info.bytes == 0 ? raw : info.bytes;
     if (graph_.weights[lowered.weights[i]].is_head) {
       cost.resident_bytes += bytes;

@@ -20,6 +20,7 @@
 #include "framework/graph/weight_source.hpp"
 #include "framework/host/device/device.hpp"
 #include "framework/planner/problem/problem.hpp"
+#include "framework/runtime/rounded_weights.hpp"
 #include "framework/runtime/stage.hpp"
 #include "framework/runtime/stages/stage_set.hpp"
 #include "framework/tuning/plan/cost_store.hpp"
@@ -127,6 +128,10 @@ class CostProbe {
  public:
   CostProbe(const Graph& graph, const WeightSource& source,
             const ProbeOptions& options);
+
+  // From now on what the weights of the last segment were rounded to is kept,
+  // in so much memory, for the next device that it is probed on.
+  void keep_rounded(uint64_t max_bytes) { rounded_bytes_ = max_bytes; }
 
   // A segment on a device with its linears in `scheme`.  Devices whose clock is
   // simulated are only asked for estimates; those that give none are timed.
@@ -284,6 +289,9 @@ class CostProbe {
   std::map<const Device*, double> stage_ns_;
   ProbeCounts counts_;
   std::vector<std::pair<CostKey, MeasuredSegment>> timed_;  // by this probe
+  uint64_t rounded_bytes_ = 0;
+  RoundedWeights rounded_{0};
+  uint32_t rounded_of_ = TSR_NONE;  // the segment's first op
 };
 
 }  // namespace tessera

@@ -3,6 +3,7 @@
 #include "framework/tuning/plan/plan_problem.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -26,6 +27,11 @@ using planner::LinearClass;
 using planner::Problem;
 using planner::SegmentClass;
 
+uint64_t quarter_of_memory() {
+  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / 4;
+}
+
 }  // namespace
 
 class ProblemMaker::Work {
@@ -37,7 +43,9 @@ class ProblemMaker::Work {
         transfers_(probe_, inputs.devices, probe_.out_bytes(segments_.front()),
                    inputs.probe.repeats > 0),
         refiner_({inputs, segment_of_class_, first_linear_}, probe_),
-        steps_(probe_, inputs) {}
+        steps_(probe_, inputs) {
+    if (inputs.devices.size() > 1) probe_.keep_rounded(quarter_of_memory());
+  }
 
   Result<Problem> make(ProbeDepth depth) {
     depth_ = depth;

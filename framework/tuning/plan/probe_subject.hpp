@@ -24,7 +24,8 @@ struct CostProbe::Subject {
   std::shared_ptr<Device> device;
   const GraphSegment& segment;
   Plan plan;
-  std::vector<format::WeightData> weights;  // by lowered.weights
+  // By lowered.weights.
+  std::vector<std::shared_ptr<const format::WeightData>> weights;
   std::vector<format::WeightView> views;
   Lowered lowered;
 };
