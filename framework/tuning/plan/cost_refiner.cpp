@@ -249,6 +249,7 @@ Status CostRefiner::measure_again(const planner::Assignment& assignment,
                                   Problem& problem) {
   const std::set<CostPlace> places = timed_with(assignment, problem);
   std::vector<TimedCell> cells;
+  cells.reserve(places.size());
   for (const CostPlace& place : places) {
     cells.push_back(classes_.cell_of(place));
   }
