@@ -161,7 +161,10 @@ class PlanTest(CommandCase):
         # One device leaves these nothing else to choose; the plan may mix the
         # base in.
         self.assertRegex(text, "one plan: .*single best device, priority-greedy")
+        # Which of them is faster is the machine's to say; what follows is not.
         self.assertIn("faster beyond chance", text)
+        if "none is faster beyond chance" not in text:
+            self.assertIn("the plan now is ", text)
         self.assertIn("best once more", text)
         self.assertRegex(text, r"takes \d+\.\d % more than the best of \d+ others")
 
