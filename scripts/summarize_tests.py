@@ -3,13 +3,18 @@
 
 Usage: summarize_tests.py REPORT
 
-Exits 1 if a test failed, or if none ran.
+Of each test that failed the end of its output comes first, for CTest prints it
+minutes earlier.  Exits 1 if a test failed, or if none ran.
 """
 
 import collections
 import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
+
+
+# Of a failed test's output: where a traceback or a sanitizer says what is wrong.
+LAST_LINES = 25
 
 
 def outcome(case):
@@ -21,13 +26,21 @@ def outcome(case):
     return "failed"
 
 
+def end_of_output(case):
+    text = (case.findtext("system-out") or "").rstrip()
+    return [f"  {line}" for line in text.splitlines()[-LAST_LINES:]]
+
+
 def summarize(report):
     """The lines to print, and whether the run is good."""
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     names = collections.defaultdict(list)
+    lines = []
     for case in cases:
         names[outcome(case)].append(case.get("name"))
-    lines = [f"{kind}: {name}" for kind in ("skipped", "failed") for name in names[kind]]
+        if outcome(case) == "failed":
+            lines += [f"{case.get('name')} ends with:", *end_of_output(case)]
+    lines += [f"{kind}: {name}" for kind in ("skipped", "failed") for name in names[kind]]
     total = f"{len(names['passed'])} passed, {len(names['failed'])} failed"
     if names["skipped"]:
         total += f", {len(names['skipped'])} skipped"

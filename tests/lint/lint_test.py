@@ -281,6 +281,7 @@ class Summary(Tree):
         with contextlib.redirect_stdout(io.StringIO()):
             lines, is_good = summarize_tests.summarize(report)
         self.assertEqual((lines[-1], is_good), (total, good))
+        return lines
 
     def test_counts_each_outcome(self):
         passed = '<testcase name="a" status="run"/>'
@@ -291,6 +292,14 @@ class Summary(Tree):
         self.expect(passed + failed, False, "1 passed, 1 failed")
         self.expect("", False, "0 passed, 0 failed")
         self.expect(skipped, False, "0 passed, 0 failed, 1 skipped")
+
+    def test_shows_how_a_failed_test_ended(self):
+        text = "\n".join(f"line {i}" for i in range(1000))
+        lines = self.expect(
+            '<testcase name="b" status="fail"><failure message=""/>'
+            f"<system-out>{text}\n</system-out></testcase>", False, "0 passed, 1 failed")
+        self.assertIn("  line 999", lines)
+        self.assertLess(len(lines), 40)
 
 
 if __name__ == "__main__":
