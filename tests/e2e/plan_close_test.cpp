@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
 #include <vector>
 
 #include "tests/e2e/plan_costs.hpp"
@@ -49,6 +51,21 @@ class CloseCosts : public PlanCosts {
     EXPECT_EQ(machine_.runs, runs);
   }
 
+  static std::vector<double> all_ns(const Problem& problem) {
+    std::vector<double> ns;
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      for (const auto& entry : problem.segment_classes) {
+        ns.push_back(entry.sites[0].costs[phase]->ns);
+      }
+      for (const auto& entry : problem.linear_classes) {
+        for (const auto& cell : entry.cells) {
+          ns.push_back(cell.costs[phase]->ns);
+        }
+      }
+    }
+    return ns;
+  }
+
   // Of the second scheme to the first, by linear class.
   static std::vector<double> ratios(const Problem& problem) {
     std::vector<double> found;
@@ -85,6 +102,44 @@ TEST_F(CloseCosts, AreTimedAnewInOneGo) {
   const uint32_t runs = machine_.runs;
   EXPECT_EQ(*maker.measure_close(chosen, kNever, problem), 0U);
   EXPECT_EQ(machine_.runs, runs) << "once";
+}
+
+// They were told apart when they were timed; the same plan comes of them again.
+TEST_F(CloseCosts, AreNotThoseOfKeptTimesThatHold) {
+  ProblemInputs asked = close_inputs();
+  asked.probe.store = &*store_;
+  ProblemMaker first(asked);
+  make(first);
+  ProblemMaker maker(asked);
+  Problem problem = make(maker, ProbeDepth::kEstimate);
+  const planner::Assignment chosen = all_in("w8a8_dynamic", problem);
+  const std::vector<double> kept = ratios(problem);
+  const uint32_t runs = machine_.runs;
+  EXPECT_EQ(*maker.measure_used(chosen, kNever, problem), 0U);
+  const uint32_t checked = machine_.runs;
+  EXPECT_GT(checked, runs) << "what carries the plan was not timed";
+  EXPECT_EQ(*maker.measure_close(chosen, kNever, problem), 0U);
+  EXPECT_EQ(machine_.runs, checked);
+  EXPECT_EQ(ratios(problem), kept);
+}
+
+// However times were come by, who plans with them again has the same problem.
+TEST_F(CloseCosts, GiveTheSameProblemWhenTheyAreKept) {
+  ProblemInputs asked = close_inputs();
+  asked.probe.store = &*store_;
+  ProblemMaker maker(asked);
+  Problem timed = make(maker, ProbeDepth::kEstimate);
+  for (const char* scheme : {"w8a16", "w8a8_dynamic"}) {
+    const planner::Assignment chosen = all_in(scheme, timed);
+    ASSERT_TRUE(maker.measure_used(chosen, kNever, timed).ok());
+    machine_.speed *= 1.02;
+    ASSERT_TRUE(maker.measure_close(chosen, kNever, timed).ok());
+  }
+  ProblemMaker later(asked);
+  const Problem kept = make(later, ProbeDepth::kEstimate);
+  EXPECT_EQ(sources(timed), std::set<std::string>{"measured"});
+  EXPECT_EQ(sources(kept), std::set<std::string>{"kept"});
+  EXPECT_EQ(all_ns(kept), all_ns(timed));
 }
 
 // Another second would be spent on each.

@@ -33,6 +33,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
+void CostRefiner::note(const CostPlace& place, const SegmentCost& cost) {
+  kept_.note(place, cost);
+  timed_.note(place, cost);
+}
+
 // What a plan uses of devices that have a clock here.  Segments without linears
 // are the same in any scheme.
 std::set<CostPlace> CostRefiner::used_untimed(
@@ -77,6 +82,7 @@ Result<uint32_t> CostRefiner::measure_used(
   TSR_RETURN_IF_ERROR(probe_.time_together(cells, is_late));
   TSR_ASSIGN_OR_RETURN(const std::set<uint32_t> drifted,
                        kept_.check(sentinels, problem));
+  for (const uint32_t device : drifted) timed_.forget_kept(device);
   std::set<CostPlace> taken = used;
   for (const CostPlace& place : sentinels) {
     // One that does not run among its neighbours tells nothing.
@@ -120,19 +126,16 @@ std::set<Placement> CostRefiner::close_to(const planner::Assignment& assignment,
   return close;
 }
 
-// Of ops that are in all of `places` of a device, the first of those counts
-// that are taken from now on.
-void CostRefiner::retake_sites(const std::set<CostPlace>& places,
-                               Problem& problem) const {
-  for (const CostPlace& place : places) {
-    if (!probe_.has_timed(classes_.cell_of(place))) continue;
-    for (planner::Site& site : problem.segment_classes[place.index].sites) {
-      if (site.device != place.device) continue;
-      for (auto& cost : site.costs) {
-        if (cost) cost->source = kStaleSource;
-      }
-    }
-  }
+// Whether its linears cost what was timed now: a sentinel that was timed beside
+// kept times that hold changes nothing.
+bool CostRefiner::counts_now(const CostPlace& place,
+                             const Problem& problem) const {
+  const std::vector<Cell>& cells =
+      problem.linear_classes[classes_.first_linear[place.index]].cells;
+  return std::any_of(cells.begin(), cells.end(), [&](const Cell& cell) {
+    return cell.host == place.device && cell.scheme == place.scheme &&
+           cell.costs[kDecode] && is_measured(*cell.costs[kDecode]);
+  });
 }
 
 // What was timed a few seconds ago was timed on another machine, as far as it
@@ -152,9 +155,9 @@ Result<uint32_t> CostRefiner::measure_close(
       if (classes_.segments[index]->weights.empty()) continue;
       const CostPlace place{index, device, scheme};
       const TimedCell cell = classes_.cell_of(place);
-      const bool is_new = probe_.has_timed(cell);
-      if (is_new && probe_.run_ns(cell) > kLongSecondGoNs) continue;
-      any_new = any_new || is_new;
+      const bool ran = probe_.has_timed(cell);
+      if (ran && probe_.run_ns(cell) > kLongSecondGoNs) continue;
+      any_new = any_new || counts_now(place, problem);
       places.insert(place);
       cells.push_back(cell);
     }
@@ -163,7 +166,6 @@ Result<uint32_t> CostRefiner::measure_close(
   if (is_told_apart || told_apart_.size() < 2 || !any_new) return 0U;
   if (++num_goes_ > kMostGoes) return 0U;
   TSR_RETURN_IF_ERROR(probe_.time_against(cells, is_late));
-  retake_sites(places, problem);
   return take_places(places, is_late, problem);
 }
 
@@ -254,7 +256,6 @@ Status CostRefiner::measure_again(const planner::Assignment& assignment,
     cells.push_back(classes_.cell_of(place));
   }
   TSR_RETURN_IF_ERROR(probe_.time_against(cells, [] { return false; }));
-  retake_sites(places, problem);
   for (const CostPlace& place : places) {
     if (!probe_.has_timed(classes_.cell_of(place))) continue;
     TSR_RETURN_IF_ERROR(take_times(place, problem));
@@ -294,33 +295,34 @@ Result<uint32_t> CostRefiner::take_places(const std::set<CostPlace>& places,
   return num_taken;
 }
 
-// What cannot run after all is refused.
 Status CostRefiner::take_times(const CostPlace& place, Problem& problem) {
+  const TimedCell cell = classes_.cell_of(place);
+  TSR_ASSIGN_OR_RETURN(const SegmentCost cost,
+                       probe_.probe(cell.device, *cell.segment, *cell.scheme));
+  if (!cost.refusal.empty()) return take_singly(place, problem);
+  timed_.note(place, cost);
+  timed_.put(place.index, place.device, classes_, problem);
+  return {};
+}
+
+// A scheme that some linear of the segment cannot run in after all: each by
+// itself, and that one is refused.
+Status CostRefiner::take_singly(const CostPlace& place, Problem& problem) {
   const TimedCell timed_cell = classes_.cell_of(place);
-  const GraphSegment& segment = *timed_cell.segment;
-  TSR_ASSIGN_OR_RETURN(
-      const SegmentCost cost,
-      probe_.probe(timed_cell.device, segment, *timed_cell.scheme));
-  for (size_t i = 0; i < segment.weights.size(); ++i) {
+  GraphSegment one = *timed_cell.segment;
+  const std::vector<uint32_t> weights = one.weights;
+  for (size_t i = 0; i < weights.size(); ++i) {
     LinearClass& entry =
         problem.linear_classes[classes_.first_linear[place.index] + i];
     for (Cell& cell : entry.cells) {
       if (cell.host != place.device || cell.scheme != place.scheme) continue;
-      SegmentCost single;
-      const SegmentCost* timed = &cost;
-      if (!cost.refusal.empty()) {
-        GraphSegment one = segment;
-        one.weights = {segment.weights[i]};
-        TSR_ASSIGN_OR_RETURN(
-            single, probe_.probe(timed_cell.device, one, *timed_cell.scheme));
-        timed = &single;
-      }
-      take_site(*timed, place.index, place.device, problem);
-      take_cell(*timed, place.index, segment.weights[i], cell, entry, problem);
+      one.weights = {weights[i]};
+      TSR_ASSIGN_OR_RETURN(
+          const SegmentCost cost,
+          probe_.probe(timed_cell.device, one, *timed_cell.scheme));
+      take_site(cost, place.index, place.device, problem);
+      take_cell(cost, place.index, weights[i], cell, entry, problem);
     }
-  }
-  if (segment.weights.empty()) {
-    take_site(cost, place.index, place.device, problem);
   }
   return {};
 }

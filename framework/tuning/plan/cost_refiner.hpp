@@ -13,6 +13,7 @@
 #include "framework/tuning/plan/kept_costs.hpp"
 #include "framework/tuning/plan/plan_problem.hpp"
 #include "framework/tuning/plan/problem_costs.hpp"
+#include "framework/tuning/plan/timed_costs.hpp"
 
 namespace tessera {
 
@@ -23,6 +24,9 @@ class CostRefiner {
       : classes_(classes), probe_(probe), kept_(classes, probe) {}
 
   KeptCosts& kept() { return kept_; }
+
+  // Takes down what is in the problem for a place, if that was timed.
+  void note(const CostPlace& place, const SegmentCost& cost);
 
   // As those of ProblemMaker.
   Result<uint32_t> measure_used(const planner::Assignment& assignment,
@@ -43,16 +47,18 @@ class CostRefiner {
                                  const planner::Problem& problem) const;
   std::set<Placement> close_to(const planner::Assignment& assignment,
                                const planner::Problem& problem) const;
-  void retake_sites(const std::set<CostPlace>& places,
-                    planner::Problem& problem) const;
+  bool counts_now(const CostPlace& place,
+                  const planner::Problem& problem) const;
   Result<uint32_t> take_places(const std::set<CostPlace>& places,
                                const std::function<bool()>& is_late,
                                planner::Problem& problem);
   Status take_times(const CostPlace& place, planner::Problem& problem);
+  Status take_singly(const CostPlace& place, planner::Problem& problem);
 
   const ProbedClasses classes_;
   CostProbe& probe_;
   KeptCosts kept_;
+  TimedCosts timed_;
   std::set<Placement> told_apart_;  // in one go
   uint32_t num_goes_ = 0;
 };

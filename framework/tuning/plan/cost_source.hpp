@@ -14,6 +14,9 @@ inline constexpr const char* kKeptSource = "kept";          // measured earlier
 inline constexpr const char* kStaleSource = "stale";
 inline constexpr const char* kEstimateSource = "estimate";
 
+inline bool is_measured(const planner::Cost& cost) {
+  return cost.source == kMeasuredSource;
+}
 inline bool is_kept(const planner::Cost& cost) {
   return cost.source == kKeptSource;
 }

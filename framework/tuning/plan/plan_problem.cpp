@@ -218,7 +218,7 @@ class ProblemMaker::Work {
                                         inputs_.schemes[scheme], depth_));
       if (cost.refusal.empty()) {
         keep_least(cost, own);
-        refiner_.kept().note(
+        refiner_.note(
             {static_cast<uint32_t>(problem_.segment_classes.size() - 1), device,
              scheme},
             cost);
@@ -297,30 +297,6 @@ class ProblemMaker::Work {
           costs_beside({own[kPrefill], own[kDecode]}, probed.cost, linear);
       cell.costs = {costs[kPrefill], costs[kDecode]};
       entry.cells.push_back(std::move(cell));
-    }
-  }
-
-  // The ops between linears cost the same whatever the scheme, so the least of
-  // several measurements is the nearest.
-  static void keep_least(const SegmentCost& cost,
-                         std::optional<SegmentCost>& own) {
-    if (!own) {
-      own = cost;
-      return;
-    }
-    // What was timed is not lowered by what is only estimated.
-    const bool was_timed = !is_estimate(own->own[kPrefill]);
-    const bool is_timed = !is_estimate(cost.own[kPrefill]);
-    if (was_timed != is_timed) {
-      if (is_timed) own = cost;
-      return;
-    }
-    for (const uint32_t phase : {kPrefill, kDecode}) {
-      planner::Cost& known = own->own[phase];
-      const uint64_t workspace_bytes =
-          std::max(known.workspace_bytes, cost.own[phase].workspace_bytes);
-      if (cost.own[phase].ns < known.ns) known = cost.own[phase];
-      known.workspace_bytes = workspace_bytes;
     }
   }
 

@@ -87,6 +87,35 @@ void take_site(const SegmentCost& timed, uint32_t index, uint32_t device,
   }
 }
 
+void put_site(const SegmentCost& timed, uint32_t index, uint32_t device,
+              Problem& problem) {
+  for (planner::Site& site : problem.segment_classes[index].sites) {
+    if (site.device != device) continue;
+    site.costs = {timed.own[kPrefill], timed.own[kDecode]};
+  }
+}
+
+void keep_least(const SegmentCost& cost, std::optional<SegmentCost>& own) {
+  if (!own) {
+    own = cost;
+    return;
+  }
+  // What was timed is not lowered by what is only estimated.
+  const bool was_timed = !is_estimate(own->own[kPrefill]);
+  const bool is_timed = !is_estimate(cost.own[kPrefill]);
+  if (was_timed != is_timed) {
+    if (is_timed) own = cost;
+    return;
+  }
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    Cost& known = own->own[phase];
+    const uint64_t workspace_bytes =
+        std::max(known.workspace_bytes, cost.own[phase].workspace_bytes);
+    if (cost.own[phase].ns < known.ns) known = cost.own[phase];
+    known.workspace_bytes = workspace_bytes;
+  }
+}
+
 void mark_stale(uint32_t device, const std::array<double, 2>& ratio,
                 Problem& problem) {
   for_each_cost(problem, [&](uint32_t host, uint32_t phase, Cost& cost) {

@@ -64,10 +64,17 @@ void take_cell(const SegmentCost& timed, uint32_t index, uint32_t weight,
                planner::Cell& cell, planner::LinearClass& entry,
                const planner::Problem& problem);
 
-// Puts what all but linears took into the segment class, unless what stands
-// there was timed too.
+// Puts what all but linears took into the segment class; take_site() does not
+// where what stands there was timed too.
+void put_site(const SegmentCost& timed, uint32_t index, uint32_t device,
+              planner::Problem& problem);
 void take_site(const SegmentCost& timed, uint32_t index, uint32_t device,
                planner::Problem& problem);
+
+// Of one segment beside several schemes, into `own`: the ops between linears
+// cost the same whatever the scheme, so the least of several measurements is
+// the nearest.
+void keep_least(const SegmentCost& cost, std::optional<SegmentCost>& own);
 
 // Multiplies what wall-clock devices estimated; simulated ones have nothing
 // else.
