@@ -115,6 +115,39 @@ TEST_F(PlanCosts, AreThoseOfTheMachineAsItIsWhereTimedAgain) {
   time_again("kept");
 }
 
+// What the plan does not use has changed by as much, so far as is known.
+TEST_F(PlanCosts, OfAMachineThatHasChangedAreOfItsNewSpeed) {
+  ProblemInputs asked = inputs();
+  asked.schemes = {*find_scheme("w8a8_dynamic"), *find_scheme("f32")};
+  ProblemMaker maker(asked);
+  const Problem before = make(maker);
+  const auto made = planner::make_plan(before, {{}, false, false});
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  machine_.speed /= 2.0;
+  Problem now = before;
+  const Status timed = maker.measure_anew(made->assignment, {2.0, 2.0}, now);
+  ASSERT_TRUE(timed.ok()) << timed.message();
+  // The embedding is timed by itself, where a plan uses it.
+  EXPECT_EQ(refine(maker, now), 1U);
+  EXPECT_EQ(refine(maker, now), 0U);
+  maker.end_optimism(now);
+  const auto then_ns = predicted_ns(before, made->assignment);
+  const auto now_ns = predicted_ns(now, made->assignment);
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    EXPECT_NEAR(now_ns[phase], 2.0 * then_ns[phase], kRounding * now_ns[phase]);
+  }
+  EXPECT_EQ(sources(now), (std::set<std::string>{"measured", "stale"}));
+  for (size_t i = 0; i < now.linear_classes.size(); ++i) {
+    const auto& cells = now.linear_classes[i].cells;
+    for (size_t c = 0; c < cells.size(); ++c) {
+      const planner::Cost& cost = *cells[c].costs[kDecode];
+      if (cost.source != "stale") continue;
+      const double was = before.linear_classes[i].cells[c].costs[kDecode]->ns;
+      EXPECT_NEAR(cost.ns, 2.0 * was, kRounding * cost.ns);
+    }
+  }
+}
+
 TEST_F(PlanCosts, ThatHaveDriftedAreScaledWhereTimeIsUp) {
   const ProblemInputs asked = inputs();
   ProblemMaker first(asked);

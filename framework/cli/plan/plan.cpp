@@ -21,7 +21,7 @@
 #include "framework/cli/plan/plan_report.hpp"
 #include "framework/cli/plan/plan_runs.hpp"
 #include "framework/cli/plan/real_runs.hpp"
-#include "framework/cli/plan/verify.hpp"
+#include "framework/cli/plan/replan.hpp"
 #include "framework/cli/random_model.hpp"
 #include "framework/cli/target_options.hpp"
 #include "framework/planner/plan_file/plan_picture.hpp"
@@ -102,8 +102,8 @@ std::string certificates_text(const PlanInputs& inputs) {
 
 // What runs show may change the plan, so whoever asks for the plan alone gets
 // it after them.
-Status print_and_run(const PlanCommandOptions& options,
-                     const PlanInputs& inputs, const planner::Problem& problem,
+Status print_and_run(const PlanCommandOptions& options, PlanInputs& inputs,
+                     planner::Problem& problem,
                      const planner::PlanOptions& planning,
                      planner::MadePlan& made) {
   const bool plan_alone = options.json || !options.explain.empty();
@@ -116,6 +116,13 @@ Status print_and_run(const PlanCommandOptions& options,
     write_out(certificates_text(inputs));
   }
   if (options.run || options.challenge > 0) {
+    TSR_ASSIGN_OR_RETURN(
+        const bool is_new,
+        replan_for_runs(options, planning, inputs, problem, made));
+    if (is_new) {
+      TSR_RETURN_IF_ERROR(write_outputs(options, inputs, made.file));
+      if (!plan_alone) TSR_RETURN_IF_ERROR(print());
+    }
     TSR_ASSIGN_OR_RETURN(const bool is_other,
                          run_plans(options, inputs, problem, planning, made));
     if (is_other) {
@@ -132,7 +139,7 @@ Status run_plan(const PlanCommandOptions& options) {
   TSR_RETURN_IF_ERROR(check_runs(options, inputs));
   planner::PlanOptions planning;
   planning.solve = planner::interactive_limits(kGap);
-  const planner::Problem asked = inputs.problem;
+  planner::Problem asked = inputs.problem;
   const Clock::time_point begin = Clock::now();
   const auto since_begin = [begin] {
     return std::chrono::duration<double, std::nano>(Clock::now() - begin)
@@ -142,17 +149,13 @@ Status run_plan(const PlanCommandOptions& options) {
   planning.solve.on_first_plan = [&](double) {
     if (first_ns == 0.0) first_ns = since_begin();
   };
-  const bool verifies =
-      inputs.model && asked.limits.kl && options.verify_tokens > 0;
-  Result<planner::MadePlan> made =
-      verifies ? plan_and_verify(options, planning, inputs)
-               : planner::make_plan(asked, planning);
+  Result<planner::MadePlan> made = plan_as_asked(options, planning, inputs);
   if (!made.ok()) return std::move(made).status();
   write_err(fmt::format(
       "{}: {} paths, {} branches, {}, a first plan after {}, {} at most in "
       "memory\n",
-      verifies ? "planned and verified" : "planned", made->solution.steps,
-      made->solution.nodes, duration_text(since_begin()),
+      verifies(options, inputs) ? "planned and verified" : "planned",
+      made->solution.steps, made->solution.nodes, duration_text(since_begin()),
       duration_text(first_ns), bytes_text(peak_bytes())));
   return print_and_run(options, inputs, asked, planning, *made);
 }

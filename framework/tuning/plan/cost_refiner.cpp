@@ -249,7 +249,12 @@ std::set<CostPlace> CostRefiner::timed_with(
 
 Status CostRefiner::measure_again(const planner::Assignment& assignment,
                                   Problem& problem) {
-  const std::set<CostPlace> places = timed_with(assignment, problem);
+  return take_anew(timed_with(assignment, problem), problem);
+}
+
+// Whatever was timed of them before; in one go.
+Status CostRefiner::take_anew(const std::set<CostPlace>& places,
+                              Problem& problem) {
   std::vector<TimedCell> cells;
   cells.reserve(places.size());
   for (const CostPlace& place : places) {
@@ -261,6 +266,28 @@ Status CostRefiner::measure_again(const planner::Assignment& assignment,
     TSR_RETURN_IF_ERROR(take_times(place, problem));
   }
   return {};
+}
+
+// Devices share the machine, so what is not timed anew has changed by as much
+// as the plan.
+Status CostRefiner::measure_anew(const planner::Assignment& assignment,
+                                 const std::array<double, 2>& ratio,
+                                 Problem& problem) {
+  std::set<CostPlace> places = timed_with(assignment, problem);
+  for (const auto& [device, scheme] : told_apart_) {
+    for (uint32_t index = 0; index < classes_.segments.size(); ++index) {
+      if (classes_.segments[index]->weights.empty()) continue;
+      places.insert({index, device, scheme});
+    }
+  }
+  timed_.forget_all();
+  num_goes_ = 0;
+  for (uint32_t device = 0; device < problem.devices.size(); ++device) {
+    if (problem.devices[device].simulated) continue;
+    doubt_times(device, ratio, problem);
+    probe_.distrust(*classes_.inputs.devices[device]);
+  }
+  return take_anew(places, problem);
 }
 
 // What was timed goes where the estimates were, with all other kinds of segment

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -39,6 +40,9 @@ class CostRefiner {
                       planner::Problem& problem);
   Status measure_again(const planner::Assignment& assignment,
                        planner::Problem& problem);
+  Status measure_anew(const planner::Assignment& assignment,
+                      const std::array<double, 2>& ratio,
+                      planner::Problem& problem);
 
  private:
   std::set<CostPlace> used_untimed(const planner::Assignment& assignment,
@@ -49,6 +53,8 @@ class CostRefiner {
                                const planner::Problem& problem) const;
   bool counts_now(const CostPlace& place,
                   const planner::Problem& problem) const;
+  Status take_anew(const std::set<CostPlace>& places,
+                   planner::Problem& problem);
   Result<uint32_t> take_places(const std::set<CostPlace>& places,
                                const std::function<bool()>& is_late,
                                planner::Problem& problem);

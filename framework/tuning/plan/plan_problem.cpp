@@ -88,6 +88,15 @@ class ProblemMaker::Work {
     return steps_.refine(assignment, problem);
   }
 
+  Status measure_anew(const planner::Assignment& assignment,
+                      const std::array<double, 2>& ratio, Problem& problem) {
+    TSR_RETURN_IF_ERROR(refiner_.measure_anew(assignment, ratio, problem));
+    scale_estimates(kOptimism, problem);
+    transfers_.fill(problem);
+    steps_.forget();
+    return {};
+  }
+
   CostRefiner& refiner() { return refiner_; }
 
   const ProbeCounts& counts() const { return probe_.counts(); }
@@ -349,6 +358,12 @@ Status ProblemMaker::measure_rest(const std::function<bool()>& is_late,
 Status ProblemMaker::measure_again(const planner::Assignment& assignment,
                                    Problem& problem) {
   return work_->refiner().measure_again(assignment, problem);
+}
+
+Status ProblemMaker::measure_anew(const planner::Assignment& assignment,
+                                  const std::array<double, 2>& ratio,
+                                  Problem& problem) {
+  return work_->measure_anew(assignment, ratio, problem);
 }
 
 void ProblemMaker::end_optimism(Problem& problem) const {

@@ -96,6 +96,17 @@ class ProblemMaker {
   Status measure_again(const planner::Assignment& assignment,
                        planner::Problem& problem);
 
+  // Where measure_again() shows that the machine has changed: times anew, in
+  // one go, what `assignment` uses and all that was told apart from it.  What
+  // else was timed is scaled by `ratio` and counts as estimated, and what was
+  // estimated is again better than that, so that plans say what to time.
+  //
+  // ratio   of the plan's time to what it was, by phase
+  // Errors  as make()
+  Status measure_anew(const planner::Assignment& assignment,
+                      const std::array<double, 2>& ratio,
+                      planner::Problem& problem);
+
   // What was never timed at what devices estimate, no better.
   void end_optimism(planner::Problem& problem) const;
 

@@ -125,6 +125,14 @@ void mark_stale(uint32_t device, const std::array<double, 2>& ratio,
   });
 }
 
+void doubt_times(uint32_t device, const std::array<double, 2>& ratio,
+                 Problem& problem) {
+  for_each_cost(problem, [&](uint32_t host, uint32_t, Cost& cost) {
+    if (host == device && is_measured(cost)) cost.source = kKeptSource;
+  });
+  mark_stale(device, ratio, problem);
+}
+
 void end_stale_optimism(Problem& problem) {
   for_each_cost(problem, [](uint32_t, uint32_t, Cost& cost) {
     if (is_stale(cost)) cost.ns /= kStaleOptimism;

@@ -85,6 +85,10 @@ void scale_estimates(double factor, planner::Problem& problem);
 void mark_stale(uint32_t device, const std::array<double, 2>& ratio,
                 planner::Problem& problem);
 
+// The same of what was timed now, too.
+void doubt_times(uint32_t device, const std::array<double, 2>& ratio,
+                 planner::Problem& problem);
+
 // Takes that little away again.
 void end_stale_optimism(planner::Problem& problem);
 

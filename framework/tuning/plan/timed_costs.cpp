@@ -40,7 +40,10 @@ void TimedCosts::put(uint32_t index, uint32_t device,
       LinearClass& entry =
           problem.linear_classes[classes.first_linear[index] + i];
       for (Cell& cell : entry.cells) {
-        if (cell.host != device || cell.scheme != place.scheme) continue;
+        const bool is_divided = cell.parts.size() > 1;
+        if (is_divided || cell.host != device || cell.scheme != place.scheme) {
+          continue;
+        }
         take_cell(cost, index, weights[i], cell, entry, problem);
       }
     }

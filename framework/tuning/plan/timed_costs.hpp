@@ -23,6 +23,9 @@ class TimedCosts {
   // What was kept of a device holds no longer.
   void forget_kept(uint32_t device);
 
+  // Nothing holds.
+  void forget_all() { costs_.clear(); }
+
   // Puts all that a segment class was timed to take on a device into the
   // problem: its other ops at the least that they took beside any scheme, the
   // linears beside that.
