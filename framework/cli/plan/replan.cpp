@@ -71,6 +71,15 @@ Result<Change> find_change(ProblemMaker& maker, const planner::Problem& problem,
   return change;
 }
 
+bool is_on_one_device(const planner::Assignment& assignment) {
+  const uint32_t device = assignment.segments.front().devices[kPrefill];
+  return std::all_of(
+      assignment.segments.begin(), assignment.segments.end(),
+      [device](const planner::Assignment::Segment& segment) {
+        return segment.devices == std::array<uint32_t, 2>{device, device};
+      });
+}
+
 // Into `problem`, until a plan uses nothing that was timed at another speed.
 Status time_anew(const PlanCommandOptions& options, const Change& change,
                  const planner::Assignment& assignment, ProblemMaker& maker,
@@ -105,6 +114,9 @@ Result<bool> replan_for_runs(const PlanCommandOptions& options,
                              planner::MadePlan& made) {
   // What parts of divided linears take follows from whole ones.
   if (options.profile_seconds <= 0.0 || options.split_linears) return false;
+  // Steps that go from device to device differ from their parts by more than
+  // machines change.
+  if (!is_on_one_device(made.assignment)) return false;
   ProblemMaker& maker = *inputs.costs->maker;
   for (int go = 0; go < kMostReplans; ++go) {
     TSR_ASSIGN_OR_RETURN(const Change change,

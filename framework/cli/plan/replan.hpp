@@ -27,6 +27,7 @@ Result<planner::MadePlan> plan_as_asked(const PlanCommandOptions& options,
 // timed anew as well and another plan is made: a machine that is shared has
 // more than one speed, and they favour different precisions.  Twice at most,
 // each time within options.profile_seconds; says so in a line.
+// Not for plans over several devices or with divided linears.
 //
 // problem   what `made` is a plan of; its costs are those of `made` again
 // Returns   whether `made` is another one
