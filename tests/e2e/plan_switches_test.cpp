@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "framework/tuning/plan/plan_timing.hpp"
+#include "framework/tuning/plan/problem_costs.hpp"
 #include "tests/e2e/plan_costs.hpp"
 
 namespace tessera::e2e {
@@ -25,6 +27,7 @@ struct FakeEntries {
 
   Result<double> time(Stage& stage, const StepSize& size) {
     TSR_ASSIGN_OR_RETURN(double ns, machine.time(stage, size));
+    step_tokens.push_back(0);
     if (last != &stage.device()) ns += entry_ns.at(&stage.device());
     last = &stage.device();
     return ns;
@@ -35,16 +38,19 @@ struct FakeEntries {
                                    const StepSize& size) {
     std::vector<double> ns;
     bytes_in_step = 0;
+    step_tokens.push_back(size.num_tokens);
     for (const std::unique_ptr<Stage>& stage : stages.stages()) {
       bytes_in_step += stage->memory().weight_bytes;
       const bool enters = last != &stage->device();
       TSR_ASSIGN_OR_RETURN(const double one, time(*stage, size));
+      step_tokens.pop_back();
       ns.push_back(one + (enters ? more_in_step : 0.0));
     }
     return ns;
   }
   double more_in_step = 0.0;
-  uint64_t bytes_in_step = 0;  // of the last one
+  uint64_t bytes_in_step = 0;           // of the last one
+  std::vector<uint32_t> step_tokens{};  // of all steps; 0: a stage by itself
 };
 
 // What beginning a program takes on that machine.
@@ -154,7 +160,10 @@ class StepLosses : public SwitchCosts {
     uint32_t num_steps = 0;  // that were timed
   };
 
-  Found find(uint32_t phase, uint32_t prompt = 32) {
+  using Then = std::function<void(ProblemMaker&, const planner::MadePlan&,
+                                  const Problem&)>;
+
+  Found find(uint32_t phase, uint32_t prompt = 32, const Then& then = {}) {
     ProblemInputs asked = inputs();
     asked.devices.push_back(other_);
     asked.probe.workload.prompt = prompt;
@@ -181,6 +190,7 @@ class StepLosses : public SwitchCosts {
         (phase == kPrefill ? made->file.prefill_ns : made->file.decode_ns)
             .at("wall");
     found.num_steps = maker.counts().steps;
+    if (then) then(maker, *made, found.problem);
     return found;
   }
 
@@ -250,6 +260,55 @@ TEST_F(StepLosses, ExplainTheWholeStepOfAQuietMachineHoweverMuchItIs) {
   const double stages = 2e15;
   EXPECT_NEAR(find(kDecode).ns, stages + 2 * (kStartNs + 5e9) + 7e9 + 3e9,
               kCopyNs);
+}
+
+// All cores are busy in a prompt, and some machines are quicker for a while
+// after that.
+TEST_F(StepLosses, AreOfDecodeStepsBehindAPrompt) {
+  find(kDecode);
+  const std::vector<uint32_t>& steps = entries_.step_tokens;
+  uint32_t num_rounds = 0;
+  for (size_t i = 1; i < steps.size(); ++i) {
+    if (steps[i] != 1 || steps[i - 1] == 1) continue;
+    EXPECT_EQ(steps[i - 1], 32U) << "step " << i;
+    ++num_rounds;
+  }
+  EXPECT_GE(num_rounds, options().repeats);
+}
+
+// On a machine that takes longer than when it was planned for, by as much in
+// each phase as its steps do.
+TEST_F(StepLosses, AndAllElseCanBeScaledToWhatStepsTakeNow) {
+  set(0.0, 0.0);
+  entries_.machine.speed = 1e9;
+  entries_.more_in_step = 5e9;
+  find(
+      kDecode, 32,
+      [&](ProblemMaker& maker, const planner::MadePlan& made, Problem problem) {
+        const auto same = maker.time_pace(made.assignment, problem);
+        ASSERT_TRUE(same);
+        EXPECT_THAT(*same, testing::Each(testing::DoubleNear(1.0, 1e-3)));
+        entries_.more_in_step += 1e12;
+        const auto pace = maker.time_pace(made.assignment, problem);
+        ASSERT_TRUE(pace);
+        scale_times(*pace, problem);
+        const auto now = planner::make_plan(problem, {{}, false, false});
+        ASSERT_TRUE(now.ok());
+        EXPECT_NEAR(now->file.decode_ns.at("wall"),
+                    made.file.decode_ns.at("wall") + 2e12, 1e-3 * 2e12);
+        EXPECT_NEAR(now->file.prefill_ns.at("wall"),
+                    made.file.prefill_ns.at("wall") + 2e12, 1e-3 * 2e12);
+      });
+}
+
+TEST_F(StepLosses, HaveNoPaceOnOneDevice) {
+  find(kDecode, 32,
+       [&](ProblemMaker& maker, const planner::MadePlan&, Problem problem) {
+         problem.rules = {{"*", device_->name(), "", false}};
+         const auto one = planner::make_plan(problem, {{}, false, false});
+         ASSERT_TRUE(one.ok());
+         EXPECT_FALSE(maker.time_pace(one->assignment, problem));
+       });
 }
 
 TEST_F(StepLosses, OfAMachineThatIsNotAsItWasAreNotKept) {

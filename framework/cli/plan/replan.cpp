@@ -14,6 +14,7 @@
 #include "framework/cli/plan/verify.hpp"
 #include "framework/planner/problem/build_chain.hpp"
 #include "framework/tuning/plan/plan_timing.hpp"
+#include "framework/tuning/plan/problem_costs.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -21,9 +22,12 @@ namespace {
 using planner::kDecode;
 using planner::kPrefill;
 
+using PhaseTimes = std::array<double, 2>;  // ns of a prompt, of a decode step
+
 // Half of what a prediction may be off.
 constexpr double kChanged = 1.05;
 constexpr int kMostReplans = 2;
+constexpr int kGoesForPace = 3;
 
 // Of a plan's time as it is now to what it was chosen by.
 struct Change {
@@ -44,31 +48,56 @@ double ratio_of(double now, double before) {
   return now > 0.0 && before > 0.0 ? now / before : 1.0;
 }
 
+Result<PhaseTimes> predicted(const planner::Problem& problem,
+                             const planner::Assignment& assignment) {
+  TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
+                       planner::build_chain(problem));
+  TSR_ASSIGN_OR_RETURN(const planner::Prediction prediction,
+                       planner::predict(problem, built, assignment));
+  return PhaseTimes{wall_ns(prediction.prefill_ns),
+                    wall_ns(prediction.decode_ns)};
+}
+
+Change change_of(const PhaseTimes& before, const PhaseTimes& after,
+                 const planner::Workload& workload) {
+  const auto workload_ns = [&workload](const PhaseTimes& times) {
+    return times[kPrefill] + workload.generate * times[kDecode];
+  };
+  return {{ratio_of(after[kPrefill], before[kPrefill]),
+           ratio_of(after[kDecode], before[kDecode])},
+          ratio_of(workload_ns(after), workload_ns(before))};
+}
+
 // Of what the problem holds of the plan and what is timed of it now.
 Result<Change> find_change(ProblemMaker& maker, const planner::Problem& problem,
                            const planner::Assignment& assignment) {
   planner::Problem now = problem;
   TSR_RETURN_IF_ERROR(maker.measure_again(assignment, now));
-  std::array<planner::Prediction, 2> predictions;
-  const std::array<const planner::Problem*, 2> problems{&problem, &now};
-  for (size_t i = 0; i < problems.size(); ++i) {
-    TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
-                         planner::build_chain(*problems[i]));
-    TSR_ASSIGN_OR_RETURN(predictions[i],
-                         planner::predict(*problems[i], built, assignment));
+  TSR_ASSIGN_OR_RETURN(const PhaseTimes before, predicted(problem, assignment));
+  TSR_ASSIGN_OR_RETURN(const PhaseTimes after, predicted(now, assignment));
+  return change_of(before, after, problem.workload);
+}
+
+// The same of the plan's own steps, in the middle one of a few goes: parts of a
+// plan over several devices take something else by themselves.  None for other
+// plans.
+Result<Change> find_pace(ProblemMaker& maker, const planner::Problem& problem,
+                         const planner::Assignment& assignment) {
+  TSR_ASSIGN_OR_RETURN(const PhaseTimes before, predicted(problem, assignment));
+  std::vector<Change> goes;
+  for (int go = 0; go < kGoesForPace; ++go) {
+    const auto pace = maker.time_pace(assignment, problem);
+    if (!pace) return Change{};
+    const PhaseTimes after{before[kPrefill] * (*pace)[kPrefill],
+                           before[kDecode] * (*pace)[kDecode]};
+    goes.push_back(change_of(before, after, problem.workload));
   }
-  const auto& [before, after] = predictions;
-  Change change;
-  change.by_phase[kPrefill] =
-      ratio_of(wall_ns(after.prefill_ns), wall_ns(before.prefill_ns));
-  change.by_phase[kDecode] =
-      ratio_of(wall_ns(after.decode_ns), wall_ns(before.decode_ns));
-  const auto workload_ns = [&problem](const planner::Prediction& prediction) {
-    return wall_ns(prediction.prefill_ns) +
-           problem.workload.generate * wall_ns(prediction.decode_ns);
-  };
-  change.of_workload = ratio_of(workload_ns(after), workload_ns(before));
-  return change;
+  const auto middle = goes.begin() + kGoesForPace / 2;
+  std::nth_element(goes.begin(), middle, goes.end(),
+                   [](const Change& a, const Change& b) {
+                     return a.of_workload < b.of_workload;
+                   });
+  return *middle;
 }
 
 bool is_on_one_device(const planner::Assignment& assignment) {
@@ -94,6 +123,40 @@ Status time_anew(const PlanCommandOptions& options, const Change& change,
   return {};
 }
 
+void say_changed(const Change& change) {
+  write_err(
+      fmt::format("the machine has changed: prefill takes {:.2f} times what "
+                  "the plan was made from, a decode step {:.2f}; planned "
+                  "anew\n",
+                  change.by_phase[kPrefill], change.by_phase[kDecode]));
+}
+
+// What the plan takes by its parts; whether the costs are others now.
+Result<bool> follow_parts(const PlanCommandOptions& options,
+                          const planner::Assignment& assignment,
+                          ProblemMaker& maker, planner::Problem& problem) {
+  TSR_ASSIGN_OR_RETURN(const Change change,
+                       find_change(maker, problem, assignment));
+  if (!change.is_large()) return false;
+  TSR_ASSIGN_OR_RETURN(const Change again,
+                       find_change(maker, problem, assignment));
+  if (!again.is_large() || !again.is_like(change)) return false;
+  TSR_RETURN_IF_ERROR(time_anew(options, again, assignment, maker, problem));
+  say_changed(again);
+  return true;
+}
+
+// And by its steps: all devices share the machine, so all costs change alike.
+Result<bool> follow_steps(const planner::Assignment& assignment,
+                          ProblemMaker& maker, planner::Problem& problem) {
+  TSR_ASSIGN_OR_RETURN(const Change change,
+                       find_pace(maker, problem, assignment));
+  if (!change.is_large()) return false;
+  scale_times(change.by_phase, problem);
+  say_changed(change);
+  return true;
+}
+
 }  // namespace
 
 bool verifies(const PlanCommandOptions& options, const PlanInputs& inputs) {
@@ -114,26 +177,16 @@ Result<bool> replan_for_runs(const PlanCommandOptions& options,
                              planner::MadePlan& made) {
   // What parts of divided linears take follows from whole ones.
   if (options.profile_seconds <= 0.0 || options.split_linears) return false;
-  // Steps that go from device to device differ from their parts by more than
-  // machines change.
-  if (!is_on_one_device(made.assignment)) return false;
   ProblemMaker& maker = *inputs.costs->maker;
   for (int go = 0; go < kMostReplans; ++go) {
-    TSR_ASSIGN_OR_RETURN(const Change change,
-                         find_change(maker, problem, made.assignment));
-    if (!change.is_large()) return go > 0;
-    TSR_ASSIGN_OR_RETURN(const Change again,
-                         find_change(maker, problem, made.assignment));
-    if (!again.is_large() || !again.is_like(change)) return go > 0;
-    TSR_RETURN_IF_ERROR(
-        time_anew(options, again, made.assignment, maker, problem));
+    TSR_ASSIGN_OR_RETURN(
+        const bool changed,
+        is_on_one_device(made.assignment)
+            ? follow_parts(options, made.assignment, maker, problem)
+            : follow_steps(made.assignment, maker, problem));
+    if (!changed) return go > 0;
     inputs.problem = problem;
     TSR_ASSIGN_OR_RETURN(made, plan_as_asked(options, planning, inputs));
-    write_err(
-        fmt::format("the machine has changed: prefill takes {:.2f} times what "
-                    "the plan was made from, a decode step {:.2f}; planned "
-                    "anew\n",
-                    again.by_phase[kPrefill], again.by_phase[kDecode]));
   }
   return true;
 }

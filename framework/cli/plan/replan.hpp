@@ -25,9 +25,10 @@ Result<planner::MadePlan> plan_as_asked(const PlanCommandOptions& options,
 // Times the plan's parts anew just before it is run.  Where that predicts
 // something else than it was chosen by, twice alike, what competes with it is
 // timed anew as well and another plan is made: a machine that is shared has
-// more than one speed, and they favour different precisions.  Twice at most,
-// each time within options.profile_seconds; says so in a line.
-// Not for plans over several devices or with divided linears.
+// more than one speed, and they favour different precisions.  Of a plan over
+// several devices its own steps are timed instead, and all costs change by as
+// much.  Twice at most, each time within options.profile_seconds; says so in a
+// line.  Not for plans with divided linears or simulated devices.
 //
 // problem   what `made` is a plan of; its costs are those of `made` again
 // Returns   whether `made` is another one

@@ -8,6 +8,7 @@
 
 #include "framework/cli/figures.hpp"
 #include "framework/planner/planner.hpp"
+#include "framework/tuning/plan/problem_costs.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -26,9 +27,13 @@ std::string off_text(double predicted_ns, const std::vector<double>& took_ns) {
 }  // namespace
 
 Status TimedAgain::add(const Contender& plan) {
+  ProblemMaker& maker = *inputs_.costs->maker;
   planner::Problem now = problem_;
-  TSR_RETURN_IF_ERROR(
-      inputs_.costs->maker->measure_again(plan.assignment, now));
+  if (const auto pace = maker.time_pace(plan.assignment, now)) {
+    scale_times(*pace, now);
+  } else {
+    TSR_RETURN_IF_ERROR(maker.measure_again(plan.assignment, now));
+  }
   TSR_ASSIGN_OR_RETURN(const planner::BuiltChain built,
                        planner::build_chain(now));
   TSR_ASSIGN_OR_RETURN(const planner::Prediction prediction,

@@ -16,7 +16,8 @@ namespace tessera::cli {
 
 // Machines that are shared with others change their speed between the timing
 // that a plan is made from and its runs.  Timing the same segments anew beside
-// the runs tells that apart from what the prediction gets wrong.
+// the runs, or the steps of a plan over several devices, tells that apart from
+// what the prediction gets wrong.
 //
 // What it is made from outlives it.
 class TimedAgain {

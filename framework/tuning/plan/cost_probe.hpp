@@ -120,7 +120,7 @@ struct StageTimes {
   // first one.
   ByPhase alone;
   std::array<bool, 2> was_busy{};
-  std::array<bool, 2> others_ran{};  // other processes, meanwhile
+  bool others_ran = false;  // other processes, meanwhile
 };
 
 // `graph` and `source` outlive it.  One thread at a time.

@@ -98,6 +98,7 @@ class ProblemMaker::Work {
   }
 
   CostRefiner& refiner() { return refiner_; }
+  StepCosts& steps() { return steps_; }
 
   const ProbeCounts& counts() const { return probe_.counts(); }
 
@@ -364,6 +365,11 @@ Status ProblemMaker::measure_anew(const planner::Assignment& assignment,
                                   const std::array<double, 2>& ratio,
                                   Problem& problem) {
   return work_->measure_anew(assignment, ratio, problem);
+}
+
+std::optional<std::array<double, 2>> ProblemMaker::time_pace(
+    const planner::Assignment& assignment, const Problem& problem) {
+  return work_->steps().pace_of(assignment, problem);
 }
 
 void ProblemMaker::end_optimism(Problem& problem) const {

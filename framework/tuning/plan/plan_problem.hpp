@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -106,6 +107,12 @@ class ProblemMaker {
   Status measure_anew(const planner::Assignment& assignment,
                       const std::array<double, 2>& ratio,
                       planner::Problem& problem);
+
+  // What steps of `assignment` take just now, of what `problem` says of them,
+  // by phase; nothing unless it goes over several devices, all with wall
+  // clocks, and divides no linear.
+  std::optional<std::array<double, 2>> time_pace(
+      const planner::Assignment& assignment, const planner::Problem& problem);
 
   // What was never timed at what devices estimate, no better.
   void end_optimism(planner::Problem& problem) const;

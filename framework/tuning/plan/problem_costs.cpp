@@ -147,6 +147,25 @@ void scale_estimates(double factor, Problem& problem) {
   });
 }
 
+void scale_times(const std::array<double, 2>& ratio, Problem& problem) {
+  for_each_cost(problem, [&](uint32_t device, uint32_t phase, Cost& cost) {
+    if (!problem.devices[device].simulated) cost.ns *= ratio[phase];
+  });
+  const auto& out_bytes = problem.segments.front().out_bytes;
+  for (planner::TransferCurve& curve : problem.transfers) {
+    if (problem.devices[curve.from].simulated ||
+        problem.devices[curve.to].simulated) {
+      continue;
+    }
+    for (const uint32_t phase : {kPrefill, kDecode}) {
+      curve.return_ns[phase] *= ratio[phase];
+    }
+    for (planner::TransferCurve::Point& point : curve.points) {
+      point.ns *= ratio[point.bytes == out_bytes[kDecode] ? kDecode : kPrefill];
+    }
+  }
+}
+
 double work_ns(const Problem& problem, uint32_t phase, double ns) {
   return phase == kPrefill ? ns : ns * problem.workload.generate;
 }

@@ -89,6 +89,10 @@ void mark_stale(uint32_t device, const std::array<double, 2>& ratio,
 void doubt_times(uint32_t device, const std::array<double, 2>& ratio,
                  planner::Problem& problem);
 
+// Multiplies all that wall-clock devices take, what they lose where a plan
+// changes device too, by phase.
+void scale_times(const std::array<double, 2>& ratio, planner::Problem& problem);
+
 // Takes that little away again.
 void end_stale_optimism(planner::Problem& problem);
 

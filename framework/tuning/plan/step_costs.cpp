@@ -111,7 +111,7 @@ StepCosts::Losses StepCosts::losses_of(const std::vector<Run>& runs,
   const bool returns = runs.front().device != runs.back().device;
   const auto num_changes =
       static_cast<double>(runs.size() - (returns ? 0U : 1U));
-  const bool is_shared = as_it_was || !times.others_ran[phase];
+  const bool is_shared = as_it_was || !times.others_ran;
   const double share = is_shared ? (stages - parts) / num_changes : 0.0;
   for (size_t i = 0; i < runs.size(); ++i) {
     losses.ns.push_back(
@@ -149,13 +149,9 @@ Result<bool> StepCosts::refine(const Assignment& assignment, Problem& problem) {
   bool changed = false;
   for (const uint32_t phase : {kPrefill, kDecode}) {
     const std::vector<Run> runs = runs_of(assignment, phase, problem);
+    if (!goes_by_wall(runs, problem)) continue;
     Order order;
-    bool is_simulated = false;
-    for (const Run& run : runs) {
-      order.push_back(run.device);
-      is_simulated = is_simulated || problem.devices[run.device].simulated;
-    }
-    if (runs.size() < 2 || is_simulated) continue;
+    for (const Run& run : runs) order.push_back(run.device);
     if (!known_.insert({phase, order}).second) continue;
     TSR_ASSIGN_OR_RETURN(const std::optional<std::vector<double>> losses,
                          find_losses(runs, phase, assignment, problem, times));
@@ -164,6 +160,52 @@ Result<bool> StepCosts::refine(const Assignment& assignment, Problem& problem) {
     changed = true;
   }
   return changed;
+}
+
+// Over several devices, none of which is simulated.
+bool StepCosts::goes_by_wall(const std::vector<Run>& runs,
+                             const Problem& problem) const {
+  return runs.size() > 1 &&
+         std::none_of(runs.begin(), runs.end(), [&](const Run& run) {
+           return problem.devices[run.device].simulated;
+         });
+}
+
+// What the problem says of one step.
+double StepCosts::step_ns(const std::vector<Run>& runs, uint32_t phase,
+                          const Problem& problem) const {
+  double ns = 0.0;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    ns += runs[i].ns;
+    const uint32_t from = (i == 0 ? runs.back() : runs[i - 1]).device;
+    for (const planner::TransferCurve& curve : problem.transfers) {
+      if (curve.from != from || curve.to != runs[i].device) continue;
+      const double moved =
+          i == 0 ? curve.return_ns[phase]
+                 : curve.ns(problem.segments.front().out_bytes[phase]);
+      ns += phase == kPrefill ? moved / probe_.prefill_steps() : moved;
+    }
+  }
+  return ns;
+}
+
+std::optional<std::array<double, 2>> StepCosts::pace_of(
+    const Assignment& assignment, const Problem& problem) {
+  if (divides(problem, assignment)) return std::nullopt;
+  std::array<std::vector<Run>, 2> runs;
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    runs[phase] = runs_of(assignment, phase, problem);
+    if (!goes_by_wall(runs[phase], problem)) return std::nullopt;
+  }
+  const Result<StageTimes> times = time_plan(assignment, problem);
+  if (!times.ok()) return std::nullopt;
+  std::array<double, 2> pace{};
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    const std::vector<double>& ns = times->in_step[phase];
+    pace[phase] = std::accumulate(ns.begin(), ns.end(), 0.0) /
+                  step_ns(runs[phase], phase, problem);
+  }
+  return pace;
 }
 
 // Of a change that is made more than once in a step, each takes its share.

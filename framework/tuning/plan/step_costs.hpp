@@ -38,6 +38,14 @@ class StepCosts {
   Result<bool> refine(const planner::Assignment& assignment,
                       planner::Problem& problem);
 
+  // What steps of a plan that goes from device to device take just now, of what
+  // the problem says of them, by phase: segments and losses alike.
+  //
+  // Returns  nothing for plans that refine() leaves alone, or that do not run
+  //          as a whole
+  std::optional<std::array<double, 2>> pace_of(
+      const planner::Assignment& assignment, const planner::Problem& problem);
+
   // After transfers were filled anew.
   void forget();
 
@@ -66,6 +74,10 @@ class StepCosts {
       const std::vector<Run>& runs, uint32_t phase,
       const planner::Assignment& assignment, const planner::Problem& problem,
       std::optional<Result<StageTimes>>& times);
+  bool goes_by_wall(const std::vector<Run>& runs,
+                    const planner::Problem& problem) const;
+  double step_ns(const std::vector<Run>& runs, uint32_t phase,
+                 const planner::Problem& problem) const;
   DeviceList devices_of(const std::vector<Run>& runs) const;
   Result<StageTimes> time_plan(const planner::Assignment& assignment,
                                const planner::Problem& problem);

@@ -3,6 +3,7 @@
 // Times the steps of a plan as a session runs them.
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -25,6 +26,9 @@ using planner::kPrefill;
 constexpr uint32_t kRoundsPerRepeat = 4;
 constexpr double kEnoughNs = 1e9;
 
+using StartTimer =
+    std::function<Result<double>(const std::shared_ptr<Device>&)>;
+
 // One thing's times in rounds.
 class Rounds {
  public:
@@ -40,41 +44,49 @@ class Rounds {
   std::vector<double> medians_;  // of the rounds before
 };
 
-// Steps, and their stages by themselves, in turns: so what else the machine
-// does falls on both alike.
+// Steps of one phase, and their stages by themselves.
 class StepRounds {
  public:
+  // `timer` and `stages` outlive it.
   StepRounds(const RunTimer& timer, const StageSet& stages,
-             const StepSize& size)
+             uint32_t max_blocks_per_seq, const tsr_step_shape& shape)
       : timer_(timer),
         stages_(stages),
-        size_(size),
+        max_blocks_per_seq_(max_blocks_per_seq),
+        shape_(shape),
         in_step_(stages.stages().size()),
         alone_(stages.stages().size()) {}
 
-  Status add_round() {
-    TSR_RETURN_IF_ERROR(timer_.step(stages_, size_).status());
-    uint32_t runs = 0;
+  // Some steps of a round; after them its stages, as often.
+  Status add_steps() {
+    const StepSize size = write();
+    TSR_RETURN_IF_ERROR(timer_.step(stages_, size).status());
     double spent = 0.0;
-    for (; runs < kMostRunsOfRound && spent < kEnoughNsOfRound; ++runs) {
+    for (runs_ = 0; runs_ < kMostRunsOfRound && spent < kEnoughNsOfRound;
+         ++runs_) {
       TSR_ASSIGN_OR_RETURN(const std::vector<double> ns,
-                           timer_.step(stages_, size_));
+                           timer_.step(stages_, size));
       for (size_t i = 0; i < in_step_.size(); ++i) in_step_[i].add_run(ns[i]);
       walls_.add_run(std::accumulate(ns.begin(), ns.end(), 0.0));
       spent += std::accumulate(ns.begin(), ns.end(), 0.0);
     }
+    for (Rounds& one : in_step_) one.end_round();
+    walls_.end_round();
+    spent_ns_ += spent;
+    return {};
+  }
+
+  Status add_stages() {
+    const StepSize size = write();
     for (size_t i = 0; i < alone_.size(); ++i) {
       Stage& stage = *stages_.stages()[i];
-      TSR_RETURN_IF_ERROR(timer_.time(stage, size_).status());
-      for (uint32_t run = 0; run < runs; ++run) {
-        TSR_ASSIGN_OR_RETURN(const double ns, timer_.time(stage, size_));
+      TSR_RETURN_IF_ERROR(timer_.time(stage, size).status());
+      for (uint32_t run = 0; run < runs_; ++run) {
+        TSR_ASSIGN_OR_RETURN(const double ns, timer_.time(stage, size));
         alone_[i].add_run(ns);
       }
       alone_[i].end_round();
-      in_step_[i].end_round();
     }
-    walls_.end_round();
-    spent_ns_ += spent;
     return {};
   }
 
@@ -99,6 +111,9 @@ class StepRounds {
   }
 
  private:
+  StepSize write() const {
+    return write_step(stages_.first(), max_blocks_per_seq_, shape_);
+  }
   static std::vector<double> times(const std::vector<Rounds>& rounds,
                                    const std::vector<size_t>& which) {
     std::vector<double> ns;
@@ -109,51 +124,76 @@ class StepRounds {
 
   const RunTimer& timer_;
   const StageSet& stages_;
-  const StepSize& size_;
+  const uint32_t max_blocks_per_seq_;
+  const tsr_step_shape shape_;
+  uint32_t runs_ = 0;            // of the last round
   std::vector<Rounds> in_step_;  // by stage
   std::vector<Rounds> alone_;    // by stage
   Rounds walls_;
   double spent_ns_ = 0.0;
 };
 
+// Of a step that began by itself, what its programs after the first one did
+// not: those of a step begin one behind the other.
+Status take_starts_off(const StageSet& set, const DeviceMap& devices,
+                       const StartTimer& start_ns, std::vector<double>& alone) {
+  for (size_t i = 1; i < alone.size(); ++i) {
+    const auto device =
+        std::find_if(devices.begin(), devices.end(), [&](const auto& entry) {
+          return entry.second.get() == &set.stages()[i]->device();
+        });
+    TSR_ASSIGN_OR_RETURN(const double ns, start_ns(device->second));
+    alone[i] = std::max(alone[i] - ns, 0.0);
+  }
+  return {};
+}
+
 }  // namespace
 
+// In turns: so what else the machine does falls on all alike.  Decode steps
+// come behind prefill steps, as they do in a session: those keep all cores
+// busy, and a machine was seen to take a third longer for steps of several
+// devices where that was a second ago.
 Result<StageTimes> CostProbe::time_plan(const Plan& plan,
                                         const DeviceMap& devices) {
   // Weights and KV caches of both phases are there once.
   Residents residents;
-  StageTimes times;
-  std::unique_ptr<StageSet> set;
+  std::vector<std::unique_ptr<StageSet>> sets;
+  TSR_ASSIGN_OR_RETURN(
+      sets.emplace_back(),
+      StageSet::create(stage_inputs(plan, &residents), devices));
+  if (plan.decode != nullptr) {
+    TSR_ASSIGN_OR_RETURN(
+        sets.emplace_back(),
+        StageSet::create(stage_inputs(*plan.decode, &residents), devices));
+  }
+  std::vector<StepRounds> phases;
   for (const uint32_t phase : {kPrefill, kDecode}) {
-    const bool parts = phase == kDecode && plan.decode != nullptr;
-    if (set == nullptr || parts) {
-      const StageInputs inputs =
-          stage_inputs(parts ? *plan.decode : plan, &residents);
-      TSR_ASSIGN_OR_RETURN(set, StageSet::create(inputs, devices));
-    }
-    const StepSize size =
-        write_step(set->first(), limits_.max_blocks_per_seq, step_shape(phase));
-    const std::function<bool()> others = options_.timer.watch();
-    StepRounds rounds(options_.timer, *set, size);
-    for (uint32_t round = 0; round < kRoundsPerRepeat * options_.repeats;
-         ++round) {
-      if (round >= options_.repeats && rounds.spent_ns() > kEnoughNs) break;
-      TSR_RETURN_IF_ERROR(rounds.add_round());
-    }
-    times.others_ran[phase] = others();
-    StepRounds::Found found = rounds.find(times.others_ran[phase]);
+    const StageSet& set = phase == kPrefill ? *sets.front() : *sets.back();
+    phases.emplace_back(options_.timer, set, limits_.max_blocks_per_seq,
+                        step_shape(phase));
+  }
+  const std::function<bool()> others = options_.timer.watch();
+  for (uint32_t round = 0; round < kRoundsPerRepeat * options_.repeats;
+       ++round) {
+    const bool took_enough = phases[kPrefill].spent_ns() > kEnoughNs;
+    if (round >= options_.repeats && took_enough) break;
+    for (StepRounds& phase : phases) TSR_RETURN_IF_ERROR(phase.add_steps());
+    for (StepRounds& phase : phases) TSR_RETURN_IF_ERROR(phase.add_stages());
+  }
+  StageTimes times;
+  times.others_ran = others();
+  for (const uint32_t phase : {kPrefill, kDecode}) {
+    StepRounds::Found found = phases[phase].find(times.others_ran);
     times.in_step[phase] = std::move(found.in_step);
     times.alone[phase] = std::move(found.alone);
     times.was_busy[phase] = found.was_busy;
-    for (size_t i = 1; i < times.alone[phase].size(); ++i) {
-      const auto device =
-          std::find_if(devices.begin(), devices.end(), [&](const auto& entry) {
-            return entry.second.get() == &set->stages()[i]->device();
-          });
-      TSR_ASSIGN_OR_RETURN(const double start_ns, stage_ns(device->second));
-      double& alone = times.alone[phase][i];
-      alone = std::max(alone - start_ns, 0.0);
-    }
+    TSR_RETURN_IF_ERROR(take_starts_off(
+        phase == kPrefill ? *sets.front() : *sets.back(), devices,
+        [this](const std::shared_ptr<Device>& device) {
+          return stage_ns(device);
+        },
+        times.alone[phase]));
   }
   ++counts_.steps;
   return times;
