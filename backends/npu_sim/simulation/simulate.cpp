@@ -197,13 +197,17 @@ void fill_pipes(const Stream& stream, Simulation& result) {
   }
 }
 
+// Of several tilings that promise alike the machine runs the fastest: in the
+// mean over random products it takes that share of what the best is to take.
+constexpr double kFastestShare = 0.97;
+
 struct Estimate {
   const Profile& profile;
 
   Simulation of_gemm(const GemmPlan& plan) const {
     const GemmCost cost = cost_of_plan(profile, plan);
     Simulation result;
-    result.cycles = cost.cycles;
+    result.cycles = kFastestShare * cost.cycles;
     result.tiling = plan.tiling;
     result.cores = plan.cores;
     result.counters.dram_read_bytes = cost.dram_read_bytes;

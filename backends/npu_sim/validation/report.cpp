@@ -166,7 +166,7 @@ std::string gaps() {
          "* A product is simulated with up to four of the tilings that the "
          "cost model likes best, two more of an unaligned neighbour and their "
          "plain orders, and takes the fastest; the estimate knows only the "
-         "first and lies 2 to 4 % high for that. All shapes that pad to the "
+         "first and takes 3 % off for that. All shapes that pad to the "
          "same fractals choose among the same, so one column or one K less "
          "than a multiple gains nothing on chips with cube and vector cores "
          "apart (of 1,000 random pairs 0.7 % at most). On 310P packets of 256 "
@@ -241,10 +241,12 @@ std::string validation_markdown(const Validation& validation) {
       "a "
       "tile wait for, and how many cores share DRAM; none is fitted. Their "
       "shape was found on other random problems than these, which come from a "
-      "seed of their own. Two numbers are chosen by hand: half of the results "
-      "of a product count as dirty while its tilings are searched, and half of "
+      "seed of their own. Three numbers are chosen by hand: half of the "
+      "results "
+      "of a product count as dirty while its tilings are searched, half of "
       "the time of a full tile of attention counts as independent of its "
-      "rows.\n\n" +
+      "rows, and a product counts as 0.97 of what its best tiling is to take, "
+      "for the machine chooses among several.\n\n" +
       estimate_table() +
       "\n## Assumptions\n\nWhat no source says; a profile of one's own may set "
       "each.\n\n" +

@@ -52,11 +52,11 @@ void add_even_share(const GemmPlan& plan, std::vector<int64_t>& columns) {
   }
 }
 
-// What no order of tiles, no cache and no overlap can undercut: of an even
-// share of all tiles the products, the loads to L0 and to L1, the way out, and
-// the way of two packets in turn through all of them.
-double least_cycles(const Profile& profile, const GemmPlan& plan,
-                    const Candidate& candidate, double tiles) {
+// What no order of tiles, no cache and no overlap can undercut of one tile and
+// all of K: the products, the loads to L0 and to L1, the way out, and the way
+// of two packets in turn through all of them.
+double least_of_tile(const Profile& profile, const GemmPlan& plan,
+                     const Candidate& candidate) {
   const Type type = plan.kind.cube;
   const auto m = real(round_up(candidate.tile_m, kFractalRows));
   const auto n = real(round_up(candidate.tile_n, kFractalRows));
@@ -88,10 +88,36 @@ double least_cycles(const Profile& profile, const GemmPlan& plan,
                                : profile.exit.l0c_to_ub_rate / kSumBytes;
   const bool is_hidden = 2 * sum_bytes <= real(local.l0c_bytes);
   const double exit = m * n / exit_rate;
-  const double shares = tiles * real(candidate.split_k) / real(plan.cores);
-  return std::max(shares, 1.0) / real(candidate.split_k) *
-         std::max(
-             {cube + (is_hidden ? 0 : exit), mte1, mte2, exit, through / 2});
+  return std::max(
+      {cube + (is_hidden ? 0 : exit), mte1, mte2, exit, through / 2});
+}
+
+// Of adding up what cores have that share a tile's K.
+double sum_cycles(const Profile& profile, const GemmPlan& plan,
+                  int64_t split_k) {
+  if (split_k == 1) return 0;
+  const double lanes = real(plan.cores) * (profile.unified_cores ? 1 : 2);
+  const double bytes =
+      kSumBytes * real(plan.gemm.M * plan.gemm.N * split_k) / lanes;
+  return bytes / (profile.global.l2_read_rate *
+                  profile.assumptions.l2_core_factor) +
+         profile.assumptions.cross_core_cycles +
+         profile.assumptions.l2_latency_cycles +
+         profile.global.write_latency_cycles + profile.vector.latency_cycles;
+}
+
+// tiles  counted as what they hold
+// whole  counted
+void add_cycles(const Profile& profile, const GemmPlan& plan, double tiles,
+                int64_t whole, Candidate& candidate) {
+  const auto splits = real(candidate.split_k);
+  const double tile = least_of_tile(profile, plan, candidate) / splits;
+  const double share = std::max(1.0, tiles * splits / real(plan.cores));
+  const auto waves = real(ceil_div(whole * candidate.split_k, plan.cores));
+  const double after = sum_cycles(profile, plan, candidate.split_k);
+  candidate.least_cycles = share * tile + after;
+  candidate.promise =
+      std::max(share, waves * tiles / real(whole)) * tile + after;
 }
 
 }  // namespace
@@ -131,7 +157,7 @@ std::vector<Candidate> candidates_of(const Profile& profile,
         const bool pays = may_split && whole * split <= 2 * plan.cores &&
                           gemm.K >= 512 * split;
         if (split > 1 && (!pays || forced.split_k > 0)) break;
-        one.least_cycles = least_cycles(profile, plan, one, tiles);
+        add_cycles(profile, plan, tiles, whole, one);
         candidates.push_back(one);
       }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tile sizes that a search may look at, and what each promises at best.
+// Tile sizes that a search may look at, what each promises, and at best.
 
 #pragma once
 
@@ -20,13 +20,20 @@ struct Candidate {
   int row = 0;  // among the sizes of each side
   int column = 0;
   double least_cycles = 0;
+  double promise = 0;  // the same of the busiest core; not a bound
   bool is_seen = false;
 
   bool is_next_to(const Candidate& other) const {
     const bool is_split_alike = split_k == other.split_k;
     const int steps =
         std::abs(row - other.row) + std::abs(column - other.column);
-    return is_split_alike ? steps == 1 : steps == 0;
+    const auto is_double = [](int64_t a, int64_t b) {
+      return a == 2 * b || b == 2 * a;
+    };
+    const bool is_step =
+        steps == 1 || (row == other.row && is_double(tile_n, other.tile_n)) ||
+        (column == other.column && is_double(tile_m, other.tile_m));
+    return is_split_alike ? is_step : steps == 0;
   }
 };
 

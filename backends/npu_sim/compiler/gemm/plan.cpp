@@ -24,7 +24,7 @@ namespace {
 constexpr int64_t kFractalRows = 16;
 // Tilings that promise less than the best and keep to it, until only those next
 // to the best are tried.
-constexpr int kPatience = 5;
+constexpr int kPatience = 4;
 
 int64_t most_tile_rows(const GemmPlan& plan) {
   int64_t rows = 1;
@@ -210,7 +210,7 @@ void search_tiles(Search& search) {
                     search.forced, search.least_side);
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) {
-              return a.least_cycles < b.least_cycles;
+              return a.promise < b.promise;
             });
   const double before = search.model.cycles_before();
   const Candidate* best = nullptr;
@@ -227,7 +227,7 @@ void search_tiles(Search& search) {
   };
   int in_vain = 0;
   for (Candidate& one : candidates) {
-    if (search.has_rival() && !is_less(one)) break;
+    if (search.has_rival() && !is_less(one)) continue;
     in_vain = improves(one) || !search.has_rival() ? 0 : in_vain + 1;
     if (in_vain == kPatience && search.breadth.most == 1) break;
   }
