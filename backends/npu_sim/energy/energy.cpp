@@ -12,7 +12,8 @@ EnergyEstimate energy_of(const Profile& profile, const Counters& counters,
   EnergyEstimate estimate;
   for (size_t i = 0; i < estimate.joules.size(); ++i) {
     const double picojoules =
-        counters.macs_f16 * table.mac_f16_pj[i] +
+        // No table has fp8: as f16, which it is not beyond.
+        (counters.macs_f16 + counters.macs_f8) * table.mac_f16_pj[i] +
         counters.macs_s8 * table.mac_s8_pj[i] +
         counters.macs_s4 * table.mac_s4_pj[i] +
         counters.l0_bytes * table.l0_pj_per_byte[i] +

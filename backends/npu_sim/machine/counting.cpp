@@ -25,6 +25,8 @@ void count_mmad(const Instruction& mmad, Counters& counters) {
     counters.macs_s8 += macs;
   } else if (mmad.type == Type::kS4) {
     counters.macs_s4 += macs;
+  } else if (mmad.type == Type::kF8) {
+    counters.macs_f8 += macs;
   } else {
     counters.macs_f16 += macs;
   }

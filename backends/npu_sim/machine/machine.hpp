@@ -41,7 +41,8 @@ struct Counters {
   double vector_read_bytes = 0;  // of UB
   double vector_write_bytes = 0;
   double unzip_bytes = 0;
-  double macs_f16 = 0;  // bf16 and fp8 too
+  double macs_f16 = 0;  // bf16 too
+  double macs_f8 = 0;
   double macs_s8 = 0;
   double macs_s4 = 0;
   double vector_elements = 0;

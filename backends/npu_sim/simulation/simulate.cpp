@@ -201,6 +201,19 @@ void fill_pipes(const Stream& stream, Simulation& result) {
 // mean over random products it takes that share of what the best is to take.
 constexpr double kFastestShare = 0.97;
 
+double Counters::*macs_counter(Type type) {
+  switch (type) {
+    case Type::kS8:
+      return &Counters::macs_s8;
+    case Type::kS4:
+      return &Counters::macs_s4;
+    case Type::kF8:
+      return &Counters::macs_f8;
+    default:
+      return &Counters::macs_f16;
+  }
+}
+
 struct Estimate {
   const Profile& profile;
 
@@ -298,8 +311,7 @@ Simulation estimate(const Profile& profile, const Problem& problem) {
       std::max(result.counters.dram_read_bytes, canonical_bytes_of(problem));
   const CubeType cube = cube_type(profile, problem);
   const double macs = cube.is_used ? result.operations / 2 : 0;
-  (bits_of(cube.type) < 16 ? result.counters.macs_s8
-                           : result.counters.macs_f16) = macs;
+  result.counters.*macs_counter(cube.type) = macs;
   result.energy = energy_of(profile, result.counters, result.time_ns);
   return result;
 }

@@ -101,7 +101,8 @@ std::vector<Column> pipe_columns(const Profile& profile,
 std::vector<Column> arithmetic_columns(const Profile&,
                                        const Simulation& result) {
   const Counters& counters = result.counters;
-  const double macs = counters.macs_f16 + counters.macs_s8 + counters.macs_s4;
+  const double macs = counters.macs_f16 + counters.macs_f8 + counters.macs_s8 +
+                      counters.macs_s4;
   const double ratio = result.utilisation.at(static_cast<size_t>(Pipe::kCube));
   const auto share = [&](double part) {
     return macs > 0 ? ratio * part / macs : 0;

@@ -267,12 +267,20 @@ std::vector<Peak> peaks_of(const Profile& profile,
                            const std::vector<Kernel>& kernels) {
   std::vector<Peak> peaks = {{"f16", profile.cube_tops(profile.cube.macs_f16)},
                              {"s8", profile.cube_tops(profile.cube.macs_s8)}};
-  const bool has_s4 = std::any_of(
-      kernels.begin(), kernels.end(),
-      [](const Kernel& kernel) { return kernel.result.counters.macs_s4 > 0; });
-  if (has_s4) {
+  const auto any = [&kernels](double Counters::*macs) {
+    return std::any_of(kernels.begin(), kernels.end(), [=](const Kernel& one) {
+      return one.result.counters.*macs > 0;
+    });
+  };
+  if (any(&Counters::macs_f8)) {
+    peaks.push_back({"f8", profile.cube_tops(profile.cube.macs_f8)});
+  }
+  if (any(&Counters::macs_s4)) {
     peaks.push_back({"s4", profile.cube_tops(profile.cube.macs_s4)});
   }
+  std::stable_sort(
+      peaks.begin(), peaks.end(),
+      [](const Peak& a, const Peak& b) { return a.tops < b.tops; });
   return peaks;
 }
 

@@ -135,6 +135,21 @@ TEST(Views, CyclesAreCountedForEachKindOfCore) {
   EXPECT_THAT(pipes, HasSubstr(cycles.data()));
 }
 
+TEST(Views, PictureHasARoofForEightBitFloats) {
+  const Profile profile = load_profile("950");
+  Gemm gemm;
+  gemm.M = gemm.N = gemm.K = 2048;
+  for (const Scheme scheme : {Scheme::kFp8, Scheme::kW16A16}) {
+    gemm.scheme = scheme;
+    const Simulation result = simulate(profile, gemm);
+    const bool is_f8 = scheme == Scheme::kFp8;
+    EXPECT_EQ(result.counters.macs_f8 > 0, is_f8);
+    EXPECT_EQ(estimate(profile, gemm).counters.macs_f8 > 0, is_f8);
+    const std::string svg = roofline_svg(profile, {{"product", gemm, result}});
+    EXPECT_EQ(svg.find("f8 cube, ") != std::string::npos, is_f8);
+  }
+}
+
 TEST(Views, PictureHoldsPointsOfFourBitProducts) {
   const Profile profile = load_profile("310p");
   Gemm gemm;
