@@ -14,15 +14,18 @@
 namespace tessera::vulkan {
 namespace {
 
-// Rows and vectors of columns of a block, for steps of up to `most` rows: as
-// many as registers hold sums.
+// Rows of a block, for steps of up to `most` rows, and columns of W whose
+// products stand in the code side by side.  A texel read takes some 64
+// instructions of lavapipe, so blocks have many sums; more than 1,024 products
+// of vectors are more code than a processor keeps decoded.
 struct BlockSize {
   uint32_t rows;
-  uint32_t columns;
+  uint32_t part;  // 0: a chunk
   uint32_t most;
 };
 constexpr std::array<BlockSize, 4> kBlocks = {
-    {{1, 8, 1}, {4, 4, 4}, {8, 4, 8}, {16, 4, UINT32_MAX}}};
+    {{1, 0, 1}, {4, 16, 4}, {8, 16, 8}, {kMostBlockRows, 8, UINT32_MAX}}};
+constexpr uint32_t kVectors = 8;  // of columns of a block, at most
 constexpr uint64_t kBookBytes = 16;
 
 // Bytes of a panel of W8A8SC that processors keep near.
@@ -53,7 +56,7 @@ class LinearBlock final : public LinearLaunch {
 
   bool fits() const {
     const GpuFacts& facts = device().gpu().facts();
-    for (const TexelRange& range : weight_texels(kBlocks[0])) {
+    for (const TexelRange& range : weight_texels()) {
       if (!fits_texels(facts, range)) return false;
     }
     return input_bytes() / 16 <= facts.max_texels;
@@ -83,7 +86,7 @@ class LinearBlock final : public LinearLaunch {
       fill_panels(step, args, slots + 2 * kBlocks.size());
     } else {
       set_slot(slots[size_t{2} * chosen + 1], row_blocks(M, kBlocks[chosen]),
-               column_blocks(num_tiles(), kBlocks[chosen]), args);
+               column_blocks(num_tiles()), args);
     }
   }
 
@@ -93,7 +96,7 @@ class LinearBlock final : public LinearLaunch {
     }
     const BlockSize& block = kBlocks[slot / 2];
     return slot % 2 == 0 ? prepare(step, block)
-                         : multiply(step, block, shape(), weight_texels(block));
+                         : multiply(step, block, shape(), weight_texels());
   }
 
  private:
@@ -111,14 +114,13 @@ class LinearBlock final : public LinearLaunch {
   static uint64_t row_blocks(uint32_t M, const BlockSize& block) {
     return (M + block.rows - 1) / block.rows;
   }
-  uint64_t column_blocks(uint32_t tiles, const BlockSize& block) const {
+  uint64_t column_blocks(uint32_t tiles) const {
     const uint32_t lanes = device().gpu().facts().subgroup_size;
-    return uint64_t{tiles} * (kTileRows / (columns_of(block) * lanes));
+    return uint64_t{tiles} * (kTileRows / (num_vectors() * lanes));
   }
 
-  uint32_t columns_of(const BlockSize& block) const {
-    const uint32_t lanes = device().gpu().facts().subgroup_size;
-    return std::min(block.columns, kTileRows / lanes);
+  uint32_t num_vectors() const {
+    return std::min(kVectors, kTileRows / device().gpu().facts().subgroup_size);
   }
 
   Scaling scaling_of(const BlockSize& block) const {
@@ -129,11 +131,10 @@ class LinearBlock final : public LinearLaunch {
     return is_integer() || block.rows == 1 ? Scaling::kGroups : Scaling::kCodes;
   }
 
-  // Chunks of a step: 16 columns, where groups have as many.
-  uint32_t step_of(const BlockSize& block) const {
-    const uint32_t chunk = shape().chunk_values;
-    if (block.rows == 1 || chunk >= 16) return 1;
-    return shape().padded_group % 16 == 0 ? 16 / chunk : 1;
+  // Columns of a part, which are a multiple or a share of a chunk's.
+  uint32_t part_of(const BlockSize& block, const WeightShape& weight) const {
+    const bool fits = block.part != 0 && weight.padded_group % block.part == 0;
+    return fits ? block.part : weight.chunk_values;
   }
 
   // Of x: codes as s8, or as s16 where a zero point is taken off.
@@ -182,10 +183,10 @@ class LinearBlock final : public LinearLaunch {
                     std::vector<TexelRange> texels) const {
     std::vector<uint32_t> constants = linear_constants(weight, is_integer());
     constants.push_back(block.rows);
-    constants.push_back(columns_of(block));
+    constants.push_back(num_vectors());
     constants.push_back(static_cast<uint32_t>(epilogue()));
     constants.push_back(static_cast<uint32_t>(scaling_of(block)));
-    constants.push_back(step_of(block));
+    constants.push_back(part_of(block, weight));
     constants.push_back(per_word());
     Dispatch dispatch;
     const bool books = weight.code == sdk::packing::Code::kBook;
@@ -229,13 +230,13 @@ class LinearBlock final : public LinearLaunch {
       args.first_tile = args.codes_tile = expand.first_tile;
       set_slot(slots[0], uint64_t{tiles} * (kTileRows / lanes), 1, expand);
       set_slot(slots[1], row_blocks(static_cast<uint32_t>(args.M), block),
-               column_blocks(tiles, block), args);
+               column_blocks(tiles), args);
       slots += 2;
     }
   }
 
   Dispatch expand() const {
-    const std::vector<TexelRange> texels = weight_texels(kBlocks.back());
+    const std::vector<TexelRange> texels = weight_texels();
     return {device().pipelines().get("expand_books",
                                      linear_constants(shape(), is_integer())),
             {texels[0], texels[2], texels[3]}};
@@ -246,7 +247,7 @@ class LinearBlock final : public LinearLaunch {
         step.places.scratch_texels(index(), panel_offset(), panel_bytes());
     const TexelRange none = weight().texels(0, 16, VK_FORMAT_R32_SFLOAT);
     return multiply(step, kBlocks.back(), expanded_,
-                    {panel, weight_texels(kBlocks.back())[1], none, none});
+                    {panel, weight_texels()[1], none, none});
   }
 
   bool has_books() const { return shape().code == sdk::packing::Code::kBook; }
@@ -254,8 +255,8 @@ class LinearBlock final : public LinearLaunch {
   // Codes, scales, zeros, mins; the first bytes where there are none.  In place
   // of the last two, books and escapes.  Texels of scales are those of the
   // columns that a lane has side by side.
-  std::vector<TexelRange> weight_texels(const BlockSize& block) const {
-    const bool by_fours = columns_of(block) % 4 == 0;
+  std::vector<TexelRange> weight_texels() const {
+    const bool by_fours = num_vectors() % 4 == 0;
     const VkFormat halves =
         by_fours ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT;
     const VkFormat floats =

@@ -25,9 +25,9 @@ layout(constant_id = 11) const uint EPILOGUE = EPILOGUE_ANY;
 // What scales multiply: a group's products where there is one row or where they
 // are integers, else its codes; at the end, where there is one group.
 layout(constant_id = 12) const uint SCALING = SCALES_END;
-// Chunks whose texels are read together: a driver may call a function for each
-// texel, around which no sum stays in a register.
-layout(constant_id = 13) const uint STEP = 1u;
+// Columns of W whose products stand in the code side by side: sums stay in
+// registers meanwhile, and more code than a processor keeps decoded is slow.
+layout(constant_id = 13) const uint PART = 4u;
 layout(constant_id = 14) const uint PER_WORD = 1u;  // values of x, in 32 bits
 
 layout(binding = 0) uniform usamplerBuffer code_texels;
@@ -49,12 +49,16 @@ layout(binding = 4) uniform samplerBuffer min_texels;
 #define MAX_CHUNK 32
 #define MAX_SUMS (MAX_ROWS * MAX_COLUMNS)
 #define MAX_STEP 4
-#define MAX_X_VECTORS 32  // of a step: MAX_ROWS * MAX_CHUNK / 4 / LANES
+#define MAX_X_VECTORS 32  // of a part: MAX_ROWS * MAX_CHUNK / 4 / LANES
 
-const uint ROWS_AT_ONCE = ROWS < 4u ? ROWS : 4u;
+// Chunks whose texels are read together: a driver may call a function for each
+// texel, around which no sum stays in a register.
+const uint STEP = PART > CHUNK_VALUES ? PART / CHUNK_VALUES : 1u;
+const uint PARTS = STEP * CHUNK_VALUES / PART;
+const uint ROWS_AT_ONCE = ROWS < 4u || COLUMNS > 4u ? 1u : 4u;
 const uint SUMS = ROWS * COLUMNS;
 const uint SIDE_BY_SIDE = COLUMNS % 4u == 0u ? 4u : 1u;
-const uint X_WORDS = STEP * ROWS * CHUNK_VALUES / PER_WORD;
+const uint X_WORDS = PART * ROWS / PER_WORD;
 const uint X_TEXELS = (X_WORDS + 4u * LANES - 1u) / (4u * LANES);
 
 // Of the block, as vectors of columns: of the group at hand, and sums.
@@ -64,7 +68,7 @@ float mins[MAX_COLUMNS];
 float parts[MAX_SUMS];
 float sums[MAX_SUMS];
 int integers[MAX_SUMS];
-shared uint results[4096];  // SUMS * LANES: 16 rows of a tile
+shared uint results[1024];  // SUMS * LANES: 16 rows of a tile
 
 int block_tile() { return int(gl_WorkGroupID.y * COLUMNS * LANES / 64u); }
 int block_row() { return int(gl_WorkGroupID.x * ROWS); }
@@ -113,7 +117,7 @@ float factor_of(vec4 codes, uint i, uint c) {
   return w;
 }
 
-// The texels of x of a step: those of values i of their words side by side, so
+// The texels of x of a part: those of values i of their words side by side, so
 // that one instruction takes a vector of words apart.
 void fetch_x(int x_at, out uvec4 x[MAX_X_VECTORS]) {
   [[unroll]] for (uint t = 0u; t < X_TEXELS; ++t) {
@@ -128,16 +132,17 @@ void fetch_x(int x_at, out uvec4 x[MAX_X_VECTORS]) {
   }
 }
 
-// Column k of a step in row r.
+// Column k of a part in row r.
 uint value_of(uvec4 x[MAX_X_VECTORS], uint k, uint r) {
   const uint word = k / PER_WORD * ROWS + r;
   return block_value(x[BLOCK_TEXEL(word) * PER_WORD + k % PER_WORD], word);
 }
 
-// Of chunk `s` of a step, to the sums of ROWS_AT_ONCE rows.
+// Of a part of chunk `s`, to the sums of ROWS_AT_ONCE rows.
 void add_products(Chunk chunks[MAX_COLUMNS], uvec4 x[MAX_X_VECTORS], uint s,
                   uint first) {
-  [[unroll]] for (uint four = 0u; four < CHUNK_VALUES / 4u; ++four) {
+  const uint values = min(CHUNK_VALUES, PART);
+  [[unroll]] for (uint four = 0u; four < values / 4u; ++four) {
     vec4 codes[MAX_COLUMNS];
     ivec4 whole[MAX_COLUMNS];
     [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
@@ -169,6 +174,8 @@ void add_products(Chunk chunks[MAX_COLUMNS], uvec4 x[MAX_X_VECTORS], uint s,
 }
 
 #ifdef BOOKS
+const uint ROWS_OF_TEXEL = ROWS < 4u ? ROWS : 4u;
+
 // Of the block's rows from `first` on, the words that hold column k.
 uvec4 words_at(int k, uint first) {
   const uint rows_at = uint(block_row() * args.columns) / PER_WORD;
@@ -179,9 +186,9 @@ uvec4 words_at(int k, uint first) {
 // Adds the products of a code in column k.
 void add_code(uint c, int code, int k) {
   const float factor = factor_of(vec4(float(code)), 0u, c);
-  [[unroll]] for (uint first = 0u; first < ROWS; first += ROWS_AT_ONCE) {
+  [[unroll]] for (uint first = 0u; first < ROWS; first += ROWS_OF_TEXEL) {
     const uvec4 words = words_at(k, first);
-    [[unroll]] for (uint j = 0u; j < ROWS_AT_ONCE; ++j) {
+    [[unroll]] for (uint j = 0u; j < ROWS_OF_TEXEL; ++j) {
       const uint r = first + j;
       const uint word = ROWS == 1u ? words[uint(k) / PER_WORD % 4u] : words[j];
       if (INTEGER == 0u) {
@@ -292,10 +299,21 @@ void store_finished(int tile) {
   }
 }
 
-// The products of the chunks at hand, after which the next are.
-void add_step(int tile, uvec4 book, inout int codes_at, inout int x_at) {
+// The products of the chunks' first PART columns.
+void add_part(Chunk chunks[MAX_STEP][MAX_COLUMNS], inout int x_at) {
   uvec4 x[MAX_X_VECTORS];
   fetch_x(x_at, x);
+  x_at += int(X_WORDS / 4u);
+  // Few enough that their sums stay in registers.
+  [[unroll]] for (uint r = 0u; r < ROWS; r += ROWS_AT_ONCE) {
+    [[unroll]] for (uint s = 0u; s < STEP; ++s) {
+      add_products(chunks[s], x, s, r);
+    }
+  }
+}
+
+// The products of the chunks at hand, after which the next are.
+void add_step(int tile, uvec4 book, inout int codes_at, inout int x_at) {
   Chunk chunks[MAX_STEP][MAX_COLUMNS];
   [[unroll]] for (uint s = 0u; s < STEP; ++s) {
     [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
@@ -305,13 +323,17 @@ void add_step(int tile, uvec4 book, inout int codes_at, inout int x_at) {
     }
   }
   codes_at += int(STEP * 64u);
-  x_at += int(X_WORDS / 4u);
-  // Few enough that their sums stay in registers.
-  [[unroll]] for (uint r = 0u; r < ROWS; r += ROWS_AT_ONCE) {
-    [[unroll]] for (uint s = 0u; s < STEP; ++s) {
-      add_products(chunks[s], x, s, r);
-    }
+  if (PARTS == 1u) {
+    add_part(chunks, x_at);
+    return;
   }
+  uint parts = PARTS;
+  do {
+    add_part(chunks, x_at);
+    [[unroll]] for (uint c = 0u; c < COLUMNS; ++c) {
+      drop_words(chunks[0][c], PART / VALUES_PER_WORD);
+    }
+  } while (--parts > 0u);
 }
 
 void main() {

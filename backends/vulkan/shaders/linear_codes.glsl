@@ -70,6 +70,13 @@ Chunk fetch_chunk(usamplerBuffer codes, int texel) {
 }
 #endif
 
+// Makes the words from `count` on the first.
+void drop_words(inout Chunk chunk, uint count) {
+  [[unroll]] for (uint i = 0u; i < 4u; ++i) {
+    if (i + count < 4u) chunk.words[i] = chunk.words[i + count];
+  }
+}
+
 uvec4 bytes_of(uint word) {
   return uvec4(word & 0xffu, (word >> 8) & 0xffu, (word >> 16) & 0xffu,
                word >> 24);
