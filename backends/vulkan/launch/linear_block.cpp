@@ -25,7 +25,9 @@ struct BlockSize {
 };
 constexpr std::array<BlockSize, 4> kBlocks = {
     {{1, 0, 1}, {4, 16, 4}, {8, 16, 8}, {kMostBlockRows, 8, UINT32_MAX}}};
-constexpr uint32_t kVectors = 8;  // of columns of a block, at most
+constexpr uint32_t kLargest = 3;
+constexpr uint32_t kOfWholeChunks = 2;  // of 16 codes
+constexpr uint32_t kVectors = 8;        // of columns of a block, at most
 constexpr uint64_t kBookBytes = 16;
 
 // Bytes of a panel of W8A8SC that processors keep near.
@@ -74,8 +76,8 @@ class LinearBlock final : public LinearLaunch {
 
   void fill(const Step& step, DispatchSlot* slots) override {
     const uint32_t M = x().entries(step);
-    const uint32_t chosen = choose(M);
     const bool expands = num_panels_ > 0 && M >= kRowsToExpand;
+    const uint32_t chosen = choose(M, expands ? expanded_ : shape());
     for (uint32_t i = 0; i < num_slots(); ++i) slots[i].groups[0] = 0;
     const bool is_there = shares_input() || reads_x_in_place(step);
     const uint32_t rows = is_there ? 0 : M;
@@ -102,13 +104,23 @@ class LinearBlock final : public LinearLaunch {
  private:
   uint64_t arrangement() const override {
     constexpr uint64_t kInBlocks = uint64_t{1} << 32;
-    return kInBlocks + per_word();
+    const uint32_t largest = largest_block(shape());
+    const uint32_t expanded =
+        num_panels_ == 0 ? largest : largest_block(expanded_);
+    return kInBlocks + (expanded * 8 + largest) * 8 + per_word();
   }
 
-  static uint32_t choose(uint32_t M) {
+  uint32_t choose(uint32_t M, const WeightShape& weight) const {
     uint32_t i = 0;
-    while (M > kBlocks[i].most) ++i;
+    while (M > kBlocks[i].most && i < largest_block(weight)) ++i;
     return i;
+  }
+
+  // Integers have less code to a sum, so a part may be a chunk.
+  uint32_t largest_block(const WeightShape& weight) const {
+    const bool whole =
+        is_integer() && weight.chunk_values == kBlocks[kOfWholeChunks].part;
+    return whole ? kOfWholeChunks : kLargest;
   }
 
   static uint64_t row_blocks(uint32_t M, const BlockSize& block) {
@@ -221,7 +233,7 @@ class LinearBlock final : public LinearLaunch {
     args.tile_bytes = expanded_.tile_bytes;
     args.group_chunks =
         static_cast<int32_t>(expanded_.padded_group / expanded_.chunk_values);
-    const BlockSize& block = kBlocks.back();
+    const BlockSize& block = kBlocks[largest_block(expanded_)];
     const uint32_t lanes = device().gpu().facts().subgroup_size;
     for (uint32_t first = 0; first < num_tiles(); first += panel_tiles_) {
       const uint32_t tiles = std::min(panel_tiles_, num_tiles() - first);
@@ -246,7 +258,7 @@ class LinearBlock final : public LinearLaunch {
     const TexelRange panel =
         step.places.scratch_texels(index(), panel_offset(), panel_bytes());
     const TexelRange none = weight().texels(0, 16, VK_FORMAT_R32_SFLOAT);
-    return multiply(step, kBlocks.back(), expanded_,
+    return multiply(step, kBlocks[largest_block(expanded_)], expanded_,
                     {panel, weight_texels()[1], none, none});
   }
 
