@@ -80,8 +80,9 @@ class LinearBlock final : public LinearLaunch {
     const uint32_t chosen = choose(M, expands ? expanded_ : shape());
     for (uint32_t i = 0; i < num_slots(); ++i) slots[i].groups[0] = 0;
     const bool is_there = shares_input() || reads_x_in_place(step);
-    const uint32_t rows = is_there ? 0 : M;
-    set_slot(slots[size_t{2} * chosen], row_groups(rows), 1,
+    const uint32_t together = kBlocks[chosen].rows < 4 ? 1 : 4;
+    const uint32_t groups = is_there ? 0 : (M + together - 1) / together;
+    set_slot(slots[size_t{2} * chosen], row_groups(groups), 1,
              activation_args(step, M));
     const LinearArgs args = linear_args(step, M);
     if (expands) {
@@ -180,12 +181,19 @@ class LinearBlock final : public LinearLaunch {
            fits_texels(device().gpu().facts(), x_texels(step));
   }
 
+  // Stored columns are those of x, but for padding behind the last.
+  bool is_dense() const {
+    return shape().num_groups == 1 ||
+           shape().group_size == shape().padded_group;
+  }
+
   Dispatch prepare(const Step& step, const BlockSize& block) const {
     const bool texels = reads_x_texels(step);
     Dispatch dispatch;
     dispatch.pipeline = device().pipelines().get(
-        "activation_block",
-        {block.rows, is_integer() ? per_word() : 0U, texels ? 1U : 0U});
+        "activation_block", {block.rows, is_integer() ? per_word() : 0U,
+                             texels ? static_cast<uint32_t>(x().dtype()) : 0U,
+                             op().act_quant, is_dense() ? 1U : 0U});
     dispatch.texels = {texels ? x_texels(step) : scratch_texels(step, 16)};
     return dispatch;
   }

@@ -31,6 +31,9 @@ struct Args {
   float static_inv;
 };
 READ_ARGS_ONCE(Args)
+#ifndef ACT_KIND
+#define ACT_KIND args.act_quant
+#endif
 
 // What stored column c of a row holds; 0 in padding.
 float input_at(int row, int c) {
@@ -68,7 +71,7 @@ Coding dynamic_coding(float amax, bool finite, float max_code) {
 }
 
 Coding row_coding(float amax, bool finite, int row) {
-  int act = args.act_quant;
+  int act = ACT_KIND;
   if (act == ACT_I8_MIX) {
     act = row < args.num_decode_rows ? ACT_I8_STATIC : ACT_I8_DYNAMIC;
   }
