@@ -12,6 +12,8 @@ namespace {
 
 // Chunks of linear.comp's spans, of 32 columns at most.
 constexpr uint64_t kLeastSpan = 32;
+// Columns of linear_block.comp's parts, where a chunk has several.
+constexpr uint64_t kLeastPart = 8;
 
 uint64_t address_of(const Buffer* buffer) {
   return buffer == nullptr ? 0 : buffer->address();
@@ -38,11 +40,15 @@ LinearLaunch::LinearLaunch(const LaunchInput& input, const tsr_op_linear& op,
   require_iterations();
 }
 
-// Each group is a loop over its chunks, in spans of a few.
+// Each group is a loop over its chunks, in spans of a few, and a chunk may be
+// one over its parts.
 void LinearLaunch::require_iterations() const {
   const uint64_t most = device_.gpu().facts().most_iterations;
   const uint64_t chunks = shape().padded_group / shape().chunk_values;
   uint64_t group = chunks + chunks / kLeastSpan + 2;
+  if (shape().chunk_values > kLeastPart) {
+    group += shape().padded_group / kLeastPart;
+  }
   // Every code of a row may be an escape, and each book has a loop.
   if (shape().code == sdk::packing::Code::kBook) {
     group += shape().padded_group + chunks;

@@ -260,14 +260,15 @@ TEST_P(VulkanLarge, AttentionOverManyKeysIsRightOrRefused) {
   EXPECT_LT(refused, 4u);
 }
 
-TEST_P(VulkanLarge, ADeepLinearIsRightOrRefused) {
-  TSR_OPEN_OR_SKIP(device, GetParam());
+// K columns of 3 rows, by M rows of x.
+void expect_deep_linear(const std::shared_ptr<Device>& device,
+                        const std::string& kind, uint32_t M, uint32_t K) {
   std::mt19937 rng(42);
-  const auto planes = random_weight(weight_kind("f32"), 3, 400'000, rng);
+  const auto planes = random_weight(weight_kind(kind), 3, K, rng);
   const auto weight = device->load_weight(planes.view().desc());
   ASSERT_TRUE(weight.ok()) << weight.status().message();
-  const TestTensor x(*device, TSR_F32, 1, 400'000, 0);
-  const TestTensor y(*device, TSR_F32, 1, 3, 0);
+  const TestTensor x(*device, TSR_F32, M, K, 0);
+  const TestTensor y(*device, TSR_F32, M, 3, 0);
   OpRunner op(device);
   tsr_op_linear linear{};
   linear.op.kind = TSR_OP_LINEAR;
@@ -276,12 +277,27 @@ TEST_P(VulkanLarge, ADeepLinearIsRightOrRefused) {
   linear.weight = op.program().add_weight(weight->id());
   linear.bias = linear.multiplier = linear.residual = TSR_NONE;
   op.program().add_op(linear);
-  const Status status = op.run(1);
+  const Status status = op.run(M);
   if (status.ok()) {
-    expect_linear(device, planes, {});
+    LinearCase c;
+    c.M = M;
+    expect_linear(device, planes, c);
   } else {
-    EXPECT_THAT(status.message(), testing::HasSubstr("K = 400000"));
+    EXPECT_THAT(status.message(),
+                testing::HasSubstr("K = " + std::to_string(K)));
   }
+}
+
+TEST_P(VulkanLarge, ADeepLinearIsRightOrRefused) {
+  TSR_OPEN_OR_SKIP(device, GetParam());
+  expect_deep_linear(device, "f32", 1, 400'000);
+}
+
+// Of chunks that are multiplied part by part, more turns than chunks.
+TEST_P(VulkanLarge, ADeepLinearOfManyRowsIsRightOrRefused) {
+  TSR_OPEN_OR_SKIP(device, GetParam());
+  expect_deep_linear(device, "i8_channel", 17, 340'000);
+  expect_deep_linear(device, "i8_channel", 17, 360'000);
 }
 
 TEST(VulkanLimits, EmulatedMatricesAreRightAtAnyDepth) {
