@@ -80,9 +80,8 @@ class LinearBlock final : public LinearLaunch {
     const uint32_t chosen = choose(M, expands ? expanded_ : shape());
     for (uint32_t i = 0; i < num_slots(); ++i) slots[i].groups[0] = 0;
     const bool is_there = shares_input() || reads_x_in_place(step);
-    const uint32_t together = kBlocks[chosen].rows < 4 ? 1 : 4;
-    const uint32_t groups = is_there ? 0 : (M + together - 1) / together;
-    set_slot(slots[size_t{2} * chosen], row_groups(groups), 1,
+    const uint32_t rows = is_there ? 0 : M;
+    set_slot(slots[size_t{2} * chosen], input_groups(rows, kBlocks[chosen]), 1,
              activation_args(step, M));
     const LinearArgs args = linear_args(step, M);
     if (expands) {
@@ -105,10 +104,10 @@ class LinearBlock final : public LinearLaunch {
  private:
   uint64_t arrangement() const override {
     constexpr uint64_t kInBlocks = uint64_t{1} << 32;
-    const uint32_t largest = largest_block(shape());
-    const uint32_t expanded =
-        num_panels_ == 0 ? largest : largest_block(expanded_);
-    return kInBlocks + (expanded * 8 + largest) * 8 + per_word();
+    const uint32_t packed = largest_block(shape());
+    const uint32_t in_panels =
+        num_panels_ == 0 ? packed : largest_block(expanded_);
+    return kInBlocks + (in_panels << 16) + (packed << 8) + per_word();
   }
 
   uint32_t choose(uint32_t M, const WeightShape& weight) const {
@@ -124,6 +123,12 @@ class LinearBlock final : public LinearLaunch {
     return whole ? kOfWholeChunks : kLargest;
   }
 
+  // Of activation_block.comp: for each four rows of a block.
+  static uint64_t input_groups(uint32_t rows, const BlockSize& block) {
+    constexpr uint32_t kStored = 4;
+    return row_groups(block.rows < kStored ? rows
+                                           : (rows + kStored - 1) / kStored);
+  }
   static uint64_t row_blocks(uint32_t M, const BlockSize& block) {
     return (M + block.rows - 1) / block.rows;
   }
